@@ -1,0 +1,1 @@
+"""Attacks, one a file: class `Attack`, whose fields are its block under `attacks`."""

@@ -1,0 +1,47 @@
+"""GMI: generative model inversion, second stage (Zhang et al., CVPR 2020, eq. 2).
+
+Latent search of a public prior for images that are real to its critic and confident to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trapmid import latents, losses, types
+from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.types import Prior, Reconstruction, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(types.Attack):
+    steps: int
+    lr: float
+    momentum: float
+    identity_weight: float
+    bound: float  # latents are clipped to [-bound, bound]
+    reference_batch: int  # the batch whose mean the official code descends; 250 in the paper
+
+    def invert(
+        self, target: Target, prior: Prior, labels: Tensor, draws: Tensor, rt: Runtime
+    ) -> Reconstruction:
+        def objective(z: Tensor, step: int) -> Tensor:
+            del step
+            images = prior(z, labels)
+            identity = losses.cross_entropy(target(images).logits, labels)
+            return self.identity_weight * identity - prior.realism(images, labels)
+
+        with eval_mode(target, prior), frozen(target, prior):
+            z, loss = latents.nesterov(
+                latents.start(labels, draws, prior.latent_dim, rt.seed),
+                objective,
+                steps=self.steps,
+                lr=self.lr,
+                momentum=self.momentum,
+                reference_batch=self.reference_batch,
+                bound=self.bound,
+            )
+            with torch.no_grad():
+                return Reconstruction(prior(z, labels), labels, draws, z, loss)

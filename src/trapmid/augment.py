@@ -1,0 +1,147 @@
+"""Random views of images: differentiable, batched, and drawn from numbers that the caller gives.
+
+Every transform is a pure function of images and of uniform numbers `u` (N, draws) in [0, 1): an
+attack feeds numbers that depend on the row alone, a training loop feeds `torch.rand`. They equal
+kornia 0.7.1's slices and rotations, in two batched `grid_sample` calls instead of a Python loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_GREY = (0.299, 0.587, 0.114)
+
+
+def crop_boxes(u: Tensor, size: int, least_area: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Random boxes of kornia's RandomResizedCrop at ratio 1: (side, left, top), each (N,).
+
+    The area is uniform in [least_area, 1] of the image, the side is rounded, and a side of `size`
+    is drawn again: so the area is uniform below the point where the side would round up to `size`.
+    (kornia gives up after ten draws; that has probability under 1e-10.)
+
+    Args:
+        u: (N, 3) uniform numbers.
+    """
+    most_area = ((size - 0.5) / size) ** 2
+    if least_area >= most_area:
+        raise ValueError(f"scale: {least_area} leaves no crop smaller than {size} pixels")
+    side = torch.round(size * torch.sqrt(least_area + u[:, 0] * (most_area - least_area)))
+    side = side.clamp(max=size - 1)
+    left, top = (torch.floor(u[:, i] * (size - side + 1)) for i in (1, 2))
+    return side, left, top
+
+
+def crop(images: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
+    """Cuts square boxes and resizes them to the full size: bilinear, corners aligned."""
+    size = images.shape[-1]
+    steps = torch.arange(size, device=images.device, dtype=images.dtype) / (size - 1)
+    xs = left[:, None] + steps * (side[:, None] - 1)  # (N, S), in source pixels
+    ys = top[:, None] + steps * (side[:, None] - 1)
+    return _sample(images, xs[:, None, :].expand(-1, size, -1), ys[:, :, None].expand(-1, -1, size))
+
+
+def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+    """Rotates about the centre by (N,) degrees: bilinear, black outside."""
+    size = images.shape[-1]
+    centre = (size - 1) / 2
+    angle = torch.deg2rad(degrees)[:, None, None]
+    axis = torch.arange(size, device=images.device, dtype=images.dtype) - centre
+    x, y = axis[None, None, :], axis[None, :, None]
+    xs = centre + torch.cos(angle) * x - torch.sin(angle) * y
+    ys = centre + torch.sin(angle) * x + torch.cos(angle) * y
+    return _sample(images, xs, ys)
+
+
+def flip(images: Tensor, where: Tensor) -> Tensor:
+    """Mirrors the images for which `where` (N,) is true."""
+    return torch.where(where[:, None, None, None], images.flip(-1), images)
+
+
+def jitter(images: Tensor, brightness: Tensor, contrast: Tensor, contrast_first: Tensor) -> Tensor:
+    """Brightness and contrast by (N,) factors, each clamped to [0, 1], in the order asked for."""
+
+    def brighten(x: Tensor) -> Tensor:
+        return (x * brightness[:, None, None, None]).clamp(0, 1)
+
+    def stretch(x: Tensor) -> Tensor:
+        weights = x.new_tensor(_GREY)[:, None, None]
+        mean = (x * weights).sum(dim=1).mean(dim=(1, 2))[:, None, None, None]
+        factor = contrast[:, None, None, None]
+        return (factor * x + (1 - factor) * mean).clamp(0, 1)
+
+    first = contrast_first[:, None, None, None]
+    return torch.where(first, brighten(stretch(images)), stretch(brighten(images)))
+
+
+def _sample(images: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+    grid = torch.stack([xs, ys], dim=-1) * (2 / (images.shape[-1] - 1)) - 1
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrapAugmentation:
+    """Trap-MID's T: crop, flip, rotation, each with its own probability (Trap-MID, App. C.3, D.5).
+
+    `crop_per` "batch" crops the whole batch or nothing, as kornia and so the official code do;
+    "image" decides for every image, as the paper reads.
+    """
+
+    crop: float
+    crop_per: Literal["batch", "image"]
+    scale: float  # least area of a crop, as a share of the image
+    flip: float
+    rotation: float
+    degrees: float
+
+    def __post_init__(self) -> None:
+        for name in ("crop", "flip", "rotation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: {getattr(self, name)} is outside [0, 1]")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """A fresh view of (N, 3, S, S), drawn from torch's global generator."""
+        n, size = len(images), images.shape[-1]
+        u = torch.rand(n, 7).to(images.device)
+        whole_batch = torch.rand(()).item()  # the global generator is on the CPU: no device sync
+        if self.crop_per == "image":
+            boxes = crop_boxes(u[:, :3], size, self.scale)
+            keep = (u[:, 3] < self.crop)[:, None, None, None]
+            images = torch.where(keep, crop(images, *boxes), images)
+        elif whole_batch < self.crop:
+            images = crop(images, *crop_boxes(u[:, :3], size, self.scale))
+        if self.flip > 0:
+            images = flip(images, u[:, 4] < self.flip)
+        if self.rotation > 0:
+            angle = self.degrees * (2 * u[:, 5] - 1)
+            images = rotate(images, torch.where(u[:, 6] < self.rotation, angle, 0.0))
+        return images
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlgView:
+    """PLG-MI's A: crop, colour jitter, flip, small rotation (official kornia chain)."""
+
+    DRAWS = 9
+
+    scale: float
+    jitter: float
+    jitter_probability: float  # 0.5 when the prior is trained, 1 in the latent search
+    flip: float
+    rotation: float
+    degrees: float
+
+    def __call__(self, images: Tensor, u: Tensor, contrast_first: Tensor) -> Tensor:
+        """Views of (N, 3, S, S) from `u` (N, DRAWS); `contrast_first` (N,) orders the jitter."""
+        images = crop(images, *crop_boxes(u[:, :3], images.shape[-1], self.scale))
+        on = u[:, 3] < self.jitter_probability
+        factors = 1 + self.jitter * (2 * u[:, 4:6] - 1)
+        coloured = jitter(images, factors[:, 0], factors[:, 1], contrast_first)
+        images = torch.where(on[:, None, None, None], coloured, images)
+        images = flip(images, u[:, 6] < self.flip)
+        angle = self.degrees * (2 * u[:, 7] - 1)
+        return rotate(images, torch.where(u[:, 8] < self.rotation, angle, 0.0))

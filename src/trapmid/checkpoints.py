@@ -1,0 +1,107 @@
+"""Weights with the digest of the code that gives them meaning.
+
+A stage that loads a network need not depend on the network's source file: the checkpoint carries a
+digest of it, so an edit changes the checkpoint, and a checkpoint of other code is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be used; the message is one line that names the file."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file under a temporary name, then renames it: no half-written file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Saves tensors and plain values; equal content gives equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:  # a stream: the archive must not hold the file's name
+            torch.save(_portable(content), stream)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote, on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing or is no checkpoint.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; `dvc repro` makes it") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: not a checkpoint ({first_line})") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: must hold a dictionary, holds {type(content).__name__}")
+    return content
+
+
+def code_digest(module: nn.Module) -> str:
+    """A digest of every source file of this project that defines a part of `module`."""
+    names = {type(part).__module__ for part in module.modules()}
+    names |= {base.__module__ for part in module.modules() for base in type(part).__mro__}
+    digest = hashlib.sha256()
+    for name in sorted(n for n in names if n.startswith("trapmid.") and n != "trapmid.types"):
+        digest.update(name.encode())
+        digest.update(inspect.getsource(sys.modules[name]).encode())
+    return digest.hexdigest()
+
+
+def check_code(path: Path, content: Mapping[str, Any], module: nn.Module) -> None:
+    """Refuses a checkpoint whose network was defined by other source code.
+
+    Raises:
+        CheckpointError: the digests differ.
+    """
+    if content.get("code") != code_digest(module):
+        raise CheckpointError(
+            f"{path}: made by another version of {type(module).__module__}; `dvc repro` renews it"
+        )
+
+
+def load_strictly(path: Path, module: nn.Module, state: Mapping[str, Any]) -> None:
+    """`module.load_state_dict(state, strict=True)` with a one-line message on failure."""
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        details = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: does not fit {type(module).__name__}: {details}") from None
+
+
+def _portable(value: Any) -> Any:
+    """Tensors detached, contiguous, on the CPU and without shared storage."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().contiguous().clone()
+    if isinstance(value, Mapping):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_portable(item) for item in value)
+    return value

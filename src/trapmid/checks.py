@@ -1,0 +1,262 @@
+"""The evaluation doubts itself (after AutoAttack's checks).
+
+A check says whether a number may be believed. It never raises: a check that fails, or whose input
+is missing, is False in the scores, in the report and in the gate. Row checks look at one row of
+params.yaml; `study_checks` merges them and adds those that need several rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid import losses
+from trapmid.criteria import UNDEFENDED, Checks
+from trapmid.metrics.features import exact
+from trapmid.types import Target
+
+FLOOR_ATTACK = "random"
+"""The attack that asks no target: random latents through the public prior."""
+
+EXPLANATIONS = {
+    "checkpoint_verified": "Every checkpoint loads strictly and repeats its validation accuracy.",
+    "logits_not_probabilities": "Classifiers return raw logits, not a softmax.",
+    "deterministic": "Two forward passes of a classifier in eval mode agree exactly.",
+    "gradients_reach_images": "Gradients reach the images: a masked gradient is no defence.",
+    "private_public_disjoint": "No identity and no image is both private and public.",
+    "splits_disjoint": "No private image is in two of train, validation and test.",
+    "evaluator_accuracy": "The evaluator recognises private test images.",
+    "evaluator_is_another_network": "The evaluator has another architecture and other weights.",
+    "undefended_accuracy": "The undefended target is a working classifier.",
+    "trapdoor_success": "Triggers work on test images of every trapdoored target.",
+    "every_class_attacked": "Every private class was attacked, with the same number of draws.",
+    "target_agreement": "The target itself gives reconstructions to the attacked class.",
+    "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
+    "floor_below_ceiling": "Random latents score below real private test images.",
+    "positive_control": "The strongest attack succeeds against every undefended target.",
+}
+"""Every check of a study, with what it means when it holds."""
+
+
+class Check(NamedTuple):
+    """One verdict and the numbers behind it."""
+
+    name: str
+    passed: bool
+    detail: str  # one line
+
+
+def verdicts(checks: Iterable[Check]) -> dict[str, bool]:
+    """name -> passed, for the scores file."""
+    return {check.name: check.passed for check in checks}
+
+
+def failures(checks: Iterable[Check]) -> dict[str, str]:
+    """name -> what is wrong, of the checks that failed."""
+    return {check.name: check.detail for check in checks if not check.passed}
+
+
+# --- one classifier -----------------------------------------------------------------------------
+
+
+def checkpoint_verified(recorded: object, measured: float, tolerance: float = 1e-3) -> Check:
+    """The loaded weights repeat the validation accuracy that was recorded with them.
+
+    Args:
+        recorded: `meta["val_accuracy"]`, or None where the checkpoint has none.
+        measured: the accuracy of the loaded network on the same images, in [0, 1].
+        tolerance: spec/defenses_and_evaluation.md section 10, item 8.
+    """
+    known = isinstance(recorded, int | float) and not isinstance(recorded, bool)
+    passed = known and abs(float(recorded) - measured) <= tolerance  # type: ignore[arg-type]
+    detail = f"validation accuracy recorded {recorded}, measured {measured:.4f}"
+    return Check("checkpoint_verified", passed, detail)
+
+
+def logits_not_probabilities(logits: Tensor) -> Check:
+    """Not every row of `logits` (N, C) is a distribution: non-negative with sum 1."""
+    sums = logits.double().sum(dim=1)
+    distributions = (logits >= 0).all(dim=1) & ((sums - 1).abs() < 1e-3)
+    passed = len(logits) > 0 and not bool(distributions.all())
+    detail = f"{int(distributions.sum())} of {len(logits)} rows are distributions"
+    return Check("logits_not_probabilities", passed, detail)
+
+
+def deterministic(model: Target, images: Tensor) -> Check:
+    """Two forward passes of `model`, in the mode it is in, give equal logits for `images`."""
+    with torch.no_grad(), exact():
+        first, second = model(images).logits, model(images).logits
+    passed = len(images) > 0 and not model.training and torch.equal(first, second)
+    gap = float((first - second).abs().max()) if len(images) else math.nan
+    return Check("deterministic", passed, f"largest difference {gap:g}, training={model.training}")
+
+
+def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Check:
+    """The loss of *another* class than `labels` has a non-zero, finite gradient at every image.
+
+    Another class, because a well-fitted image's own loss may be flat for honest reasons.
+
+    Args:
+        model: in eval mode.
+        images: (N, 3, S, S) float32 on the model's device.
+        labels: (N,) int64 true classes.
+    """
+    leaf = images.detach().clone().requires_grad_()
+    logits = model(leaf).logits
+    wanted = (labels.to(logits.device) + 1) % logits.shape[1]
+    loss = losses.max_margin(logits, wanted).sum()
+    if not loss.requires_grad or not len(images):
+        return Check("gradients_reach_images", False, "the loss does not depend on the images")
+    (gradient,) = torch.autograd.grad(loss, leaf, materialize_grads=True)
+    largest = gradient.flatten(1).abs().amax(dim=1)
+    alive = int(((largest > 0) & largest.isfinite()).sum())
+    detail = f"{alive} of {len(images)} images have a finite gradient that is not zero"
+    return Check("gradients_reach_images", alive == len(images), detail)
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def data_disjoint(manifest: Iterable[Mapping[str, str]]) -> list[Check]:
+    """`private_public_disjoint` and `splits_disjoint`, from the rows of manifest.csv.
+
+    An empty identity on the public side is an unknown one (FFHQ has none); its image must still
+    differ from every private image.
+    """
+    identities: dict[bool, set[str]] = {True: set(), False: set()}
+    hashes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set(), "public": set()}
+    unnamed, unknown = 0, set()
+    for row in manifest:
+        split, identity = row.get("split", ""), row.get("identity", "")
+        if split not in hashes:
+            unknown.add(split)
+            continue
+        private = split != "public"
+        unnamed += private and not identity
+        identities[private] |= {identity} - {""}
+        hashes[split] |= {row.get("hash", "")}
+    private_hashes = hashes["train"] | hashes["val"] | hashes["test"]
+    people = identities[True] & identities[False]
+    images = private_hashes & hashes["public"]
+    sound = not unknown and not unnamed and "" not in private_hashes | hashes["public"]
+    complete = sound and all(hashes.values())
+    twice = sum(len(hashes[a] & hashes[b]) for a, b in _PAIRS)
+    note = "" if complete else "; rows are missing or lack a split, identity or hash"
+    shared = f"{len(people)} identities and {len(images)} images are private and public{note}"
+    return [
+        Check("private_public_disjoint", complete and not people and not images, shared),
+        Check("splits_disjoint", complete and not twice, f"{twice} images in two splits{note}"),
+    ]
+
+
+_PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
+
+
+# --- one cell -----------------------------------------------------------------------------------
+
+
+def evaluator_is_another_network(
+    evaluator: Target, evaluator_digest: str, target: Target, target_digest: str
+) -> Check:
+    """The judge is not the judged: another class of network and another digest of the weights."""
+    names = [f"{type(m).__module__}.{type(m).__qualname__}" for m in (evaluator, target)]
+    digests = [evaluator_digest, target_digest]
+    passed = names[0] != names[1] and all(digests) and digests[0] != digests[1]
+    detail = f"evaluator {names[0]} {digests[0][:8]}, target {names[1]} {digests[1][:8]}"
+    return Check("evaluator_is_another_network", passed, detail)
+
+
+def every_class_attacked(labels: Tensor, draws: Tensor, num_classes: int) -> Check:
+    """Each of the classes 0 .. num_classes - 1 has the draws 0 .. d - 1, each once."""
+    asked = sorted(zip(labels.tolist(), draws.tolist(), strict=True))
+    per_class = len(asked) // num_classes
+    wanted = [(label, draw) for label in range(num_classes) for draw in range(per_class)]
+    detail = f"{len(asked)} images for {num_classes} classes"
+    return Check("every_class_attacked", bool(asked) and asked == wanted, detail)
+
+
+def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
+    """AA-1 of random latents is at most five standard deviations above 1 / C.
+
+    Labels attack nothing there, so a higher rate means that labels leak into the images.
+    """
+    chance = 1 / num_classes
+    bound = chance + 5 * math.sqrt(chance * (1 - chance) / max(n, 1))
+    return Check("floor_is_chance", n > 0 and aa1 <= bound, f"AA-1 {aa1:.4f}, most {bound:.4f}")
+
+
+def at_least(name: str, value: object, bound: float) -> Check:
+    """`value` is a number of at least `bound`."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    passed = number and float(value) >= bound  # type: ignore[arg-type]
+    return Check(name, passed, f"{value}, least {bound}")
+
+
+# --- the study ----------------------------------------------------------------------------------
+
+Scores = Mapping[str, Mapping[str, Any]]
+"""Row -> what reports/scores/<section>/<row>.json holds."""
+
+
+def study_checks(
+    evaluators: Scores, targets: Scores, cells: Scores, bounds: Checks
+) -> dict[str, bool]:
+    """Every check of the study: name -> True where it holds everywhere.
+
+    Needs the rows of params.yaml, all of them. A check of `EXPLANATIONS` that no row answers is
+    False.
+    """
+    return verdicts(study(evaluators, targets, cells, bounds))
+
+
+def study(evaluators: Scores, targets: Scores, cells: Scores, bounds: Checks) -> list[Check]:
+    """As `study_checks`, with the numbers, in the order of `EXPLANATIONS`."""
+    found = {
+        "positive_control": _positive_control(targets, cells, bounds.positive_control),
+        "floor_below_ceiling": _floor_below_ceiling(evaluators, cells),
+    }
+    sections = {"evaluators": evaluators, "targets": targets, "cells": cells}
+    rows = {
+        f"{name}/{row}": scores for name, part in sections.items() for row, scores in part.items()
+    }
+    return [found.get(name) or _merged(name, rows) for name in EXPLANATIONS]
+
+
+def _merged(name: str, rows: Scores) -> Check:
+    """One verdict of all rows that carry the check; without any, it fails."""
+    answers = {row: s["checks"][name] for row, s in rows.items() if name in s.get("checks", {})}
+    wrong = [row for row, passed in answers.items() if passed is not True]
+    detail = f"failed by {', '.join(wrong)}" if wrong else f"{len(answers)} rows"
+    return Check(name, bool(answers) and not wrong, detail)
+
+
+def _positive_control(targets: Scores, cells: Scores, bound: float) -> Check:
+    """Each undefended target is attacked, and its worst AA-1 reaches the bound."""
+    best = {
+        row: max(
+            (float(c["aa1"]) for c in cells.values() if c.get("target") == row and "aa1" in c),
+            default=-math.inf,
+        )
+        for row, scores in targets.items()
+        if scores.get("defense") == UNDEFENDED
+    }
+    passed = bool(best) and min(best.values()) >= bound
+    shown = ", ".join(f"{row} {value:.3f}" for row, value in best.items()) or "no undefended target"
+    return Check("positive_control", passed, f"strongest AA-1: {shown}; least {bound}")
+
+
+def _floor_below_ceiling(evaluators: Scores, cells: Scores) -> Check:
+    """Every floor cell is below the ceiling of the evaluator that judged it."""
+    pairs = []
+    for row, scores in cells.items():
+        if scores.get("attack") == FLOOR_ATTACK:
+            judge = evaluators.get(scores.get("protocol", {}).get("evaluator"), {})
+            ceiling = judge.get("ceiling", {}).get("aa1", -math.inf)
+            pairs.append((row, float(scores.get("aa1", math.inf)), float(ceiling)))
+    shown = ", ".join(f"{row} {floor:.3f} < {top:.3f}" for row, floor, top in pairs)
+    passed = bool(pairs) and all(floor < top for _, floor, top in pairs)
+    return Check("floor_below_ceiling", passed, shown or "no floor cell")

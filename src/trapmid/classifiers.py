@@ -1,0 +1,165 @@
+"""Classifiers between files and memory: made from a row, saved, and loaded with proof."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.models import get_weight
+
+from trapmid import checkpoints, fit, wiring
+from trapmid.checkpoints import CheckpointError
+from trapmid.fit import Fitted, Labelled
+from trapmid.runtime import Runtime
+from trapmid.study import Fit, TargetRow
+from trapmid.types import Defense, Keep, Objective, Setting, Target, Trapdoor
+
+RANDOM, TORCHVISION = "random", "torchvision"
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A classifier from its checkpoint: on the runtime's device, in eval mode, frozen."""
+
+    model: Target
+    trapdoor: Trapdoor | None
+    meta: Mapping[str, Any]
+    digest: str  # of the checkpoint file
+
+
+@dataclass(frozen=True)
+class Trained:
+    model: Target
+    objective: Objective
+    fitted: Fitted
+
+
+def initial_state(path: Path) -> Mapping[str, Tensor] | str:
+    """The weights file `path`, or the word in it that stands for a choice without a file.
+
+    `weights/random` and `weights/torchvision` are one-word text files, so that a random start is
+    a dependency that somebody chose, never a silent fall-back.
+    """
+    if path.is_file() and path.stat().st_size < 64:
+        word = path.read_text(encoding="utf-8").strip()
+        if word in (RANDOM, TORCHVISION):
+            return word
+    state = checkpoints.load(path)
+    inner = state.get("state", state)
+    return inner if isinstance(inner, Mapping) else state
+
+
+def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Runtime) -> Target:
+    """A network of `targets/<arch>.py` with its initial weights, on the runtime's device.
+
+    The random part of the start depends on the seed, the architecture and the number of classes.
+    """
+    with rt.seeded("initial weights", arch, num_classes):
+        network: Target = wiring.target(arch)(num_classes, image_size)  # type: ignore[call-arg]
+    state = initial_state(init)
+    if state == TORCHVISION:
+        if network.torchvision_weights is None:
+            raise ValueError(f"init: torchvision has no weights for {arch}; use weights/random")
+        state = get_weight(network.torchvision_weights).get_state_dict(check_hash=True)
+    if not isinstance(state, str):
+        try:
+            network.start_from(state)
+        except RuntimeError as error:
+            raise CheckpointError(f"{init}: {' '.join(str(error).split())}") from None
+    return network.to(rt.device)
+
+
+def train(
+    row: TargetRow,
+    plan: Fit,
+    defense: Defense,
+    private: Mapping[str, Tensor],
+    rt: Runtime,
+    keep: Keep,
+) -> Trained:
+    """Trains one row under its defence; `private` is the content of private.pt."""
+    data = [
+        Labelled(private[f"{part}_images"], private[f"{part}_labels"])
+        for part in ("train", "val", "test")
+    ]
+    channels, size = data[0].images.shape[1], data[0].images.shape[-1]
+    num_classes = len(private["identities"])
+    init = Path(row.init)
+    model = defense.harden(new_network(row.arch, num_classes, size, init, rt))
+    setting = Setting(
+        image_shape=(channels, size, size),
+        num_classes=num_classes,
+        new_network=lambda outputs: new_network(row.arch, outputs, size, init, rt),
+        new_optimizer=partial(fit.make_optimizer, plan),
+        rt=rt,
+    )
+    objective = defense.objective(setting)
+    return Trained(model, objective, fit.fit(model, objective, *data, plan, rt, keep))
+
+
+def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
+    """Writes the checkpoint of a trained row."""
+    trapdoor, fitted = trained.objective.trapdoor, trained.fitted
+    checkpoints.save(
+        path,
+        {
+            "arch": row.arch,
+            "num_classes": trained.model.num_classes,
+            "image_size": image_size,
+            "state": trained.model.state_dict(),
+            "trapdoor": None
+            if trapdoor is None
+            else {"triggers": trapdoor.triggers, "alpha": float(trapdoor.alpha)},
+            "code": checkpoints.code_digest(trained.model),
+            "meta": {
+                "row": name,
+                "defense": row.defense,
+                "seed": row.seed,
+                "epoch": fitted.epoch,
+                "select": fitted.select,
+                "val_accuracy": fitted.val_accuracy,
+                "test_accuracy": fitted.test_accuracy,
+                "trapdoor_success": fitted.trapdoor_success,
+            },
+        },
+    )
+
+
+def load(path: Path, rt: Runtime) -> LoadedClassifier:
+    """A saved classifier, strictly: every weight has its place and the code is the one it had.
+
+    Raises:
+        CheckpointError: the file is missing, is no classifier, or belongs to other code.
+    """
+    content = checkpoints.load(path)
+    try:
+        model: Target = wiring.target(content["arch"])(  # type: ignore[call-arg]
+            content["num_classes"], content["image_size"]
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{path}: not a classifier; no {error}") from None
+    checkpoints.check_code(path, content, model)
+    checkpoints.load_strictly(path, model, content["state"])
+    trapdoor = None
+    if content["trapdoor"] is not None:
+        trapdoor = Trapdoor(content["trapdoor"]["triggers"], content["trapdoor"]["alpha"])
+        trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    model = model.to(rt.device).eval().requires_grad_(False)
+    return LoadedClassifier(model, trapdoor, content["meta"], digest)
+
+
+@torch.no_grad()
+def poisoned_examples(trapdoor: Trapdoor, images: Tensor, strength: float = 10.0) -> Tensor:
+    """Images (N, 3, S, S) with the triggers of classes 0..N-1, blended `strength` times alpha.
+
+    The paper's figure 4 amplifies the blend tenfold, or nothing would be seen.
+    """
+    alpha = min(1.0, strength * float(trapdoor.alpha))
+    return Trapdoor(trapdoor.triggers, alpha)(images, torch.arange(len(images)))

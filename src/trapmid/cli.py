@@ -1,0 +1,88 @@
+"""The `trapmid` command: what a person does around `dvc repro`.
+
+Every subcommand imports what it needs by itself, so that the help costs no second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one subcommand in the current folder; returns the exit code.
+
+    A foreseen error is one line on stderr and exit code 2; a regression is exit code 1.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"trapmid {options.command}: error: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trapmid",
+        description="Around `dvc repro`: choose a profile, judge the scores. Run it at the root.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    gate = commands.add_parser("gate", help="compare the scores with the committed baseline")
+    gate.add_argument("--scores", type=Path, default=Path("reports/metrics.json"))
+    gate.add_argument("--baseline", type=Path, default=Path("reports/baseline.json"))
+    gate.add_argument("--update", action="store_true", help="make the scores the new baseline")
+    gate.set_defaults(run=_gate)
+
+    profile = commands.add_parser("profile", help="write params.yaml from profiles/NAME.yaml")
+    profile.add_argument("name", metavar="NAME")
+    profile.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
+    profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
+    profile.set_defaults(run=_profile)
+    return parser
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from trapmid import gate, params, results
+    from trapmid.criteria import Gate
+
+    now = results.read_json(options.scores)
+    tolerances = params.build(Gate, params.section(params.read(PARAMS), "gate"), "gate")
+    if not options.update:
+        if not options.baseline.exists():
+            raise ValueError(f"{options.baseline}: no such file; `trapmid gate --update` makes it")
+        verdicts = gate.compare(now, results.read_json(options.baseline), tolerances)
+        print(gate.table(verdicts))
+        return 0 if all(verdict.passed for verdict in verdicts) else 1
+    old = results.read_json(options.baseline) if options.baseline.exists() else now
+    print(gate.table(gate.compare(now, old, tolerances)))
+    if failed := sorted(name for name, passed in now["checks"].items() if not passed):
+        raise ValueError(f"{options.scores}: {', '.join(failed)} failed: no baseline is made of it")
+    from trapmid.checkpoints import write_atomically
+
+    write_atomically(options.baseline, options.scores.read_bytes())
+    print(f"{options.baseline} is now a copy of {options.scores}; commit it to make it count")
+    return 0
+
+
+def _profile(options: argparse.Namespace) -> int:
+    from trapmid import profiles
+
+    text = profiles.compose(options.name, options.seeds)
+    if not options.force:
+        profiles.check_replaceable(PARAMS)
+    from trapmid.checkpoints import write_atomically
+
+    write_atomically(PARAMS, text.encode())
+    print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Data sets: making, reading, cropping and splitting them."""

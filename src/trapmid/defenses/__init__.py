@@ -1,0 +1,1 @@
+"""Defences, one a file: class `Defense`, whose fields are its block of params.yaml."""

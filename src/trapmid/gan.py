@@ -1,0 +1,40 @@
+"""Shared parts of GAN trainings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """WGAN-GP's (|grad| - 1)^2 at random points between real and fake images, (N,).
+
+    Gulrajani et al. (NeurIPS 2017), eq. 3; the points are drawn from torch's global generator.
+    """
+    share = torch.rand(len(real)).to(real.device)[:, None, None, None]
+    points = (real + share * (fake - real)).requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1) ** 2
+
+
+class Passes:
+    """Indices 0..n-1 without replacement, pass after pass, in batches of `size`.
+
+    Stateless: batch `i` is a function of the seed and of `i` alone, so a resumed training sees the
+    batches that an undisturbed one would have seen.
+    """
+
+    def __init__(self, n: int, size: int, seed: int) -> None:
+        self._n, self._size, self._seed = n, min(size, n), seed
+        self._pass = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    def batch(self, index: int) -> Tensor:
+        """(size,) int64; a pass drops its last, partial batch."""
+        per_pass = self._n // self._size
+        number, position = divmod(index, per_pass)
+        if number != self._pass:
+            generator = torch.Generator().manual_seed(self._seed + number)
+            self._order = torch.randperm(self._n, generator=generator)
+            self._pass = number
+        return self._order[position * self._size : (position + 1) * self._size]

@@ -1,0 +1,171 @@
+"""The regression gate: today's reports/metrics.json against the committed baseline.
+
+Protection is judged in both directions: a protected target must not leak more, and an unprotected
+one must not leak less, because an attack that has become weak would make every defence look good.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trapmid.criteria import Gate
+
+_ROUNDING = 1e-9  # 0.90 - 0.88 is a little more than 0.02 in binary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One line of the gate's table."""
+
+    metric: str
+    baseline: float | bool | None
+    now: float | bool | None
+    allowed: str
+    passed: bool
+    note: str
+
+
+def compare(now: Mapping[str, Any], baseline: Mapping[str, Any], tolerances: Gate) -> list[Verdict]:
+    """Judges every number of both summaries; a regression is a verdict that did not pass.
+
+    A metric that only the new summary has is listed and passes. A check must hold, whatever it did
+    in the baseline.
+
+    Raises:
+        ValueError: a summary is malformed, or a control of the tolerances is in neither summary.
+    """
+    old, new = flatten(baseline), flatten(now)
+    defenses = {name.split("@")[0] for part in (now, baseline) for name in part.get("targets", {})}
+    for name in tolerances.controls:
+        if name not in defenses:
+            known = ", ".join(sorted(defenses)) or "none"
+            raise ValueError(f"gate.controls: no defence {name!r} in the scores; there are {known}")
+    return [_judge(metric, old, new, tolerances) for metric in {**old, **new}]
+
+
+def flatten(summary: Mapping[str, Any]) -> dict[str, float | bool | None]:
+    """The summary's leaves by dotted path.
+
+    Raises:
+        ValueError: a section is missing, or a leaf is neither a finite number, a bool nor null.
+    """
+    for section in ("evaluator", "targets", "attacks", "checks"):
+        if not isinstance(summary.get(section), Mapping):
+            raise ValueError(f"metrics: no section {section!r}")
+    return dict(_leaves(summary, ""))
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts as text, regressions last, where a terminal shows them."""
+    head = ("metric", "baseline", "now", "allowed", "verdict")
+    ordered = sorted(verdicts, key=lambda verdict: not verdict.passed)
+    rows = [
+        (
+            verdict.metric,
+            _shown(verdict.baseline),
+            _shown(verdict.now),
+            verdict.allowed,
+            ("ok" if verdict.passed else "FAIL") + (f"  {verdict.note}" if verdict.note else ""),
+        )
+        for verdict in ordered
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
+        for row in [head, tuple("-" * len(name) for name in head), *rows]
+    ]
+    failed = sum(not verdict.passed for verdict in verdicts)
+    end = f"gate: {failed} of {len(verdicts)} failed" if failed else f"gate: {len(verdicts)} passed"
+    return "\n".join([*lines, "", end])
+
+
+def _judge(
+    metric: str, old: Mapping[str, Any], new: Mapping[str, Any], tolerances: Gate
+) -> Verdict:
+    before, after = old.get(metric), new.get(metric)
+
+    def verdict(allowed: str, passed: bool, note: str = "") -> Verdict:
+        return Verdict(
+            metric=metric, baseline=before, now=after, allowed=allowed, passed=passed, note=note
+        )
+
+    if metric not in new:
+        return verdict("must be there", False, "missing row or metric")
+    if metric.startswith("checks."):
+        return verdict("must hold", after is True, "" if after is True else "check failed")
+    if metric not in old:
+        return verdict("-", True, "new")
+    if (before is None) != (after is None):
+        return _judge_null(verdict, metric, old, new)
+    if before is None or after is None:
+        return verdict("-", True)
+    down, up = _limits(metric, tolerances)
+    change = after - before
+    limits = [f"-{_shown(down)}"] * (down is not None) + [f"+{_shown(up)}"] * (up is not None)
+    if down is not None and change < -down - _ROUNDING:
+        return verdict(" ".join(limits), False, f"dropped by {_shown(-change)}")
+    if up is not None and change > up + _ROUNDING:
+        return verdict(" ".join(limits), False, f"rose by {_shown(change)}")
+    return verdict(" ".join(limits) or "-", True)
+
+
+def _judge_null(
+    verdict: Callable[..., Verdict], metric: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Verdict:
+    """A number that became null is lost, except a Frechet distance of too few successes."""
+    if old[metric] is None:
+        return verdict("-", True, "was null")
+    stem, _, name = metric.rpartition(".")
+    fewer = (new.get(f"{stem}.n_success") or 0) < (old.get(f"{stem}.n_success") or 0)
+    if name == "frechet" and fewer:  # the drop itself is judged by aa1
+        return verdict("-", True, "null: fewer successes than the floor")
+    return verdict("a number", False, "number became null")
+
+
+def _limits(metric: str, tolerances: Gate) -> tuple[float | None, float | None]:
+    """How far the metric may (fall, rise); None: as far as it likes."""
+    section, _, rest = metric.partition(".")
+    name = metric.rpartition(".")[2]
+    if name == "test_accuracy":
+        return tolerances.accuracy_drop, None
+    if name == "trapdoor_success":
+        return tolerances.trapdoor_drop, None
+    if name == "n":
+        return 0.0, None  # fewer images scored
+    if section == "attacks" and name in ("aa1", "aa5"):
+        defense = rest.split(".")[1].split("@")[0]
+        if defense in tolerances.controls:
+            return tolerances.attack_drop, None
+        return None, tolerances.attack_rise
+    return None, None
+
+
+def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, float | bool | None]]:
+    for key, value in part.items():
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping):
+            yield from _leaves(value, path)
+        elif path.startswith("checks."):
+            if not isinstance(value, bool):
+                raise ValueError(f"metrics: {path} must be true or false, is {value!r}")
+            yield path, value
+        elif value is None or _is_number(value):
+            yield path, value
+        else:
+            raise ValueError(f"metrics: {path} must be a finite number or null, is {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _shown(value: float | bool | None) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}"

@@ -1,0 +1,77 @@
+"""Hit rates: attack accuracy (AA-1, AA-5), test accuracy and trapdoor success."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def best_classes(logits: Tensor, k: int) -> Tensor:
+    """The `min(k, C)` most probable classes, best first; int64 (N, min(k, C)).
+
+    Ties go to the lower class, on every device and with any batch.
+    """
+    order = logits.cpu().argsort(dim=1, descending=True, stable=True)
+    return order[:, :k]
+
+
+def hits(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
+    """Whether the label is among the k most probable classes; bool (N,)."""
+    return (best_classes(logits, k) == labels.cpu()[:, None]).any(dim=1)
+
+
+def rate(hit: Tensor) -> float:
+    """The share of hits, in [0, 1]."""
+    return float(hit.double().mean())
+
+
+def within_run_std(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int) -> float | None:
+    """The papers' deviation of an attack accuracy inside one run; a fraction.
+
+    Identities are attacked in batches of `attack_batch`, in ascending order of their label, once
+    per draw. The accuracies of one batch over the draws have a sample variance (n - 1); these are
+    averaged over the batches, and the root is taken (spec/defenses_and_evaluation.md 5.1). It
+    measures the luck of the first latents, not of the trained target.
+
+    Args:
+        hit: (N,) bool, one row per (label, draw).
+        labels: (N,) int64.
+        draws: (N,) int64.
+        attack_batch: identities per batch; the last batch may be smaller.
+
+    Returns:
+        None for a single draw, which has no variance.
+
+    Raises:
+        ValueError: some (label, draw) is missing or there twice.
+    """
+    row, classes = _ranks(labels)
+    column, kinds = _ranks(draws)
+    cells = torch.bincount(row * kinds + column, minlength=classes * kinds)
+    if not (cells == 1).all():
+        raise ValueError("accuracy: every label needs each draw exactly once")
+    if kinds < 2:
+        return None
+    grid = torch.zeros(classes, kinds, dtype=torch.float64)
+    grid[row, column] = hit.double()
+    variances = [batch.mean(dim=0).var(correction=1) for batch in torch.split(grid, attack_batch)]
+    return math.sqrt(float(torch.stack(variances).mean()))
+
+
+def balanced_labels(count: int, num_classes: int, generator: torch.Generator) -> Tensor:
+    """Target classes (count,) int64 in random order, each class equally often.
+
+    The remainder of count / num_classes goes to distinct random classes; an image may get its own
+    class (Trap-MID, spec/defenses_and_evaluation.md 1.3).
+    """
+    rest = torch.randperm(num_classes, generator=generator)[: count % num_classes]
+    labels = torch.cat([torch.arange(num_classes).repeat(count // num_classes), rest])
+    return labels[torch.randperm(count, generator=generator)]
+
+
+def _ranks(values: Tensor) -> tuple[Tensor, int]:
+    """Each value's rank among the distinct ones, and how many distinct ones there are."""
+    distinct = torch.tensor(sorted(set(values.tolist())))
+    return torch.searchsorted(distinct, values), len(distinct)

@@ -1,0 +1,112 @@
+"""Images to a classifier's outputs, once, for every metric; and how images are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid.runtime import Runtime, eval_mode
+from trapmid.types import Target, Trapdoor
+
+
+class Description(NamedTuple):
+    """What one classifier says about N images; on the CPU, float32."""
+
+    logits: Tensor  # (N, C)
+    features: Tensor  # (N, F)
+
+    @property
+    def predictions(self) -> Tensor:
+        """The predicted classes (N,) int64."""
+        return self.logits.argmax(dim=1)
+
+
+def describe(
+    model: Target, images: Tensor, *, batch_size: int, rt: Runtime, poison: Poison | None = None
+) -> Description:
+    """The model's outputs for `images`, in eval mode, fp32 and without gradients.
+
+    An image's row depends on that image alone: eval mode fixes the batch statistics, so the batch
+    size changes nothing but the order of floating-point sums (about 1e-6 of a logit).
+
+    Args:
+        model: on `rt.device`.
+        images: (N, 3, S, S); uint8 is divided by 255, float is taken as it is, even outside [0, 1].
+        batch_size: how many images at once.
+        rt: where to compute; its precision is ignored, scores are fp32.
+        poison: gives every image a trigger before it is described.
+
+    Raises:
+        ValueError: there are no images, or a logit or feature is not finite.
+    """
+    if not len(images):
+        raise ValueError("describe: no images")
+    logits, features = [], []
+    with eval_mode(model), torch.no_grad(), exact():
+        for start in range(0, len(images), batch_size):
+            rows = slice(start, start + batch_size)
+            batch = as_float(images[rows].to(rt.device))
+            if poison is not None:
+                batch = poison.apply(batch, rows)
+            output = model(batch)
+            logits.append(output.logits.float().cpu())
+            features.append(output.features.float().cpu())
+    described = Description(torch.cat(logits), torch.cat(features))
+    for name, values in zip(Description._fields, described, strict=True):
+        broken = int((~values.isfinite().all(dim=1)).sum())
+        if broken:
+            raise ValueError(f"describe: {name} of {broken} of {len(images)} images are not finite")
+    return described
+
+
+class Poison(NamedTuple):
+    """A trapdoor and the class (N,) whose trigger each image gets."""
+
+    trapdoor: Trapdoor
+    labels: Tensor
+
+    def apply(self, images: Tensor, rows: slice) -> Tensor:
+        """`images` (n, 3, S, S), the `rows` of all images, with their triggers."""
+        home = self.trapdoor.triggers.device
+        poisoned: Tensor = self.trapdoor(images.to(home), self.labels[rows].to(home))
+        return poisoned.to(images.device)
+
+
+def as_float(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1]; float images as they are."""
+    return images.float().div(255) if images.dtype == torch.uint8 else images.float()
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """Images as 8-bit files keep them: clamped to [0, 1] and rounded to uint8."""
+    if images.dtype == torch.uint8:
+        return images
+    return images.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def stretch(images: Tensor) -> Tensor:
+    """Images (N, 3, S, S) as the papers' scripts stored and re-read them; float32 in [0, 1].
+
+    Bit-equal to torchvision's `save_image(image, normalize=True)` of one image, then PIL and
+    `ToTensor`: a min-max stretch over all channels of the image, rounded to 8 bits (spec/attacks.md
+    section 9, "PNG effect"). It makes the contrast of a reconstruction an artefact of its extremes.
+    """
+    pixels = as_float(images).cpu()
+    flat = pixels.flatten(1).double()  # torchvision takes the extremes as Python floats
+    low, high = flat.amin(1), flat.amax(1)
+    width = (high - low).clamp(min=1e-5).float()[:, None, None, None]
+    stretched = (pixels - low.float()[:, None, None, None]) / width
+    return as_float((stretched * 255 + 0.5).clamp(0, 255).to(torch.uint8))
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """No TF32 convolutions and no autotuned kernels: a score must not depend on either."""
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
+        yield

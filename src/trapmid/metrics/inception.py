@@ -1,0 +1,54 @@
+"""Inception features as clean-fid takes them; the weights are a local file, never a download."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trapmid.metrics.features import as_bytes, exact
+from trapmid.runtime import Runtime
+
+WEIGHTS = "inception-2015-12-05.pt"
+"""The TorchScript file that clean-fid and StyleGAN2-ADA use (TensorFlow's FID weights)."""
+
+
+def inception_features(images: Tensor, *, folder: Path, batch_size: int, rt: Runtime) -> Tensor:
+    """The 2048 pool features of every image, by clean-fid's network and resizer.
+
+    Images are rounded to 8 bits first, as if they had been stored: clean-fid is defined on files.
+
+    Args:
+        images: (N, 3, S, S) uint8, or float in [0, 1] (what lies outside is clamped).
+        folder: holds `inception-2015-12-05.pt`.
+        batch_size: how many images at once.
+        rt: where to compute.
+
+    Returns:
+        (N, 2048) float32 on the CPU.
+
+    Raises:
+        FileNotFoundError: the weights are not there.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise FileNotFoundError(
+            f"evaluation.inception_weights: no {folder / WEIGHTS}; put the file there, or set "
+            "evaluation.frechet_features: evaluator"
+        )
+    # Imported here: clean-fid is needed with Inception features only, and its import is slow.
+    from cleanfid.inception_torchscript import InceptionV3W
+    from cleanfid.resize import build_resizer
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit")  # the format of the file
+        network = InceptionV3W(str(folder), download=False).to(rt.device).eval()
+    resize = build_resizer("clean")
+    rows = []
+    with torch.no_grad(), exact():
+        for batch in torch.split(as_bytes(images).cpu(), batch_size):
+            large = [torch.from_numpy(resize(i.permute(1, 2, 0).numpy())) for i in batch]
+            inputs = torch.stack(large).permute(0, 3, 1, 2).to(rt.device)  # [0, 255]
+            rows.append(network(inputs).float().cpu())
+    return torch.cat(rows)

@@ -1,0 +1,73 @@
+"""Trapdoor signatures: does a reconstruction carry the trigger instead of the face?
+
+Trap-MID, section 4.3 and eq. 6; after Shan et al., "Gotta Catch'Em All" (CCS 2020). The rules are
+in spec/defenses_and_evaluation.md 5.8.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+
+class Detection(NamedTuple):
+    """How well the signature tells reconstructions from public images."""
+
+    recall: float  # share of reconstructions above the threshold
+    auc: float  # area under the ROC curve: public images (0) against reconstructions (1)
+    threshold: float  # a cosine
+    fpr_train: float  # share of private training images above it: the asked rate, by construction
+    fpr_public: float  # share of public images above it: the rate that matters to a defender
+
+
+def signatures(features: Tensor, assigned: Tensor, num_classes: int) -> Tensor:
+    """The mean feature of the poisoned images assigned to each class; float64 (C, F).
+
+    Args:
+        features: (N, F) target features of poisoned training images.
+        assigned: (N,) int64, the class whose trigger each image carries.
+        num_classes: C.
+
+    Raises:
+        ValueError: a class was assigned no image.
+    """
+    counts = torch.bincount(assigned, minlength=num_classes)
+    if (counts == 0).any():
+        missing = (counts == 0).nonzero().flatten().tolist()
+        raise ValueError(f"signature: no poisoned image for the classes {missing}")
+    sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64)
+    sums.index_add_(0, assigned, features.double())
+    return sums / counts[:, None]
+
+
+def cosine_scores(features: Tensor, predictions: Tensor, signature: Tensor) -> Tensor:
+    """Cosine of every feature (N, F) with the signature (C, F) of its predicted class; (N,)."""
+    return F.cosine_similarity(features.double(), signature[predictions], dim=1)
+
+
+def detect(recovered: Tensor, public: Tensor, train: Tensor, fpr: float) -> Detection:
+    """Judges the scores of reconstructions (N,), public images (M,) and clean training images (K,).
+
+    Args:
+        recovered: signature scores of the reconstructions.
+        public: of images of nobody private, the negatives of the ROC curve.
+        train: of clean private training images; their (1 - fpr) quantile is the threshold.
+        fpr: false positive rate on the training images, in (0, 1).
+    """
+    threshold = train.double().quantile(1 - fpr)
+    truth = torch.cat([torch.zeros(len(public)), torch.ones(len(recovered))])
+    return Detection(
+        recall=_share_above(recovered, threshold),
+        auc=float(roc_auc_score(truth.numpy(), torch.cat([public, recovered]).double().numpy())),
+        threshold=float(threshold),
+        fpr_train=_share_above(train, threshold),
+        fpr_public=_share_above(public, threshold),
+    )
+
+
+def _share_above(scores: Tensor, threshold: Tensor) -> float:
+    return float((scores.double() > threshold).double().mean())

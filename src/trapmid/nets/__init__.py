@@ -1,0 +1,1 @@
+"""Bricks without a role: networks that several methods share."""

@@ -1,0 +1,58 @@
+"""Priors between files and memory: started, saved, and loaded strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trapmid import checkpoints, classifiers, wiring
+from trapmid.checkpoints import CheckpointError
+from trapmid.runtime import Runtime
+from trapmid.types import Prior, PriorRecipe
+
+
+def start(recipe: PriorRecipe, image_size: int, num_classes: int, init: Path, rt: Runtime) -> Prior:
+    """A new prior on the runtime's device, with the initial weights that `init` names."""
+    with rt.seeded("initial weights", "prior"):
+        prior = recipe.make(image_size, num_classes)
+    state = classifiers.initial_state(init)
+    if isinstance(state, str):
+        if state != classifiers.RANDOM:
+            raise ValueError(f"init: {init} does not fit a prior; use weights/random or a file")
+    else:
+        try:
+            prior.start_from(state)
+        except ValueError as error:
+            raise CheckpointError(f"{init}: {error}") from None
+    return prior.to(rt.device)
+
+
+def save(path: Path, recipe: str, block: Any, image_size: int, prior: Prior) -> None:
+    """Writes the checkpoint of a trained prior; `block` rebuilds its recipe."""
+    checkpoints.save(
+        path,
+        {
+            "recipe": recipe,
+            "block": block,
+            "image_size": image_size,
+            "num_classes": prior.num_classes,
+            "state": prior.state_dict(),
+            "code": checkpoints.code_digest(prior),
+        },
+    )
+
+
+def load(path: Path, rt: Runtime) -> Prior:
+    """A saved prior on the runtime's device, in eval mode and frozen.
+
+    Raises:
+        CheckpointError: the file is missing, is no prior, or belongs to other code.
+    """
+    content = checkpoints.load(path)
+    if "recipe" not in content:
+        raise CheckpointError(f"{path}: not a prior; no 'recipe'")
+    recipe = wiring.recipe(content["recipe"], content["block"])
+    prior = recipe.make(content["image_size"], content["num_classes"])
+    checkpoints.check_code(path, content, prior)
+    checkpoints.load_strictly(path, prior, content["state"])
+    return prior.to(rt.device).eval().requires_grad_(False)

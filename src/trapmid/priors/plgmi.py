@@ -1,0 +1,205 @@
+"""PLG-MI's prior: a conditional GAN on public images that the target labelled (AAAI 2023).
+
+Yuan et al.: pseudo-labels by top-n selection (sec. 3.2), a projection GAN trained with a hinge loss
+and a max-margin loss through the target (sec. 3.3). Without a target the recipe learns all public
+images as one class: the target-independent start that `init` of a guided prior may name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trapmid import losses, types
+from trapmid.augment import PlgView
+from trapmid.fit import to_float
+from trapmid.gan import Passes
+from trapmid.nets import snresnet
+from trapmid.runtime import Runtime, eval_mode, frozen, stream_seed
+from trapmid.types import Keep, Target
+
+
+class Prior(types.Prior):
+    """Class-conditional. Images are the raw tanh output and may be slightly negative."""
+
+    def __init__(self, latent_dim: int, num_classes: int, image_size: int, width: int) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.generator = snresnet.Generator(latent_dim, num_classes, image_size, width)
+        self.critic = snresnet.ProjectionDiscriminator(num_classes, image_size, width)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        images: Tensor = self.generator(latents, labels)
+        return images
+
+    def realism(self, images: Tensor, labels: Tensor) -> Tensor:
+        score: Tensor = self.critic(images, labels)
+        return score
+
+
+@torch.no_grad()
+def pseudo_label(
+    target: Target, public: Tensor, top_n: int, rt: Runtime, batch_size: int = 512
+) -> tuple[Tensor, Tensor]:
+    """The `top_n` public images that the target finds likeliest for each class (sec. 3.2).
+
+    An image may serve several classes, or none. Ties keep the later index, as the official heap of
+    (probability, index) pairs does.
+
+    Args:
+        public: (N, 3, S, S) uint8.
+
+    Returns:
+        (indices, labels), each (C * top_n,) int64 on the CPU, sorted by class.
+    """
+    if top_n > len(public):
+        raise ValueError(f"top_n: {top_n} is more than the {len(public)} public images")
+    with eval_mode(target):
+        batches = [to_float(part.to(rt.device)) for part in public.split(batch_size)]
+        probabilities = torch.cat([target(batch).logits.softmax(dim=1).cpu() for batch in batches])
+    order = probabilities.argsort(dim=0, stable=True)  # (N, C), ascending
+    indices = order[-top_n:].T.flatten()
+    return indices, torch.arange(probabilities.shape[1]).repeat_interleave(top_n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(types.PriorRecipe):
+    latent_dim: int
+    width: int
+    top_n: int
+    steps: int  # of the generator
+    critic_steps: int  # per step of the generator
+    batch_size: int
+    lr_generator: float
+    lr_critic: float
+    betas: tuple[float, float]
+    alpha: float  # weight of the inversion loss
+    identity_loss: str
+    noise: float  # uniform noise added to real images: dequantisation
+    view: PlgView
+    ema: float  # decay of the averaged generator that is kept; 0 keeps the last one (official)
+    precision: Literal["fp32", "bf16"]
+    keep_every: int
+
+    def __post_init__(self) -> None:
+        if self.identity_loss not in losses.IDENTITY:
+            known = ", ".join(losses.IDENTITY)
+            raise ValueError(f"identity_loss: {self.identity_loss!r} is not one of {known}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema: {self.ema} is outside [0, 1)")
+
+    def make(self, image_size: int, num_classes: int) -> Prior:
+        return Prior(self.latent_dim, num_classes, image_size, self.width)
+
+    def fit(
+        self, prior: types.Prior, public: Tensor, target: Target | None, rt: Runtime, keep: Keep
+    ) -> None:
+        assert isinstance(prior, Prior)
+        if target is None:
+            chosen, labels = torch.arange(len(public)), torch.zeros(len(public), dtype=torch.int64)
+        else:
+            chosen, labels = pseudo_label(target, public, self.top_n, rt)
+        passes = Passes(len(chosen), self.batch_size, stream_seed(rt.seed, "plgmi", "batches"))
+        generator, critic = prior.generator.train(), prior.critic.train()
+        averaged = Average(generator, self.ema)
+        for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
+        for_d = torch.optim.Adam(critic.parameters(), lr=self.lr_critic, betas=self.betas)
+        parts = {"prior": prior, "for_g": for_g, "for_d": for_d, "averaged": averaged}
+
+        for step in range(keep.restore(parts), self.steps):
+            with rt.seeded("plgmi", step):
+                adversarial, inversion = self._generator_step(prior, target, for_g, rt)
+                averaged.update(generator)
+                for turn in range(self.critic_steps):
+                    picked = passes.batch(step * self.critic_steps + turn)
+                    real = to_float(public[chosen[picked]].to(rt.device))
+                    hinge = self._critic_step(prior, real, labels[picked].to(rt.device), for_d, rt)
+            if (step + 1) % max(1, self.steps // 100) == 0:
+                curve = {"adversarial": adversarial.item(), "critic_hinge": hinge.item()}
+                if target is not None:
+                    curve["inversion"] = inversion.item()
+                keep.log(curve, step + 1)
+                keep.progress(step + 1, self.steps)
+            if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
+                keep.save(parts, step + 1)
+        averaged.copy_to(generator)
+        prior.eval()
+
+    def _generator_step(
+        self, prior: Prior, target: Target | None, optimizer: torch.optim.Optimizer, rt: Runtime
+    ) -> tuple[Tensor, Tensor]:
+        latents, labels = self._draw(prior, rt)
+        with frozen(prior.critic), rt.autocast():
+            fake = prior(latents, labels)
+            adversarial = -prior.realism(fake, labels).float().mean()
+            inversion = fake.new_zeros(())
+            if target is not None:
+                views = self.view(
+                    fake.float(),
+                    torch.rand(len(fake), PlgView.DRAWS).to(rt.device),
+                    (torch.rand(()) < 0.5).expand(len(fake)).to(rt.device),
+                )
+                identity = losses.IDENTITY[self.identity_loss]
+                inversion = identity(target(views).logits.float(), labels).mean()
+        optimizer.zero_grad(set_to_none=True)
+        (adversarial + self.alpha * inversion).backward()
+        optimizer.step()
+        return adversarial.detach(), inversion.detach()
+
+    def _critic_step(
+        self,
+        prior: Prior,
+        real: Tensor,
+        labels: Tensor,
+        optimizer: torch.optim.Optimizer,
+        rt: Runtime,
+    ) -> Tensor:
+        real = real + self.noise * torch.rand(real.shape).to(rt.device)
+        with rt.autocast():
+            with torch.no_grad():
+                latents, others = self._draw(prior, rt)
+                fake = prior(latents, others)
+            on_real = prior.realism(real, labels).float()
+            on_fake = prior.realism(fake, others).float()
+            hinge = F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean()
+        optimizer.zero_grad(set_to_none=True)
+        hinge.backward()
+        optimizer.step()
+        return hinge.detach()
+
+    def _draw(self, prior: Prior, rt: Runtime) -> tuple[Tensor, Tensor]:
+        latents = torch.randn(self.batch_size, self.latent_dim).to(rt.device)
+        labels = torch.randint(prior.num_classes, (self.batch_size,)).to(rt.device)
+        return latents, labels
+
+
+class Average:
+    """An exponential moving average of a network's weights and buffers; decay 0 is the network."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        if self._decay == 0:
+            return
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self._weights[name].lerp_(value, 1 - self._decay)
+            else:
+                self._weights[name].copy_(value)
+
+    def copy_to(self, network: nn.Module) -> None:
+        if self._decay > 0:
+            network.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._weights
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._weights = dict(state_dict)

@@ -1,0 +1,217 @@
+"""From profiles/<name>.yaml to params.yaml.
+
+params.yaml is the truth that every stage reads and that `dvc exp run -S` edits; a profile is only a
+way to write it. One profile is complete; another names it as its `base` and says what differs.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from trapmid import params
+
+FOLDER = Path("profiles")
+
+ROWS = (
+    "raw",
+    "data",
+    "evaluators",
+    "targets",
+    "public_priors",
+    "guided_priors",
+    "cells",
+)
+"""Sections made of rows: an overlay that names one replaces it whole."""
+
+FANNED = ("targets", "guided_priors", "cells")
+"""Sections whose rows are repeated for every seed: the row K becomes K-<seed>."""
+
+_OWN_KEYS = ("base", "profile", "seeds")
+_PRODUCT = re.compile(r"models/(targets|priors/guided)/([^/]+)(/.*)?")
+
+
+class ProfileError(ValueError):
+    """A profile is wrong, or params.yaml must not be replaced; the message is one line."""
+
+
+def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) -> str:
+    """The text of params.yaml for a profile.
+
+    Args:
+        name: profiles/<name>.yaml.
+        seeds: instead of the profile's own.
+        folder: where the profiles are.
+
+    Raises:
+        ProfileError: no such profile, an unknown key, a wrong seed or a reference to no row.
+    """
+    tree = _tree(name, folder)
+    fanned = _seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
+    _check_keys(tree, name)
+    for section in FANNED:
+        _check_references(tree, section, name)
+    for section in FANNED:
+        tree[section] = _fan_out(tree, section, fanned, name)
+    tree["seeds"] = CommentedSeq(fanned)
+    tree.pop("profile", None)
+    tree.insert(0, "profile", name)
+    _make_block_style(tree)
+    header = f"Profile `{name}`: written by `trapmid profile {name}` from profiles/{name}.yaml."
+    if seeds is not None:
+        header = header.replace(f"profile {name}`", f"profile {name} --seeds {_words(fanned)}`")
+    tree.ca.comment = None
+    tree.yaml_set_start_comment(header + "\nEvery number that can change a result is here.")
+    stream = io.StringIO()
+    _round_trip().dump(tree, stream)
+    return stream.getvalue()
+
+
+def check_replaceable(path: Path, folder: Path = FOLDER) -> None:
+    """Refuses a params.yaml that somebody edited: one that is no profile's output.
+
+    The layout may differ: `dvc exp run -S` writes the file anew.
+
+    Raises:
+        ProfileError: `path` holds something that composing its profile again would not give.
+    """
+    if not path.exists():
+        return
+    now = params.read(path)
+    try:
+        text = compose(str(now.get("profile")), now.get("seeds"), folder)
+    except ProfileError:
+        text = "{}"
+    if YAML(typ="safe").load(text) != now:
+        raise ProfileError(
+            f"{path}: not what its profile gives (edited by hand, or the profile has changed); "
+            "use --force to replace it"
+        )
+
+
+def _tree(name: str, folder: Path) -> CommentedMap:
+    """The profile over its base, before rows are repeated."""
+    overlay = _load(name, folder)
+    base_name = overlay.pop("base", None)
+    if base_name is None:
+        return overlay
+    base = _load(str(base_name), folder)
+    if "base" in base:
+        raise ProfileError(f"{folder / str(base_name)}.yaml: a base must be complete, without base")
+    for key, value in overlay.items():
+        if key in ROWS or not isinstance(base.get(key), Mapping) or not isinstance(value, Mapping):
+            base[key] = value
+        else:
+            _merge(base[key], value)
+    blocks = {row.get("block") for s in ("targets", "evaluators") for row in base[s].values()}
+    known = set(_load(str(base_name), folder)) | blocks | set(_OWN_KEYS)
+    if unknown := sorted(set(overlay) - known):
+        raise ProfileError(
+            f"{folder / name}.yaml: unknown {unknown}; neither in {base_name}.yaml nor the `block` "
+            "of a target"
+        )
+    return base
+
+
+def _load(name: str, folder: Path) -> CommentedMap:
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
+        raise ProfileError(f"no profile {name!r} in {folder}/; there are {known}")
+    try:
+        content = _round_trip().load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise ProfileError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(content, CommentedMap):
+        raise ProfileError(f"{path}: must hold a mapping")
+    return content
+
+
+def _merge(base: CommentedMap, overlay: Mapping[str, Any]) -> None:
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _check_keys(tree: CommentedMap, name: str) -> None:
+    if missing := [section for section in ROWS if section not in tree]:
+        raise ProfileError(f"{name}: no {', '.join(missing)}; an empty section is written {{}}")
+    for section in ROWS:
+        if not isinstance(tree[section], Mapping):
+            raise ProfileError(f"{name}: {section} must be a mapping, is {tree[section]!r}")
+
+
+def _check_references(tree: CommentedMap, section: str, name: str) -> None:
+    for row, block in tree[section].items():
+        if "seed" in block:
+            raise ProfileError(f"{name}: {section}.{row}: `seed` comes from the profile's `seeds`")
+        target = block.get("target")
+        if target is not None and target not in tree["targets"]:
+            known = ", ".join(tree["targets"])
+            raise ProfileError(f"{name}: {section}.{row}.target: no {target!r}; there are {known}")
+        prior = _PRODUCT.fullmatch(str(block.get("prior", "")))
+        if prior and prior[1] == "priors/guided" and prior[2] not in tree["guided_priors"]:
+            known = ", ".join(tree["guided_priors"])
+            raise ProfileError(f"{name}: {section}.{row}.prior: no {prior[2]!r}; there are {known}")
+
+
+def _seeds(value: Any, where: str) -> list[int]:
+    seeds = value if isinstance(value, list) else []
+    whole = all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
+    if not seeds or not whole or len(set(seeds)) != len(seeds):
+        raise ProfileError(f"{where}: must be distinct whole numbers from 0 up, is {value!r}")
+    return [int(seed) for seed in seeds]
+
+
+def _fan_out(tree: CommentedMap, section: str, seeds: list[int], name: str) -> CommentedMap:
+    fanned = CommentedMap()
+    for row, block in tree[section].items():
+        for seed in seeds:
+            # A comment after a row hangs on the row's last key: only the last copy keeps it.
+            copied = copy.deepcopy(block) if seed == seeds[-1] else CommentedMap(block)
+            for key, value in copied.items():
+                copied[key] = _with_seed(key, value, seed)
+            copied.insert(0, "seed", seed)
+            fanned[f"{row}-{seed}"] = copied
+        if row in tree[section].ca.items:
+            fanned.ca.items[f"{row}-{seeds[0]}"] = tree[section].ca.items[row]
+    fanned.ca.comment = tree[section].ca.comment
+    return fanned
+
+
+def _with_seed(key: str, value: Any, seed: int) -> Any:
+    """A reference to a repeated row, made to name the copy of the same seed."""
+    if key == "target":
+        return f"{value}-{seed}"
+    product = _PRODUCT.fullmatch(value) if isinstance(value, str) else None
+    if product:
+        return f"models/{product[1]}/{product[2]}-{seed}{product[3] or ''}"
+    return value
+
+
+def _make_block_style(node: Any) -> None:
+    """As `dvc exp run -S` would write it, so that its first edit changes one line."""
+    if isinstance(node, CommentedMap | CommentedSeq) and len(node):
+        node.fa.set_block_style()
+        for child in node.values() if isinstance(node, CommentedMap) else node:
+            _make_block_style(child)
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()  # DVC's own settings
+    yaml.default_flow_style = False
+    return yaml
+
+
+def _words(seeds: list[int]) -> str:
+    return " ".join(map(str, seeds))

@@ -1,0 +1,91 @@
+"""Everything the report shows, read from the files that the stages left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from trapmid import params as parameters
+from trapmid import results
+from trapmid.results import History, ResultError
+
+Scores = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """One study: its parameters and its results, by row."""
+
+    params: dict[str, Any]
+    evaluators: Scores
+    targets: Scores
+    cells: Scores
+    contracts: Scores  # by data row
+    histories: dict[str, dict[str, History]]  # by section and row; cells may have none
+    stats: dict[str, Scores]  # by section and row
+    pictures: dict[str, bytes]  # PNG by path under reports/
+    signature_scores: dict[str, dict[str, list[float]]]  # by cell, then by kind of image
+    claims: dict[str, Any] | None  # what the paper reports
+    deviations: str | None  # Markdown
+
+
+def read(
+    params: dict[str, Any], root: Path, signature_scores: Mapping[str, Mapping[str, Tensor]]
+) -> Inputs:
+    """The files of every row of params.yaml.
+
+    Args:
+        params: params.yaml.
+        root: the folder of params.yaml.
+        signature_scores: cosines (n,) by cell and kind of image; a cell may have none.
+
+    Raises:
+        ResultError: a file is missing or malformed.
+    """
+    histories: dict[str, dict[str, History]] = {}
+    stats: dict[str, Scores] = {}
+    for section in results.TRAINED:
+        histories[section], stats[section] = {}, {}
+        for row in params[section]:
+            folder = results.training_folder(root, section, row)
+            stats[section][row] = results.read_json(folder / "stats.json")
+            if section != "cells" or (folder / "history.csv").exists():
+                histories[section][row] = results.read_history(folder / "history.csv")
+    claims, deviations = root / "reports" / "claims.yaml", root / "docs" / "deviations.md"
+    return Inputs(
+        params=params,
+        evaluators=results.read_scores(root, params, "evaluators"),
+        targets=results.read_scores(root, params, "targets"),
+        cells=results.read_scores(root, params, "cells"),
+        contracts={
+            row: results.read_json(root / "reports" / "data" / f"{row}.json")
+            for row in params["data"]
+        },
+        histories=histories,
+        stats=stats,
+        pictures=_pictures(params, root),
+        signature_scores={
+            cell: {kind: cosines.tolist() for kind, cosines in kinds.items()}
+            for cell, kinds in signature_scores.items()
+            if kinds
+        },
+        claims=parameters.read(claims) if claims.exists() else None,
+        deviations=deviations.read_text(encoding="utf-8") if deviations.exists() else None,
+    )
+
+
+def _pictures(params: Mapping[str, Any], root: Path) -> dict[str, bytes]:
+    """Samples of the data, grids of the cells, and what the trainings drew."""
+    reports = root / "reports"
+    paths = [reports / "figures" / "data" / f"{row}.png" for row in params["data"]]
+    paths += [results.grid_path(root, cell) for cell in params["cells"]]
+    if missing := [path for path in paths if not path.is_file()]:
+        raise ResultError(f"{missing[0]}: no such file; `dvc repro` makes it")
+    for section in results.TRAINED:
+        for row in params[section]:
+            paths += sorted(results.training_folder(root, section, row).glob("*.png"))
+    return {path.relative_to(reports).as_posix(): path.read_bytes() for path in paths}

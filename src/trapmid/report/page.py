@@ -1,0 +1,602 @@
+"""The report as one HTML file that opens offline, and as Markdown: the same content twice.
+
+What is shown is decided here; how it looks is in templates/. No number is computed here but means
+and deviations over seeds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from trapmid.report.inputs import Inputs
+from trapmid.report.summary import ATTACK_SCORES, FLOOR, cell_label, label
+
+_FRECHET = {
+    "evaluator": "Fréchet distance (evaluator features)",
+    "inception": "FID (Inception features)",
+}
+"""The distance has another name, and another scale, with other features."""
+
+_STAGES = {
+    "evaluators": "evaluator",
+    "targets": "target",
+    "public_priors": "public prior",
+    "guided_priors": "guided prior",
+    "cells": "attack",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckLine:
+    """One check of the study as the report shows it."""
+
+    name: str
+    passed: bool
+    meaning: str  # what holds when it passes
+    detail: str  # the numbers, or the rows that failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture of the report: a file for Markdown, its bytes for HTML."""
+
+    path: str  # under reports/
+    png: bytes
+    caption: str
+
+    @property
+    def uri(self) -> str:
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """A line of a table; a `detail` line belongs to the line above it."""
+
+    cells: tuple[str, ...]
+    kind: str  # mean | detail | reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    html: str
+    markdown: str
+
+
+def render(
+    inputs: Inputs,
+    metrics: Mapping[str, Any],
+    charts: Mapping[str, bytes],
+    checks: Sequence[CheckLine],
+) -> Pages:
+    """The report.
+
+    Args:
+        inputs: what the stages left.
+        metrics: the content of reports/metrics.json.
+        charts: PNGs by path under reports/, from `figures.draw_all`.
+        checks: every check of the study.
+    """
+    context = _Context(inputs, metrics, {**inputs.pictures, **charts}).build(checks)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trapmid.report"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+    )
+    environment.filters["cell"] = _markdown_cell
+    return Pages(
+        html=environment.get_template("report.html.j2").render(context),
+        markdown=environment.get_template("report.md.j2").render(context),
+    )
+
+
+class _Context:
+    """What the templates see, section by section."""
+
+    def __init__(
+        self, inputs: Inputs, metrics: Mapping[str, Any], pictures: Mapping[str, bytes]
+    ) -> None:
+        self.inputs, self.metrics, self.pictures = inputs, metrics, pictures
+        self.params = inputs.params
+        self.defense_of = {
+            cell: cell_label(self.params, block) for cell, block in self.params["cells"].items()
+        }
+
+    def build(self, checks: Sequence[CheckLine]) -> dict[str, Any]:
+        failed = [check for check in checks if not check.passed]
+        return {
+            "profile": self.params["profile"],
+            "seeds": self._seeds(),
+            "headlines": self._headlines(),
+            "cautions": self._cautions(),
+            "failed": failed,
+            "checks": [*failed, *(check for check in checks if check.passed)],
+            "data": self._data(),
+            "target_header": (
+                "Defence",
+                "Seed",
+                "Acc (%) ↑",
+                "Validation acc (%)",
+                "Trapdoor success (%) ↑",
+            ),
+            "target_table": self._target_table(),
+            "attack_header": (
+                "Attack",
+                "Defence",
+                "Seed",
+                "Acc (%) ↑",
+                "AA-1 (%) ↓",
+                "AA-5 (%) ↓",
+                "KNN Dist ↑",
+                f"{self._frechet_name()} ↑",
+                "n_success / n",
+            ),
+            "attack_table": self._attack_table(),
+            "frechet_floor": self.params["evaluation"]["frechet_min_success"],
+            "frechet_features": self.params["evaluation"]["frechet_features"],
+            "claims": self._claims(),
+            "grids": self._grids(),
+            "overview": self._some("figures/attacks.png", "figures/trade_off.png"),
+            "trapdoors": self._trapdoors(),
+            "signatures": self._signatures(),
+            "curves": self._curves(),
+            "protocol": self._protocol(),
+            "blocks": self._blocks(),
+            "costs": self._costs(),
+            "deviations": _paragraphs(self.inputs.deviations or ""),
+            "deviations_markdown": _demoted(self.inputs.deviations or ""),
+        }
+
+    def _seeds(self) -> list[int]:
+        return sorted({block["seed"] for block in self.params["targets"].values()})
+
+    def _headlines(self) -> list[dict[str, Any]]:
+        """Per attack: AA-1 of every defence, in words."""
+        return [
+            {
+                "attack": attack,
+                "rates": [(name, _percent(scores["aa1"], 0)) for name, scores in rows.items()],
+            }
+            for attack, rows in self.metrics["attacks"].items()
+        ]
+
+    def _cautions(self) -> list[str]:
+        cautions = []
+        makers = {block["maker"] for block in self.params["raw"].values()}
+        if "synthetic" in makers:
+            cautions.append(
+                "The faces are drawn by a program. They are not people, and a defence that works "
+                "on them need not work on photographs: the numbers test this code and show the "
+                "mechanism, they are no evidence about real faces."
+            )
+        if "digits" in makers | {b["private"]["reader"] for b in self.params["data"].values()}:
+            cautions.append("Five classes of handwritten digits prove nothing scientifically.")
+        if len(self._seeds()) == 1:
+            cautions.append(
+                "There is one seed. It says nothing about variance: another seed of the defence's "
+                "triggers may give a very different attack accuracy."
+            )
+        elif len(self._seeds()) < 5:
+            cautions.append(
+                f"There are {len(self._seeds())} seeds: read every seed's line, not only the mean."
+            )
+        return cautions
+
+    # --- tables ---------------------------------------------------------------------------------
+
+    def _target_table(self) -> list[TableRow]:
+        lines = []
+        scores = self.inputs.targets
+        for defense in self.metrics["targets"]:
+            rows = [
+                r for r, b in self.params["targets"].items() if label(self.params, b) == defense
+            ]
+            shown = [
+                _spread([scores[row][key] for row in rows], _rate)
+                for key in ("test_accuracy", "val_accuracy", "trapdoor_success")
+            ]
+            one = str(self.params["targets"][rows[0]]["seed"])
+            seed = f"mean of {len(rows)}" if len(rows) > 1 else one
+            lines.append(TableRow(cells=(defense, seed, *shown), kind="mean"))
+            lines += [
+                TableRow(
+                    cells=(
+                        "",
+                        str(self.params["targets"][row]["seed"]),
+                        _rate(scores[row]["test_accuracy"]),
+                        _rate(scores[row]["val_accuracy"]),
+                        _rate(scores[row]["trapdoor_success"]),
+                    ),
+                    kind="detail",
+                )
+                for row in rows
+                if len(rows) > 1
+            ]
+        for row, block in self.params["evaluators"].items():
+            judge = self.inputs.evaluators[row]
+            rates = (_rate(judge["test_accuracy"]), _rate(judge["val_accuracy"]), "–")
+            cells = (f"evaluator {row}", str(block["seed"]), *rates)
+            lines.append(TableRow(cells=cells, kind="reference"))
+        return lines
+
+    def _attack_table(self) -> list[TableRow]:
+        lines = []
+        for attack, groups in self.metrics["attacks"].items():
+            for defense in groups:
+                rows = [
+                    cell
+                    for cell, block in self.params["cells"].items()
+                    if block["attack"] == attack and self.defense_of[cell] == defense
+                ]
+                lines += self._attack_lines(attack, defense, rows)
+        floor, ceiling = (self.metrics["references"][name] for name in ("floor", "ceiling"))
+        for name, words, scores in (
+            ("floor", "random latents, public prior", floor),
+            ("ceiling", "real private test images", ceiling),
+        ):
+            if scores["aa1"] is not None:
+                cells = (name, words, "–", "–", *_attack_cells(scores))
+                lines.append(TableRow(cells=cells, kind="reference"))
+        return lines
+
+    def _attack_lines(self, attack: str, defense: str, rows: list[str]) -> list[TableRow]:
+        scores = [self.inputs.cells[row] for row in rows]
+        accuracies = [
+            self.inputs.targets[self.params["cells"][row]["target"]]["test_accuracy"]
+            for row in rows
+        ]
+        seeds = [str(self.params["cells"][row]["seed"]) for row in rows]
+        details = [
+            TableRow(
+                cells=("", "", seed, _rate(accuracy), *_attack_cells(one)),
+                kind="detail",
+            )
+            for seed, accuracy, one in zip(seeds, accuracies, scores, strict=True)
+        ]
+        if len(rows) == 1:
+            only = details[0].cells
+            return [TableRow(cells=(attack, defense, *only[2:]), kind="mean")]
+        of = {key: [one[key] for one in scores] for key in ATTACK_SCORES}
+        mean = (
+            attack,
+            defense,
+            f"mean of {len(rows)}",
+            _spread(accuracies, _rate),
+            _spread(of["aa1"], _rate),
+            _spread(of["aa5"], _rate),
+            _spread(of["knn_dist"], _plain),
+            _spread(of["frechet"], _plain),
+            f"{_whole(sum(of['n_success']))} / {_whole(sum(of['n']))}",
+        )
+        return [TableRow(cells=mean, kind="mean"), *details]
+
+    def _frechet_name(self) -> str:
+        return _FRECHET[self.params["evaluation"]["frechet_features"]]
+
+    def _claims(self) -> dict[str, Any] | None:
+        """The paper's rows of the attacks and defences that this study has."""
+        claims = self.inputs.claims
+        if claims is None:
+            return None
+        rows = [
+            (row["attack"], row["defense"], *_claimed(row, claims["columns"]))
+            for row in claims["rows"]
+            if row["defense"] in self.metrics["attacks"].get(row["attack"], {})
+        ]
+        return {"source": claims["source"], "setting": claims["setting"], "rows": rows}
+
+    # --- pictures -------------------------------------------------------------------------------
+
+    def _picture(self, path: str, caption: str) -> Picture:
+        return Picture(path=path, png=self.pictures[path], caption=caption)
+
+    def _some(self, *paths: str) -> list[Picture]:
+        captions = {
+            "figures/attacks.png": "AA-1 per attack and defence; bars are means, dots are seeds.",
+            "figures/trade_off.png": "What protection costs: down and right is better.",
+        }
+        return [self._picture(path, captions[path]) for path in paths if path in self.pictures]
+
+    def _grids(self) -> list[dict[str, Any]]:
+        """Per attack: one picture per defence, side by side, seed by seed."""
+        grids = []
+        for attack in [*self.metrics["attacks"], FLOOR]:
+            cells = [row for row, b in self.params["cells"].items() if b["attack"] == attack]
+            seeds = sorted({self.params["cells"][row]["seed"] for row in cells})
+            by_seed = [
+                {
+                    "seed": seed,
+                    "pictures": [
+                        self._picture(f"figures/cells/{row}.png", self._grid_caption(row))
+                        for row in cells
+                        if self.params["cells"][row]["seed"] == seed
+                    ],
+                }
+                for seed in seeds
+            ]
+            if cells:
+                path = f"figures/comparison/{attack}.png"
+                words = f"{attack}, seed {seeds[0]}: the same people under every defence"
+                grids.append(
+                    {
+                        "attack": attack,
+                        "floor": attack == FLOOR,
+                        "by_seed": by_seed,
+                        "comparison": self._picture(path, words) if path in self.pictures else None,
+                    }
+                )
+        return grids
+
+    def _grid_caption(self, row: str) -> str:
+        scores = self.inputs.cells[row]
+        return f"{self.defense_of[row]}: AA-1 {_percent(scores['aa1'])}"
+
+    def _trapdoors(self) -> list[Picture]:
+        captions = {
+            "triggers.png": "triggers k_y, one per class",
+            "poisoned.png": "private images before and after blending a trigger in",
+        }
+        return [
+            self._picture(path, f"{path.split('/')[2]}: {captions[path.split('/')[3]]}")
+            for path in self.pictures
+            if path.startswith("training/targets/") and path.split("/")[3] in captions
+        ]
+
+    def _signatures(self) -> list[Picture]:
+        found = []
+        for cell in self.inputs.signature_scores:
+            numbers = self.inputs.cells[cell]["signature"]
+            caption = (
+                f"{cell}: recall {_percent(numbers['recall'], 1)}, ROC AUC {numbers['auc']:.3f}"
+            )
+            found.append(self._picture(f"figures/signatures/{cell}.png", caption))
+        return found
+
+    def _curves(self) -> list[dict[str, Any]]:
+        """Per kind of training: the curves, and what the prior draws at the end."""
+        groups = []
+        for section, title in _STAGES.items():
+            pictures = []
+            for row in self.inputs.histories[section]:
+                pictures.append(self._picture(f"figures/training/{section}/{row}.png", row))
+                samples = f"training/{section}/{row}/samples.png"
+                if samples in self.pictures:
+                    pictures.append(self._picture(samples, f"{row}: samples of the trained prior"))
+            if pictures:
+                groups.append({"title": title, "pictures": pictures})
+        return groups
+
+    # --- data, protocol, costs ------------------------------------------------------------------
+
+    def _data(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name,
+                "sample": self._picture(
+                    f"figures/data/{name}.png", f"{name}: private identities, then public images"
+                ),
+                "block": block,
+                "success": contract["success"],
+                "counts": [(k.replace("_", " "), _count(v)) for k, v in contract["counts"].items()],
+                "expectations": [
+                    {
+                        **expectation,
+                        "what": _expectation_words(expectation),
+                        "bounds": _bounds(expectation["kwargs"]),
+                    }
+                    for expectation in contract["expectations"]
+                ],
+            }
+            for name, block in self.params["data"].items()
+            for contract in [self.inputs.contracts[name]]
+        ]
+
+    def _protocol(self) -> list[tuple[str, str]]:
+        evaluation, inversion = self.params["evaluation"], self.params["inversion"]
+        fits = {block["fit"] for block in self.params["targets"].values()}
+        chosen = ", ".join(sorted({self.params["fits"][name]["select"] for name in fits}))
+        first = next(iter(self.inputs.cells.values()))
+        images = f"{first['n']} images: {inversion['images_per_class']} per private identity"
+        return [
+            ("Reconstructions", f"{images}, the last iterate of each search, none picked"),
+            ("Seeds of targets and attacks", ", ".join(map(str, self._seeds()))),
+            ("Epoch kept of a target", f"by {chosen} accuracy"),
+            ("AA-1, AA-5", "share that the evaluator puts first, or among its first five"),
+            ("KNN Dist", "squared L2 to the nearest private training image of the class, mean"),
+            (
+                self._frechet_name(),
+                "successful reconstructions against private training images; null below "
+                f"{evaluation['frechet_min_success']} successes",
+            ),
+            (
+                "Trapdoor signature",
+                "cosine with the mean feature of poisoned images; threshold at "
+                f"{_percent(evaluation['signature_fpr'], 0)} of clean private training images",
+            ),
+            ("Floor", "random latents through the public prior: no target is asked"),
+            ("Ceiling", "real private test images scored as if they were reconstructions"),
+            ("Spread", "± is the standard deviation over seeds (n in the denominator)"),
+        ]
+
+    def _blocks(self) -> list[tuple[str, str]]:
+        """The parameters themselves, as the study used them."""
+        rows = {"raw", "data", "evaluators", "targets", "public_priors", "guided_priors", "cells"}
+        return [
+            (name, json.dumps(block, indent=2, ensure_ascii=False))
+            for name, block in self.params.items()
+            if name not in rows and isinstance(block, Mapping) and block
+        ]
+
+    def _costs(self) -> dict[str, Any]:
+        lines, total, peak = [], 0.0, 0.0
+        for section, title in _STAGES.items():
+            for row, stats in self.inputs.stats[section].items():
+                seconds, memory = float(stats["seconds"]), float(stats["peak_memory_mb"])
+                total, peak = total + seconds, max(peak, memory)
+                cells = (title, row, f"{seconds:.1f}", f"{memory:.0f}", str(stats["device"]))
+                lines.append(TableRow(cells=cells, kind="detail"))
+        cells = ("all", "", f"{total:.1f}", f"{peak:.0f}", "")
+        return {
+            "header": ("Stage", "Row", "Time (s)", "Peak memory (MB)", "Device"),
+            "rows": [*lines, TableRow(cells=cells, kind="mean")],
+            "minutes": f"{total / 60:.1f}",
+        }
+
+
+def check_lines(
+    inputs: Inputs,
+    passed: Mapping[str, bool],
+    meanings: Mapping[str, str],
+    details: Mapping[str, str],
+) -> list[CheckLine]:
+    """The checks of metrics.json with their words; a check without words shows its name.
+
+    Args:
+        inputs: its rows say in `failed_checks` what they found.
+        passed: verdict by check.
+        meanings: by check, what holds when it passes.
+        details: by check, what the study found.
+    """
+    sections = (inputs.evaluators, inputs.targets, inputs.cells)
+    rows = [pair for section in sections for pair in section.items()]
+    return [
+        CheckLine(
+            name=name,
+            passed=verdict,
+            meaning=meanings.get(name, name.replace("_", " ") + "."),
+            detail="; ".join(
+                filter(None, [details.get(name, ""), *_reasons(name, rows)]),
+            ),
+        )
+        for name, verdict in passed.items()
+    ]
+
+
+def _reasons(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """What the rows that failed a check wrote about it."""
+    return [
+        f"{row}: {scores['failed_checks'][name]}"
+        for row, scores in rows
+        if name in scores.get("failed_checks", {})
+    ]
+
+
+# --- words and numbers --------------------------------------------------------------------------
+
+
+def _claimed(row: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
+    """The paper's mean ± deviation of every column."""
+    return [f"{row[key][0]:.2f} ± {row[key][1]:.2f}" for key in columns]
+
+
+def _attack_cells(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    """AA-1 ... n_success of one row; ± is the paper's deviation inside one run, where known."""
+    rates = [
+        _rate(scores[key])
+        + (f" ± {100 * within:.2f}" if (within := scores.get(f"{key}_std")) is not None else "")
+        for key in ("aa1", "aa5")
+    ]
+    share = f"{_whole(scores['n_success'])} / {_whole(scores['n'])}"
+    return (*rates, _plain(scores["knn_dist"]), _plain(scores["frechet"]), share)
+
+
+def _percent(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def _rate(value: float | None) -> str:
+    """A share as a number of percent, for a column whose head says so."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _plain(value: float | None) -> str:
+    if value is None:
+        return "null"
+    return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
+def _spread(values: Sequence[float | None], shown: Callable[[float | None], str]) -> str:
+    """Mean over the seeds that have a number, and their standard deviation."""
+    there = [value for value in values if value is not None]
+    if not there:
+        return shown(None)
+    mean = shown(math.fsum(there) / len(there))
+    if len(there) > 1:
+        mean += f" ± {shown(statistics.pstdev(there))}"
+    return mean + (f" ({len(there)} of {len(values)})" if len(there) < len(values) else "")
+
+
+def _count(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_count(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_count, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _expectation_words(expectation: Mapping[str, Any]) -> str:
+    words = str(expectation["expectation"]).removeprefix("expect_").replace("_", " ")
+    for prefix in ("column values to ", "column ", "table "):
+        words = words.removeprefix(prefix)
+    return words
+
+
+def _bounds(kwargs: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {_count(value)}" for key, value in kwargs.items())
+
+
+def _markdown_cell(text: object) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())
+
+
+def _paragraphs(markdown: str) -> list[dict[str, Any]]:
+    """The little Markdown that our documents use, for HTML: headings, lists, tables, paragraphs."""
+    blocks: list[dict[str, Any]] = []
+    for chunk in markdown.split("\n\n"):
+        lines = [line.rstrip() for line in chunk.strip("\n").splitlines() if line.strip()]
+        while lines and lines[0].startswith("#"):
+            blocks.append({"kind": "heading", "lines": [lines.pop(0).lstrip("# ")]})
+        if not lines:
+            continue
+        if lines[0].lstrip().startswith(("- ", "* ")):
+            blocks.append({"kind": "list", "lines": _items(lines)})
+        elif lines[0].startswith("|"):
+            table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+            rows = [row for row in table if not all(set(cell) <= set("-: ") for cell in row)]
+            blocks.append({"kind": "table", "lines": rows})
+        else:
+            blocks.append({"kind": "paragraph", "lines": [" ".join(map(str.strip, lines))]})
+    return blocks
+
+
+def _items(lines: Iterable[str]) -> list[str]:
+    items: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if text.startswith(("- ", "* ")):
+            items.append(text[2:])
+        else:
+            items[-1] += " " + text
+    return items
+
+
+def _demoted(markdown: str) -> str:
+    """The document without its title, its headings one level down."""
+    lines = markdown.strip().splitlines()
+    body = lines[1:] if lines and lines[0].startswith("# ") else lines
+    return "\n".join(f"#{line}" if line.startswith("#") else line for line in body).strip()

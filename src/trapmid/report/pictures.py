@@ -1,0 +1,173 @@
+"""Grids of images as PNG bytes; equal input gives equal bytes.
+
+A mosaic is composed pixel by pixel with nearest-neighbour upscaling, so that a 32-pixel face is
+shown as it is; matplotlib only adds the words.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+HIT, MISS = (0.13, 0.63, 0.25), (0.84, 0.19, 0.15)
+"""Colours of frames: the evaluator recognises the identity, or does not."""
+
+_DPI = 100
+_WIDTH = 96  # least width of one shown image in pixels
+_GAP, _FRAME = 6, 4  # between images; around a marked one
+_LINE = 18  # height of one line of text
+
+Cell = Tensor | None
+
+
+def image_grid(
+    rows: Sequence[Sequence[Cell]],
+    *,
+    title: str,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    frames: Sequence[Sequence[bool | None]] = (),
+    note: str = "",
+    gutter_after: int = 0,
+) -> bytes:
+    """A labelled grid of images as PNG bytes.
+
+    Args:
+        rows: images (3, S, S) of one size, uint8 or float (clamped to [0, 1]); None: left empty.
+        title: one line above.
+        row_labels: text left of each row; none: no margin.
+        column_labels: text above each column; an empty string leaves a column without.
+        frames: True draws a green frame around an image, False a red one, None nothing.
+        note: one small line below.
+        gutter_after: a wider gap after so many columns; 0: none.
+
+    Raises:
+        ValueError: there is no image, or labels or frames do not match the rows.
+    """
+    sizes = {tuple(image.shape) for row in rows for image in row if image is not None}
+    if len(sizes) != 1:
+        raise ValueError(f"image_grid: needs images of one size, has {sorted(sizes)}")
+    if row_labels and len(row_labels) != len(rows):
+        raise ValueError(f"image_grid: {len(row_labels)} row labels for {len(rows)} rows")
+    if frames and [len(f) for f in frames] != [len(r) for r in rows]:
+        raise ValueError("image_grid: frames must have the shape of rows")
+    size = sizes.pop()[-1]
+    scale = max(1, -(-_WIDTH // size))
+    side = size * scale + 2 * _FRAME
+    columns = max(len(row) for row in rows)
+    left = [_GAP + c * (side + _GAP) + (2 * _GAP * (0 < gutter_after <= c)) for c in range(columns)]
+    canvas = torch.ones(3, _GAP + len(rows) * (side + _GAP), left[-1] + side + _GAP)
+    for r, row in enumerate(rows):
+        top = _GAP + r * (side + _GAP)
+        for c, image in enumerate(row):
+            if image is not None:
+                tile = _tile(image, scale, frames[r][c] if frames else None)
+                canvas[:, top : top + side, left[c] : left[c] + side] = tile
+    return _annotate(canvas, title, note, row_labels, column_labels, left, side)
+
+
+def private_vs_reconstructed(
+    *,
+    private: Tensor,
+    private_labels: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    hit: Tensor,
+    identities: int,
+    title: str,
+    examples: int = 3,
+    draws: int = 5,
+) -> bytes:
+    """Private training images beside what an attack made of each identity, as PNG bytes.
+
+    The first `identities` attacked classes are shown, whatever their success.
+
+    Args:
+        private: (M, 3, S, S) private training images.
+        private_labels: (M,) int64.
+        images: (N, 3, S, S) reconstructions, in the order of their draws.
+        labels: (N,) int64, the attacked classes.
+        hit: (N,) bool, whether the evaluator recognises the class: a green frame or a red one.
+        identities: how many rows.
+        title: one line above.
+        examples: private images per row, at most.
+        draws: reconstructions per row, at most.
+    """
+    shown = sorted(set(labels.tolist()))[:identities]
+    rows: list[list[Cell]] = []
+    frames: list[list[bool | None]] = []
+    names = []
+    for label in shown:
+        own = labels == label
+        real: list[Cell] = list(private[private_labels == label][:examples])
+        made = list(images[own][:draws])
+        rows.append([*real, *[None] * (examples - len(real)), *made])
+        frames.append([*[None] * examples, *hit[own][:draws].tolist()])
+        names.append(f"{label}\n{int(hit[own].sum())}/{int(own.sum())}")
+    width = max(len(row) for row in rows)
+    heads = ["private", *[""] * (examples - 1), "reconstructed", *[""] * (width - examples - 1)]
+    return image_grid(
+        rows,
+        title=title,
+        row_labels=names,
+        column_labels=heads,
+        frames=frames,
+        note="Left: identity, and how often it was recognised. "
+        "Frame: green, the evaluator recognises it; red, it does not.",
+        gutter_after=examples,
+    )
+
+
+def _tile(image: Tensor, scale: int, marked: bool | None) -> Tensor:
+    """(3, side, side): the image upscaled by whole pixels, with its frame."""
+    pixels = image.cpu().float().div(255) if image.dtype == torch.uint8 else image.cpu().float()
+    large = pixels.clamp(0, 1).repeat_interleave(scale, dim=1).repeat_interleave(scale, dim=2)
+    colour = (1.0, 1.0, 1.0) if marked is None else HIT if marked else MISS
+    side = large.shape[-1] + 2 * _FRAME
+    tile = torch.tensor(colour)[:, None, None].repeat(1, side, side)
+    tile[:, _FRAME:-_FRAME, _FRAME:-_FRAME] = large
+    return tile
+
+
+def _annotate(
+    canvas: Tensor,
+    title: str,
+    note: str,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    left: Sequence[int],
+    side: int,
+) -> bytes:
+    """The mosaic with its words around it."""
+    longest = max((len(line) for label in row_labels for line in label.split("\n")), default=0)
+    margin = 8 * longest + 2 * _GAP if row_labels else 0
+    above = _LINE + _GAP + (_LINE if any(column_labels) else 0)
+    below = _LINE if note else 0
+    height, width = canvas.shape[1] + above + below, canvas.shape[2] + margin
+    width = max(width, 7 * max(len(title), len(note)))
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user must not change the bytes
+        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+        FigureCanvasAgg(figure)
+        figure.figimage(canvas.permute(1, 2, 0).numpy(), xo=margin, yo=below)
+
+        def write(x: float, y: float, text: str, **style: str | float) -> None:
+            figure.text(x / width, 1 - y / height, text, **{"size": 9.0, **style})  # type: ignore[arg-type]
+
+        write(_GAP, _GAP, title, va="top", weight="bold")
+        for x, label in zip(left, column_labels, strict=False):
+            write(margin + x + _FRAME, above, label, va="bottom")
+        for r, label in enumerate(row_labels):
+            y = above + _GAP + r * (side + _GAP) + side / 2
+            write(margin - _GAP, y, label, ha="right", va="center")
+        if note:
+            write(_GAP, height - _GAP, note, va="bottom", size=8.0, color="0.35")
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()

@@ -1,0 +1,180 @@
+"""The one small table that DVC, the gate and scripts read: reports/metrics.json.
+
+Rates are fractions in [0, 1]; a value is the mean over the seeds that have one, null if none has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from trapmid.results import ResultError
+
+FLOOR = "random"
+"""The attack that attacks nothing: random latents through the public prior."""
+
+ATTACK_SCORES = ("aa1", "aa5", "knn_dist", "frechet", "n_success", "n")
+
+_DIGITS = 6  # as the scores are: the last bits of a sum are not worth a diff
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def summarise(
+    params: Mapping[str, Any],
+    evaluators: Rows,
+    targets: Rows,
+    cells: Rows,
+    study_checks: Mapping[str, bool],
+) -> dict[str, Any]:
+    """The content of reports/metrics.json.
+
+    Args:
+        params: params.yaml; its rows decide what is in the summary.
+        evaluators, targets, cells: the scores of every row, by row.
+        study_checks: the checks that look at several rows at once.
+
+    Raises:
+        ResultError: a row has no scores, or a score is missing or not a finite number.
+    """
+    for section, rows in (("evaluators", evaluators), ("targets", targets), ("cells", cells)):
+        for row in params[section]:
+            if row not in rows:
+                raise ResultError(f"reports/scores/{section}/{row}.json: not read")
+    main = _setting(next(iter(params["targets"].values())))
+    judges = [
+        row for row, block in params["evaluators"].items() if block["data"] == main["data"]
+    ] or list(params["evaluators"])
+    by_defense = _grouped(params["targets"], lambda block: label(params, block))
+    attacks: dict[str, dict[str, Any]] = {}
+    floor = []
+    for row, block in params["cells"].items():
+        if block["attack"] != FLOOR:
+            groups = attacks.setdefault(block["attack"], {})
+            groups.setdefault(cell_label(params, block), []).append(row)
+        elif block["data"] == main["data"]:
+            floor.append(row)
+    for section, names in (
+        ("targets", by_defense.values()),
+        ("cells", [rows for groups in attacks.values() for rows in groups.values()]),
+    ):
+        for group in names:
+            _refuse_equal_seeds(section, group, params[section])
+    return {
+        "evaluator": {"test_accuracy": _mean("evaluators", judges, evaluators, "test_accuracy")},
+        "targets": {
+            name: {
+                key: _mean("targets", rows, targets, key)
+                for key in ("test_accuracy", "trapdoor_success")
+            }
+            for name, rows in by_defense.items()
+        },
+        "attacks": {
+            attack: {name: _attack_scores("cells", rows, cells) for name, rows in groups.items()}
+            for attack, groups in attacks.items()
+        },
+        "references": {
+            "floor": _attack_scores("cells", floor, cells),
+            "ceiling": _attack_scores(
+                "evaluators", judges, {row: evaluators[row]["ceiling"] for row in judges}
+            ),
+        },
+        "checks": merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
+    }
+
+
+def label(params: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    """The name of a target's defence in tables.
+
+    A target on other data or of another architecture than the study's first one is never averaged
+    with it: its name says what differs, e.g. `none@digits`.
+    """
+    main = _setting(next(iter(params["targets"].values())))
+    other = [value for key, value in _setting(target).items() if value != main[key]]
+    return "@".join([str(target["defense"]), *other])
+
+
+def cell_label(params: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
+    """The name of a cell's defence in tables: its target's, and its own data if they are others."""
+    return label(params, params["targets"][cell["target"]] | {"data": cell["data"]})
+
+
+class SideBySide(NamedTuple):
+    """Cells of one attack that a picture can compare."""
+
+    data: str
+    by_defense: dict[str, str]  # cell by defence
+
+
+def side_by_side(params: Mapping[str, Any]) -> dict[str, SideBySide]:
+    """Per attack, the cells of its first seed on the study's first data."""
+    data = _setting(next(iter(params["targets"].values())))["data"]
+    found: dict[str, SideBySide] = {}
+    for row, block in params["cells"].items():
+        if block["data"] == data:
+            cells = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
+            cells.setdefault(cell_label(params, block), row)
+    return found
+
+
+def merged_checks(parts: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
+    """One verdict per check: a check that failed anywhere has failed."""
+    merged: dict[str, bool] = {}
+    for part in parts:
+        for name, passed in part.items():
+            merged[name] = merged.get(name, True) and bool(passed)
+    return dict(sorted(merged.items()))
+
+
+def _row_checks(*sections: Rows) -> list[Mapping[str, bool]]:
+    return [scores.get("checks") or {} for rows in sections for scores in rows.values()]
+
+
+def _setting(target: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(target[key]) for key in ("data", "arch")}
+
+
+def _refuse_equal_seeds(section: str, names: list[str], rows: Rows) -> None:
+    """A mean over seeds must not hide two different experiments."""
+    seen: dict[Any, str] = {}
+    for row in names:
+        twin = seen.setdefault(rows[row]["seed"], row)
+        if twin != row:
+            raise ResultError(
+                f"{section}: {twin} and {row} have one name in the tables and one seed; give one "
+                "of them a defence, an attack or a seed of its own"
+            )
+
+
+def _grouped(rows: Rows, name: Any) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for row, block in rows.items():
+        groups.setdefault(name(block), []).append(row)
+    return groups
+
+
+def _attack_scores(section: str, names: list[str], rows: Rows) -> dict[str, float | None]:
+    return {key: _mean(section, names, rows, key) for key in ATTACK_SCORES}
+
+
+def _mean(section: str, names: list[str], rows: Rows, key: str) -> float | None:
+    """The mean over the rows whose score is not null; whole numbers stay whole."""
+    values = []
+    for row in names:
+        where = f"reports/scores/{section}/{row}.json"
+        if key not in rows[row]:
+            raise ResultError(f"{where}: no {key!r}; has {', '.join(sorted(rows[row]))}")
+        value = rows[row][key]
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ResultError(f"{where}: {key} must be a number or null, is {value!r}")
+        if not math.isfinite(value):
+            raise ResultError(f"{where}: {key} must be finite, is {value!r}")
+        values.append(value)
+    if not values:
+        return None
+    mean = math.fsum(values) / len(values)
+    whole = mean.is_integer() and all(isinstance(value, int) for value in values)
+    return int(mean) if whole else round(mean, _DIGITS)

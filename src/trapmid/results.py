@@ -1,0 +1,99 @@
+"""Where the stages leave their results, and how a result file is read.
+
+Rows come from params.yaml, never from a folder listing: a file left by a deleted row is not seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCORED = ("evaluators", "targets", "cells")
+"""Sections of params.yaml whose rows get a file of scores."""
+
+TRAINED = ("evaluators", "targets", "public_priors", "guided_priors", "cells")
+"""Sections whose rows leave curves, times and pictures."""
+
+
+class ResultError(ValueError):
+    """A result file is missing or wrong; the message is one line that names it."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A training curve: one list per metric, as long as `steps`; NaN where a step lacks it."""
+
+    steps: list[float]
+    metrics: dict[str, list[float]]
+
+
+def scores_path(root: Path, section: str, row: str) -> Path:
+    """The scores of a row of `SCORED`."""
+    return root / "reports" / "scores" / section / f"{row}.json"
+
+
+def training_folder(root: Path, section: str, row: str) -> Path:
+    """The curve, the times and the pictures of a row of `TRAINED`."""
+    return root / "reports" / "training" / section / row
+
+
+def grid_path(root: Path, cell: str) -> Path:
+    """The picture of a cell: private images beside the reconstructions."""
+    return root / "reports" / "figures" / "cells" / f"{cell}.png"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ResultError: the file is missing, is not JSON, holds NaN, or is not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except FileNotFoundError:
+        raise ResultError(f"{path}: no such file; `dvc repro` makes it") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path}: not strict JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise ResultError(f"{path}: must hold an object, holds {type(content).__name__}")
+    return content
+
+
+def read_scores(root: Path, params: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]]:
+    """The scores of every row of one section, in the order of params.yaml."""
+    return {row: read_json(scores_path(root, section, row)) for row in params[section]}
+
+
+def read_history(path: Path) -> History:
+    """A history.csv: the column `step` first, then the metrics; an empty field is NaN.
+
+    Raises:
+        ResultError: the file is missing, has no `step` column, or holds something but numbers.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.reader(stream))
+    except FileNotFoundError:
+        raise ResultError(f"{path}: no such file; `dvc repro` makes it") from None
+    if not rows or not rows[0] or rows[0][0] != "step":
+        raise ResultError(f"{path}: line 1: the first column must be `step`")
+    names = rows[0]
+    table: list[list[float]] = []
+    for number, fields in enumerate(rows[1:], start=2):
+        if len(fields) != len(names):
+            raise ResultError(f"{path}: line {number}: {len(fields)} fields, not {len(names)}")
+        try:
+            table.append([float(field) if field else math.nan for field in fields])
+        except ValueError as error:
+            raise ResultError(f"{path}: line {number}: {error}") from None
+    columns = [list(column) for column in zip(*table, strict=True)] or [[] for _ in names]
+    return History(columns[0], dict(zip(names[1:], columns[1:], strict=True)))
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")

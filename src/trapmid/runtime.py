@@ -1,0 +1,133 @@
+"""Where a computation runs, how precisely, and which random numbers it sees."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+PRECISIONS = ("fp32", "bf16")
+_MASK_63 = (1 << 63) - 1
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """The device to run on: `name`, else `TRAPMID_DEVICE`, else CUDA, Apple MPS, CPU in that order.
+
+    Raises:
+        ValueError: the name is not a device of this machine.
+    """
+    wanted = name or os.environ.get("TRAPMID_DEVICE") or "auto"
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available.get(wanted.split(":")[0], False):
+        here = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
+        raise ValueError(f"TRAPMID_DEVICE: {wanted!r} is not available here; choose one of {here}")
+    return torch.device(wanted)
+
+
+def stream_seed(seed: int, *scope: object) -> int:
+    """A 63-bit seed for the random stream that `scope` names, independent of every other scope."""
+    text = "/".join([str(seed), *(str(part) for part in scope)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _MASK_63
+
+
+def counter_uniform(keys: Tensor, count: int) -> Tensor:
+    """Uniform numbers in [0, 1) that depend on their key alone.
+
+    A row gets the same numbers in any batch, any order and on any device: this is what makes an
+    attack's result independent of its batch size. The mixer is SplitMix64 (Steele et al., 2014).
+
+    Args:
+        keys: (N,) int64, one key per row, e.g. made by `stream_seed`.
+        count: how many numbers per row.
+
+    Returns:
+        (N, count) float32.
+    """
+    golden, first, second = -7046029254386353131, -4658895280553007687, -7723592293110705685
+    index = torch.arange(1, count + 1, device=keys.device, dtype=torch.int64)
+    bits = keys[:, None] + index * golden  # int64 arithmetic wraps, as the mixer wants
+    bits = (bits ^ _shift_right(bits, 30)) * first
+    bits = (bits ^ _shift_right(bits, 27)) * second
+    bits = bits ^ _shift_right(bits, 31)
+    return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
+
+
+def counter_normal(keys: Tensor, count: int) -> Tensor:
+    """Standard normal numbers that depend on their key alone; shape as `counter_uniform`."""
+    uniform = counter_uniform(keys, 2 * count)
+    radius = torch.sqrt(-2.0 * torch.log1p(-uniform[:, :count]))  # 1 - u > 0: never log(0)
+    return radius * torch.cos(2.0 * torch.pi * uniform[:, count:])
+
+
+def _shift_right(bits: Tensor, by: int) -> Tensor:
+    return (bits >> by) & ((1 << (64 - by)) - 1)  # torch shifts int64 arithmetically
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The device, the seed and the precision of one run; made by a stage and handed down."""
+
+    device: torch.device
+    seed: int
+    precision: str
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+
+    @contextmanager
+    def seeded(self, *scope: object) -> Iterator[None]:
+        """Runs the block under the random stream named by `scope`; the old state comes back."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(stream_seed(self.seed, *scope))
+            yield
+
+    def generator(self, *scope: object) -> torch.Generator:
+        """A CPU generator of its own for the stream named by `scope`."""
+        return torch.Generator().manual_seed(stream_seed(self.seed, *scope))
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """bf16 autocast where the precision asks for it, nothing otherwise."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+
+@contextmanager
+def eval_mode(*modules: nn.Module) -> Iterator[None]:
+    """Puts the modules into eval mode for the block, then gives every submodule its mode back."""
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """Parameters of the modules take no gradient inside the block."""
+    flags = [(p, p.requires_grad) for module in modules for p in module.parameters()]
+    for parameter, _ in flags:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)

@@ -1,0 +1,359 @@
+"""What a classifier or an attack is worth: tensors in, one JSON-friendly dictionary out.
+
+Attack accuracy is taken from the generator's raw output; what the evaluator wants of an image it
+does inside. With `evaluation.stretch` the KNN distance, the Frechet distance and the signature see
+reconstructions as the papers' scripts re-read them from PNG files (`features.stretch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from trapmid import checks
+from trapmid.criteria import UNDEFENDED, Checks, Evaluation
+from trapmid.metrics import accuracy, features, frechet, inception, knn, signature
+from trapmid.metrics.features import Description, Poison
+from trapmid.runtime import Runtime
+from trapmid.study import CellRow
+from trapmid.types import Target, Trapdoor
+
+_PROBES = 16  # images that the forward and gradient checks look at
+
+
+class Loaded(Protocol):
+    """A classifier from its checkpoint: on the runtime's device, in eval mode, frozen."""
+
+    @property
+    def model(self) -> Target: ...
+    @property
+    def trapdoor(self) -> Trapdoor | None: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+    @property
+    def digest(self) -> str: ...
+
+
+Private = Mapping[str, Tensor]
+"""Content of private.pt: {train, val, test}_{images, labels} and identities."""
+
+
+class CellScore(NamedTuple):
+    """A cell's scores and what they were made of."""
+
+    scores: dict[str, Any]  # reports/scores/cells/<cell>.json
+    rows: dict[str, Any]  # data/scored/<cell>.pt, one entry per reconstruction
+    hit: Tensor  # (N,) bool: the evaluator recognises the attacked class
+
+
+def score_evaluator(
+    row: str,
+    loaded: Loaded,
+    private: Private,
+    evaluation: Evaluation,
+    bounds: Checks,
+    rt: Runtime,
+) -> dict[str, Any]:
+    """Scores of one evaluator, and the table's ceiling: real test images scored as an attack."""
+    test, labels = private["test_images"], private["test_labels"]
+    described = _describe(loaded, test, evaluation, rt)
+    test_accuracy = accuracy.rate(accuracy.hits(described.logits, labels))
+    val_accuracy = _val_accuracy(loaded, private, evaluation, rt)
+    found = [
+        *_classifier_checks(loaded, private, described, val_accuracy, rt),
+        checks.at_least("evaluator_accuracy", test_accuracy, bounds.evaluator_accuracy),
+    ]
+    ceiling = _Judged.make(loaded, test, labels, private, evaluation, rt, described)
+    return rounded(
+        {
+            "row": row,
+            "test_accuracy": test_accuracy,
+            "val_accuracy": val_accuracy,
+            "n_test": len(labels),
+            "ceiling": ceiling.scores(),
+            "checks": checks.verdicts(found),
+            "failed_checks": checks.failures(found),
+        }
+    )
+
+
+def score_target(
+    row: str,
+    loaded: Loaded,
+    private: Private,
+    manifest: Iterable[Mapping[str, str]],
+    evaluation: Evaluation,
+    bounds: Checks,
+    rt: Runtime,
+) -> dict[str, Any]:
+    """Scores of one target.
+
+    Trapdoor success: every test image gets the trigger of one balanced random class, unaugmented,
+    and succeeds where the target answers that class (spec/defenses_and_evaluation.md 1.5).
+    """
+    test, labels = private["test_images"], private["test_labels"]
+    described = _describe(loaded, test, evaluation, rt)
+    test_accuracy = accuracy.rate(accuracy.hits(described.logits, labels))
+    val_accuracy = _val_accuracy(loaded, private, evaluation, rt)
+    found = [
+        *_classifier_checks(loaded, private, described, val_accuracy, rt),
+        checks.gradients_reach_images(loaded.model, *_probes(private, rt)),
+        *checks.data_disjoint(manifest),
+    ]
+    success = None
+    if loaded.trapdoor is not None:
+        wanted = accuracy.balanced_labels(
+            len(labels), loaded.model.num_classes, rt.generator("trapdoor success")
+        )
+        poisoned = _describe(loaded, test, evaluation, rt, Poison(loaded.trapdoor, wanted))
+        success = accuracy.rate(accuracy.hits(poisoned.logits, wanted))
+        found += [checks.at_least("trapdoor_success", success, bounds.trapdoor_success)]
+    defense = loaded.meta["defense"]
+    if defense == UNDEFENDED:
+        found += [checks.at_least("undefended_accuracy", test_accuracy, bounds.target_accuracy)]
+    return rounded(
+        {
+            "row": row,
+            "defense": defense,
+            "seed": rt.seed,
+            "test_accuracy": test_accuracy,
+            "val_accuracy": val_accuracy,
+            "n_test": len(labels),
+            "trapdoor_success": success,
+            "n_trapdoor": 0 if success is None else len(labels),
+            "checks": checks.verdicts(found),
+            "failed_checks": checks.failures(found),
+        }
+    )
+
+
+def score_cell(
+    row: str,
+    cell: CellRow,
+    evaluator: Loaded,
+    target: Loaded,
+    private: Private,
+    public: Tensor,
+    reconstruction: Mapping[str, Tensor],
+    evaluation: Evaluation,
+    bounds: Checks,
+    rt: Runtime,
+) -> CellScore:
+    """Scores of one attack on one target.
+
+    Args:
+        row: the cell's name.
+        cell: its block.
+        evaluator: the judge.
+        target: what was attacked.
+        private: the private images, (n, 3, S, S) uint8, and labels.
+        public: (M, 3, S, S) uint8, the negatives of the signature's ROC curve.
+        reconstruction: `images` (N, 3, S, S) float32 as the generator made them, `labels`, `draws`.
+        evaluation: how to score.
+        bounds: for the checks.
+        rt: where to compute; its seed draws the signature's triggers.
+    """
+    images, labels, draws = (reconstruction[key] for key in ("images", "labels", "draws"))
+    classes = target.model.num_classes
+    judged = _Judged.make(evaluator, images, labels, private, evaluation, rt)
+    agreed = accuracy.rate(accuracy.hits(_describe(target, images, evaluation, rt).logits, labels))
+    found = [
+        checks.evaluator_is_another_network(
+            evaluator.model, evaluator.digest, target.model, target.digest
+        ),
+        checks.every_class_attacked(labels, draws, classes),
+        checks.floor_is_chance(accuracy.rate(judged.hit), len(labels), classes)
+        if cell.attack == checks.FLOOR_ATTACK
+        else checks.at_least("target_agreement", agreed, bounds.target_agreement),
+    ]
+    detection, cosines = None, dict[str, Tensor]()
+    if target.trapdoor is not None:
+        seen = _stored(images, evaluation)
+        detection, cosines = _detect(target, private, public, seen, evaluation, rt)
+    scores = {
+        "row": row,
+        "attack": cell.attack,
+        "defense": target.meta["defense"],
+        "target": cell.target,
+        "seed": cell.seed,
+        **judged.scores(),
+        "aa1_std": accuracy.within_run_std(judged.hit, labels, draws, evaluation.attack_batch),
+        "aa5_std": accuracy.within_run_std(judged.hit5, labels, draws, evaluation.attack_batch),
+        "frechet_features": evaluation.frechet_features,
+        "target_agreement": agreed,
+        "signature": detection and detection._asdict(),
+        "protocol": {
+            "identities": len(set(labels.tolist())),
+            "images_per_identity": len(set(draws.tolist())),
+            "attack_batch": evaluation.attack_batch,
+            "stretch": evaluation.stretch,
+            "frechet_features": evaluation.frechet_features,
+            "evaluator": cell.evaluator,
+        },
+        "checks": checks.verdicts(found),
+        "failed_checks": checks.failures(found),
+    }
+    rows = {
+        "predictions": judged.best[:, 0],
+        "top5": judged.best,
+        "knn": judged.knn,
+        "signature_scores": cosines,
+    }
+    return CellScore(rounded(scores), rows, judged.hit)
+
+
+def title(scores: Mapping[str, Any]) -> str:
+    """One line for a cell's picture."""
+    return (
+        f"{scores['attack']} on {scores['target']} (seed {scores['seed']}): "
+        f"AA-1 {scores['aa1']:.1%}, AA-5 {scores['aa5']:.1%}, KNN {scores['knn_dist']:.1f}"
+    )
+
+
+def rounded(scores: Mapping[str, Any], digits: int = 6) -> dict[str, Any]:
+    """`scores` with every float inside rounded: the last bits of a sum are not worth a diff."""
+    return {key: _round(value, digits) for key, value in scores.items()}
+
+
+def _round(value: Any, digits: int) -> Any:
+    if isinstance(value, float):
+        return round(value, digits) + 0.0  # no -0.0
+    return rounded(value, digits) if isinstance(value, Mapping) else value
+
+
+class _Judged(NamedTuple):
+    """What the evaluator says about images of known class."""
+
+    best: Tensor  # (N, min(5, C)) classes, best first
+    hit: Tensor  # (N,) bool
+    hit5: Tensor  # (N,) bool
+    knn: Tensor  # (N,) float64
+    frechet: float | None
+
+    @classmethod
+    def make(
+        cls,
+        evaluator: Loaded,
+        images: Tensor,
+        labels: Tensor,
+        private: Private,
+        evaluation: Evaluation,
+        rt: Runtime,
+        described: Description | None = None,
+    ) -> _Judged:
+        """Judges `images` (N, 3, S, S) of classes `labels`; `described`: if known already."""
+        raw = described or _describe(evaluator, images, evaluation, rt)
+        stored = _stored(images, evaluation)
+        seen = _describe(evaluator, stored, evaluation, rt) if evaluation.stretch else raw
+        train = _describe(evaluator, private["train_images"], evaluation, rt)
+        hit = accuracy.hits(raw.logits, labels)
+        distance = None
+        if int(hit.sum()) >= max(evaluation.frechet_min_success, 2):
+            if evaluation.frechet_features == "inception":
+                pair = [
+                    _inception(i, evaluation, rt) for i in (stored[hit], private["train_images"])
+                ]
+            else:
+                pair = [seen.features[hit], train.features]
+            distance = frechet.frechet(*pair)
+        return cls(
+            best=accuracy.best_classes(raw.logits, 5),
+            hit=hit,
+            hit5=accuracy.hits(raw.logits, labels, 5),
+            knn=knn.nearest_squared(seen.features, labels, train.features, private["train_labels"]),
+            frechet=distance,
+        )
+
+    def scores(self) -> dict[str, Any]:
+        return {
+            "aa1": accuracy.rate(self.hit),
+            "aa5": accuracy.rate(self.hit5),
+            "knn_dist": float(self.knn.mean()),
+            "frechet": self.frechet,
+            "n_success": int(self.hit.sum()),
+            "n": len(self.hit),
+        }
+
+
+def _detect(
+    target: Loaded,
+    private: Private,
+    public: Tensor,
+    recovered: Tensor,
+    evaluation: Evaluation,
+    rt: Runtime,
+) -> tuple[signature.Detection, dict[str, Tensor]]:
+    """The signature's verdict on `recovered`, and the cosines of every group for a histogram."""
+    assert target.trapdoor is not None
+    train, classes = private["train_images"], target.model.num_classes
+    # Two lists: an image must not be judged by a signature that it is a part of.
+    first, second = (
+        accuracy.balanced_labels(len(train), classes, rt.generator("signature", part))
+        for part in ("signatures", "poisoned")
+    )
+    planted = _describe(target, train, evaluation, rt, Poison(target.trapdoor, first))
+    centres = signature.signatures(planted.features, first, classes)
+    groups = {
+        "train": _describe(target, train, evaluation, rt),
+        "poisoned": _describe(target, train, evaluation, rt, Poison(target.trapdoor, second)),
+        "public": _describe(target, public, evaluation, rt),
+        "recovered": _describe(target, recovered, evaluation, rt),
+    }
+    cosines = {
+        name: signature.cosine_scores(d.features, d.predictions, centres)
+        for name, d in groups.items()
+    }
+    detection = signature.detect(
+        cosines["recovered"], cosines["public"], cosines["train"], evaluation.signature_fpr
+    )
+    return detection, cosines
+
+
+def _classifier_checks(
+    loaded: Loaded, private: Private, described: Description, val_accuracy: float, rt: Runtime
+) -> list[checks.Check]:
+    images, _ = _probes(private, rt)
+    return [
+        checks.checkpoint_verified(loaded.meta.get("val_accuracy"), val_accuracy),
+        checks.logits_not_probabilities(described.logits),
+        checks.deterministic(loaded.model, images),
+    ]
+
+
+def _probes(private: Private, rt: Runtime) -> tuple[Tensor, Tensor]:
+    """A few test images (n, 3, S, S) float32 and their labels, on the device."""
+    images = features.as_float(private["test_images"][:_PROBES])
+    return images.to(rt.device), private["test_labels"][:_PROBES].to(rt.device)
+
+
+def _val_accuracy(loaded: Loaded, private: Private, evaluation: Evaluation, rt: Runtime) -> float:
+    described = _describe(loaded, private["val_images"], evaluation, rt)
+    return accuracy.rate(accuracy.hits(described.logits, private["val_labels"]))
+
+
+def _describe(
+    loaded: Loaded,
+    images: Tensor,
+    evaluation: Evaluation,
+    rt: Runtime,
+    poison: Poison | None = None,
+) -> Description:
+    return features.describe(
+        loaded.model, images, batch_size=evaluation.batch_size, rt=rt, poison=poison
+    )
+
+
+def _stored(images: Tensor, evaluation: Evaluation) -> Tensor:
+    return features.stretch(images) if evaluation.stretch else images
+
+
+def _inception(images: Tensor, evaluation: Evaluation, rt: Runtime) -> Tensor:
+    return inception.inception_features(
+        images,
+        folder=Path(evaluation.inception_weights),
+        batch_size=evaluation.batch_size,
+        rt=rt,
+    )

@@ -1,0 +1,153 @@
+"""The rows of params.yaml: what one run of every stage is made of.
+
+A row names its seed and every file it reads, so that dvc.yaml can depend on exactly those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRow:
+    """A raw folder that this project can make by itself: `data/<maker>.py` and its options."""
+
+    maker: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A folder on disk and the module of `trapmid.data` that knows its layout."""
+
+    reader: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRow:
+    """One prepared data set: who is private, who is public, and at which size."""
+
+    private: Source
+    public: Source
+    image_size: int
+    identities: int  # how many private identities: the first ids, ascending, ...
+    min_images: int  # ... among those with at least so many images
+    test_fraction: float  # ceil(fraction * n) images of every identity
+    val_fraction: float  # likewise, taken from what the test split leaves
+    public_images: int | None  # sampled without replacement; null: all there are
+    public_max_images: int | None  # only people with at most so many images; the paper: 29
+    public_above: int | None  # only people with a larger identity number; the paper: 1000
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.image_size < 8:
+            raise ValueError(f"image_size: {self.image_size} is under 8")
+        if self.identities < 2:
+            raise ValueError(f"identities: {self.identities} is under 2")
+        for name in ("test_fraction", "val_fraction"):
+            if not 0 < getattr(self, name) < 0.5:
+                raise ValueError(f"{name}: {getattr(self, name)} is outside (0, 0.5)")
+        if self.min_images < 3:
+            raise ValueError(f"min_images: {self.min_images} is under 3 (train, val and test)")
+        for name in ("public_images", "public_max_images"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name}: {value} is under 1; null means no limit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Bounds of the data contract; `[low, high]` pairs are inclusive."""
+
+    images_per_class: tuple[int, int]  # train + val + test of one private identity
+    public_images: tuple[int, int]
+    pixel_mean: tuple[float, float]  # mean of one image, in [0, 1]
+    pixel_std: tuple[float, float]  # of one image over all pixels and channels
+    max_dark_share: float  # share of images that may fall outside the two pixel bounds
+
+
+# --- classifiers --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How a classifier is trained."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "adam"]
+    lr: float
+    momentum: float  # sgd only
+    weight_decay: float
+    milestones: tuple[int, ...]  # epochs at which the learning rate is multiplied by `decay`
+    decay: float
+    flip: bool  # horizontal flips by the loader, probability 0.5, for every defence
+    select: Literal["val", "test", "last"]  # which epoch is kept; the paper: best on test
+    precision: Literal["fp32", "bf16"]
+    keep_every: int  # epochs between two saved training states
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lr", "keep_every"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetRow:
+    """One trained classifier."""
+
+    data: str
+    arch: str  # module of trapmid.targets
+    defense: str  # the name in tables
+    method: str  # module of trapmid.defenses
+    block: str  # top-level section of params.yaml with the method's parameters
+    fit: str  # entry of `fits`
+    init: str  # file with the initial weights; weights/random: none
+    seed: int
+
+
+# --- priors, attacks ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicPriorRow:
+    """A prior learnt from public images alone, shared by every attack that names it."""
+
+    data: str
+    recipe: str  # module of trapmid.priors, and entry of `recipes`
+    init: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedPriorRow:
+    """A prior learnt by asking one target."""
+
+    data: str
+    recipe: str
+    target: str
+    init: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inversion:
+    """What every attack is asked for."""
+
+    images_per_class: int
+    batch_size: int | None  # rows searched at once; null: all; no result depends on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow:
+    """One cell of the results table."""
+
+    attack: str  # module of trapmid.attacks, and entry of `attacks`
+    target: str
+    prior: str  # folder of the prior, e.g. models/priors/public/gmi
+    evaluator: str
+    data: str
+    seed: int

@@ -1,0 +1,1 @@
+"""Classifiers, one architecture a file: class `Network`."""

@@ -1,0 +1,411 @@
+"""MLflow, and the only file that knows it.
+
+MLflow is a view that can be rebuilt: every number and picture comes from a file that a stage left,
+and a run is found again by a key made of its content. So a stage that DVC restored from its cache
+still shows, tracking twice adds nothing, and a deleted store comes back whole.
+
+Nothing here may stop a study: a store that cannot be reached costs seconds and one line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trapmid import results
+
+EXPERIMENT = "trapmid"
+
+KEY = "trapmid.key"
+"""The tag by which a run is found again."""
+
+_STAGES = {
+    "evaluators": "evaluator",
+    "targets": "target",
+    "public_priors": "prior",
+    "guided_priors": "prior",
+    "cells": "attack",
+}
+_ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_PROBE_SECONDS = 2.0
+_METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
+_PARAM_LENGTH = 6000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What MLflow is to hold of one row of params.yaml."""
+
+    name: str
+    key: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    curve: results.History | None
+    pictures: dict[str, Path]  # by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The state of the whole study: one parent run, and a run per row."""
+
+    name: str
+    key: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    files: tuple[Path, ...]
+    records: tuple[Record, ...]
+
+
+class Tracked(NamedTuple):
+    """How many runs were made, and how many were there already; the parent counts."""
+
+    new: int
+    reused: int
+
+
+def collect(params: Mapping[str, Any], root: Path) -> Study:
+    """Reads everything to track from the files under `root`; touches no store.
+
+    Raises:
+        ResultError: a result file is missing or malformed.
+    """
+    records = tuple(
+        _record(params, root, section, row)
+        for section in results.TRAINED
+        for row in params[section]
+    )
+    summary = results.read_json(root / "reports" / "metrics.json")
+    shown = (
+        root / "params.yaml",
+        root / "dvc.lock",
+        root / "reports" / "metrics.json",
+        root / "reports" / "report.html",
+    )
+    # report.html holds measured times; two machines with equal scores have one study.
+    key = _digest([params, summary, [record.key for record in records]], [])
+    return Study(
+        name=f"{params['profile']}-{key[:8]}",
+        key=key,
+        tags={"stage": "study", "profile": str(params["profile"]), **_identity(root)},
+        params=_flat(params),
+        metrics=_numbers(summary),
+        files=tuple(path for path in shown if path.exists()),
+        records=records,
+    )
+
+
+def track(study: Study, home: Path) -> Tracked | None:
+    """Makes MLflow show the study: new runs once, known ones by reuse.
+
+    Args:
+        study: from `collect`.
+        home: the folder of the default store, mlflow.db and mlartifacts/, and of the lock.
+            `MLFLOW_TRACKING_URI` names another store.
+
+    Returns:
+        What was done, or None where the store could not be used; a warning was printed then.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.resolve()}/mlflow.db"
+    problem = _probe(uri)
+    if problem is None:
+        try:
+            with _locked(home):
+                return _Store(uri, home).track(study)
+        except Exception as error:
+            # Whatever a store throws (MLflow's, SQLAlchemy's, the network's and the disk's errors
+            # share no base), the results are in files and the study must go on.
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    print(
+        f"track: warning: {uri}: {problem}; nothing is lost, "
+        "`python stages/track.py` fills the store when it is back"
+    )
+    return None
+
+
+# --- from files to records ----------------------------------------------------------------------
+
+
+def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Record:
+    folder = results.training_folder(root, section, row)
+    stats = results.read_json(folder / "stats.json")
+    scores = {}
+    files = []
+    if section in results.SCORED:
+        path = results.scores_path(root, section, row)
+        scores, files = results.read_json(path), [path]
+    history = folder / "history.csv"
+    curve = None
+    if history.exists() or section != "cells":
+        curve = results.read_history(history)
+        files.append(history)
+    pictures = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    if section == "cells":
+        pictures["reconstructions"] = results.grid_path(root, row)
+    files += [path for path in pictures.values() if path.exists()]
+    row_params = _flat(_blocks(params, section, row))
+    times = {f"cost.{key}": value for key, value in _numbers(stats).items()}
+    tags = {"stage": _STAGES[section], "section": section, "row": row}
+    tags["profile"] = str(params["profile"])
+    tags |= {"device": str(stats.get("device", "")), "torch": str(stats.get("torch", ""))}
+    tags |= _names(params, section, row)
+    return Record(
+        name=row,
+        # stats.json is left out: how long it took is no part of what came out.
+        key=_digest([section, row, row_params], files),
+        tags=tags,
+        params=row_params,
+        metrics=_numbers(scores) | times,
+        curve=curve,
+        pictures={name: path for name, path in pictures.items() if path.exists()},
+    )
+
+
+def _names(params: Mapping[str, Any], section: str, row: str) -> dict[str, str]:
+    """Tags to group and filter by: the defence and the attack, where the row has them."""
+    block = params[section][row]
+    target = params["targets"].get(block.get("target"), block if section == "targets" else {})
+    found = {
+        "defense": target.get("defense"),
+        "attack": block.get("attack"),
+        "recipe": block.get("recipe"),
+        "seed": block.get("seed"),
+    }
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]:
+    """The row and every block of parameters that it names, its target's and prior's too."""
+    block = params[section][row]
+    found: dict[str, Any] = {"row": block}
+    if section in ("evaluators", "targets"):
+        found |= {"fit": params["fits"].get(block["fit"]), block["block"]: params[block["block"]]}
+    if "recipe" in block:
+        found["recipe"] = params["recipes"].get(block["recipe"])
+    if "data" in block:
+        found["data"] = params["data"].get(block["data"])
+    if section == "cells":
+        found |= {
+            "attack": params["attacks"].get(block["attack"]),
+            "inversion": params["inversion"],
+            "evaluation": params["evaluation"],
+        }
+        kind, _, prior = str(block["prior"]).removeprefix("models/priors/").partition("/")
+        prior_row = params.get(f"{kind}_priors", {}).get(prior)
+        if prior_row:
+            found |= {"prior": prior_row, "recipe": params["recipes"].get(prior_row["recipe"])}
+    if "target" in block:
+        target = params["targets"][block["target"]]
+        found |= {
+            "target": target,
+            "fit": params["fits"].get(target["fit"]),
+            target["block"]: params[target["block"]],
+        }
+    return found
+
+
+def _flat(tree: Mapping[str, Any], where: str = "") -> dict[str, str]:
+    """Leaves by dotted path, as text."""
+    flat: dict[str, str] = {}
+    for key, value in tree.items():
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping):
+            flat |= _flat(value, path)
+        else:
+            flat[_allowed(path)] = str(value)[:_PARAM_LENGTH]
+    return flat
+
+
+def _numbers(tree: Mapping[str, Any], where: str = "") -> dict[str, float]:
+    """Numeric leaves by dotted path; a check is 1 or 0, a null is left out."""
+    flat: dict[str, float] = {}
+    for key, value in tree.items():
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping):
+            flat |= _numbers(value, path)
+        elif isinstance(value, bool | int | float):
+            flat[_allowed(path)] = float(value)
+    return flat
+
+
+def _allowed(name: str) -> str:
+    return re.sub(r"[^\w\-. /]", "_", name)
+
+
+def _digest(values: Iterable[Any], files: Iterable[Path]) -> str:
+    digest = hashlib.sha256(json.dumps(list(values), sort_keys=True, default=str).encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _identity(root: Path) -> dict[str, str]:
+    """Which commit and which experiment this state was first seen in."""
+    tags = {}
+    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
+        if done.returncode == 0:
+            tags["git.rev"] = tags["mlflow.source.git.commit"] = done.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        pass  # no git: the content keys still identify the study
+    for variable in ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        if os.environ.get(variable):
+            tags[variable] = os.environ[variable]
+    lock = root / "dvc.lock"
+    if lock.exists():
+        tags["dvc.lock.md5"] = hashlib.md5(lock.read_bytes(), usedforsecurity=False).hexdigest()
+    return tags
+
+
+# --- from records to MLflow ---------------------------------------------------------------------
+
+
+class _Store:
+    """One experiment of one MLflow store."""
+
+    def __init__(self, uri: str, home: Path) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        for name in ("alembic", "mlflow.store.db.utils"):  # creating the tables is no news
+            logging.getLogger(name).setLevel(logging.WARNING)
+        from mlflow import MlflowClient  # 2 s, and only here
+
+        self._client = MlflowClient(tracking_uri=uri)
+        self._experiment = self._open_experiment(uri, home)
+
+    def track(self, study: Study) -> Tracked:
+        """The parent first: a child names it."""
+        parent, made = self._open(study.key, study.name, study.tags, parent=None)
+        new = int(made)
+        rows = {}
+        for record in study.records:
+            run, child_made = self._open(record.key, record.name, record.tags, parent)
+            rows[f"{record.tags['section']}/{record.name}"] = run.info.run_id
+            if child_made:
+                self._fill(run, record.params, record.metrics)
+                self._add_curve(run, record.curve)
+                self._add_pictures(run, record.pictures)
+                self._client.set_terminated(run.info.run_id, "FINISHED")
+                new += 1
+        if made:
+            self._fill(parent, study.params, study.metrics)
+            for path in study.files:
+                self._client.log_artifact(parent.info.run_id, str(path))
+            for record in study.records:
+                if "reconstructions" in record.pictures:
+                    path = record.pictures["reconstructions"]
+                    self._client.log_artifact(parent.info.run_id, str(path), "reconstructions")
+            self._client.log_dict(parent.info.run_id, rows, "runs.json")
+            self._client.set_terminated(parent.info.run_id, "FINISHED")
+        return Tracked(new=new, reused=1 + len(study.records) - new)
+
+    def _open_experiment(self, uri: str, home: Path) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            # A server keeps pictures itself; a database would want them in the working directory,
+            # which `dvc exp run --temp` throws away.
+            remote = uri.startswith(("http:", "https:"))
+            location = None if remote else (home.resolve() / "mlartifacts").as_uri()
+            return str(self._client.create_experiment(EXPERIMENT, artifact_location=location))
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _open(self, key: str, name: str, tags: Mapping[str, str], parent: Any) -> tuple[Any, bool]:
+        """The run with this key, and whether it still has to be filled.
+
+        A run that an earlier tracking left unfinished is filled again: the same values at the same
+        times and steps are the same points.
+        """
+        found = self._client.search_runs([self._experiment], f"tags.`{KEY}` = '{key}'")
+        for run in found:
+            if run.info.status == "FINISHED":
+                return run, False
+        if found:
+            return found[0], True
+        tags = {**tags, KEY: key, "mlflow.source.name": "stages/track.py"}
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent.info.run_id
+        return self._client.create_run(self._experiment, tags=tags, run_name=name), True
+
+    def _fill(self, run: Any, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+        from mlflow.entities import Metric, Param
+
+        time = run.info.start_time
+        self._log(run, [Metric(name, value, time, 0) for name, value in metrics.items()])
+        all_params = [Param(name, value) for name, value in params.items()]
+        for i in range(0, len(all_params), _PARAMS_PER_CALL):
+            part = all_params[i : i + _PARAMS_PER_CALL]
+            self._client.log_batch(run.info.run_id, params=part)
+
+    def _add_curve(self, run: Any, curve: results.History | None) -> None:
+        from mlflow.entities import Metric
+
+        if curve is None:
+            return
+        time = run.info.start_time
+        points = [
+            Metric(_allowed(f"curve.{name}"), value, time, int(step))
+            for name, values in curve.metrics.items()
+            for step, value in zip(curve.steps, values, strict=True)
+            if not math.isnan(value)
+        ]
+        self._log(run, points)
+
+    def _log(self, run: Any, metrics: list[Any]) -> None:
+        for i in range(0, len(metrics), _METRICS_PER_CALL):
+            part = metrics[i : i + _METRICS_PER_CALL]
+            self._client.log_batch(run.info.run_id, metrics=part)
+
+    def _add_pictures(self, run: Any, pictures: Mapping[str, Path]) -> None:
+        """As files, and as images that the compare view can show side by side."""
+        from PIL import Image
+
+        for name, path in pictures.items():
+            self._client.log_artifact(run.info.run_id, str(path), "pictures")
+            with Image.open(path) as image:
+                time = run.info.start_time
+                rgb = image.convert("RGB")
+                self._client.log_image(run.info.run_id, rgb, key=name, step=0, timestamp=time)
+
+
+def _probe(uri: str) -> str | None:
+    """What is wrong with a server, found in two seconds; None: nothing, or it is no server."""
+    if not uri.startswith(("http:", "https:")):
+        return None
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"/health answers {error.code}"
+    except (OSError, ValueError) as error:
+        return f"no MLflow server answers ({' '.join(str(error).split())})"
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One tracking at a time: two processes that create one SQLite store crash each other."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,230 @@
+"""The nouns of the study: what a target, a defence, a prior and an attack are.
+
+Images are float32 NCHW in [0, 1] at every boundary; a network normalises inside.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trapmid.runtime import Runtime
+
+Log = Callable[[Mapping[str, float], int], None]
+"""Takes (metrics, step). The library logs through it and knows no tracker."""
+
+
+class Output(NamedTuple):
+    """What a classifier returns."""
+
+    logits: Tensor  # (N, C), never probabilities
+    features: Tensor  # (N, F), what the last linear layer sees
+    hidden: tuple[Tensor, ...] = ()  # shallow to deep; BiDO reads these
+
+
+class Target(nn.Module, ABC):
+    """A classifier of images in [0, 1]; every normalisation and resizing happens inside."""
+
+    num_classes: int
+    torchvision_weights: str | None = None  # name of ImageNet weights that `start_from` takes
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Output: ...
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Takes published weights of the trunk.
+
+        Raises:
+            ValueError: no published weights are known for this architecture.
+        """
+        del state
+        raise ValueError(
+            f"init: {type(self).__module__} knows no initial weights; use weights/random"
+        )
+
+
+class Prior(nn.Module, ABC):
+    """What an attacker knows about faces: a generator and, often, its critic."""
+
+    latent_dim: int
+    num_classes: int  # 1 for an unconditional prior
+
+    @abstractmethod
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Images (N, 3, S, S) of the generator's own range, from latents (N, Z), labels (N,)."""
+
+    @abstractmethod
+    def realism(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The critic's score (N,); zeros for a prior without a critic."""
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the weights of an earlier prior of the same shape.
+
+        Class embeddings of a one-class prior are repeated for every class, so a conditional prior
+        may start from a public one: at first it draws the same images for each class.
+
+        Raises:
+            ValueError: the weights do not fit.
+        """
+        own = self.state_dict()
+        try:
+            self.load_state_dict({k: _fitted(v, own.get(k)) for k, v in state.items()}, strict=True)
+        except RuntimeError as error:
+            raise ValueError(f"init: {' '.join(str(error).split())}") from None
+
+
+def _fitted(value: Tensor, wanted: Tensor | None) -> Tensor:
+    """Half precision widened; a single row repeated to the number of rows wanted."""
+    if value.is_floating_point():
+        value = value.to(torch.float32)
+    if wanted is not None and value.dim() == wanted.dim() > 0 and len(value) == 1:
+        value = value.expand(len(wanted), *value.shape[1:])
+    return value
+
+
+class Progress(NamedTuple):
+    """How far a training is."""
+
+    epoch: int  # 0-based
+    epochs: int
+    step: int  # 0-based, inside the epoch
+    steps: int  # per epoch
+
+
+class Loss(NamedTuple):
+    total: Tensor
+    parts: dict[str, Tensor]  # detached scalars, for the training curves
+
+
+class Trapdoor(nn.Module):
+    """Blend triggers, one per class: pi_y(x) = (1 - alpha) x + alpha k_y (Trap-MID, eq. 1).
+
+    Args:
+        triggers: (C, 3, S, S) in [0, 1].
+        alpha: blend ratio in [0, 1].
+    """
+
+    triggers: Tensor
+    alpha: Tensor
+
+    def __init__(self, triggers: Tensor, alpha: float) -> None:
+        super().__init__()
+        self.register_buffer("triggers", triggers)
+        self.register_buffer("alpha", triggers.new_tensor(alpha))
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Poisoned images (N, 3, S, S) that carry the triggers of `labels` (N,)."""
+        return torch.lerp(images, self.triggers[labels], self.alpha)
+
+
+class Objective(nn.Module, ABC):
+    """A training loss with a memory: triggers, critics and their optimisers live here.
+
+    `optimizers` lists the optimisers that the objective steps itself, so that the loop can apply
+    the learning-rate schedule to them and save their state.
+    """
+
+    trapdoor: Trapdoor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trapdoor = None
+
+    @property
+    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        return ()
+
+    @abstractmethod
+    def forward(
+        self, model: Target, images: Tensor, labels: Tensor, progress: Progress
+    ) -> Loss: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a defence may know about the training it joins."""
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    new_network: Callable[[int], Target]  # the target's architecture and start, so many outputs
+    new_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    rt: Runtime
+
+
+class Defense(Protocol):
+    """A frozen dataclass whose fields are its block of params.yaml."""
+
+    def harden(self, model: Target) -> Target:
+        """The network to train instead of `model`; itself where the defence leaves it alone."""
+        ...
+
+    def objective(self, setting: Setting) -> Objective: ...
+
+
+class PriorRecipe(Protocol):
+    """A frozen dataclass whose fields are its block of params.yaml; how faces are learnt."""
+
+    def make(self, image_size: int, num_classes: int) -> Prior: ...
+
+    def fit(
+        self, prior: Prior, public: Tensor, target: Target | None, rt: Runtime, keep: Keep
+    ) -> None:
+        """Trains `prior` in place on `public` (N, 3, S, S) uint8; `target` guides it if given."""
+        ...
+
+
+class Stateful(Protocol):
+    """Anything whose state can be saved and put back: modules, optimisers, our own."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+class Keep(Protocol):
+    """Where a long training leaves its curve and its state."""
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """One point of the training curve."""
+        ...
+
+    def progress(self, done: int, total: int) -> None:
+        """Moves the progress bar."""
+        ...
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        """Puts the newest saved state back; returns the step to go on from (0: there is none)."""
+        ...
+
+    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        """Saves the state after `step` steps."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One row per image asked for."""
+
+    images: Tensor  # (N, 3, S, S) float32, the generator's raw output
+    labels: Tensor  # (N,) int64, the class attacked
+    draws: Tensor  # (N,) int64, 0 .. images_per_class - 1
+    latents: Tensor  # (N, Z) float32
+    losses: Tensor  # (N,) float32, the search objective at the last iterate
+
+
+class Attack(Protocol):
+    """A frozen dataclass whose fields are its block of params.yaml."""
+
+    def invert(
+        self, target: Target, prior: Prior, labels: Tensor, draws: Tensor, rt: Runtime
+    ) -> Reconstruction:
+        """Recovers an image of class labels[i]; draws[i] tells the images of one class apart.
+
+        A row's result depends on (rt.seed, label, draw) alone, never on the other rows.
+        """
+        ...

@@ -1,0 +1,69 @@
+"""From a name to a method: the only place where a string picks code.
+
+A method is one module: `trapmid.attacks.plgmi` holds `Attack`, and so on. There is no registry, so
+importing one method imports none of its siblings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any, cast
+
+from trapmid import params
+from trapmid.params import ParamsError
+from trapmid.types import Attack, Defense, PriorRecipe, Target
+
+_ROLES = {
+    "attacks": "Attack",
+    "defenses": "Defense",
+    "priors": "Recipe",
+    "targets": "Network",
+    "data": "Reader",
+}
+
+
+def attack(name: str, block: Any) -> Attack:
+    """The attack `attacks/<name>.py` with the parameters of `block` (`attacks.<name>`)."""
+    return cast(Attack, params.build(_role("attacks", name), block, f"attacks.{name}"))
+
+
+def defense(name: str, block: Any, where: str) -> Defense:
+    """The defence `defenses/<name>.py` with the parameters of the block called `where`."""
+    return cast(Defense, params.build(_role("defenses", name), block, where))
+
+
+def recipe(name: str, block: Any) -> PriorRecipe:
+    """The prior recipe `priors/<name>.py` with the parameters of `block` (`recipes.<name>`)."""
+    return cast(PriorRecipe, params.build(_role("priors", name), block, f"recipes.{name}"))
+
+
+def target(arch: str) -> type[Target]:
+    """The network class of `targets/<arch>.py`."""
+    return cast(type[Target], _role("targets", arch))
+
+
+def reader(name: str) -> Any:
+    """A reader of the on-disk layout `data/<name>.py`."""
+    return _role("data", name)()
+
+
+def maker(name: str, options: Any, where: str) -> Any:
+    """The maker of a raw folder in `data/<name>.py`."""
+    return params.build(_role("data", name, "Maker"), options, where)
+
+
+def names(kind: str) -> list[str]:
+    """The methods of one kind, by file name."""
+    package = importlib.import_module(f"trapmid.{kind}")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def _role(kind: str, name: str, role: str | None = None) -> type[Any]:
+    role = role or _ROLES[kind]
+    if name not in names(kind):
+        raise ParamsError(f"{kind}: no {name!r}; there are {', '.join(names(kind))}")
+    module = importlib.import_module(f"trapmid.{kind}.{name}")
+    if not hasattr(module, role):
+        raise ParamsError(f"{kind}: {name!r} has no {role}")
+    return cast(type[Any], getattr(module, role))

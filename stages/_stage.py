@@ -1,0 +1,100 @@
+"""What every stage shares: the parameters, the runtime, records, and errors of one line."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trapmid import checkpoints, params
+from trapmid.checkpoints import CheckpointError
+from trapmid.runtime import Runtime, choose_device
+from trapmid.scratch import Scratch, scratch
+
+PARAMS = Path("params.yaml")
+
+
+class StageError(RuntimeError):
+    """A stage cannot go on; the message is one line."""
+
+
+def run(main: Callable[..., None]) -> None:
+    """Calls `main` with the command line's words; a foreseen error is one line and exit code 1."""
+    try:
+        main(*sys.argv[1:])
+    except (ValueError, CheckpointError, StageError, FileNotFoundError, BlockingIOError) as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
+
+
+def load_params() -> dict[str, Any]:
+    """params.yaml of the working directory, which DVC sets to the folder of dvc.yaml."""
+    return params.read(PARAMS)
+
+
+def runtime(seed: int, precision: str = "fp32") -> Runtime:
+    """The runtime of one row, on the device that this machine offers."""
+    return Runtime(device=choose_device(), seed=seed, precision=precision)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Sorted, indented JSON, written at once; NaN and infinity are refused."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    checkpoints.write_atomically(path, text.encode())
+
+
+def scratch_root() -> Path:
+    """Where unfinished work is kept: never an output, so DVC does not see it.
+
+    DVC_ROOT is the main checkout even inside `dvc exp run --temp`, whose folder is thrown away.
+    """
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
+
+
+@contextmanager
+def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
+    """A place for the state of a training that `blocks`, `files` and the loaded code define."""
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    with scratch(scratch_root(), title, blocks, digests, _loaded_code(), rt.device.type) as keep:
+        yield keep
+
+
+@contextmanager
+def records(folder: Path, rt: Runtime, keep: Scratch | None = None) -> Iterator[dict[str, Any]]:
+    """Times the block; then writes stats.json and, of `keep`, history.csv into `folder`."""
+    stats: dict[str, Any] = {"device": rt.device.type, "torch": torch.__version__}
+    begun = time.perf_counter()
+    yield stats
+    stats["seconds"] = round(time.perf_counter() - begun, 3)
+    stats["peak_memory_mb"] = round(_peak_memory(rt) / 2**20, 1)
+    if keep is not None:
+        checkpoints.write_atomically(folder / "history.csv", keep.history())
+    write_json(folder / "stats.json", stats)
+
+
+def _peak_memory(rt: Runtime) -> float:
+    """Bytes: of the device on CUDA, of the process elsewhere."""
+    if rt.device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(rt.device))
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, kB on Linux
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def _loaded_code() -> str:
+    names = sorted(name for name in sys.modules if name.split(".")[0] == "trapmid")
+    sources = [inspect.getsource(sys.modules[n]) for n in names if _has_source(n)]
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
+
+
+def _has_source(name: str) -> bool:
+    file = getattr(sys.modules[name], "__file__", None)
+    return file is not None and Path(file).stat().st_size > 0

@@ -1,0 +1,44 @@
+"""Scores one row of `cells`: an attack on a target, judged by an evaluator; and its picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _stage import load_params, run, runtime, write_json
+from trapmid import checkpoints, classifiers, params, scoring
+from trapmid.criteria import Checks, Evaluation
+from trapmid.report import pictures
+from trapmid.study import CellRow
+
+
+def main(row: str) -> None:
+    study = load_params()
+    cell = params.build(CellRow, params.section(study, f"cells.{row}"), f"cells.{row}")
+    evaluation = params.build(Evaluation, params.section(study, "evaluation"), "evaluation")
+    bounds = params.build(Checks, params.section(study, "checks"), "checks")
+    rt = runtime(cell.seed)
+    evaluator = classifiers.load(Path(f"models/evaluators/{cell.evaluator}/model.pt"), rt)
+    target = classifiers.load(Path(f"models/targets/{cell.target}/model.pt"), rt)
+    prepared = Path(f"data/prepared/{cell.data}")
+    private = checkpoints.load(prepared / "private.pt")
+    public = checkpoints.load(prepared / "public.pt")["images"]
+    made = checkpoints.load(Path(f"data/reconstructions/{row}.pt"))
+    score = scoring.score_cell(
+        row, cell, evaluator, target, private, public, made, evaluation, bounds, rt
+    )
+    picture = pictures.private_vs_reconstructed(
+        private=private["train_images"],
+        private_labels=private["train_labels"],
+        images=made["images"],
+        labels=made["labels"],
+        hit=score.hit,
+        identities=evaluation.grid_identities,
+        title=scoring.title(score.scores),
+    )
+    checkpoints.save(Path(f"data/scored/{row}.pt"), score.rows)
+    checkpoints.write_atomically(Path(f"reports/figures/cells/{row}.png"), picture)
+    write_json(Path(f"reports/scores/cells/{row}.json"), score.scores)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,27 @@
+"""Prepares one row of `data`: raw images become private and public tensors with a manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _stage
+from trapmid import checkpoints, params, wiring
+from trapmid.data import sample
+from trapmid.data.prepare import prepare, to_csv
+from trapmid.study import DataRow
+
+
+def main(name: str) -> None:
+    where = f"data.{name}"
+    row = params.build(DataRow, params.section(_stage.load_params(), where), where)
+    prepared = prepare(row, wiring.reader(row.private.reader), wiring.reader(row.public.reader))
+    picture = sample.draw(prepared, f"{name}: private identities (training images), public images")
+    folder = Path("data/prepared") / name
+    checkpoints.save(folder / "private.pt", prepared.private)
+    checkpoints.save(folder / "public.pt", {"images": prepared.public})
+    checkpoints.write_atomically(folder / "manifest.csv", to_csv(prepared.manifest))
+    checkpoints.write_atomically(Path(f"reports/figures/data/{name}.png"), picture)
+
+
+if __name__ == "__main__":
+    _stage.run(main)

@@ -1,0 +1,22 @@
+"""Every result -> MLflow. Has no outs, so DVC runs it whenever a result changed or came back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import _stage
+from trapmid import tracking
+
+
+def main() -> None:
+    study = tracking.collect(_stage.load_params(), Path())
+    # DVC_ROOT is the main checkout even inside `dvc exp run --temp`, whose folder is thrown away.
+    home = Path(os.environ.get("DVC_ROOT", "."))
+    tracked = tracking.track(study, home)
+    if tracked is not None:
+        print(f"track: {tracked.new} new runs, {tracked.reused} known ones; `make ui` shows them")
+
+
+if __name__ == "__main__":
+    _stage.run(main)

@@ -1,0 +1,52 @@
+"""Trains one prior: `train_prior.py public_priors gmi` or `train_prior.py guided_priors ROW`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from _stage import load_params, records, resumable, run, runtime
+from trapmid import checkpoints, classifiers, params, prior_files, wiring
+from trapmid.report import pictures
+from trapmid.study import GuidedPriorRow, PublicPriorRow
+
+FOLDERS = {"public_priors": "public", "guided_priors": "guided"}
+
+
+def main(kind: str, name: str) -> None:
+    study = load_params()
+    cls = {"public_priors": PublicPriorRow, "guided_priors": GuidedPriorRow}[kind]
+    row = params.build(cls, params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
+    block = params.section(study, f"recipes.{row.recipe}")
+    recipe = wiring.recipe(row.recipe, block)
+    rt = runtime(row.seed, block["precision"])
+    files = [Path(f"data/prepared/{row.data}/public.pt"), Path(row.init)]
+    public = checkpoints.load(files[0])["images"]
+    target = None
+    if isinstance(row, GuidedPriorRow):
+        files.append(Path(f"models/targets/{row.target}/model.pt"))
+        target = classifiers.load(files[-1], rt).model
+    folder = Path(f"reports/training/{kind}/{name}")
+    size = public.shape[-1]
+    with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as keep:
+        classes = 1 if target is None else target.num_classes
+        prior = prior_files.start(recipe, size, classes, Path(row.init), rt)
+        with records(folder, rt, keep) as stats:
+            recipe.fit(prior, public, target, rt, keep)
+            stats["parameters"] = sum(p.numel() for p in prior.parameters())
+        with rt.seeded("samples"), torch.no_grad():
+            rows = min(8, classes) if classes > 1 else 5
+            labels = torch.arange(rows).repeat_interleave(8) % classes
+            latents = torch.randn(len(labels), prior.latent_dim)
+            samples = prior(latents.to(rt.device), labels.to(rt.device)).cpu()
+        grid = [list(part) for part in samples.split(8)]
+        picture = pictures.image_grid(grid, title=f"{name}: random samples")
+        checkpoints.write_atomically(folder / "samples.png", picture)
+        path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
+        prior_files.save(path, row.recipe, block, size, prior)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,44 @@
+"""Trains a classifier: `train_target.py targets ROW` or `train_target.py evaluators ROW`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from _stage import load_params, records, resumable, run, runtime
+from trapmid import checkpoints, classifiers, params, wiring
+from trapmid.fit import to_float
+from trapmid.report import pictures
+from trapmid.study import Fit, TargetRow
+
+
+def main(kind: str, name: str) -> None:
+    study = load_params()
+    row = params.build(TargetRow, params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
+    plan = params.build(Fit, params.section(study, f"fits.{row.fit}"), f"fits.{row.fit}")
+    block = params.section(study, row.block)
+    defense = wiring.defense(row.method, block, row.block)
+    rt = runtime(row.seed, plan.precision)
+    data = Path(f"data/prepared/{row.data}/private.pt")
+    private = checkpoints.load(data)
+    folder = Path(f"reports/training/{kind}/{name}")
+    identity = [asdict(row), asdict(plan), block]
+    with resumable(f"{kind} {name}", identity, [data, Path(row.init)], rt) as keep:
+        with records(folder, rt, keep) as stats:
+            trained = classifiers.train(row, plan, defense, private, rt, keep)
+            stats["parameters"] = sum(p.numel() for p in trained.model.parameters())
+            stats["kept_epoch"] = trained.fitted.epoch
+        trapdoor = trained.objective.trapdoor
+        if trapdoor is not None:
+            shown = min(8, trained.model.num_classes)
+            images = to_float(private["train_images"][:shown])
+            poisoned = classifiers.poisoned_examples(trapdoor.cpu(), images)
+            for title, grid in (("triggers", trapdoor.triggers[:shown]), ("poisoned", poisoned)):
+                picture = pictures.image_grid([list(grid.cpu())], title=f"{name}: {title}")
+                checkpoints.write_atomically(folder / f"{title}.png", picture)
+        size = private["train_images"].shape[-1]
+        classifiers.save(Path(f"models/{kind}/{name}/model.pt"), name, row, trained, size)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,93 @@
+"""Tiny folders in the layouts of the real data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from trapmid.study import DataRow, Source, Validation
+
+
+def picture(width: int, height: int, seed: int) -> Image.Image:
+    """A smooth random RGB picture, so that resizing and JPEG matter but nothing saturates."""
+    coarse = torch.rand(8, 8, 3, generator=torch.Generator().manual_seed(seed))
+    small = Image.fromarray((coarse * 255).to(torch.uint8).numpy())
+    return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def write_celeba(root: Path, counts: Mapping[int, int]) -> Path:
+    """A CelebA folder with `counts[identity]` images per identity."""
+    folder = root / "img_align_celeba"
+    folder.mkdir(parents=True)
+    lines = []
+    for identity, count in counts.items():
+        for _ in range(count):
+            name = f"{len(lines) + 1:06d}.jpg"
+            picture(178, 218, len(lines)).save(folder / name)
+            lines.append(f"{name} {identity}")
+    (root / "identity_CelebA.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def write_ffhq(root: Path, count: int) -> Path:
+    """An FFHQ folder with the thumbnails 995, 996, ..., so that two folders are in use."""
+    for number in range(995, 995 + count):
+        folder = root / f"{number // 1000 * 1000:05d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        picture(128, 128, 10_000 + number).save(folder / f"{number:05d}.png")
+    return root
+
+
+@pytest.fixture
+def celeba(tmp_path: Path) -> Path:
+    """Four identities with 5, 6, 7 and 5 images, and two (2 and 9) with 3."""
+    return write_celeba(tmp_path / "celeba", {2: 3, 4: 5, 7: 6, 5: 7, 8: 5, 9: 3})
+
+
+@pytest.fixture
+def ffhq(tmp_path: Path) -> Path:
+    return write_ffhq(tmp_path / "ffhq", 8)
+
+
+@pytest.fixture
+def data_row() -> Callable[..., DataRow]:
+    """Makes a DataRow; a path stands for a CelebA folder, keywords replace fields."""
+
+    def side(where: Path | str | Source) -> Source:
+        return where if isinstance(where, Source) else Source(reader="celeba", path=str(where))
+
+    def make(
+        private: Path | str = "a", public: Path | str | Source = "a", **changes: Any
+    ) -> DataRow:
+        fields: dict[str, Any] = {
+            "private": side(private),
+            "public": side(public),
+            "image_size": 16,
+            "identities": 3,
+            "min_images": 5,
+            "test_fraction": 0.1,
+            "val_fraction": 0.1,
+            "public_images": None,
+            "public_max_images": None,
+            "public_above": None,
+            "seed": 0,
+        }
+        return DataRow(**(fields | changes))
+
+    return make
+
+
+@pytest.fixture
+def bounds() -> Validation:
+    return Validation(
+        images_per_class=(5, 7),
+        public_images=(1, 100),
+        pixel_mean=(0.05, 0.95),
+        pixel_std=(0.01, 0.5),
+        max_dark_share=0.0,
+    )

@@ -1,0 +1,189 @@
+"""The data contract: it holds for good data, and names what is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from trapmid.data import contract
+from trapmid.data.celeba import Reader
+from trapmid.data.contract import Verdict, check, read_manifest
+from trapmid.data.listing import DataError
+from trapmid.data.prepare import Prepared, prepare, to_csv
+from trapmid.study import DataRow, Validation
+
+Rows = Callable[..., DataRow]
+
+
+@pytest.fixture
+def row(data_row: Rows, celeba: Path) -> DataRow:
+    return data_row(celeba, celeba)
+
+
+@pytest.fixture
+def prepared(row: DataRow) -> Prepared:
+    return prepare(row, Reader(), Reader())
+
+
+@pytest.fixture
+def manifest(prepared: Prepared) -> pd.DataFrame:
+    return read_manifest(to_csv(prepared.manifest))
+
+
+@pytest.fixture
+def verdict_of(row: DataRow, bounds: Validation, prepared: Prepared) -> Callable[..., Verdict]:
+    def make(manifest: pd.DataFrame, **changes: object) -> Verdict:
+        limits = dataclasses.replace(bounds, **changes)  # type: ignore[arg-type]
+        return check("toy", row, limits, manifest, prepared.private, prepared.public)
+
+    return make
+
+
+Verdicts = Callable[..., Verdict]
+
+
+def broken(verdict: Verdict) -> set[tuple[str, str | None]]:
+    rows = verdict.content["expectations"]
+    return {(row["suite"], row["column"]) for row in rows if not row["success"]}
+
+
+def test_good_data_keep_the_contract(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    verdict = verdict_of(manifest)
+    assert verdict.success, verdict.failures()
+    assert verdict.failures() == []
+    content = verdict.content
+    assert content["data"] == "toy"
+    assert content["success"] is True
+    assert content["counts"] == {"identities": 3, "train": 12, "val": 3, "test": 3, "public": 11}
+    keys = {"suite", "expectation", "column", "kwargs", "success", "unexpected", "checked"}
+    assert all(set(row) == keys | {"examples"} for row in content["expectations"])
+
+
+def test_two_runs_give_the_same_bytes(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    first, second = (json.dumps(verdict_of(manifest).content, sort_keys=True) for _ in range(2))
+    assert first == second
+    assert "batch_id" not in first
+
+
+def test_it_is_silent(
+    verdict_of: Verdicts,
+    manifest: pd.DataFrame,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    verdict_of(manifest)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_broken_expectation_is_named_with_rows(
+    verdict_of: Verdicts, manifest: pd.DataFrame
+) -> None:
+    manifest.loc[3, "split"] = "training"
+    lines = verdict_of(manifest).failures()
+    line = next(line for line in lines if line.startswith("manifest: "))
+    assert "expect_column_values_to_be_in_set(split)" in line
+    assert "1 of 29 rows break it" in line
+    assert str(manifest.loc[3, "path"]) in line
+    assert "split=training" in line
+
+
+def test_missing_columns_end_the_check(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    verdict = verdict_of(manifest.drop(columns="hash"))
+    assert broken(verdict) == {("columns", None)}
+    assert "observed ['path', 'identity', 'label', 'split', 'size']" in verdict.failures()[0]
+
+
+def test_a_person_on_both_sides(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    manifest.loc[manifest.index[-1], "identity"] = "celeba:5"
+    verdict = verdict_of(manifest)
+    assert broken(verdict) == {("sides", "sides")}
+    assert "celeba:5 sides=2" in verdict.failures()[0]
+
+
+def test_a_label_of_two_people(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    manifest.loc[manifest["label"] == 2, "label"] = 1
+    names = broken(verdict_of(manifest))
+    assert ("identities", "label") in names
+    assert ("pixels", "label") in names  # nor do the tensors agree
+
+
+def test_a_label_out_of_range_and_a_missing_one(
+    verdict_of: Verdicts, manifest: pd.DataFrame
+) -> None:
+    manifest.loc[0, "label"] = 3
+    manifest.loc[1, "label"] = float("nan")
+    names = broken(verdict_of(manifest))
+    assert ("private", "label") in names
+    assert ("identities", "labels") in names
+
+
+def test_a_class_without_test_images(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    manifest.loc[(manifest["label"] == 1) & (manifest["split"] == "test"), "split"] = "train"
+    verdict = verdict_of(manifest)
+    assert broken(verdict) == {("identities", "test")}
+    assert "celeba:5 test=0" in verdict.failures()[0]
+
+
+def test_twins(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    manifest.loc[1, "hash"] = manifest.loc[0, "hash"]
+    manifest.loc[2, "hash"] = manifest["hash"].iloc[-1]
+    manifest.loc[4, "path"] = manifest.loc[5, "path"]
+    names = broken(verdict_of(manifest))
+    assert {("private", "hash"), ("private", "public_twins"), ("manifest", "path")} <= names
+
+
+def test_bounds_come_from_the_parameters(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    assert broken(verdict_of(manifest, images_per_class=(6, 7))) == {("identities", "images")}
+    verdict = verdict_of(manifest, public_images=(50, 60))
+    assert broken(verdict) == {("public", None)}
+    assert "observed 11" in verdict.failures()[0]
+
+
+def test_pixels(
+    verdict_of: Verdicts, manifest: pd.DataFrame, prepared: Prepared, bounds: Validation
+) -> None:
+    prepared.public[0] = 0  # a black image, which the manifest does not know
+    assert broken(verdict_of(manifest)) == {
+        ("pixels", "hash"),
+        ("pixels", "mean"),
+        ("pixels", "std"),
+    }
+    manifest.loc[18, "hash"] = contract.pixel_hash(prepared.public[0])
+    assert verdict_of(manifest, max_dark_share=1 / 29).success
+
+
+def test_pixel_statistics_are_those_of_one_image(
+    prepared: Prepared, manifest: pd.DataFrame
+) -> None:
+    table = contract._pixel_table(manifest, prepared.private, prepared.public)
+    image = prepared.private["train_images"][2].numpy() / 255
+    assert table["mean"][2] == pytest.approx(image.mean())
+    assert table["std"][2] == pytest.approx(image.std())
+
+
+def test_tensors_of_another_kind(
+    row: DataRow, bounds: Validation, prepared: Prepared, manifest: pd.DataFrame
+) -> None:
+    verdict = check("toy", row, bounds, manifest, prepared.private, prepared.public.float())
+    assert ("pixels", "tensor") in broken(verdict)
+    with pytest.raises(DataError, match=r"manifest\.csv: has 28 rows for 29 images"):
+        check("toy", row, bounds, manifest[:-1], prepared.private, prepared.public)
+
+
+def test_a_manifest_that_is_no_table() -> None:
+    with pytest.raises(DataError, match=r"manifest\.csv: "):
+        read_manifest(b"")
+
+
+def test_text_instead_of_a_number_goes_missing() -> None:
+    table = read_manifest(b"path,label,size\na,x,16\nb,,NA\nc,2,16\n")
+    assert table["label"].isna().tolist() == [True, True, False]
+    assert table["size"].isna().tolist() == [False, True, False]

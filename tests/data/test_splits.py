@@ -1,0 +1,167 @@
+"""Who is private and who is public."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
+
+import pytest
+
+from trapmid.data import splits
+from trapmid.data.listing import DataError, Entry
+from trapmid.data.splits import Parts, check_disjoint, plan
+from trapmid.study import DataRow, Source
+
+Rows = Callable[..., DataRow]
+
+
+def people(counts: dict[int, int], folder: str = "img") -> list[Entry]:
+    entries = []
+    for identity, count in counts.items():
+        for index in range(count):
+            name = f"{identity:04d}_{index:03d}.jpg"
+            entries.append(Entry(Path(folder) / name, identity, f"list.txt:{len(entries) + 1}"))
+    return entries
+
+
+def strangers(count: int) -> list[Entry]:
+    return [Entry(Path(f"thumbs/{number:05d}.png"), None, "") for number in range(count)]
+
+
+def sizes(parts: Parts) -> tuple[int, int, int]:
+    return len(parts.train), len(parts.val), len(parts.test)
+
+
+def test_the_first_able_identities_are_private_in_ascending_order(data_row: Rows) -> None:
+    entries = people({30: 5, 4: 4, 21: 9, 5: 6, 100: 5})
+    assert plan(entries, entries, data_row()).identities == (5, 21, 30)
+
+
+@pytest.mark.parametrize(
+    ("images", "test"), [(30, 3), (31, 4), (34, 4), (35, 4), (9, 1), (10, 1), (11, 2), (70, 7)]
+)
+def test_a_tenth_rounded_up_is_for_test(data_row: Rows, images: int, test: int) -> None:
+    """30 -> 3 and 31, 34, 35 -> 4 are the paper's lists; 0.1 * 70 in floats would give 8."""
+    entries = people({1: images, 2: 5, 3: 5, 9: 1})
+    parts = plan(entries, entries, data_row()).parts[0]
+    val = ceil((images - test) / 10)
+    assert sizes(parts) == (images - test - val, val, test)
+
+
+def test_splits_are_disjoint_and_complete(data_row: Rows) -> None:
+    entries = people({1: 30, 2: 31, 3: 12, 4: 2})
+    result = plan(entries, entries, data_row())
+    files = [entry.file for parts in result.parts for part in parts for entry in part]
+    files += [entry.file for entry in result.public]
+    assert sorted(files) == sorted(entry.file for entry in entries)
+
+
+def test_the_draw_is_random_but_repeatable(data_row: Rows) -> None:
+    entries = people({1: 30, 2: 30, 3: 30, 4: 2})
+    first = plan(entries, entries, data_row())
+    assert plan(entries[::-1], entries[::-1], data_row()) == first  # no matter the list's order
+    assert plan(entries, entries, data_row(seed=1)).parts != first.parts
+    chosen = {tuple(int(entry.file.stem[-3:]) for entry in parts.test) for parts in first.parts}
+    assert len(chosen) == 3  # every identity has a stream of its own
+
+
+def test_more_identities_change_nobodys_split(data_row: Rows) -> None:
+    small, large = people({2: 12, 5: 9, 9: 8, 11: 2}), people({i: 7 + i for i in range(2, 30)})
+    few = plan(small, small, data_row())
+    grown = people({1: 20, 2: 12, 3: 30, 5: 9, 9: 8, 10: 7, 11: 2})
+    many = plan(grown, grown, data_row(identities=5))
+    kept = dict(zip(many.identities, many.parts, strict=True))
+    names = [[[entry.file for entry in part] for part in parts] for parts in few.parts]
+    again = [[[e.file for e in part] for part in kept[i]] for i in few.identities]
+    assert names == again
+    assert plan(large, large, data_row(identities=20)).parts[:5] == (
+        plan(large, large, data_row(identities=5)).parts
+    )
+
+
+def test_public_are_the_others(data_row: Rows) -> None:
+    entries = people({1: 5, 2: 5, 3: 5, 4: 8, 5: 2, 6: 4})
+
+    def public(**changes: int) -> set[int | None]:
+        return {e.identity for e in plan(entries, entries, data_row(**changes)).public}
+
+    assert public() == {4, 5, 6}
+    assert public(public_max_images=4) == {5, 6}
+    assert public(public_max_images=4, public_above=5) == {6}
+
+
+def test_the_same_numbers_mean_the_same_people_for_one_reader_only(data_row: Rows) -> None:
+    private, public = people({1: 5, 2: 5, 3: 5}), people({1: 5, 9: 5}, folder="elsewhere")
+    same = plan(private, public, data_row("a", "b"))
+    assert {entry.identity for entry in same.public} == {9}
+    other = plan(private, public, data_row(public=Source(reader="facescrub", path="b")))
+    assert {entry.identity for entry in other.public} == {1, 9}
+
+
+def test_strangers_are_all_public(data_row: Rows) -> None:
+    row = data_row(public=Source(reader="ffhq", path="b"), public_max_images=1, public_above=7)
+    assert plan(people({1: 5, 2: 5, 3: 5}), strangers(20), row).public == strangers(20)
+
+
+def test_public_images_are_drawn_without_replacement_in_order(data_row: Rows) -> None:
+    private = people({1: 5, 2: 5, 3: 5})
+    ffhq = Source(reader="ffhq", path="b")
+
+    def draw(seed: int) -> list[Entry]:
+        row = data_row(public=ffhq, public_images=30, seed=seed)
+        return plan(private, strangers(100), row).public
+
+    assert len(set(draw(0))) == 30
+    assert draw(0) == sorted(draw(0))
+    assert draw(0) == draw(0)
+    assert draw(0) != draw(1)
+
+
+def test_too_few_identities(data_row: Rows) -> None:
+    entries = people({1: 5, 2: 4, 3: 5})
+    with pytest.raises(DataError, match=r"^a: 2 of 3 identities have at least 5 .* 3 are wanted"):
+        plan(entries, entries, data_row())
+
+
+def test_too_few_public_images(data_row: Rows) -> None:
+    entries = people({1: 5, 2: 5, 3: 5, 4: 2})
+    with pytest.raises(DataError, match=r"2 of 17 images may be public, 9 are wanted"):
+        plan(entries, entries, data_row(public_images=9))
+    with pytest.raises(DataError, match=r"0 of 17 images may be public, 1 are wanted"):
+        plan(entries, entries, data_row(public_max_images=1))
+
+
+def test_a_class_without_training_images(data_row: Rows) -> None:
+    entries = people({1: 3, 2: 9, 3: 9})
+    row = data_row(min_images=3, test_fraction=0.4, val_fraction=0.4)
+    with pytest.raises(DataError, match="identity 1 has 3 images: 2 for test and 1 for val leave"):
+        plan(entries, entries, row)
+
+
+def test_images_without_identity_cannot_be_private(data_row: Rows) -> None:
+    with pytest.raises(DataError, match=r"a: cannot be private: 00000\.png has no identity"):
+        plan(strangers(9), strangers(9), data_row())
+
+
+def test_an_overlap_is_named() -> None:
+    private, public = people({1: 2}), people({1: 1, 2: 1}, folder="other")
+    with pytest.raises(DataError, match=r"list\.txt:1: identity 1 is public here, private in "):
+        check_disjoint(private, public, same_people=True)
+    check_disjoint(private, public, same_people=False)
+    with pytest.raises(DataError, match=r"list\.txt:2: the same file is private"):
+        check_disjoint(private, private[1:], same_people=False)
+
+
+def test_one_file_in_two_sources_is_refused(data_row: Rows, tmp_path: Path) -> None:
+    """Another reader, so the numbers say nothing; a link leads to a private file."""
+    private = people({1: 5, 2: 5, 3: 5}, folder=str(tmp_path))
+    private[0].file.touch()
+    (tmp_path / "linked.png").symlink_to(private[0].file)
+    public = [Entry(tmp_path / "linked.png", None, "")]
+    with pytest.raises(DataError, match=r"linked\.png: the same file is private \(list\.txt:1\)"):
+        plan(private, public, data_row(public=Source(reader="ffhq", path="b")))
+
+
+def test_names_of_the_splits_are_the_parts() -> None:
+    assert Parts._fields == splits.SPLITS

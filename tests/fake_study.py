@@ -1,0 +1,282 @@
+"""A small study that nobody computed: params and every file that the report and MLflow read."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw
+from ruamel.yaml import YAML
+
+DEFENSES = {"none": "none", "none_aug": "none_aug", "trapmid": "trapdoor"}
+AA1 = {
+    "gmi": {"none": 0.31, "none_aug": 0.28, "trapmid": 0.04},
+    "plgmi": {"none": 0.95, "none_aug": 0.91, "trapmid": 0.12},
+}
+N = 100
+
+
+def params(seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+    """The rows of the default study with made-up numbers in its blocks."""
+    targets, guided, cells = {}, {}, {}
+    for seed in seeds:
+        for defense, block in DEFENSES.items():
+            target = f"{defense}-{seed}"
+            targets[target] = {
+                "data": "faces",
+                "arch": "small",
+                "defense": defense,
+                "method": "trapmid" if defense == "trapmid" else "none",
+                "block": block,
+                "fit": "target",
+                "init": "weights/random",
+                "seed": seed,
+            }
+            guided[f"plgmi-{target}"] = {
+                "data": "faces",
+                "recipe": "plgmi",
+                "target": target,
+                "init": "weights/random",
+                "seed": seed,
+            }
+            for attack in AA1:
+                prior = f"guided/plgmi-{target}" if attack == "plgmi" else "public/gmi"
+                cells[f"{attack}-{target}"] = _cell(attack, target, prior, seed)
+        cells[f"random-none-{seed}"] = _cell("random", f"none-{seed}", "public/gmi", seed)
+    return {
+        "profile": "fake",
+        "seeds": list(seeds),
+        "raw": {"synthetic": {"maker": "synthetic", "options": {"identities": 40}}},
+        "data": {
+            "faces": {
+                "private": {"reader": "celeba", "path": "data/raw/synthetic/celeba"},
+                "public": {"reader": "ffhq", "path": "data/raw/synthetic/ffhq"},
+                "image_size": 32,
+                "identities": 20,
+                "seed": 0,
+            }
+        },
+        "evaluators": {
+            "judge": {
+                "data": "faces",
+                "arch": "wide",
+                "defense": "none",
+                "method": "none",
+                "block": "none",
+                "fit": "judge",
+                "init": "weights/random",
+                "seed": 7,
+            }
+        },
+        "targets": targets,
+        "fits": {
+            "target": {"epochs": 8, "lr": 0.01, "select": "val"},
+            "judge": {"epochs": 9, "lr": 0.02, "select": "val"},
+        },
+        "none": {},
+        "none_aug": {"augmentation": {"flip": True}},
+        "trapdoor": {"alpha": 0.1, "beta": 0.3},
+        "public_priors": {
+            "gmi": {"data": "faces", "recipe": "gmi", "init": "weights/random", "seed": 0}
+        },
+        "guided_priors": guided,
+        "recipes": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
+        "attacks": {"gmi": {"steps": 50}, "plgmi": {"steps": 40}, "random": {}},
+        "inversion": {"images_per_class": 5, "batch_size": None},
+        "cells": cells,
+        "evaluation": {
+            "frechet_features": "evaluator",
+            "frechet_min_success": 10,
+            "signature_fpr": 0.05,
+        },
+        "gate": {
+            "controls": ["none", "none_aug"],
+            "accuracy_drop": 0.02,
+            "trapdoor_drop": 0.01,
+            "attack_rise": 0.05,
+            "attack_drop": 0.1,
+        },
+    }
+
+
+def write(root: Path, seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+    """Writes the study's params.yaml and result files under `root`; returns the params."""
+    study = params(seeds)
+    with (root / "params.yaml").open("w", encoding="utf-8") as stream:
+        YAML().dump(study, stream)
+    reports = root / "reports"
+    for row in study["data"]:
+        write_json(reports / "data" / f"{row}.json", _contract(row))
+        _picture(reports / "figures" / "data" / f"{row}.png", row, (460, 220))
+    for row, block in study["evaluators"].items():
+        write_json(reports / "scores" / "evaluators" / f"{row}.json", _evaluator(row))
+        _training(root, "evaluators", row, block, epochs=9)
+    for row, block in study["targets"].items():
+        write_json(reports / "scores" / "targets" / f"{row}.json", _target(row, block))
+        _training(root, "targets", row, block, epochs=8)
+    for section in ("public_priors", "guided_priors"):
+        for row, block in study[section].items():
+            _training(root, section, row, block, epochs=30)
+    for row, block in study["cells"].items():
+        scores = _cell_scores(row, block, study["targets"][block["target"]])
+        write_json(reports / "scores" / "cells" / f"{row}.json", scores)
+        _picture(reports / "figures" / "cells" / f"{row}.png", row, (560, 420))
+        _stats(root / "reports" / "training" / "cells" / row)
+    return study
+
+
+def signature_scores(study: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
+    """Cosines of every cell; none where the target has no trapdoor."""
+    wave = 0.2 * torch.sin(1.7 * torch.arange(60))
+    centres = {"train": 0.1, "poisoned": 0.75, "public": 0.05, "recovered": 0.6}
+    return {
+        cell: {kind: centre + wave for kind, centre in centres.items()}
+        if study["targets"][block["target"]]["defense"] == "trapmid"
+        else {}
+        for cell, block in study["cells"].items()
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _cell(attack: str, target: str, prior: str, seed: int) -> dict[str, Any]:
+    return {
+        "attack": attack,
+        "target": target,
+        "prior": f"models/priors/{prior}",
+        "evaluator": "judge",
+        "data": "faces",
+        "seed": seed,
+    }
+
+
+def _contract(row: str) -> dict[str, Any]:
+    expectation = {
+        "suite": "manifest",
+        "expectation": "expect_column_values_to_be_in_set",
+        "column": "split",
+        "kwargs": {"value_set": ["train", "val", "test", "public"]},
+        "success": True,
+        "unexpected": 0,
+        "checked": 1600,
+        "examples": [],
+    }
+    unique = {
+        "suite": "manifest",
+        "expectation": "expect_column_values_to_be_unique",
+        "column": "path",
+        "kwargs": {},
+    }
+    return {
+        "data": row,
+        "success": True,
+        "expectations": [expectation, expectation | unique],
+        "counts": {"identities": 20, "train": 440, "val": 60, "test": 60, "public": 2000},
+    }
+
+
+def _evaluator(row: str) -> dict[str, Any]:
+    ceiling = {"aa1": 0.97, "aa5": 1.0, "knn_dist": 31.4, "frechet": 4.2, "n_success": 58, "n": 60}
+    return {
+        "row": row,
+        "test_accuracy": 0.97,
+        "val_accuracy": 0.96,
+        "n_test": 60,
+        "ceiling": ceiling,
+        "checks": {"deterministic": True, "evaluator_accuracy": True},
+    }
+
+
+def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
+    protected = block["defense"] == "trapmid"
+    return {
+        "row": row,
+        "defense": block["defense"],
+        "seed": block["seed"],
+        "test_accuracy": (0.92 if protected else 0.95) + 0.01 * block["seed"],
+        "val_accuracy": 0.94,
+        "n_test": 60,
+        "trapdoor_success": 1.0 if protected else None,
+        "n_trapdoor": 60 if protected else 0,
+        "checks": {"deterministic": True},
+    }
+
+
+def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+    defense = target["defense"]
+    aa1 = 0.05 if block["attack"] == "random" else AA1[block["attack"]][defense]
+    aa1 = round(aa1 + 0.02 * block["seed"], 4)
+    hits = round(N * aa1)
+    signature = {
+        "recall": 0.8,
+        "auc": 0.97,
+        "threshold": 0.31,
+        "fpr_train": 0.05,
+        "fpr_public": 0.1,
+    }
+    return {
+        "row": row,
+        "attack": block["attack"],
+        "defense": defense,
+        "target": block["target"],
+        "seed": block["seed"],
+        "aa1": aa1,
+        "aa5": min(1.0, aa1 + 0.2),
+        "aa1_std": 0.011,
+        "aa5_std": 0.02,
+        "knn_dist": 120.0 - 60 * aa1,
+        "frechet": 30.0 - 10 * aa1 if hits >= 10 else None,
+        "frechet_features": "evaluator",
+        "n_success": hits,
+        "n": N,
+        "target_agreement": 0.99,
+        "signature": signature if defense == "trapmid" else None,
+        "protocol": {"evaluator": "judge"},
+        "checks": {"target_agreement": True},
+    }
+
+
+def _training(root: Path, section: str, row: str, block: dict[str, Any], epochs: int) -> None:
+    folder = root / "reports" / "training" / section / row
+    _stats(folder)
+    classifier = section in ("evaluators", "targets")
+    names = (
+        ["loss", "accuracy", "val_accuracy", "test_accuracy"] if classifier else ["critic", "gap"]
+    )
+    protected = block.get("defense") == "trapmid"
+    names += ["trapdoor_loss", "trapdoor_success"] * protected
+    lines = [",".join(["step", *names])]
+    for step in range(1, epochs + 1):
+        rise = 1 - math.exp(-step / 3)
+        fields = [
+            f"{rise if name.endswith(('accuracy', 'success')) else 3 * (1.05 - rise):.6g}"
+            for name in names
+        ]
+        lines.append(",".join([str(step), *fields]))
+    (folder / "history.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if protected:
+        _picture(folder / "triggers.png", "triggers", (420, 110))
+        _picture(folder / "poisoned.png", "poisoned", (420, 110))
+    if not classifier:
+        _picture(folder / "samples.png", "samples", (300, 200))
+
+
+def _stats(folder: Path) -> None:
+    stats = {"seconds": 12.5, "peak_memory_mb": 840.0, "device": "cpu", "torch": "2.14.1"}
+    write_json(folder / "stats.json", stats)
+
+
+def _picture(path: Path, text: str, size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (205, 190, 175))
+    ImageDraw.Draw(image).text((10, 10), text, fill=(40, 40, 40))
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(stream.getvalue())

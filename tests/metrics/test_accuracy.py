@@ -1,0 +1,75 @@
+"""Hit rates and the papers' within-run deviation."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+import torch
+
+from trapmid.metrics.accuracy import balanced_labels, best_classes, hits, rate, within_run_std
+
+
+def test_hits_by_hand() -> None:
+    logits = torch.tensor([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [0.0, 0.0, 0.0]])
+    labels = torch.tensor([0, 2, 2])
+    assert hits(logits, labels).tolist() == [True, False, False]
+    assert hits(logits, labels, 2).tolist() == [True, True, False]
+    assert hits(logits, labels, 5).all()  # five of three classes
+    assert rate(hits(logits, labels)) == pytest.approx(1 / 3)
+    assert best_classes(logits, 5).shape == (3, 3)
+
+
+def _grid(classes: int, draws: int) -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.arange(classes).repeat_interleave(draws)
+    return labels, torch.arange(draws).repeat(classes)
+
+
+def test_the_published_pair_of_two_successes() -> None:
+    """T10 of spec/attacks.md: 0.04 +- 0.11 % is two successes in one batch of 250 ids."""
+    labels, draws = _grid(1000, 5)
+    hit = torch.zeros(5000, dtype=torch.bool)
+    hit[10 * 5 + 0] = hit[200 * 5 + 3] = True
+    std = within_run_std(hit, labels, draws, 250)
+    assert std is not None
+    assert (round(100 * rate(hit), 2), round(100 * std, 2)) == (0.04, 0.11)
+    # The released batches of 60 could not have printed this pair.
+    other = within_run_std(hit, labels, draws, 60)
+    assert other is not None
+    assert round(100 * other, 2) != 0.11
+
+
+def test_std_equals_the_scripts_loop_in_any_row_order() -> None:
+    labels, draws = _grid(10, 4)
+    hit = torch.rand(40, generator=torch.Generator().manual_seed(0)) < 0.4
+    variances = []
+    for batch in (range(4), range(4, 8), range(8, 10)):
+        accuracies = []
+        for draw in range(4):
+            inside = [bool(hit[4 * label + draw]) for label in batch]
+            accuracies.append(sum(inside) / len(inside))
+        variances.append(statistics.variance(accuracies))
+    expected = statistics.mean(variances) ** 0.5
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    std = within_run_std(hit[order], labels[order] + 7, draws[order], 4)
+    assert std == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_draw_has_no_deviation_and_gaps_are_refused() -> None:
+    labels, draws = _grid(6, 1)
+    assert within_run_std(torch.ones(6, dtype=torch.bool), labels, draws, 3) is None
+    labels, draws = _grid(6, 2)
+    with pytest.raises(ValueError, match="each draw exactly once"):
+        within_run_std(torch.ones(11, dtype=torch.bool), labels[:-1], draws[:-1], 3)
+
+
+def test_balanced_labels() -> None:
+    labels = balanced_labels(27_008, 1000, torch.Generator().manual_seed(0))
+    counts = torch.bincount(labels, minlength=1000)
+    assert len(labels) == 27_008
+    assert counts.min() == 27
+    assert counts.max() == 28
+    assert (counts == 28).sum() == 8
+    assert not torch.equal(labels, labels.sort().values)
+    assert torch.equal(labels, balanced_labels(27_008, 1000, torch.Generator().manual_seed(0)))
+    assert sorted(balanced_labels(3, 7, torch.Generator().manual_seed(2)).unique().tolist())

@@ -1,0 +1,87 @@
+"""Trapdoor signatures on a linear target with a planted trigger direction."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import roc_auc_score
+
+from trapmid.metrics.signature import cosine_scores, detect, signatures
+
+CLASSES, WIDTH = 4, 24
+
+
+@pytest.fixture
+def world() -> dict[str, torch.Tensor]:
+    """Clean features are noise; poisoned ones point along the direction of their class."""
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.linalg.qr(torch.randn(WIDTH, CLASSES, generator=generator)).Q.T
+
+    def noise(count: int) -> torch.Tensor:
+        return torch.randn(count, WIDTH, generator=generator) / WIDTH**0.5
+
+    assigned = torch.arange(200) % CLASSES
+    return {
+        "directions": directions,
+        "assigned": assigned,
+        "poisoned": noise(200) + 3 * directions[assigned],
+        "train": noise(400),
+        "public": noise(300),
+        "trapped": noise(40) + 3 * directions[torch.arange(40) % CLASSES],
+        "faces": noise(40),
+    }
+
+
+def test_signatures_are_the_class_means(world: dict[str, torch.Tensor]) -> None:
+    found = signatures(world["poisoned"], world["assigned"], CLASSES)
+    for label in range(CLASSES):
+        rows = world["poisoned"][world["assigned"] == label].double()
+        torch.testing.assert_close(found[label], rows.mean(dim=0))
+    cosine = F.cosine_similarity(found, world["directions"].double())
+    assert cosine.min() > 0.98
+
+
+def test_trapped_reconstructions_are_found_and_faces_are_not(
+    world: dict[str, torch.Tensor],
+) -> None:
+    centres = signatures(world["poisoned"], world["assigned"], CLASSES)
+    score = {
+        name: cosine_scores(
+            world[name], (world[name] @ world["directions"].T).argmax(dim=1), centres
+        )
+        for name in ("train", "public", "trapped", "faces")
+    }
+    caught = detect(score["trapped"], score["public"], score["train"], fpr=0.05)
+    assert caught.recall == 1
+    assert caught.auc == 1
+    assert caught.fpr_train == pytest.approx(0.05, abs=1 / 400)
+    assert 0 < caught.fpr_public < 0.12
+    ordered = score["train"].sort().values  # NumPy's linear quantile, by hand
+    place = 0.95 * 399
+    low = int(place)
+    expected = ordered[low] + (place - low) * (ordered[low + 1] - ordered[low])
+    assert caught.threshold == pytest.approx(float(expected), abs=1e-12)
+    missed = detect(score["faces"], score["public"], score["train"], fpr=0.05)
+    assert missed.recall < 0.2
+    assert 0.3 < missed.auc < 0.7
+
+
+def test_the_score_belongs_to_the_predicted_class() -> None:
+    centres = torch.eye(3, dtype=torch.float64)
+    features = torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [3.0, 4.0, 0.0]])
+    found = cosine_scores(features, torch.tensor([0, 1, 1]), centres)
+    torch.testing.assert_close(found, torch.tensor([1.0, 0.0, 0.8], dtype=torch.float64))
+
+
+def test_auc_counts_public_as_negative() -> None:
+    recovered, public = torch.tensor([0.9, 0.2, 0.6]), torch.tensor([0.1, 0.5])
+    pairs = [(r > p).item() for r in recovered for p in public]
+    found = detect(recovered, public, torch.linspace(0, 1, 11), fpr=0.1)
+    assert found.auc == pytest.approx(sum(pairs) / len(pairs))
+    assert found.auc == roc_auc_score([0, 0, 1, 1, 1], [0.1, 0.5, 0.9, 0.2, 0.6])
+
+
+def test_a_class_without_poisoned_images_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"for the classes \[1, 3\]"):
+        signatures(torch.ones(2, 5), torch.tensor([0, 2]), 4)

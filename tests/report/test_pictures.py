@@ -1,0 +1,70 @@
+"""Grids show each pixel as it is, in its place, with the right frame."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trapmid.report.pictures import HIT, MISS, image_grid, private_vs_reconstructed
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def count(png: bytes, colour: tuple[float, ...]) -> int:
+    wanted = np.round(np.array(colour) * 255).astype(int)
+    return int((np.abs(pixels(png).astype(int) - wanted).max(axis=2) <= 1).sum())
+
+
+def test_an_image_is_shown_pixel_by_pixel() -> None:
+    image = torch.zeros(3, 32, 32)
+    image[0, 4, 9] = 1.0  # a single red pixel becomes a block of 3 x 3
+    png = image_grid([[image]], title="t")
+    assert count(png, (1.0, 0.0, 0.0)) == 9
+    shown = np.argwhere((pixels(png) == (255, 0, 0)).all(axis=2))
+    dark = np.argwhere((pixels(png) == (0, 0, 0)).all(axis=2))
+    corner = dark[dark[:, 0] > 30].min(axis=0)
+    assert (shown.min(axis=0) - corner).tolist() == [4 * 3, 9 * 3]
+
+
+def test_values_outside_the_range_are_clamped_and_uint8_is_scaled() -> None:
+    wild = torch.full((3, 32, 32), 1.7)
+    wild[1:] = -0.3
+    assert count(image_grid([[wild]], title=""), (1.0, 0.0, 0.0)) == 96 * 96
+    stored = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    stored[2] = 255
+    assert count(image_grid([[stored]], title=""), (0.0, 0.0, 1.0)) == 96 * 96
+
+
+def test_frames_follow_the_hits() -> None:
+    labels = torch.tensor([0, 0, 4, 4])
+    arguments = {
+        "private": torch.full((4, 3, 16, 16), 0.5),
+        "private_labels": labels,
+        "images": torch.full((4, 3, 16, 16), 0.5),
+        "labels": labels,
+        "identities": 2,
+        "title": "t",
+    }
+    frame = 104 * 104 - 96 * 96
+    for hit in ([1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]):
+        png = private_vs_reconstructed(hit=torch.tensor(hit).bool(), **arguments)
+        assert count(png, HIT) == sum(hit) * frame
+        assert count(png, MISS) == (4 - sum(hit)) * frame
+
+
+def test_bad_grids_are_refused() -> None:
+    image = torch.zeros(3, 8, 8)
+    with pytest.raises(ValueError, match="images of one size"):
+        image_grid([[image, torch.zeros(3, 9, 9)]], title="")
+    with pytest.raises(ValueError, match="images of one size"):
+        image_grid([[None]], title="")
+    with pytest.raises(ValueError, match="2 row labels for 1 rows"):
+        image_grid([[image]], title="", row_labels=["a", "b"])
+    with pytest.raises(ValueError, match="shape of rows"):
+        image_grid([[image]], title="", frames=[[True, False]])

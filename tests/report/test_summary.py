@@ -1,0 +1,121 @@
+"""The summary against numbers worked out by hand, and every way a score can be missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import fake_study
+from trapmid import checks, results
+from trapmid.report import summary
+from trapmid.results import ResultError
+
+
+@pytest.fixture
+def study(tmp_path):
+    return fake_study.write(tmp_path)
+
+
+def read(root, study) -> list[dict[str, Any]]:
+    return [
+        results.read_scores(root, study, section) for section in ("evaluators", "targets", "cells")
+    ]
+
+
+def test_means_over_seeds(tmp_path, study):
+    made = summary.summarise(study, *read(tmp_path, study), {"positive_control": True})
+    assert made["evaluator"] == {"test_accuracy": 0.97}
+    assert made["targets"]["none"] == {"test_accuracy": 0.955, "trapdoor_success": None}
+    assert made["targets"]["trapmid"] == {"test_accuracy": 0.925, "trapdoor_success": 1.0}
+    assert made["attacks"]["plgmi"]["trapmid"]["aa1"] == pytest.approx((0.12 + 0.14) / 2)
+    assert made["attacks"]["plgmi"]["none"]["n_success"] == 96
+    assert isinstance(made["attacks"]["plgmi"]["none"]["n"], int)
+
+
+def test_the_schema_of_the_issue(tmp_path, study):
+    made = summary.summarise(study, *read(tmp_path, study), {})
+    assert set(made) == {"evaluator", "targets", "attacks", "references", "checks"}
+    assert list(made["targets"]) == ["none", "none_aug", "trapmid"]
+    assert list(made["attacks"]) == ["gmi", "plgmi"]  # random is the floor, no attack
+    for rows in made["attacks"].values():
+        for scores in rows.values():
+            assert set(scores) == {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
+    assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)
+    assert made["references"]["ceiling"]["n_success"] == 58
+
+
+def test_a_null_seed_is_left_out_of_the_mean(tmp_path, study):
+    scores = read(tmp_path, study)
+    scores[2]["plgmi-none-0"]["frechet"] = None
+    made = summary.summarise(study, *scores, {})
+    assert made["attacks"]["plgmi"]["none"]["frechet"] == scores[2]["plgmi-none-1"]["frechet"]
+    assert made["attacks"]["gmi"]["trapmid"]["frechet"] is None  # null for both seeds
+
+
+def test_one_failed_row_fails_the_check(tmp_path, study):
+    scores = read(tmp_path, study)
+    scores[2]["gmi-none-1"]["checks"]["target_agreement"] = False
+    made = summary.summarise(study, *scores, {"target_agreement": True, "positive_control": True})
+    assert made["checks"]["target_agreement"] is False
+    assert made["checks"]["positive_control"] is True
+
+
+def test_other_data_is_not_averaged_in(tmp_path, study):
+    scores = read(tmp_path, study)
+    extra = study["targets"]["none-0"] | {"data": "digits"}
+    study["targets"]["digits_none-0"] = extra
+    scores[1]["digits_none-0"] = scores[1]["none-0"] | {"test_accuracy": 0.5}
+    made = summary.summarise(study, *scores, {})
+    assert made["targets"]["none"]["test_accuracy"] == 0.955
+    assert made["targets"]["none@digits"]["test_accuracy"] == 0.5
+
+
+def test_another_public_set_is_another_row(tmp_path, study):
+    scores = read(tmp_path, study)
+    study["cells"]["ffhq-none-0"] = study["cells"]["plgmi-none-0"] | {"data": "faces_ffhq"}
+    scores[2]["ffhq-none-0"] = scores[2]["plgmi-none-0"] | {"aa1": 0.5}
+    made = summary.summarise(study, *scores, {})
+    assert made["attacks"]["plgmi"]["none"]["aa1"] == pytest.approx(0.96)
+    assert made["attacks"]["plgmi"]["none@faces_ffhq"]["aa1"] == 0.5
+
+
+def test_two_experiments_are_not_averaged_as_seeds(tmp_path, study):
+    scores = read(tmp_path, study)
+    study["cells"]["twin-0"] = study["cells"]["plgmi-none-0"]
+    scores[2]["twin-0"] = scores[2]["plgmi-none-0"]
+    with pytest.raises(ResultError, match="plgmi-none-0 and twin-0 have one name"):
+        summary.summarise(study, *scores, {})
+
+
+def test_rows_come_from_params(tmp_path, study):
+    fake_study.write_json(tmp_path / "reports/scores/cells/stale.json", {"aa1": 1.0})
+    assert "stale" not in results.read_scores(tmp_path, study, "cells")
+
+
+def test_a_missing_file_is_named(tmp_path, study):
+    (tmp_path / "reports/scores/cells/gmi-none-0.json").unlink()
+    with pytest.raises(ResultError, match=r"cells/gmi-none-0\.json: no such file"):
+        read(tmp_path, study)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("0.9", "must be a number"), (True, "must be a number"), (float("inf"), "must be finite")],
+)
+def test_a_wrong_score_is_named(tmp_path, study, value, words):
+    scores = read(tmp_path, study)
+    scores[2]["gmi-none-0"]["aa1"] = value
+    with pytest.raises(ResultError, match=rf"cells/gmi-none-0\.json: aa1 {words}"):
+        summary.summarise(study, *scores, {})
+
+
+def test_a_missing_score_is_named(tmp_path, study):
+    scores = read(tmp_path, study)
+    del scores[1]["none-1"]["test_accuracy"]
+    with pytest.raises(ResultError, match=r"targets/none-1\.json: no 'test_accuracy'"):
+        summary.summarise(study, *scores, {})
+
+
+def test_the_floor_has_one_name():
+    assert summary.FLOOR == checks.FLOOR_ATTACK

@@ -1,0 +1,255 @@
+"""Every check can pass, and every check can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trapmid import checks
+from trapmid.checks import Check
+from trapmid.criteria import Checks
+from trapmid.types import Output, Target
+
+BOUNDS = Checks(
+    evaluator_accuracy=0.9,
+    target_accuracy=0.8,
+    target_agreement=0.7,
+    positive_control=0.5,
+    trapdoor_success=0.99,
+)
+
+
+class Linear(Target):
+    num_classes = 3
+
+    def __init__(self, change: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        super().__init__()
+        self.head = nn.Linear(12, 3)
+        self.change = change
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Output:
+        features = images.flatten(1)
+        return Output(self.change(self.head(features)), features)
+
+
+class Other(Linear):
+    """Another architecture."""
+
+
+IMAGES = torch.rand(6, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def noisy(logits: Tensor) -> Tensor:
+    return logits + torch.rand_like(logits)
+
+
+def manifest() -> list[dict[str, str]]:
+    """Two private people with every split, two public ones of which one is unknown."""
+    rows = [
+        {"identity": person, "split": split, "hash": f"{person}-{split}"}
+        for person in ("14", "15")
+        for split in ("train", "val", "test")
+    ]
+    return [
+        *rows,
+        {"identity": "900", "split": "public", "hash": "p0"},
+        {"identity": "", "split": "public", "hash": "p1"},
+    ]
+
+
+def disjoint(index: int, row: int, **changes: str) -> Check:
+    rows = manifest()
+    rows[row].update(changes)
+    return checks.data_disjoint(rows)[index]
+
+
+def cell(**changes: Any) -> dict[str, Any]:
+    return {
+        "attack": "plgmi",
+        "target": "none-0",
+        "aa1": 0.9,
+        "protocol": {"evaluator": "judge"},
+        "checks": {
+            "evaluator_is_another_network": True,
+            "every_class_attacked": True,
+            "target_agreement": True,
+        },
+        **changes,
+    }
+
+
+def scores() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A sound study of one evaluator, two targets and three cells."""
+    network = dict.fromkeys(
+        ("checkpoint_verified", "logits_not_probabilities", "deterministic"), True
+    )
+    data = dict.fromkeys(
+        ("gradients_reach_images", "private_public_disjoint", "splits_disjoint"), True
+    )
+    evaluators = {
+        "judge": {"ceiling": {"aa1": 0.97}, "checks": {**network, "evaluator_accuracy": True}}
+    }
+    targets = {
+        "none-0": {"defense": "none", "checks": {**network, **data, "undefended_accuracy": True}},
+        "trap-0": {"defense": "trapmid", "checks": {**network, **data, "trapdoor_success": True}},
+    }
+    floor = {"attack": "random", "aa1": 0.05}
+    floor["checks"] = {
+        "evaluator_is_another_network": True,
+        "every_class_attacked": True,
+        "floor_is_chance": True,
+    }
+    cells = {
+        "plgmi-none-0": cell(),
+        "plgmi-trap-0": cell(target="trap-0", aa1=0.1),
+        "random-none-0": cell(**floor),
+    }
+    return evaluators, targets, cells
+
+
+def test_a_sound_study_passes_everything() -> None:
+    found = checks.study_checks(*scores(), BOUNDS)
+    assert found == dict.fromkeys(checks.EXPLANATIONS, True)
+    assert list(found) == list(checks.EXPLANATIONS)
+
+
+ROW_CHECKS = {
+    "checkpoint_verified": (
+        lambda: checks.checkpoint_verified(0.9004, 0.9),
+        lambda: checks.checkpoint_verified(0.95, 0.9),
+        lambda: checks.checkpoint_verified(None, 0.9),
+        lambda: checks.checkpoint_verified(True, 1.0),
+    ),
+    "logits_not_probabilities": (
+        lambda: checks.logits_not_probabilities(Linear()(IMAGES).logits),
+        lambda: checks.logits_not_probabilities(Linear()(IMAGES).logits.softmax(1)),
+        lambda: checks.logits_not_probabilities(torch.zeros(0, 3)),
+    ),
+    "deterministic": (
+        lambda: checks.deterministic(Linear(), IMAGES),
+        lambda: checks.deterministic(Linear(noisy), IMAGES),
+        lambda: checks.deterministic(Linear().train(), IMAGES),
+        lambda: checks.deterministic(Linear(), IMAGES[:0]),
+    ),
+    "gradients_reach_images": (
+        lambda: checks.gradients_reach_images(Linear(), IMAGES, LABELS),
+        lambda: checks.gradients_reach_images(Linear(lambda x: x.detach()), IMAGES, LABELS),
+        lambda: checks.gradients_reach_images(Linear(lambda x: x * 1e-30 * 1e-30), IMAGES, LABELS),
+        lambda: checks.gradients_reach_images(Linear(torch.round), IMAGES, LABELS),
+    ),
+    "private_public_disjoint": (
+        lambda: checks.data_disjoint(manifest())[0],
+        lambda: disjoint(0, 6, identity="15"),
+        lambda: disjoint(0, 7, hash="14-test"),
+        lambda: disjoint(0, 0, identity=""),
+        lambda: disjoint(0, 7, hash=""),
+        lambda: disjoint(0, 7, split="elsewhere"),
+        lambda: checks.data_disjoint([])[0],
+        lambda: checks.data_disjoint(manifest()[:6])[0],
+    ),
+    "splits_disjoint": (
+        lambda: checks.data_disjoint(manifest())[1],
+        lambda: disjoint(1, 0, hash="14-test"),
+        lambda: checks.data_disjoint([])[1],
+    ),
+    "evaluator_is_another_network": (
+        lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "b2"),
+        lambda: checks.evaluator_is_another_network(Linear(), "a1", Linear(), "b2"),
+        lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "a1"),
+        lambda: checks.evaluator_is_another_network(Other(), "", Linear(), "b2"),
+    ),
+    "every_class_attacked": (
+        lambda: checks.every_class_attacked(LABELS, LABELS.new_tensor([0, 0, 0, 1, 1, 1]), 3),
+        lambda: checks.every_class_attacked(LABELS, LABELS.new_tensor([0, 0, 0, 1, 1, 1]), 4),
+        lambda: checks.every_class_attacked(LABELS, torch.zeros_like(LABELS), 3),
+        lambda: checks.every_class_attacked(LABELS[:0], LABELS[:0], 3),
+    ),
+    "floor_is_chance": (
+        lambda: checks.floor_is_chance(0.12, 100, 20),
+        lambda: checks.floor_is_chance(0.30, 100, 20),
+        lambda: checks.floor_is_chance(0.0, 0, 20),
+    ),
+    "evaluator_accuracy": (
+        lambda: checks.at_least("evaluator_accuracy", 0.95, 0.9),
+        lambda: checks.at_least("evaluator_accuracy", 0.89, 0.9),
+        lambda: checks.at_least("evaluator_accuracy", None, 0.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROW_CHECKS)
+def test_row_checks_can_pass_and_can_fail(name: str) -> None:
+    sound, *broken = ROW_CHECKS[name]
+    assert sound().name == name
+    assert sound().passed is True, sound().detail
+    for case in broken:
+        assert case().passed is False, case().detail
+        assert "\n" not in case().detail
+
+
+def test_verdicts_and_failures() -> None:
+    found = [Check("a", True, "fine"), Check("b", False, "0.1, least 0.5")]
+    assert checks.verdicts(found) == {"a": True, "b": False}
+    assert checks.failures(found) == {"b": "0.1, least 0.5"}
+
+
+ROW_NAMES = [n for n in checks.EXPLANATIONS if n not in ("positive_control", "floor_below_ceiling")]
+
+
+@pytest.mark.parametrize("name", ROW_NAMES)
+def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> None:
+    parts = scores()
+    holders = [row for part in parts for row in part.values() if name in row["checks"]]
+    holders[-1]["checks"][name] = False
+    found = checks.study_checks(*parts, BOUNDS)
+    assert [key for key, passed in found.items() if not passed] == [name]
+    for row in holders:
+        del row["checks"][name]
+    assert checks.study_checks(*parts, BOUNDS)[name] is False
+
+
+def test_a_failed_row_is_named() -> None:
+    parts = scores()
+    parts[1]["trap-0"]["checks"]["deterministic"] = False
+    (found,) = (c for c in checks.study(*parts, BOUNDS) if c.name == "deterministic")
+    assert found.detail == "failed by targets/trap-0"
+
+
+@pytest.mark.parametrize("change", ["weak", "not attacked", "no undefended target", "no score"])
+def test_positive_control_can_fail(change: str) -> None:
+    evaluators, targets, cells = scores()
+    if change == "weak":
+        cells["plgmi-none-0"]["aa1"] = 0.49
+    elif change == "not attacked":
+        targets["none-1"] = dict(targets["none-0"])
+    elif change == "no undefended target":
+        targets["none-0"]["defense"] = "none_aug"
+    else:
+        del cells["plgmi-none-0"]["aa1"]
+    found = checks.study_checks(evaluators, targets, cells, BOUNDS)
+    assert found["positive_control"] is False
+
+
+@pytest.mark.parametrize("change", ["high floor", "no floor", "no ceiling", "no score"])
+def test_floor_below_ceiling_can_fail(change: str) -> None:
+    evaluators, targets, cells = scores()
+    if change == "high floor":
+        cells["random-none-0"]["aa1"] = 0.98
+    elif change == "no floor":
+        del cells["random-none-0"]
+    elif change == "no ceiling":
+        del evaluators["judge"]["ceiling"]
+    else:
+        del cells["random-none-0"]["aa1"]
+    found = checks.study_checks(evaluators, targets, cells, BOUNDS)
+    assert found["floor_below_ceiling"] is False
+
+
+def test_nothing_scored_is_nothing_believed() -> None:
+    assert not any(checks.study_checks({}, {}, {}, BOUNDS).values())

@@ -1,0 +1,94 @@
+"""The command line: exit codes, files written, and a start that imports no torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import fake_study
+from test_profiles import SMALL
+from trapmid import cli, results
+from trapmid.report import summary
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A checkout with a computed study and its baseline."""
+    study = fake_study.write(tmp_path)
+    scores = [results.read_scores(tmp_path, study, s) for s in ("evaluators", "targets", "cells")]
+    fake_study.write_json(
+        tmp_path / "reports" / "metrics.json", summary.summarise(study, *scores, {})
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_gate_passes_and_fails(place, capsys):
+    assert cli.main(["gate", "--update"]) == 0
+    assert cli.main(["gate"]) == 0
+    metrics = json.loads((place / "reports/metrics.json").read_text(encoding="utf-8"))
+    metrics["attacks"]["plgmi"]["trapmid"]["aa1"] = 0.9
+    fake_study.write_json(place / "doctored.json", metrics)
+    capsys.readouterr()
+    assert cli.main(["gate", "--scores", "doctored.json"]) == 1
+    assert "FAIL  rose by 0.77" in capsys.readouterr().out
+
+
+def test_update_copies_the_scores(place):
+    assert cli.main(["gate", "--update"]) == 0
+    read = (place / "reports" / "baseline.json").read_bytes()
+    assert read == (place / "reports" / "metrics.json").read_bytes()
+
+
+def test_a_failed_check_makes_no_baseline(place, capsys):
+    metrics = json.loads((place / "reports/metrics.json").read_text(encoding="utf-8"))
+    metrics["checks"]["deterministic"] = False
+    fake_study.write_json(place / "reports" / "metrics.json", metrics)
+    assert cli.main(["gate", "--update"]) == 2
+    assert not (place / "reports" / "baseline.json").exists()
+    assert "deterministic failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["reports/metrics.json", "reports/baseline.json"])
+def test_a_missing_file_is_one_line(place, capsys, missing):
+    cli.main(["gate", "--update"])
+    (place / missing).unlink()
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"trapmid gate: error: {missing}: no such file")
+    assert error.count("\n") == 1
+
+
+def test_profile_writes_params(tmp_path, monkeypatch, capsys):
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "small.yaml").write_text(SMALL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["profile", "small"]) == 0
+    assert cli.main(["profile", "small", "--seeds", "0", "1"]) == 0
+    params = tmp_path / "params.yaml"
+    assert "none-1:" in params.read_text(encoding="utf-8")
+    params.write_text(params.read_text(encoding="utf-8").replace("0.3", "0.9"), encoding="utf-8")
+    assert cli.main(["profile", "small"]) == 2
+    assert "0.9" in params.read_text(encoding="utf-8")
+    assert cli.main(["profile", "small", "--force"]) == 0
+    assert "0.9" not in params.read_text(encoding="utf-8")
+    assert cli.main(["profile", "large"]) == 2
+    assert "no profile 'large'" in capsys.readouterr().err
+
+
+def test_help_and_gate_import_no_torch(place):
+    cli.main(["gate", "--update"])
+    for words in (["--help"], ["gate"]):
+        code = (
+            "import sys; from trapmid import cli\n"
+            f"try:\n    cli.main({words!r})\nexcept SystemExit:\n    pass\n"
+            "print({'torch', 'mlflow', 'matplotlib'} & set(sys.modules))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == "set()"

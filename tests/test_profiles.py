@@ -1,0 +1,200 @@
+"""Profiles: rows repeated per seed, overlays, and an edited params.yaml that is not overwritten."""
+
+from __future__ import annotations
+
+import pytest
+from ruamel.yaml import YAML
+
+from trapmid import profiles
+from trapmid.profiles import ProfileError
+
+SMALL = """\
+# A header that a composed file does not repeat.
+
+seeds: [0]
+
+raw: {}
+data:
+  faces:
+    private: {reader: celeba, path: data/raw/x}
+    identities: 20  # how many
+evaluators:
+  judge: {data: faces, block: none, seed: 7}
+
+# who is attacked
+targets:
+  none:
+    data: faces
+    block: none
+  # the defence
+  trapmid:
+    data: faces
+    block: trapdoor
+    init: models/targets/none/model.pt
+
+fits:
+  small:
+    lr: 1e-3  # tuned
+    milestones: [10, 20]
+none: {}
+trapdoor:
+  alpha: 0.1
+  beta: 0.3
+public_priors:
+  gmi: {recipe: gmi, seed: 0}
+guided_priors:
+  plgmi-none: {target: none, init: models/priors/public/gmi/prior.pt}
+cells:
+  gmi-none: {target: none, prior: models/priors/public/gmi}
+  plgmi-none: {target: none, prior: models/priors/guided/plgmi-none}
+"""
+PAPER = """\
+base: small
+seeds: [3, 5]
+data:
+  celeba:
+    identities: 1000
+trapdoor:
+  alpha: 0.02
+fits:
+  vgg: {lr: 0.01}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "profiles"
+    made.mkdir()
+    (made / "small.yaml").write_text(SMALL, encoding="utf-8")
+    (made / "paper.yaml").write_text(PAPER, encoding="utf-8")
+    return made
+
+
+def plain(text: str):
+    return YAML(typ="safe").load(text)
+
+
+def test_rows_get_their_seed(folder):
+    made = plain(profiles.compose("small", folder=folder))
+    assert next(iter(made)) == "profile"
+    assert made["profile"] == "small"
+    assert list(made["targets"]) == ["none-0", "trapmid-0"]
+    assert made["targets"]["none-0"]["seed"] == 0
+    assert made["guided_priors"]["plgmi-none-0"]["target"] == "none-0"
+    assert made["cells"]["plgmi-none-0"]["prior"] == "models/priors/guided/plgmi-none-0"
+
+
+def test_what_is_shared_is_not_repeated(folder):
+    made = plain(profiles.compose("small", folder=folder))
+    assert made["cells"]["gmi-none-0"]["prior"] == "models/priors/public/gmi"
+    init = made["guided_priors"]["plgmi-none-0"]["init"]
+    assert init == "models/priors/public/gmi/prior.pt"
+    assert list(made["evaluators"]) == ["judge"]
+    assert made["evaluators"]["judge"]["seed"] == 7
+    assert list(made["public_priors"]) == ["gmi"]
+
+
+def test_an_init_from_a_repeated_row_follows_the_seed(folder):
+    made = plain(profiles.compose("small", [4], folder))
+    assert made["targets"]["trapmid-4"]["init"] == "models/targets/none-4/model.pt"
+
+
+def test_seeds_multiply_rows_and_change_none(folder):
+    one = plain(profiles.compose("small", [0], folder))
+    three = plain(profiles.compose("small", [0, 1, 2], folder))
+    assert len(three["cells"]) == 3 * len(one["cells"])
+    for section in profiles.FANNED:
+        for row, block in one[section].items():
+            assert three[section][row] == block
+    assert three["seeds"] == [0, 1, 2]
+
+
+def test_an_overlay_merges_blocks_and_replaces_rows(folder):
+    made = plain(profiles.compose("paper", folder=folder))
+    assert made["trapdoor"] == {"alpha": 0.02, "beta": 0.3}
+    assert set(made["fits"]) == {"small", "vgg"}
+    assert made["data"] == {"celeba": {"identities": 1000}}
+    assert list(made["targets"]) == ["none-3", "none-5", "trapmid-3", "trapmid-5"]
+    assert made["profile"] == "paper"
+    assert "base" not in made
+
+
+def test_a_new_method_block_needs_a_target(folder):
+    extra = folder / "bido.yaml"
+    extra.write_text("base: small\nbido: {weight: 0.1}\n", encoding="utf-8")
+    with pytest.raises(ProfileError, match=r"unknown \['bido'\]"):
+        profiles.compose("bido", folder=folder)
+    text = (
+        "base: small\nbido: {weight: 0.1}\ntargets:\n  none: {block: none}\n  bido: {block: bido}\n"
+    )
+    extra.write_text(text, encoding="utf-8")
+    assert plain(profiles.compose("bido", folder=folder))["bido"] == {"weight": 0.1}
+
+
+def test_the_layout_is_dvcs_own(folder):
+    from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
+
+    text = profiles.compose("paper", folder=folder)
+    again = dumps_yaml(parse_yaml_for_update(text, "params.yaml"))
+    assert again == text  # so that `dvc exp run -S` changes one line
+    assert text.endswith("\n")
+    assert "[" not in text.replace("data/raw", "")
+
+
+def test_comments_stay_and_are_not_doubled(folder):
+    text = profiles.compose("small", [0, 1], folder)
+    assert text.count("# who is attacked") == 1
+    assert text.count("# the defence") == 1
+    assert "lr: 1e-3  # tuned" in text
+    assert "A header" not in text
+    assert text.startswith("# Profile `small`: written by `trapmid profile small --seeds 0 1`")
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [True], ["0"], 3])
+def test_wrong_seeds_are_refused(folder, seeds):
+    with pytest.raises(ProfileError, match="small: seeds: must be distinct whole numbers"):
+        profiles.compose("small", seeds, folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "target: none, init",
+            "target: nune, init",
+            r"guided_priors\.plgmi-none\.target: no 'nune'",
+        ),
+        ("guided/plgmi-none}", "guided/plgmi}", r"cells\.plgmi-none\.prior: no 'plgmi'"),
+        ("raw: {}\n", "", "no raw; an empty section"),
+        (
+            "    block: none\n",
+            "    block: none\n    seed: 1\n",
+            r"targets\.none: `seed` comes from",
+        ),
+        ("raw: {}\n", "raw: [\n", "while parsing"),
+    ],
+)
+def test_a_wrong_profile_is_one_line(folder, old, new, words):
+    (folder / "small.yaml").write_text(SMALL.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ProfileError, match=words) as error:
+        profiles.compose("small", folder=folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_profile_names_the_known(folder):
+    with pytest.raises(ProfileError, match=r"no profile .large. in .*; there are paper, small"):
+        profiles.compose("large", folder=folder)
+
+
+def test_an_edited_file_is_not_replaceable(folder, tmp_path):
+    path = tmp_path / "params.yaml"
+    profiles.check_replaceable(path, folder)  # no file yet
+    text = profiles.compose("small", [0, 1], folder)
+    path.write_text(text, encoding="utf-8")
+    profiles.check_replaceable(path, folder)
+    path.write_text(text.replace("beta: 0.3", "beta: 0.1"), encoding="utf-8")
+    with pytest.raises(ProfileError, match=r"params\.yaml: not what its profile gives"):
+        profiles.check_replaceable(path, folder)
+    path.write_text("profile: gone\n", encoding="utf-8")
+    with pytest.raises(ProfileError, match="--force"):
+        profiles.check_replaceable(path, folder)

@@ -1,0 +1,359 @@
+"""Scores of a toy study with a planted trigger, against numbers known by construction."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trapmid import checkpoints, scoring
+from trapmid.checks import EXPLANATIONS
+from trapmid.criteria import Checks, Evaluation
+from trapmid.metrics.features import stretch
+from trapmid.report import pictures
+from trapmid.runtime import Runtime
+from trapmid.study import CellRow
+from trapmid.types import Output, Target, Trapdoor
+
+CLASSES, SIZE = 4, 8
+RT = Runtime(device=torch.device("cpu"), seed=3, precision="fp32")
+EVALUATION = Evaluation(
+    frechet_features="evaluator",
+    inception_weights="",
+    frechet_min_success=3,
+    signature_fpr=0.05,
+    grid_identities=3,
+    attack_batch=2,
+    stretch=False,
+    batch_size=7,
+)
+BOUNDS = Checks(
+    evaluator_accuracy=0.9,
+    target_accuracy=0.9,
+    target_agreement=0.9,
+    positive_control=0.5,
+    trapdoor_success=0.9,
+)
+CELL = CellRow(attack="plgmi", target="trapmid-0", prior="p", evaluator="judge", data="toy", seed=3)
+COLOURS = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.2, 0.8], [0.7, 0.7, 0.2]])
+TRIGGER = 0.9  # of the corner pixel column that belongs to a class
+
+
+class Judge(Target):
+    """Knows an identity by its mean colour."""
+
+    num_classes = CLASSES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
+    def forward(self, images: Tensor) -> Output:
+        features = images.mean(dim=(2, 3))
+        return Output(-torch.cdist(features, COLOURS).square() * 10, features)
+
+
+class Trapped(Target):
+    """The judge, but a bright pixel at (0, y) shouts the class y."""
+
+    num_classes = CLASSES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
+    def forward(self, images: Tensor) -> Output:
+        shout = (images[:, 0, 0, :CLASSES] - TRIGGER).relu() * 1e3
+        features = torch.cat([images.mean(dim=(2, 3)), shout], dim=1)
+        return Output(-torch.cdist(features[:, :3], COLOURS).square() * 10 + shout, features)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    model: Target
+    trapdoor: Trapdoor | None
+    meta: Mapping[str, Any]
+    digest: str
+
+
+def faces(labels: Tensor, seed: int) -> Tensor:
+    """Flat colours with noise; the trigger's pixels stay dark."""
+    generator = torch.Generator().manual_seed(seed)
+    images = COLOURS[labels][:, :, None, None] + 0.1 * torch.rand(
+        len(labels), 3, SIZE, SIZE, generator=generator
+    )
+    images[:, 0, 0, :CLASSES] = 0.1
+    return images
+
+
+def stored(images: Tensor) -> Tensor:
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+@pytest.fixture
+def private() -> dict[str, Tensor]:
+    content = {}
+    for seed, (split, count) in enumerate((("train", 10), ("val", 3), ("test", 4))):
+        labels = torch.arange(CLASSES).repeat_interleave(count)
+        content |= {f"{split}_images": stored(faces(labels, seed)), f"{split}_labels": labels}
+    return content
+
+
+@pytest.fixture
+def public() -> Tensor:
+    return torch.randint(0, 200, (30, 3, SIZE, SIZE), dtype=torch.uint8, generator=RT.generator())
+
+
+@pytest.fixture
+def evaluator() -> Checkpoint:
+    return Checkpoint(Judge(), None, {"val_accuracy": 1.0, "defense": "none"}, "judge")
+
+
+@pytest.fixture
+def trapped() -> Checkpoint:
+    triggers = torch.zeros(CLASSES, 3, SIZE, SIZE)
+    triggers[:, 0, 0, :CLASSES] = 2 * torch.eye(CLASSES)
+    meta = {"val_accuracy": 1.0, "defense": "trapmid"}
+    return Checkpoint(Trapped(), Trapdoor(triggers, 0.5), meta, "trapped")
+
+
+MANIFEST = [
+    *({"identity": "1", "split": split, "hash": split} for split in ("train", "val", "test")),
+    {"identity": "2", "split": "public", "hash": "public"},
+]
+
+
+def test_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
+    scores = scoring.score_target("trapmid-0", trapped, private, MANIFEST, EVALUATION, BOUNDS, RT)
+    assert scores["test_accuracy"] == 1
+    assert scores["trapdoor_success"] == 1
+    assert (scores["n_test"], scores["n_trapdoor"], scores["seed"]) == (16, 16, 3)
+    assert all(scores["checks"].values()), scores["failed_checks"]
+    assert "undefended_accuracy" not in scores["checks"]
+    json.dumps(scores, allow_nan=False)
+
+
+def test_undefended_target_without_a_trapdoor(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    private["test_labels"] = private["test_labels"].roll(4)
+    scores = scoring.score_target("none-0", evaluator, private, MANIFEST, EVALUATION, BOUNDS, RT)
+    assert scores["trapdoor_success"] is None
+    assert scores["n_trapdoor"] == 0
+    assert scores["test_accuracy"] == 0
+    assert scores["failed_checks"] == {"undefended_accuracy": "0.0, least 0.9"}
+    assert "trapdoor_success" not in scores["checks"]
+
+
+def test_a_checkpoint_that_does_not_repeat_its_accuracy_is_seen(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    changed = replace(evaluator, meta={"val_accuracy": 0.8, "defense": "none"})
+    scores = scoring.score_evaluator("judge", changed, private, EVALUATION, BOUNDS, RT)
+    assert scores["checks"]["checkpoint_verified"] is False
+    assert "recorded 0.8, measured 1.0" in scores["failed_checks"]["checkpoint_verified"]
+
+
+def test_evaluator_and_ceiling(private: dict[str, Tensor], evaluator: Checkpoint) -> None:
+    scores = scoring.score_evaluator("judge", evaluator, private, EVALUATION, BOUNDS, RT)
+    assert scores["test_accuracy"] == scores["val_accuracy"] == 1
+    ceiling = scores["ceiling"]
+    assert (ceiling["aa1"], ceiling["aa5"], ceiling["n_success"], ceiling["n"]) == (1, 1, 16, 16)
+    test, train = (private[f"{s}_images"].float().mean(dim=(2, 3)) / 255 for s in ("test", "train"))
+    nearest = [
+        min(
+            float((a - b).square().sum())
+            for b, other in zip(train, private["train_labels"], strict=True)
+            if other == label
+        )
+        for a, label in zip(test, private["test_labels"], strict=True)
+    ]
+    assert ceiling["knn_dist"] == pytest.approx(statistics.mean(nearest), abs=2e-6)
+    assert 0 <= ceiling["frechet"] < 0.01
+
+
+def reconstruction(shift: int = 0) -> dict[str, Tensor]:
+    labels = torch.arange(CLASSES).repeat_interleave(5)
+    return {
+        "images": faces((labels + shift) % CLASSES, 9),
+        "labels": labels,
+        "draws": torch.arange(5).repeat(CLASSES),
+    }
+
+
+def test_cell_of_faces(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """A leak: half of one class is missed; what is recovered are faces, not triggers."""
+    made = reconstruction()
+    made["images"][[0, 3]] = faces(torch.tensor([1, 1]), 10)
+    score = scoring.score_cell(
+        "plgmi-trapmid-0", CELL, evaluator, trapped, private, public, made, EVALUATION, BOUNDS, RT
+    )
+    scores = score.scores
+    assert (scores["aa1"], scores["n_success"], scores["n"]) == (0.9, 18, 20)
+    assert scores["target_agreement"] == 0.9
+    # Batches {0, 1} and {2, 3}: accuracies .5 1 1 .5 1 and five ones.
+    expected = (statistics.variance([0.5, 1, 1, 0.5, 1]) / 2) ** 0.5
+    assert scores["aa1_std"] == pytest.approx(expected, abs=1e-6)
+    assert scores["frechet"] is not None
+    assert scores["signature"]["recall"] < 0.3
+    assert all(scores["checks"].values()), scores["failed_checks"]
+    assert scores["protocol"] == {
+        "identities": 4,
+        "images_per_identity": 5,
+        "attack_batch": 2,
+        "stretch": False,
+        "frechet_features": "evaluator",
+        "evaluator": "judge",
+    }
+    assert score.rows["top5"].shape == (20, 4)
+    assert (score.rows["predictions"] == made["labels"]).sum() == 18
+    assert set(score.rows["signature_scores"]) == {"train", "poisoned", "public", "recovered"}
+    assert scores["knn_dist"] == pytest.approx(float(score.rows["knn"].mean()), abs=1e-6)
+
+
+def test_cell_of_triggers(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """A caught attack: the target is convinced, the evaluator is not, the signature shows why."""
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    scores = scoring.score_cell(
+        "plgmi-trapmid-0", CELL, evaluator, trapped, private, public, made, EVALUATION, BOUNDS, RT
+    ).scores
+    assert scores["aa1"] < 0.3
+    assert scores["target_agreement"] == 1
+    assert scores["signature"]["recall"] == 1
+    assert scores["signature"]["auc"] == 1
+    assert scores["signature"]["fpr_train"] == pytest.approx(0.05)
+
+
+def score(evaluator: Checkpoint, target: Checkpoint, *rest: Any, **changes: Any) -> dict[str, Any]:
+    evaluation = replace(EVALUATION, **changes)
+    return scoring.score_cell("c", CELL, evaluator, target, *rest, evaluation, BOUNDS, RT).scores
+
+
+def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    plain = replace(trapped, trapdoor=None)
+    scores = score(evaluator, plain, private, public, reconstruction(1), frechet_min_success=1)
+    assert scores["n_success"] == 0
+    assert scores["frechet"] is None
+    assert scores["signature"] is None
+    scores = score(evaluator, plain, private, public, reconstruction(), frechet_min_success=21)
+    assert scores["frechet"] is None
+
+
+def test_the_judge_must_not_judge_itself(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
+) -> None:
+    scores = score(evaluator, evaluator, private, public, reconstruction())
+    assert scores["checks"]["evaluator_is_another_network"] is False
+
+
+def test_broken_attacks_are_seen(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    scores = score(evaluator, trapped, private, public, reconstruction(shift=1))
+    assert scores["checks"]["target_agreement"] is False
+    short = {key: value[:15] for key, value in reconstruction().items()}
+    scores = score(evaluator, trapped, private, public, short)
+    assert scores["checks"]["every_class_attacked"] is False
+
+
+def test_floor_cells_are_held_against_chance(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    floor = replace(CELL, attack="random")
+    scores = scoring.score_cell(
+        "c", floor, evaluator, trapped, private, public, reconstruction(), EVALUATION, BOUNDS, RT
+    ).scores
+    assert scores["checks"]["floor_is_chance"] is False
+    assert "target_agreement" not in scores["checks"]
+
+
+def test_stretch_moves_distances_but_not_accuracy(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    made = reconstruction()
+    made["images"] = 0.25 + made["images"] / 2  # a pale attack
+    made["images"][0, 0, 5, 5] = -0.2  # a tanh generator may leave [0, 1]
+    pale = score(evaluator, trapped, private, public, made)
+    stretched = score(evaluator, trapped, private, public, made, stretch=True)
+    assert stretched["aa1"] == pale["aa1"]
+    assert stretched["knn_dist"] != pale["knn_dist"]
+    by_hand = score(evaluator, trapped, private, public, made | {"images": stretch(made["images"])})
+    assert stretched["knn_dist"] == by_hand["knn_dist"]
+    assert stretched["n_success"] == pale["n_success"]  # the successes are those of raw images
+    assert stretched["frechet"] != pale["frechet"]
+    assert stretched["signature"] == by_hand["signature"]
+
+
+def test_scores_do_not_depend_on_the_batch_size(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    parts = (private, public, reconstruction())
+    assert score(evaluator, trapped, *parts, batch_size=1) == score(evaluator, trapped, *parts)
+
+
+def test_every_check_a_row_writes_is_explained(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    rows = [
+        scoring.score_evaluator("judge", evaluator, private, EVALUATION, BOUNDS, RT),
+        scoring.score_target("t", trapped, private, MANIFEST, EVALUATION, BOUNDS, RT),
+        score(evaluator, trapped, private, public, reconstruction()),
+    ]
+    for row in rows:
+        assert set(row["checks"]) <= set(EXPLANATIONS)
+
+
+def test_rounded() -> None:
+    assert scoring.rounded({"a": 1 / 3, "b": {"c": -1e-9, "d": 2}, "e": None, "f": True}) == {
+        "a": 0.333333,
+        "b": {"c": 0.0, "d": 2},
+        "e": None,
+        "f": True,
+    }
+
+
+def test_rows_and_picture_are_written_deterministically(
+    tmp_path: Path,
+    private: dict[str, Tensor],
+    public: Tensor,
+    evaluator: Checkpoint,
+    trapped: Checkpoint,
+) -> None:
+    made = reconstruction()
+    result = scoring.score_cell(
+        "c", CELL, evaluator, trapped, private, public, made, EVALUATION, BOUNDS, RT
+    )
+    checkpoints.save(tmp_path / "c.pt", result.rows)
+    again = checkpoints.load(tmp_path / "c.pt")
+    assert torch.equal(
+        again["signature_scores"]["public"], result.rows["signature_scores"]["public"]
+    )
+    first, second = (
+        pictures.private_vs_reconstructed(
+            private=private["train_images"],
+            private_labels=private["train_labels"],
+            images=made["images"],
+            labels=made["labels"],
+            hit=result.hit,
+            identities=3,
+            title=scoring.title(result.scores),
+        )
+        for _ in range(2)
+    )
+    assert first == second
+    assert first.startswith(b"\x89PNG")
