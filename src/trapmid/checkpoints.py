@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import os
 import pickle
+import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,18 @@ from typing import Any
 
 import torch
 from torch import nn
+
+# What torch.load raises on files that are not its own, or not whole: its unpickler reads any bytes.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class CheckpointError(RuntimeError):
@@ -56,9 +69,10 @@ def load(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; `dvc repro` makes it") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: not a checkpoint ({first_line})") from None
+    except _UNREADABLE as error:
+        first_line = "".join(str(error).splitlines()[:1])
+        reason = f"{type(error).__name__}: {first_line}"
+        raise CheckpointError(f"{path}: not a checkpoint ({reason})") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a dictionary, holds {type(content).__name__}")
     return content
@@ -97,11 +111,17 @@ def load_strictly(path: Path, module: nn.Module, state: Mapping[str, Any]) -> No
 
 
 def _portable(value: Any) -> Any:
-    """Tensors detached, contiguous, on the CPU and without shared storage."""
+    """Tensors detached, contiguous, on the CPU and without shared storage; strings interned.
+
+    A pickle writes a string once and then refers to it, if it is the same object: so equal content
+    would give other bytes when one string was read from a file and another came from the code.
+    """
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().contiguous().clone()
     if isinstance(value, Mapping):
-        return {key: _portable(item) for key, item in value.items()}
+        return {_portable(key): _portable(item) for key, item in value.items()}
+    if type(value) is str:
+        return sys.intern(value)
     if isinstance(value, list | tuple):
         return type(value)(_portable(item) for item in value)
     return value

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.models import get_weight
 
 from trapmid import checkpoints, fit, wiring
 from trapmid.checkpoints import CheckpointError
@@ -47,7 +46,7 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
     a dependency that somebody chose, never a silent fall-back.
     """
     if path.is_file() and path.stat().st_size < 64:
-        word = path.read_text(encoding="utf-8").strip()
+        word = path.read_text(encoding="utf-8", errors="replace").strip()
         if word in (RANDOM, TORCHVISION):
             return word
     state = checkpoints.load(path)
@@ -61,11 +60,13 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
     The random part of the start depends on the seed, the architecture and the number of classes.
     """
     with rt.seeded("initial weights", arch, num_classes):
-        network: Target = wiring.target(arch)(num_classes, image_size)  # type: ignore[call-arg]
+        network: Target = wiring.target(arch)(num_classes, image_size)
     state = initial_state(init)
     if state == TORCHVISION:
         if network.torchvision_weights is None:
             raise ValueError(f"init: torchvision has no weights for {arch}; use weights/random")
+        from torchvision.models import get_weight  # costs a second that most starts do not need
+
         state = get_weight(network.torchvision_weights).get_state_dict(check_hash=True)
     if not isinstance(state, str):
         try:
@@ -84,11 +85,11 @@ def train(
     keep: Keep,
 ) -> Trained:
     """Trains one row under its defence; `private` is the content of private.pt."""
-    data = [
+    train, val, test = (
         Labelled(private[f"{part}_images"], private[f"{part}_labels"])
         for part in ("train", "val", "test")
-    ]
-    channels, size = data[0].images.shape[1], data[0].images.shape[-1]
+    )
+    channels, size = train.images.shape[1], train.images.shape[-1]
     num_classes = len(private["identities"])
     init = Path(row.init)
     model = defense.harden(new_network(row.arch, num_classes, size, init, rt))
@@ -100,7 +101,7 @@ def train(
         rt=rt,
     )
     objective = defense.objective(setting)
-    return Trained(model, objective, fit.fit(model, objective, *data, plan, rt, keep))
+    return Trained(model, objective, fit.fit(model, objective, train, val, test, plan, rt, keep))
 
 
 def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
@@ -139,9 +140,8 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
     """
     content = checkpoints.load(path)
     try:
-        model: Target = wiring.target(content["arch"])(  # type: ignore[call-arg]
-            content["num_classes"], content["image_size"]
-        )
+        network = wiring.target(content["arch"])
+        model = network(content["num_classes"], content["image_size"])
     except KeyError as error:
         raise CheckpointError(f"{path}: not a classifier; no {error}") from None
     checkpoints.check_code(path, content, model)
@@ -162,4 +162,5 @@ def poisoned_examples(trapdoor: Trapdoor, images: Tensor, strength: float = 10.0
     The paper's figure 4 amplifies the blend tenfold, or nothing would be seen.
     """
     alpha = min(1.0, strength * float(trapdoor.alpha))
-    return Trapdoor(trapdoor.triggers, alpha)(images, torch.arange(len(images)))
+    poisoned: Tensor = Trapdoor(trapdoor.triggers, alpha)(images, torch.arange(len(images)))
+    return poisoned

@@ -77,9 +77,11 @@ class Best:
         self.weights: dict[str, Tensor] = {}
         self.triggers: Tensor | None = None
 
-    def offer(self, score: float, epoch: int, model: nn.Module, trapdoor: Trapdoor | None) -> None:
-        """Keeps the weights if `score` is strictly higher than any before."""
-        if score <= self.score:
+    def offer(
+        self, score: float, epoch: int, model: nn.Module, trapdoor: Trapdoor | None, *, strict: bool
+    ) -> None:
+        """Keeps the weights if `score` is the highest so far; `strict`: an equal one is not."""
+        if score < self.score or (strict and score == self.score):
             return
         self.score, self.epoch = score, epoch
         self.weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -158,7 +160,9 @@ def fit(
             scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
         keep.log({**means, **scores}, epoch + 1)
         by = {"val": scores["val_accuracy"], "test": scores["test_accuracy"], "last": float(epoch)}
-        best.offer(by[plan.select], epoch, model, trapdoor)
+        # The official code keeps the first of equal test scores. A small validation split has many
+        # equal scores, and the first would be an unfinished trapdoor: there the last one is kept.
+        best.offer(by[plan.select], epoch, model, trapdoor, strict=plan.select == "test")
         keep.progress(epoch + 1, plan.epochs)
         if (epoch + 1) % plan.keep_every == 0 and epoch + 1 < plan.epochs:
             keep.save(parts, epoch + 1)

@@ -14,7 +14,8 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     share = torch.rand(len(real)).to(real.device)[:, None, None, None]
     points = (real + share * (fake - real)).requires_grad_(True)
     (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1) ** 2
+    penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1) ** 2
+    return penalty
 
 
 class Passes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types as pytypes
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,9 +62,9 @@ def build(cls: type[T], block: Any, where: str) -> T:
         raise ParamsError(f"{where}: must be a mapping, is {block!r}")
     hints = typing.get_type_hints(cls)
     fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    missing, unknown = sorted(set(fields) - set(block)), sorted(set(block) - set(fields))
+    missing, unknown = _names(set(fields) - set(block)), _names(set(block) - set(fields))
     if missing:
-        raise ParamsError(f"{where}: missing {missing}; given {sorted(block)}")
+        raise ParamsError(f"{where}: missing {missing}; given {_names(block)}")
     if unknown:
         raise ParamsError(f"{where}: unknown {unknown}; known {sorted(fields)}")
     values = {name: _convert(hints[name], block[name], f"{where}.{name}") for name in fields}
@@ -74,6 +74,11 @@ def build(cls: type[T], block: Any, where: str) -> T:
         raise
     except ValueError as error:
         raise ParamsError(f"{where}.{error}") from None
+
+
+def _names(keys: Iterable[Any]) -> list[str]:
+    """Sorted; YAML keys may be numbers, which do not sort among words."""
+    return sorted(map(str, keys))
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

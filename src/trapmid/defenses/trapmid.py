@@ -194,5 +194,6 @@ def _feature_critic(setting: Setting) -> nn.Module:
         shape = (1, *setting.image_shape)
         features = probe(torch.zeros(shape, device=setting.rt.device)).features.shape[1]
     width = features + setting.num_classes
-    critic = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+    with setting.rt.seeded("initial weights", "feature discriminator"):
+        critic = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
     return critic.to(setting.rt.device)

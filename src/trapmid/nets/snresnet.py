@@ -42,7 +42,8 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         gain, bias = self.gain(labels)[:, :, None, None], self.bias(labels)[:, :, None, None]
-        return self.norm(x) * gain + bias
+        scaled: Tensor = self.norm(x) * gain + bias
+        return scaled
 
 
 class UpBlock(nn.Module):
@@ -57,7 +58,8 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         h = self.conv1(_double(F.relu(self.norm1(x, labels))))
         h = self.conv2(F.relu(self.norm2(h, labels)))
-        return h + _double(self.shortcut(x))
+        out: Tensor = h + _double(self.shortcut(x))
+        return out
 
 
 def _double(x: Tensor) -> Tensor:
@@ -103,7 +105,8 @@ class DownBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(x if self.first else F.relu(x))
         h = F.avg_pool2d(self.conv2(F.relu(h)), 2)
-        return h + self.shortcut(F.avg_pool2d(x, 2))
+        out: Tensor = h + self.shortcut(F.avg_pool2d(x, 2))
+        return out
 
 
 class ProjectionDiscriminator(nn.Module):

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from trapmid import types
+from trapmid.anchor import Anchor, Anchoring
 from trapmid.fit import to_float
 from trapmid.gan import Passes, gradient_penalty
 from trapmid.nets import dcgan
 from trapmid.runtime import Runtime, frozen, stream_seed
-from trapmid.types import Keep, Target
+from trapmid.types import Keep, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -49,6 +50,7 @@ class Recipe(types.PriorRecipe):
     lr: float
     betas: tuple[float, float]
     penalty: float
+    anchor: Anchor | None  # an autoencoder beside the GAN; official: none
     precision: Literal["fp32", "bf16"]
     keep_every: int
 
@@ -66,32 +68,59 @@ class Recipe(types.PriorRecipe):
         adam = {"lr": self.lr, "betas": self.betas}
         for_g = torch.optim.Adam(generator.parameters(), **adam)  # type: ignore[arg-type]
         for_d = torch.optim.Adam(critic.parameters(), **adam)  # type: ignore[arg-type]
-        parts = {"prior": prior, "for_g": for_g, "for_d": for_d}
+        parts: dict[str, Stateful] = {"prior": prior, "for_g": for_g, "for_d": for_d}
         passes = Passes(len(public), self.batch_size, stream_seed(rt.seed, "gmi", "batches"))
+        anchoring = None
+        if self.anchor is not None:
+            size = public.shape[-1]
+            anchoring = Anchoring(self.anchor, generator, size, self.latent_dim, rt)
+            parts["anchoring"] = anchoring
 
         for step in range(keep.restore(parts), self.steps):
             real = to_float(public[passes.batch(step)].to(rt.device))
             with rt.seeded("gmi", step):
-                with torch.no_grad():
-                    fake = generator(self._latents(len(real), rt))
-                gap = critic(real).mean() - critic(fake).mean()
-                penalty = gradient_penalty(critic, real, fake).mean()
-                for_d.zero_grad(set_to_none=True)
-                (self.penalty * penalty - gap).backward()
-                for_d.step()
-                if (step + 1) % self.critic_steps == 0:
-                    with frozen(critic):
-                        loss = -critic(generator(self._latents(len(real), rt))).mean()
-                    for_g.zero_grad(set_to_none=True)
-                    loss.backward()
-                    for_g.step()
+                if anchoring is not None and anchoring.alone(step):
+                    curve = {"anchor": anchoring.step_alone(generator, real)}
+                else:
+                    curve = self._critic_step(prior, real, for_d, rt)
+                    if (step + 1) % self.critic_steps == 0:
+                        self._generator_step(prior, real, for_g, anchoring, rt)
             if (step + 1) % max(1, self.steps // 100) == 0:
-                curve = {"wasserstein_gap": gap.item(), "gradient_penalty": penalty.item()}
-                keep.log(curve, step + 1)
+                keep.log({name: value.item() for name, value in curve.items()}, step + 1)
                 keep.progress(step + 1, self.steps)
             if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
                 keep.save(parts, step + 1)
         prior.eval()
+
+    def _critic_step(
+        self, prior: Prior, real: Tensor, optimizer: torch.optim.Optimizer, rt: Runtime
+    ) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = prior.generator(self._latents(len(real), rt))
+        gap = prior.critic(real).mean() - prior.critic(fake).mean()
+        penalty = gradient_penalty(prior.critic, real, fake).mean()
+        optimizer.zero_grad(set_to_none=True)
+        (self.penalty * penalty - gap).backward()
+        optimizer.step()
+        return {"wasserstein_gap": gap.detach(), "gradient_penalty": penalty.detach()}
+
+    def _generator_step(
+        self,
+        prior: Prior,
+        real: Tensor,
+        optimizer: torch.optim.Optimizer,
+        anchoring: Anchoring | None,
+        rt: Runtime,
+    ) -> None:
+        with frozen(prior.critic):
+            loss = -prior.critic(prior.generator(self._latents(len(real), rt))).mean()
+        optimizer.zero_grad(set_to_none=True)
+        if anchoring is None:
+            loss.backward()
+        else:
+            (loss + anchoring.pull(prior.generator, real)).backward()
+            anchoring.step_encoder()
+        optimizer.step()
 
     def _latents(self, n: int, rt: Runtime) -> Tensor:
         return torch.randn(n, self.latent_dim).to(rt.device)

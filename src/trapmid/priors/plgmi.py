@@ -8,6 +8,7 @@ images as one class: the target-independent start that `init` of a guided prior 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -15,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trapmid import losses, types
+from trapmid.anchor import Anchor, Anchoring
 from trapmid.augment import PlgView
 from trapmid.fit import to_float
 from trapmid.gan import Passes
 from trapmid.nets import snresnet
 from trapmid.runtime import Runtime, eval_mode, frozen, stream_seed
-from trapmid.types import Keep, Target
+from trapmid.types import Keep, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -59,7 +61,7 @@ def pseudo_label(
     if top_n > len(public):
         raise ValueError(f"top_n: {top_n} is more than the {len(public)} public images")
     with eval_mode(target):
-        batches = [to_float(part.to(rt.device)) for part in public.split(batch_size)]
+        batches = (to_float(part.to(rt.device)) for part in public.split(batch_size))
         probabilities = torch.cat([target(batch).logits.softmax(dim=1).cpu() for batch in batches])
     order = probabilities.argsort(dim=0, stable=True)  # (N, C), ascending
     indices = order[-top_n:].T.flatten()
@@ -81,6 +83,7 @@ class Recipe(types.PriorRecipe):
     identity_loss: str
     noise: float  # uniform noise added to real images: dequantisation
     view: PlgView
+    anchor: Anchor | None  # an autoencoder beside the GAN; official: none
     ema: float  # decay of the averaged generator that is kept; 0 keeps the last one (official)
     precision: Literal["fp32", "bf16"]
     keep_every: int
@@ -108,21 +111,36 @@ class Recipe(types.PriorRecipe):
         averaged = Average(generator, self.ema)
         for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
         for_d = torch.optim.Adam(critic.parameters(), lr=self.lr_critic, betas=self.betas)
-        parts = {"prior": prior, "for_g": for_g, "for_d": for_d, "averaged": averaged}
+        parts: dict[str, Stateful] = {
+            "prior": prior,
+            "for_g": for_g,
+            "for_d": for_d,
+            "averaged": averaged,
+        }
+        anchoring = None
+        if self.anchor is not None:
+            size = public.shape[-1]
+            anchoring = Anchoring(self.anchor, generator, size, self.latent_dim, rt)
+            parts["anchoring"] = anchoring
+
+        def reals(index: int) -> tuple[Tensor, Tensor]:
+            picked = passes.batch(index)
+            return to_float(public[chosen[picked]].to(rt.device)), labels[picked].to(rt.device)
 
         for step in range(keep.restore(parts), self.steps):
             with rt.seeded("plgmi", step):
-                adversarial, inversion = self._generator_step(prior, target, for_g, rt)
+                if anchoring is not None and anchoring.alone(step):
+                    images, classes = reals(step)
+                    decode = partial(generator, labels=classes)
+                    curve = {"anchor": anchoring.step_alone(decode, images)}
+                else:
+                    curve = self._generator_step(prior, target, for_g, anchoring, reals(step), rt)
+                    for turn in range(self.critic_steps):
+                        batch = reals(step * self.critic_steps + turn)
+                        curve["critic_hinge"] = self._critic_step(prior, *batch, for_d, rt)
                 averaged.update(generator)
-                for turn in range(self.critic_steps):
-                    picked = passes.batch(step * self.critic_steps + turn)
-                    real = to_float(public[chosen[picked]].to(rt.device))
-                    hinge = self._critic_step(prior, real, labels[picked].to(rt.device), for_d, rt)
             if (step + 1) % max(1, self.steps // 100) == 0:
-                curve = {"adversarial": adversarial.item(), "critic_hinge": hinge.item()}
-                if target is not None:
-                    curve["inversion"] = inversion.item()
-                keep.log(curve, step + 1)
+                keep.log({name: value.item() for name, value in curve.items()}, step + 1)
                 keep.progress(step + 1, self.steps)
             if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
                 keep.save(parts, step + 1)
@@ -130,13 +148,20 @@ class Recipe(types.PriorRecipe):
         prior.eval()
 
     def _generator_step(
-        self, prior: Prior, target: Target | None, optimizer: torch.optim.Optimizer, rt: Runtime
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        prior: Prior,
+        target: Target | None,
+        optimizer: torch.optim.Optimizer,
+        anchoring: Anchoring | None,
+        reals: tuple[Tensor, Tensor],
+        rt: Runtime,
+    ) -> dict[str, Tensor]:
         latents, labels = self._draw(prior, rt)
-        with frozen(prior.critic), rt.autocast():
+        guides = () if target is None else (target,)
+        with frozen(prior.critic, *guides), eval_mode(*guides), rt.autocast():
             fake = prior(latents, labels)
-            adversarial = -prior.realism(fake, labels).float().mean()
-            inversion = fake.new_zeros(())
+            total = -prior.realism(fake, labels).float().mean()
+            parts = {"adversarial": total.detach()}
             if target is not None:
                 views = self.view(
                     fake.float(),
@@ -145,10 +170,17 @@ class Recipe(types.PriorRecipe):
                 )
                 identity = losses.IDENTITY[self.identity_loss]
                 inversion = identity(target(views).logits.float(), labels).mean()
+                parts["inversion"] = inversion.detach()
+                total = total + self.alpha * inversion
         optimizer.zero_grad(set_to_none=True)
-        (adversarial + self.alpha * inversion).backward()
+        if anchoring is None:
+            total.backward()
+        else:
+            images, classes = reals
+            (total + anchoring.pull(partial(prior.generator, labels=classes), images)).backward()
+            anchoring.step_encoder()
         optimizer.step()
-        return adversarial.detach(), inversion.detach()
+        return parts
 
     def _critic_step(
         self,
@@ -202,4 +234,5 @@ class Average:
         return self._weights
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._weights = dict(state_dict)
+        for name, weight in self._weights.items():
+            weight.copy_(state_dict[name])  # saved on the CPU; the average lives with its network

@@ -1,0 +1,145 @@
+"""Devices, random streams and modes that come back."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from toy import ToyTarget, runtime
+from trapmid.runtime import (
+    Runtime,
+    choose_device,
+    counter_normal,
+    counter_uniform,
+    eval_mode,
+    frozen,
+    stream_seed,
+)
+
+MASK = (1 << 64) - 1
+
+
+def splitmix(seed: int, count: int) -> list[int]:
+    """SplitMix64 in plain Python integers (Steele, Lea and Flood, 2014)."""
+    found, state = [], seed & MASK
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) & MASK
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+        found.append(z ^ (z >> 31))
+    return found
+
+
+def test_splitmix_itself_gives_the_published_first_numbers() -> None:
+    assert splitmix(1234567, 2) == [6457827717110365317, 3203168211198807973]
+
+
+@pytest.mark.parametrize("key", [0, 1, 1234567, (1 << 63) - 1, -1, -(1 << 63)])
+def test_counter_uniform_is_splitmix(key: int) -> None:
+    wanted = [(bits >> 40) / 2**24 for bits in splitmix(key, 50)]
+    assert counter_uniform(torch.tensor([key]), 50)[0].tolist() == wanted
+
+
+def test_counter_uniform_is_uniform_and_adjacent_keys_are_independent() -> None:
+    keys = torch.arange(4000) + stream_seed(0, "any")
+    u = counter_uniform(keys, 9)
+    assert u.dtype == torch.float32 and u.min() >= 0 and u.max() < 1
+    assert stats.kstest(u.flatten().numpy(), "uniform").pvalue > 1e-3
+    for column in range(9):
+        assert stats.kstest(u[:, column].numpy(), "uniform").pvalue > 1e-4
+    bound = 4.5 / math.sqrt(len(keys))  # of a correlation of independent numbers
+    neighbours = torch.corrcoef(torch.stack([u[:-1, 0], u[1:, 0]]))[0, 1]
+    assert abs(neighbours) < bound
+    between_columns = torch.corrcoef(u.T) - torch.eye(9)
+    assert between_columns.abs().max() < bound
+    # Independence beyond correlation: pairs of neighbours fill the unit square evenly.
+    cells = (u[:-1, 0] * 8).long() * 8 + (u[1:, 0] * 8).long()
+    assert stats.chisquare(torch.bincount(cells, minlength=64).numpy()).pvalue > 1e-4
+
+
+def test_counter_uniform_depends_on_the_key_alone() -> None:
+    keys = torch.randint(1 << 62, (20,), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    u = counter_uniform(keys, 6)
+    assert torch.equal(counter_uniform(keys[order], 6), u[order])
+    assert torch.equal(counter_uniform(keys[3:4], 6), u[3:4])
+    assert torch.equal(counter_uniform(keys, 4), u[:, :4])
+
+
+def test_counter_normal_is_normal_and_finite() -> None:
+    z = counter_normal(torch.arange(5000), 4)
+    assert z.isfinite().all()
+    assert stats.kstest(z.flatten().numpy(), "norm").pvalue > 1e-3
+
+
+def test_stream_seeds_are_stable_and_differ_by_scope() -> None:
+    assert stream_seed(0, "a", 1) == stream_seed(0, "a", 1)
+    seeds = {stream_seed(s, *scope) for s in (0, 1) for scope in (("a",), ("a", 1), ("b",), ())}
+    assert len(seeds) == 8
+    assert all(0 <= seed < 1 << 63 for seed in seeds)
+
+
+def test_seeded_draws_the_stream_and_gives_the_old_one_back() -> None:
+    rt = runtime(seed=3)
+    before = torch.get_rng_state()
+    with rt.seeded("x", 1):
+        first = torch.rand(4)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(7)  # what ran before does not matter
+    with rt.seeded("x", 1):
+        assert torch.equal(torch.rand(4), first)
+    with rt.seeded("x", 2):
+        assert not torch.equal(torch.rand(4), first)
+    with pytest.raises(RuntimeError, match="boom"), rt.seeded("x", 1):
+        state = torch.get_rng_state()
+        raise RuntimeError("boom")
+    assert not torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(
+        torch.rand(3, generator=rt.generator("g")), torch.rand(3, generator=rt.generator("g"))
+    )
+
+
+def test_precision_is_known_and_autocasts() -> None:
+    with pytest.raises(ValueError, match=r"precision: 'fp16' is not one of fp32, bf16"):
+        Runtime(device=torch.device("cpu"), seed=0, precision="fp16")
+    layer, x = nn.Linear(2, 2), torch.ones(1, 2)
+    with runtime(precision="bf16").autocast():
+        assert layer(x).dtype == torch.bfloat16
+    with runtime().autocast():
+        assert layer(x).dtype == torch.float32
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAPMID_DEVICE", "cpu")
+    assert choose_device() == torch.device("cpu")
+    monkeypatch.setenv("TRAPMID_DEVICE", "abacus")
+    with pytest.raises(ValueError, match=r"TRAPMID_DEVICE: 'abacus' .* choose one of auto, cpu"):
+        choose_device()
+    monkeypatch.delenv("TRAPMID_DEVICE")
+    assert choose_device().type in ("cpu", "cuda", "mps")
+
+
+def test_eval_mode_gives_every_part_its_mode_back() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)))
+    model.train()
+    model[1][1].eval()
+    modes = [part.training for part in model.modules()]
+    with pytest.raises(RuntimeError, match="boom"), eval_mode(model):
+        assert not any(part.training for part in model.modules())
+        raise RuntimeError("boom")
+    assert [part.training for part in model.modules()] == modes
+
+
+def test_frozen_gives_every_flag_back() -> None:
+    model = ToyTarget(3)
+    model.norm.bias.requires_grad_(False)
+    flags = [p.requires_grad for p in model.parameters()]
+    with pytest.raises(RuntimeError, match="boom"), frozen(model):
+        assert not any(p.requires_grad for p in model.parameters())
+        raise RuntimeError("boom")
+    assert [p.requires_grad for p in model.parameters()] == flags

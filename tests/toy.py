@@ -1,0 +1,149 @@
+"""The toy world: coloured squares for faces, a one-layer target, a linear prior.
+
+Everything in it runs in milliseconds, and most of it can be computed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trapmid.fit import Labelled
+from trapmid.runtime import Runtime
+from trapmid.study import Fit
+from trapmid.types import Output, Prior, Stateful, Target
+
+SIZE = 8
+PIXELS = 3 * SIZE * SIZE
+
+
+def runtime(seed: int = 0, precision: str = "fp32") -> Runtime:
+    return Runtime(device=torch.device("cpu"), seed=seed, precision=precision)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def uniform(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=generator(seed))
+
+
+def images(n: int, seed: int = 0, size: int = SIZE) -> Tensor:
+    """Float images (N, 3, S, S) in [0, 1]."""
+    return uniform(n, 3, size, size, seed=seed)
+
+
+class ToyTarget(Target):
+    """Batch normalisation and one linear layer: the least network with running statistics."""
+
+    def __init__(self, num_classes: int, image_size: int = SIZE) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.norm = nn.BatchNorm1d(3 * image_size**2)
+        self.classifier = nn.Linear(3 * image_size**2, num_classes)
+
+    def forward(self, images: Tensor) -> Output:
+        features = self.norm(images.flatten(1))
+        return Output(self.classifier(features), features)
+
+
+class ToyPrior(Prior):
+    """Batch normalisation, a class embedding, one linear layer and a sigmoid; a linear critic."""
+
+    def __init__(self, num_classes: int = 3, latent_dim: int = 5, image_size: int = SIZE) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.shape = (3, image_size, image_size)
+        pixels = 3 * image_size**2
+        self.norm = nn.BatchNorm1d(latent_dim)
+        self.shift = nn.Embedding(num_classes, latent_dim)
+        self.linear = nn.Linear(latent_dim, pixels)
+        self.critic = nn.Linear(pixels, 1)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        x: Tensor = self.linear(self.norm(latents) + self.shift(labels)).sigmoid()
+        return x.view(-1, *self.shape)
+
+    def realism(self, images: Tensor, labels: Tensor) -> Tensor:
+        score: Tensor = self.critic(images.flatten(1)).squeeze(1)
+        return score
+
+
+def seeded(cls: type[Any], *args: Any, seed: int = 0, **kwargs: Any) -> Any:
+    """`cls(*args)` with initial weights, and random running statistics, of a stream of its own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = cls(*args, **kwargs)
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert part.running_mean is not None and part.running_var is not None
+                part.running_mean.normal_(0.3, 0.1)
+                part.running_var.uniform_(0.1, 0.4)
+    return module
+
+
+def faces(per_class: int, num_classes: int, seed: int, size: int = SIZE) -> Labelled:
+    """Noisy squares, one fixed random pattern a class; classes in turn."""
+    patterns = uniform(num_classes, 3, size, size, seed=99)
+    labels = torch.arange(num_classes).repeat(per_class)
+    noisy = 0.6 * patterns[labels] + 0.4 * uniform(len(labels), 3, size, size, seed=seed)
+    return Labelled((noisy * 255).to(torch.uint8), labels)
+
+
+def private(num_classes: int, size: int = SIZE) -> dict[str, Tensor]:
+    """The content of a private.pt: ten images a class to train on, four to select, five to test."""
+    content = {"identities": torch.arange(num_classes)}
+    for seed, (part, count) in enumerate({"train": 10, "val": 4, "test": 5}.items()):
+        data = faces(count, num_classes, seed, size)
+        content |= {f"{part}_images": data.images, f"{part}_labels": data.labels}
+    return content
+
+
+def plan(**changes: Any) -> Fit:
+    fields: dict[str, Any] = {
+        "epochs": 4,
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "lr": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "milestones": (3,),
+        "decay": 0.1,
+        "flip": True,
+        "select": "val",
+        "precision": "fp32",
+        "keep_every": 1,
+    }
+    return Fit(**(fields | changes))
+
+
+class Memory:
+    """A `Keep` that keeps the curve only."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self.rows.append({"step": step, **metrics})
+
+    def progress(self, done: int, total: int) -> None:
+        pass
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        return 0
+
+    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        pass
+
+
+def same_state(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two state dictionaries are equal bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(v, other[k]) for k, v in one.items())
+
+
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
