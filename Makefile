@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test check ui gate install clean
+.PHONY: help repro test check ui gate install clean weights
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
@@ -48,3 +48,12 @@ gate: install
 
 clean:
 	rm -rf .scratch build .mypy_cache .pytest_cache .ruff_cache
+
+# Makes the initial weights of the small profile again: same data, same seed; an hour on two cores.
+weights: install
+	trapmid profile start
+	dvc repro train_public_prior@gmi train_public_prior@plgmi
+	trapmid export models/priors/public/gmi/prior.pt weights/faces32/gmi.pt
+	trapmid export models/priors/public/plgmi/prior.pt weights/faces32/plgmi.pt
+	trapmid profile small
+	cd weights/faces32 && sha256sum gmi.pt plgmi.pt > SHA256SUMS

@@ -27,6 +27,8 @@ def main() -> None:
     details = {check.name: check.detail for check in verdicts}
     lines = page.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
     pages = page.render(found, metrics, charts, lines)
+    for name in ("comparison", "signatures", "training"):  # outs, even where nothing goes in
+        (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
     for path, png in charts.items():
         write_atomically(REPORTS / path, png)
     write_atomically(REPORTS / "report.html", pages.html.encode())

@@ -17,8 +17,11 @@ FOLDERS = {"public_priors": "public", "guided_priors": "guided"}
 
 def main(kind: str, name: str) -> None:
     study = load_params()
-    cls = {"public_priors": PublicPriorRow, "guided_priors": GuidedPriorRow}[kind]
-    row = params.build(cls, params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
+    kinds: dict[str, type[PublicPriorRow | GuidedPriorRow]] = {
+        "public_priors": PublicPriorRow,
+        "guided_priors": GuidedPriorRow,
+    }
+    row = params.build(kinds[kind], params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
     block = params.section(study, f"recipes.{row.recipe}")
     recipe = wiring.recipe(row.recipe, block)
     rt = runtime(row.seed, block["precision"])

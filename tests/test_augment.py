@@ -19,9 +19,7 @@ from trapmid.augment import PlgView, TrapAugmentation
 # Counted with kornia itself (spec/attacks.md 5.2): a few thousand draws, so good to 0.008.
 SIDES_AT_64 = {57: 0.037, 58: 0.157, 59: 0.156, 60: 0.152, 61: 0.159, 62: 0.166, 63: 0.173}
 VIEW = PlgView(scale=0.8, jitter=0.2, jitter_probability=1.0, flip=0.5, rotation=0.5, degrees=5.0)
-TRAP = TrapAugmentation(
-    crop=0.5, crop_per="batch", scale=0.8, flip=0.5, rotation=0.5, degrees=30.0
-)
+TRAP = TrapAugmentation(crop=0.5, crop_per="batch", scale=0.8, flip=0.5, rotation=0.5, degrees=30.0)
 NOTHING = replace(TRAP, crop=0.0, flip=0.0, rotation=0.0)
 
 
@@ -45,7 +43,10 @@ def cut_and_resize(image: Tensor, side: int, left: int, top: int) -> Tensor:
 
 def rotate_by_hand(image: Tensor, degrees: float) -> Tensor:
     """Output p samples c + R(p - c), R = [[cos, -sin], [sin, cos]], bilinear, black outside."""
-    size, (c, s) = image.shape[-1], (math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+    size, (c, s) = (
+        image.shape[-1],
+        (math.cos(math.radians(degrees)), math.sin(math.radians(degrees))),
+    )
     centre, out = (size - 1) / 2, torch.zeros_like(image)
     for row in range(size):
         for column in range(size):
@@ -230,7 +231,11 @@ def test_plg_view_equals_the_official_chain() -> None:
 
 
 def test_plg_view_of_a_row_depends_on_that_row_alone() -> None:
-    x, u, first = images(5), uniform(5, PlgView.DRAWS), torch.tensor([True, False, True, True, False])
+    x, u, first = (
+        images(5),
+        uniform(5, PlgView.DRAWS),
+        torch.tensor([True, False, True, True, False]),
+    )
     whole = VIEW(x, u, first)
     for i in range(5):
         assert torch.allclose(VIEW(x[i : i + 1], u[i : i + 1], first[i : i + 1])[0], whole[i])

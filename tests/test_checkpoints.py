@@ -103,11 +103,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", fail)
+    content: Any = {"x": 1} if writer == "save" else b"new"
     with pytest.raises(OSError, match="disk full"):
-        if writer == "save":
-            checkpoints.save(path, {"x": 1})
-        else:
-            checkpoints.write_atomically(path, b"new")
+        getattr(checkpoints, writer)(path, content)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -142,7 +140,9 @@ def test_the_digest_follows_the_source_of_every_part(monkeypatch: pytest.MonkeyP
         return f"# edited {module.__name__ == 'trapmid.targets.small_vgg'}"
 
     monkeypatch.setattr(checkpoints.inspect, "getsource", edited)
-    with pytest.raises(CheckpointError, match=r"x\.pt: made by another version of trapmid\.targets"):
+    with pytest.raises(
+        CheckpointError, match=r"x\.pt: made by another version of trapmid\.targets"
+    ):
         checkpoints.check_code(Path("x.pt"), {"code": digests[0]}, model)
     with pytest.raises(CheckpointError, match="`dvc repro` renews it"):
         checkpoints.check_code(Path("x.pt"), {}, model)

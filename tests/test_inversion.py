@@ -22,22 +22,22 @@ class Spy(random.Attack):
     """The random attack, and the batches that it was asked for."""
 
     def invert(self, target: Any, prior: Any, labels: Tensor, draws: Tensor, rt: Any) -> Any:
-        BATCHES.append(len(labels))
+        asked.append(len(labels))
         return super().invert(target, prior, labels, draws, rt)
 
 
-BATCHES: list[int] = []
+asked: list[int] = []
 
 
 @pytest.mark.parametrize(
     ("batch_size", "batches"), [(None, [8]), (1, [1] * 8), (3, [3, 3, 2]), (100, [8])]
 )
 def test_every_row_once_in_order(batch_size: int | None, batches: list[int]) -> None:
-    BATCHES.clear()
+    asked.clear()
     target, prior = seeded(ToyTarget, 4), seeded(ToyPrior, 4)
     plan = Inversion(images_per_class=2, batch_size=batch_size)
     found = invert_all(Spy(), target, prior, plan, runtime())
-    assert BATCHES == batches
+    assert asked == batches
     assert set(found) == FIELDS
     assert found["labels"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert found["draws"].tolist() == [0, 1] * 4

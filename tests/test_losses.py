@@ -56,7 +56,7 @@ def test_margin_moves_the_label_and_its_rival_by_one_over_the_batch() -> None:
 def test_margin_does_not_vanish_where_cross_entropy_does() -> None:
     def slope(loss: object) -> Tensor:
         logits = torch.tensor([[60.0, 0.0, -5.0]], requires_grad=True)
-        (found,) = torch.autograd.grad(loss(logits, torch.tensor([0])).sum(), logits)  # type: ignore[operator]
+        (found,) = torch.autograd.grad(loss(logits, torch.tensor([0])).sum(), logits)
         return found
 
     assert slope(losses.cross_entropy).abs().max() < 1e-20

@@ -51,7 +51,9 @@ GOOD: dict[str, Any] = {
 
 def test_a_block_becomes_an_object_of_the_right_types() -> None:
     found = params.build(Block, GOOD, "attacks.x")
-    assert found == Block(**(GOOD | {"betas": (0, 0.9), "milestones": (), "inner": Inner(degrees=5)}))
+    assert found == Block(
+        **(GOOD | {"betas": (0, 0.9), "milestones": (), "inner": Inner(degrees=5)})
+    )
     assert type(found.lr) is float and type(found.betas[0]) is float
     assert params.build(Block, GOOD | {"inner": None, "limit": 3}, "x").inner is None
 

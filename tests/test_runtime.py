@@ -35,6 +35,12 @@ def splitmix(seed: int, count: int) -> list[int]:
     return found
 
 
+def boom(inside: object) -> RuntimeError:
+    """What a block raises after it has seen that `inside` holds."""
+    assert inside
+    return RuntimeError("boom")
+
+
 def test_splitmix_itself_gives_the_published_first_numbers() -> None:
     assert splitmix(1234567, 2) == [6457827717110365317, 3203168211198807973]
 
@@ -95,10 +101,10 @@ def test_seeded_draws_the_stream_and_gives_the_old_one_back() -> None:
         assert torch.equal(torch.rand(4), first)
     with rt.seeded("x", 2):
         assert not torch.equal(torch.rand(4), first)
+    before = torch.get_rng_state()
     with pytest.raises(RuntimeError, match="boom"), rt.seeded("x", 1):
-        state = torch.get_rng_state()
-        raise RuntimeError("boom")
-    assert not torch.equal(torch.get_rng_state(), state)
+        raise boom(torch.rand(1))
+    assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(
         torch.rand(3, generator=rt.generator("g")), torch.rand(3, generator=rt.generator("g"))
     )
@@ -130,8 +136,7 @@ def test_eval_mode_gives_every_part_its_mode_back() -> None:
     model[1][1].eval()
     modes = [part.training for part in model.modules()]
     with pytest.raises(RuntimeError, match="boom"), eval_mode(model):
-        assert not any(part.training for part in model.modules())
-        raise RuntimeError("boom")
+        raise boom(not any(part.training for part in model.modules()))
     assert [part.training for part in model.modules()] == modes
 
 
@@ -140,6 +145,5 @@ def test_frozen_gives_every_flag_back() -> None:
     model.norm.bias.requires_grad_(False)
     flags = [p.requires_grad for p in model.parameters()]
     with pytest.raises(RuntimeError, match="boom"), frozen(model):
-        assert not any(p.requires_grad for p in model.parameters())
-        raise RuntimeError("boom")
+        raise boom(not any(p.requires_grad for p in model.parameters()))
     assert [p.requires_grad for p in model.parameters()] == flags

@@ -28,7 +28,7 @@ def test_every_file_has_its_class(kind: str) -> None:
     for name in wiring.names(kind):
         cls = wiring._role(kind, name)
         assert cls.__module__ == f"trapmid.{kind}.{name}"
-        assert issubclass(cls, getattr(types, role.get(kind, "Target")))
+        assert getattr(types, role.get(kind, "Target")) in cls.__mro__  # mypy checks the rest
 
 
 @pytest.mark.parametrize(

@@ -73,13 +73,15 @@ class ToyPrior(Prior):
         return score
 
 
-def seeded(cls: type[Any], *args: Any, seed: int = 0, **kwargs: Any) -> Any:
+def seeded(
+    cls: type[Any], *args: Any, seed: int = 0, statistics: bool = True, **kwargs: Any
+) -> Any:
     """`cls(*args)` with initial weights, and random running statistics, of a stream of its own."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = cls(*args, **kwargs)
         for part in module.modules():
-            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            if statistics and isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
                 assert part.running_mean is not None and part.running_var is not None
                 part.running_mean.normal_(0.3, 0.1)
                 part.running_var.uniform_(0.1, 0.4)

@@ -38,7 +38,7 @@ class Anchor:
     def __post_init__(self) -> None:
         for name in ("lr", "sigma", "width"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"anchor.{name}: {getattr(self, name)} is not positive")
+                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
 
 
 class Anchoring:
@@ -65,7 +65,8 @@ class Anchoring:
             decoded = decode(mean + noise * torch.exp(0.5 * log_variance)).float()
         error = (decoded - images).square().flatten(1).sum(dim=1) / (2 * self._anchor.sigma**2)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
-        return (error + divergence).mean()
+        mean_loss: Tensor = (error + divergence).mean()
+        return mean_loss
 
     def step_alone(self, decode: Decode, images: Tensor) -> Tensor:
         """One step of encoder and generator without the critic; returns the loss."""

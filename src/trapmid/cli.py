@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=_profile)
+
+    export = commands.add_parser("export", help="write a prior as initial weights, half precision")
+    export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
+    export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
+    export.set_defaults(run=_export)
     return parser
 
 
@@ -81,6 +86,14 @@ def _profile(options: argparse.Namespace) -> int:
 
     write_atomically(PARAMS, text.encode())
     print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from trapmid import prior_files
+
+    digest = prior_files.export(options.prior, options.file)
+    print(f"{digest}  {options.file}")
     return 0
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from trapmid import checkpoints, classifiers, wiring
 from trapmid.checkpoints import CheckpointError
@@ -56,3 +59,17 @@ def load(path: Path, rt: Runtime) -> Prior:
     checkpoints.check_code(path, content, prior)
     checkpoints.load_strictly(path, prior, content["state"])
     return prior.to(rt.device).eval().requires_grad_(False)
+
+
+def export(prior: Path, file: Path) -> str:
+    """Writes a saved prior as initial weights for others: its state alone, in half precision.
+
+    Returns:
+        The SHA-256 of the file, hexadecimal.
+    """
+    state = {
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in checkpoints.load(prior)["state"].items()
+    }
+    checkpoints.save(file, {"state": state})
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,300 @@
+"""Every promise of `types.Attack` for every attack, and the attacks' own formulas."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from toy import ToyPrior, ToyTarget, runtime, same_state, seeded, snapshot
+from trapmid import latents, wiring
+from trapmid.priors import gmi as gmi_prior
+from trapmid.priors import plgmi as plgmi_prior
+from trapmid.targets import small_vgg
+from trapmid.types import Attack, Output, Prior, Reconstruction, Target
+
+CLASSES = 4
+VIEW: dict[str, Any] = {
+    "scale": 0.5,
+    "jitter": 0.2,
+    "jitter_probability": 0.7,
+    "flip": 0.5,
+    "rotation": 0.5,
+    "degrees": 20.0,
+}
+ROWS: dict[str, dict[str, Any]] = {
+    "gmi": {
+        "steps": 20,
+        "lr": 0.02,
+        "momentum": 0.9,
+        "identity_weight": 20.0,
+        "bound": 1.0,
+        "reference_batch": 6,
+    },
+    "plgmi": {"steps": 20, "lr": 0.1, "views": 2, "view": VIEW, "reference_batch": 6},
+    "random": {},
+}
+SEARCHES = [name for name in ROWS if name != "random"]
+LABELS, DRAWS = torch.arange(CLASSES).repeat_interleave(3), torch.arange(3).repeat(CLASSES)
+
+
+def attack(name: str, **changes: Any) -> Attack:
+    return wiring.attack(name, ROWS[name] | changes)
+
+
+def world() -> tuple[Target, Prior]:
+    target: Target = seeded(ToyTarget, CLASSES)
+    prior: Prior = seeded(ToyPrior, CLASSES, seed=1)
+    return target, prior
+
+
+def invert(
+    name: str, labels: Tensor, draws: Tensor, seed: int = 0, **changes: Any
+) -> Reconstruction:
+    return attack(name, **changes).invert(*world(), labels, draws, runtime(seed))
+
+
+def test_every_attack_has_a_row() -> None:
+    assert set(wiring.names("attacks")) == set(ROWS)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Reconstruction]:
+    return {name: invert(name, LABELS, DRAWS) for name in ROWS}
+
+
+# --- promises of types.Attack -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_per_label(name: str, found: dict[str, Reconstruction]) -> None:
+    _, prior = world()
+    rows = found[name]
+    assert rows.images.shape == (12, 3, 8, 8) and rows.images.dtype == torch.float32
+    assert rows.latents.shape == (12, prior.latent_dim) and rows.latents.dtype == torch.float32
+    assert rows.losses.shape == (12,) and rows.losses.isfinite().all()
+    assert torch.equal(rows.labels, LABELS) and torch.equal(rows.draws, DRAWS)
+    with torch.no_grad():
+        assert torch.allclose(prior.eval()(rows.latents, LABELS), rows.images, atol=1e-6)
+    assert not any(getattr(rows, f.name).requires_grad for f in dataclasses.fields(rows))
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("name", ROWS)
+def test_no_result_depends_on_the_batch(
+    name: str, size: int, found: dict[str, Reconstruction]
+) -> None:
+    parts = [
+        invert(name, label, draw)
+        for label, draw in zip(LABELS.split(size), DRAWS.split(size), strict=True)
+    ]
+    for field in ("images", "latents", "losses"):
+        merged = torch.cat([getattr(part, field) for part in parts])
+        # Matrix products of other shapes sum in another order.
+        assert torch.allclose(merged, getattr(found[name], field), rtol=1e-3, atol=1e-4), field
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_no_result_depends_on_the_order(name: str, found: dict[str, Reconstruction]) -> None:
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    shuffled = invert(name, LABELS[order], DRAWS[order])
+    for field in ("images", "latents", "losses"):
+        wanted = getattr(found[name], field)[order]
+        assert torch.allclose(getattr(shuffled, field), wanted, rtol=1e-3, atol=1e-4), field
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_draws_labels_and_seeds_tell_images_apart(
+    name: str, found: dict[str, Reconstruction]
+) -> None:
+    rows = found[name].latents
+    assert (torch.cdist(rows, rows) + torch.eye(12)).min() > 1e-3
+    other = invert(name, LABELS, DRAWS, seed=1).latents
+    assert ((rows - other).norm(dim=1) > 1e-3).all()
+    again = invert(name, LABELS, DRAWS)
+    assert torch.equal(again.latents, rows) and torch.equal(again.images, found[name].images)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ROWS)
+def test_networks_are_left_as_they_were(name: str, training: bool) -> None:
+    target, prior = world()
+    target.train(training), prior.train(training)
+    target.norm.bias.requires_grad_(False)
+    networks = nn.ModuleList([target, prior])
+    before, flags = snapshot(networks), [p.requires_grad for p in networks.parameters()]
+    state = torch.get_rng_state()
+    attack(name).invert(target, prior, LABELS, DRAWS, runtime())
+    assert same_state(before, snapshot(networks))
+    assert all(p.grad is None for p in networks.parameters())
+    assert [p.requires_grad for p in networks.parameters()] == flags
+    assert target.training is training and prior.training is training
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_beats_random_latents(name: str, found: dict[str, Reconstruction]) -> None:
+    target, _ = world()
+
+    def confidence(rows: Reconstruction) -> Tensor:
+        with torch.no_grad():
+            logits = target.eval()(rows.images).logits
+        return logits.log_softmax(dim=1).gather(1, LABELS[:, None]).mean()
+
+    assert confidence(invert(name, LABELS, DRAWS, steps=60)) > confidence(found["random"]) + 0.3
+
+
+def real_prior(name: str) -> Prior:
+    made: dict[str, Prior] = {
+        "gmi": seeded(gmi_prior.Prior, 5, 16, 2),
+        "plgmi": seeded(plgmi_prior.Prior, 5, CLASSES, 16, 2),
+    }
+    return made["plgmi" if name == "plgmi" else "gmi"]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_attacks_run_on_the_real_networks(name: str) -> None:
+    target, prior = seeded(small_vgg.Network, CLASSES, 16), real_prior(name)
+    changes = {} if name == "random" else {"steps": 2}
+    rows = attack(name, **changes).invert(target, prior, LABELS, DRAWS, runtime())
+    assert rows.images.shape == (12, 3, 16, 16) and rows.losses.isfinite().all()
+    alone = attack(name, **changes).invert(target, prior, LABELS[4:5], DRAWS[4:5], runtime())
+    assert torch.allclose(rows.images[4:5], alone.images, atol=1e-3)
+    for network in (target, prior):
+        assert all(p.grad is None for p in network.parameters())
+
+
+# --- the methods themselves ---------------------------------------------------------------------
+
+
+def test_random_is_the_prior_at_its_starts(found: dict[str, Reconstruction]) -> None:
+    _, prior = world()
+    z = latents.start(LABELS, DRAWS, prior.latent_dim, seed=0)
+    assert torch.equal(found["random"].latents, z)
+    for name in SEARCHES:  # the floor and the searches are paired
+        assert torch.equal(invert(name, LABELS, DRAWS, steps=0).latents, z)
+
+
+def test_gmi_equals_the_official_batch_loop() -> None:
+    """Section 2.3: means over the attack batch, weights 1 and 100, Nesterov, clip."""
+    target, prior = world()
+    target.eval(), prior.eval()
+    z = latents.start(LABELS, DRAWS, prior.latent_dim, seed=0)
+    v = torch.zeros_like(z)
+
+    def total(z: Tensor) -> Tensor:
+        x = prior(z, LABELS)
+        return -prior.realism(x, LABELS).mean() + 100 * F.cross_entropy(target(x).logits, LABELS)
+
+    for _ in range(8):
+        leaf = z.clone().requires_grad_(True)
+        (g,) = torch.autograd.grad(total(leaf), leaf)
+        before, v = v, 0.9 * v - 0.02 * g
+        z = (z - 0.9 * before + 1.9 * v).clamp(-1, 1)
+    rows = invert("gmi", LABELS, DRAWS, steps=8, identity_weight=100.0, reference_batch=12)
+    assert torch.allclose(rows.latents, z, atol=2e-4)
+    assert rows.losses.mean().item() == pytest.approx(total(z).item(), rel=1e-3)
+
+
+class Plain(Prior):
+    """Pictures of one colour: no crop, flip or rotation changes the middle of them."""
+
+    latent_dim, num_classes = 3, CLASSES
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        return latents.sigmoid()[:, :, None, None].expand(-1, -1, 8, 8)
+
+    def realism(self, images: Tensor, labels: Tensor) -> Tensor:
+        return images.new_zeros(len(images))
+
+
+class Middle(Target):
+    """Sees the four pixels in the middle."""
+
+    num_classes = CLASSES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, CLASSES)
+
+    def forward(self, images: Tensor) -> Output:
+        features = images[:, :, 3:5, 3:5].mean(dim=(2, 3))
+        return Output(5 * self.linear(features), features)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_plgmi_equals_adam_on_the_margins_of_its_views(views: int) -> None:
+    """Section 5.4 where the views agree: every view adds one margin."""
+    target, prior, reference_batch = seeded(Middle), Plain(), 7
+    z = latents.start(LABELS, DRAWS, 3, seed=0).requires_grad_(True)
+    adam = torch.optim.Adam([z], lr=0.1)
+
+    def total(z: Tensor) -> Tensor:
+        logits = target(prior(z, LABELS)).logits
+        own = logits[range(12), LABELS]
+        rivals = torch.stack(
+            [max(v for c, v in enumerate(r) if c != y) for r, y in zip(logits, LABELS, strict=True)]
+        )
+        return views * (rivals - own)
+
+    for _ in range(10):
+        adam.zero_grad()
+        (total(z).sum() / reference_batch).backward()
+        adam.step()
+    rows = attack(
+        "plgmi",
+        steps=10,
+        views=views,
+        view=VIEW | {"jitter": 0.0, "degrees": 10.0},
+        reference_batch=reference_batch,
+    ).invert(target, prior, LABELS, DRAWS, runtime())
+    assert torch.allclose(rows.latents, z.detach(), atol=1e-3)
+    assert torch.allclose(rows.losses, total(z).detach(), atol=1e-3)
+
+
+class Witness(Target):
+    """Notes every batch of views that it is shown."""
+
+    num_classes = CLASSES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Output:
+        self.seen.append(images.detach().clone())
+        flat = images.flatten(1)
+        return Output(flat[:, :CLASSES], flat)
+
+
+def test_plgmi_views_are_fresh_and_independent() -> None:
+    target = Witness()
+    attack("plgmi", steps=3, lr=1e-9).invert(target, world()[1], LABELS, DRAWS, runtime())
+    assert [len(batch) for batch in target.seen] == [24] * 4  # both views in one forward
+    views = torch.stack(target.seen).view(4, 2, 12, -1)  # the latents hardly move: only views do
+    for row in range(12):
+        shown = views[:, :, row].reshape(8, -1)
+        assert (torch.cdist(shown, shown) + torch.eye(8)).min() > 1e-2
+
+
+def test_plgmi_jitter_order_is_shared_by_the_rows_of_a_draw() -> None:
+    """One order for the batch of a seed, as kornia draws it: pure brightness against contrast."""
+    calls: list[Tensor] = []
+
+    class Spy:
+        def __call__(self, images: Tensor, u: Tensor, contrast_first: Tensor) -> Tensor:
+            calls.append(contrast_first.clone())
+            return images
+
+    method = dataclasses.replace(attack("plgmi"), view=Spy(), steps=40)
+    method.invert(*world(), LABELS, DRAWS, runtime())
+    orders = torch.stack(calls)  # (calls, rows)
+    for draw in range(3):
+        rows = orders[:, draw == DRAWS]
+        assert (rows == rows[:, :1]).all()
+        assert 0.25 < rows.float().mean() < 0.75
+    assert not torch.equal(orders[:, 0], orders[:, 1])

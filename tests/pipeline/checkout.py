@@ -1,0 +1,192 @@
+"""A copy of this project in a folder of its own, in which tests run DVC and single stages.
+
+The copy's `src` comes first in PYTHONPATH, so that `python stages/x.py` runs the copy's code and
+not that of an editable installation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from closure import ROOT
+from graph import Stage
+from trapmid import profiles
+
+# What a stage or the graph reads. No results: a copy begins with nothing computed.
+_PARTS = (
+    ".dvc/config",
+    ".dvcignore",
+    ".gitignore",
+    "docs",
+    "dvc.yaml",
+    "profiles",
+    "reports/claims.yaml",
+    "src/trapmid",
+    "stages",
+    "weights",
+)
+_NO_INPUTS = {".dvc", ".git", ".scratch", "__pycache__", "mlartifacts", "mlflow.db"}
+_RUNNING = re.compile(r"^Running stage '([^']+)'", re.MULTILINE)
+_EDGE = re.compile(r'"([^"]+)" -> "([^"]+)"')
+
+
+class Checkout:
+    """One such copy."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def make(cls, root: Path, profile: str = "toy", seeds: list[int] | None = None) -> Checkout:
+        """Copies the project to `root`, a new Git and DVC repository, with `profile` chosen."""
+        root.mkdir(parents=True)
+        for part in _PARTS:
+            source, copy = ROOT / part, root / part
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, copy)
+        shutil.copy2(Path(__file__).with_name("toy.yaml"), root / "profiles")
+        made = cls(root)
+        made.choose(profile, seeds)
+        made._git("init", "--quiet")
+        made._git("add", "--all")
+        made._git("commit", "--quiet", "--message", "a copy for tests")
+        return made
+
+    def copy(self, root: Path) -> Checkout:
+        """All of it, results and DVC's cache included, at `root`; MLflow's store stays behind."""
+        shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+        return Checkout(root)
+
+    def choose(self, profile: str, seeds: list[int] | None = None) -> None:
+        """Writes params.yaml, as `trapmid profile` does."""
+        text = profiles.compose(profile, seeds, self.root / "profiles")
+        (self.root / "params.yaml").write_text(text, encoding="utf-8")
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replaces the only `old` in a text file."""
+        file = self.root / path
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{path} has {text.count(old)} times {old!r}"
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    def append(self, path: str, text: str) -> None:
+        with (self.root / path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+    # --- running -------------------------------------------------------------------------------
+
+    def dvc(self, *words: str) -> str:
+        """Runs DVC; returns what it printed."""
+        done = self.start(sys.executable, "-m", "dvc", *words)
+        printed, _ = done.communicate()
+        assert done.returncode == 0, f"dvc {' '.join(words)}:\n{printed}"
+        return printed
+
+    def stage(self, command: str) -> tuple[int, str]:
+        """Runs `stages/<command>`; returns exit code and what it printed."""
+        script, *words = command.split()
+        process = self.start(sys.executable, f"stages/{script}.py", *words)
+        printed, _ = process.communicate()
+        return process.returncode, printed
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Starts a process in the copy; output and errors come through one pipe."""
+        return subprocess.Popen(
+            words,
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """One core, the CPU, this interpreter, the copy's code, and nothing outside the copy."""
+        # A DVC that runs these tests as a stage would otherwise be theirs, too.
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+        return kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),
+            "OMP_NUM_THREADS": "1",
+            "TRAPMID_DEVICE": "cpu",
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.root / ".dvc" / "tmp" / "site"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+
+    def audit(self, stages: Mapping[str, Stage]) -> dict[str, set[str]]:
+        """Runs `stages` in this order without DVC; returns which of the copy's files each opened.
+
+        Files of Git, DVC, MLflow and the interpreter, and unfinished work, are left out: they are
+        nobody's inputs.
+        """
+        result = self.root / ".scratch" / "audit.json"
+        result.parent.mkdir(exist_ok=True)
+        commands = {name: stage.cmd.split()[1:] for name, stage in stages.items()}
+        script = Path(__file__).with_name("audit.py")
+        process = subprocess.run(
+            [sys.executable, "-B", str(script), str(result)],
+            input=json.dumps(commands),
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == 0, process.stdout + process.stderr
+        found: dict[str, set[str]] = {}
+        for name, files in json.loads(result.read_text(encoding="utf-8")).items():
+            inside = [Path(f).relative_to(self.root) for f in files if self.root in Path(f).parents]
+            found[name] = {path.as_posix() for path in inside if not _NO_INPUTS & {*path.parts}}
+        return found
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def repro(self, *words: str) -> list[str]:
+        """`dvc repro`; returns the stages that it ran, in order."""
+        return _RUNNING.findall(self.dvc("repro", *words))
+
+    def changed(self) -> set[str]:
+        """The stages whose own inputs changed."""
+        return set(json.loads(self.dvc("status", "--json")))
+
+    def stale(self) -> set[str]:
+        """The stages whose inputs changed, and everything downstream of them."""
+        return self.downstream(self.changed())
+
+    def downstream(self, stages: Iterable[str]) -> set[str]:
+        """`stages` and everything that depends on them."""
+        edges = _EDGE.findall(self.dvc("dag", "--dot"))
+        found = set(stages)
+        while more := {below for above, below in edges if above in found} - found:
+            found |= more
+        return found
+
+    def read(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+    def scores(self) -> dict[str, bytes]:
+        """Every metrics file, by path."""
+        reports = self.root / "reports"
+        files = [reports / "metrics.json", *(reports / "scores").rglob("*.json")]
+        files += (reports / "data").glob("*.json")
+        return {file.relative_to(self.root).as_posix(): file.read_bytes() for file in files}
+
+    def half_written(self) -> list[Path]:
+        """Temporary files that a stage left outside its scratch folder."""
+        folders = (self.root / name for name in ("data", "models", "reports"))
+        return [file for folder in folders for file in folder.rglob("*.tmp")]
+
+    def _git(self, *words: str) -> None:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        subprocess.run(["git", *identity, *words], cwd=self.root, check=True)

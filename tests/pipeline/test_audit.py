@@ -1,0 +1,61 @@
+"""What stages really open, against what dvc.yaml says; and a second study, against the first.
+
+The stages of the second study ran one by one, without DVC, in another folder.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_stage_opens_only_its_dependencies(audited):
+    undeclared = [
+        f"{name}: {file}"
+        for name, stage in audited.stages.items()
+        for file in sorted(audited.opened[name])
+        if file != "params.yaml"  # DVC knows it by the parameters
+        and not file.endswith("/__init__.py")  # empty, see test_packages_hold_no_code
+        and not stage.covers(file)
+        and not stage.makes(file)
+        and not stage.need_not_declare(file)
+    ]
+    assert not undeclared, "opened, but no dependency:\n" + "\n".join(undeclared)
+
+
+def test_no_dependency_on_data_is_idle(audited):
+    """Reports of the data contract are the exception: training waits for them, and reads none.
+
+    Code is not looked at: some rows of a stage need a file that others do not.
+    """
+    idle = [
+        f"{name}: {dep}"
+        for name, stage in audited.stages.items()
+        for dep in stage.deps
+        if not dep.startswith("src/")
+        and not any(f == dep or f.startswith(f"{dep}/") for f in audited.opened[name])
+        and not (stage.kind.startswith("train_") and dep.startswith("reports/data/"))
+    ]
+    assert not idle, "a dependency, but never opened:\n" + "\n".join(idle)
+
+
+def test_an_attacker_opens_no_data(audited):
+    attacks = [name for name, stage in audited.stages.items() if stage.kind == "invert"]
+    assert len(attacks) == 4
+    for name in attacks:
+        assert not [file for file in audited.opened[name] if file.startswith(("data/", "reports/"))]
+
+
+def test_another_folder_gives_the_same_results(studied, audited):
+    assert audited.study.scores() == studied.scores()
+    for pattern in ("models/**/*.pt", "data/**/*.pt", "reports/training/**/*.csv"):
+        files = {path.relative_to(studied.root) for path in studied.root.glob(pattern)}
+        assert files
+        for file in files:
+            assert audited.study.read(str(file)) == studied.read(str(file)), file
+
+
+def test_stages_leave_nothing_behind(audited):
+    assert audited.study.half_written() == []
+    assert not list((audited.study.root / ".scratch").rglob("*.pt"))

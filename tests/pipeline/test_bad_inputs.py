@@ -1,0 +1,114 @@
+"""What a stage says about wrong input: one line that names the key or the file, and exit code 1."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+import pytest
+import torch
+
+from checkout import Checkout
+from closure import ROOT
+
+pytestmark = pytest.mark.slow
+
+TARGET = "train_target targets trapmid-0"
+PRIOR = "train_prior guided_priors plgmi-none-0"
+ATTACK = "invert plgmi-none-0"
+
+
+@pytest.fixture
+def fails(study: Checkout, monkeypatch):
+    """Runs a stage in this process, which must end with one line; returns the line."""
+
+    def run(command: str) -> str:
+        script, *words = command.split()
+        monkeypatch.chdir(study.root)
+        monkeypatch.setenv("TRAPMID_DEVICE", "cpu")
+        monkeypatch.setattr(sys, "argv", [f"stages/{script}.py", *words])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "stages" / f"{script}.py"), run_name="__main__")
+        message = str(end.value.code)
+        assert message.startswith(f"{script}: error: ")
+        assert "\n" not in message
+        assert study.half_written() == []
+        return message
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new", "words"),
+    [
+        (TARGET, "beta: 0.3", "beta: abc", "trapdoor.beta: must be float, is 'abc'"),
+        (TARGET, "beta: 0.3", "beta: 1.5", "trapdoor.beta: 1.5 is outside [0, 1]"),
+        (TARGET, "beta: 0.3", "betta: 0.3", "trapdoor: missing ['beta']"),
+        (TARGET, "beta: 0.3", "beta: 0.3\n  gamma: 1", "trapdoor: unknown ['gamma']"),
+        (TARGET, "beta: 0.3", "beta: [", "params.yaml: while parsing"),
+        (TARGET, "select: val", "select: best", "fits.target.select: 'best' is not one of val"),
+        (PRIOR, "top_n: 8", "top_n: 65", "top_n: 65 is more than the 64 public images"),
+        (PRIOR, "identity_loss: margin", "identity_loss: mse", "recipes.plgmi.identity_loss"),
+        (ATTACK, "views: 2", "views: two", "attacks.plgmi.views: must be int, is 'two'"),
+        (ATTACK, "images_per_class: 2", "images_per_class: 2.5", "inversion.images_per_class"),
+        ("evaluate plgmi-none-0", "stretch: false", "stretch: 0", "evaluation.stretch: must be"),
+        ("train_target targets nobody", "beta: 0.3", "beta: 0.3", "targets: no 'nobody'; has none"),
+    ],
+)
+def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
+    text = (study.root / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (study.root / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    assert words in fails(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (TARGET, "weights/random"),
+        (PRIOR, "data/prepared/toy/public.pt"),
+        (ATTACK, "models/targets/none-0/model.pt"),
+        ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
+        ("report", "reports/scores/cells/plgmi-none-0.json"),
+    ],
+)
+def test_a_missing_file_is_named(study, fails, command, file):
+    (study.root / file).unlink()
+    assert file in fails(command)
+
+
+def test_a_broken_checkpoint_is_named(study, fails):
+    path = study.root / "models/targets/none-0/model.pt"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "models/targets/none-0/model.pt: not a checkpoint" in fails(ATTACK)
+
+
+def test_a_checkpoint_of_other_code_is_refused(study, fails):
+    path = study.root / "models/targets/none-0/model.pt"
+    torch.save(torch.load(path, weights_only=True) | {"code": "older"}, path)
+    assert "made by another version of trapmid.targets.small_vgg" in fails(ATTACK)
+
+
+def test_weights_that_do_not_fit_are_refused(study, fails):
+    study.edit("params.yaml", "init: weights/random\n  plgmi-trapmid-0", "init: weights/torchvision\n  plgmi-trapmid-0")
+    assert "weights/torchvision does not fit a prior" in fails(PRIOR)
+
+
+def test_a_broken_contract_stops_the_study(tmp_path_factory, study):
+    """The real commands: DVC stops at the contract, and nothing trains."""
+    study.edit("params.yaml", "images_per_class:\n  - 12\n  - 12", "images_per_class:\n  - 13\n  - 20")
+    process = study.start(sys.executable, "-m", "dvc", "repro", "train_target@none-0")
+    printed, _ = process.communicate()
+    assert process.returncode != 0
+    assert "validate_data: error: toy breaks its contract" in printed
+    assert "expect_column_values_to_be_between(images)" in printed
+    assert "Running stage 'train_target" not in printed
+    assert not (study.root / "reports/data/toy.json").exists()
+
+
+def test_a_real_command_ends_with_exit_code_1(study):
+    study.edit("params.yaml", "beta: 0.3", "beta: abc")
+    code, printed = study.stage(TARGET)
+    assert code == 1
+    assert printed == "train_target: error: trapdoor.beta: must be float, is 'abc' (str)\n"

@@ -1,0 +1,81 @@
+"""A training that was killed goes on where it was, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120.0  # seconds until a training on a busy machine must have saved a state
+
+
+def start_and_stop(study: Checkout, command: str) -> subprocess.Popen[str]:
+    """Starts a training and stops it, alive, once it has saved a state."""
+    script, *words = command.split()
+    process = study.start("python", f"stages/{script}.py", *words)
+    deadline = time.monotonic() + PATIENCE
+    while not list((study.root / ".scratch").glob("*/state.pt")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "no state was saved"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)
+    return process
+
+
+def first_step(printed: str) -> int:
+    """The first step that a progress bar shows."""
+    return int(re.findall(r"\| *(\d+)/\d+ \[", printed)[0])
+
+
+@pytest.mark.parametrize(
+    ("command", "edit", "model", "curve"),
+    [
+        (
+            "train_target targets trapmid-0",
+            ("epochs: 3", "epochs: 30"),
+            "models/targets/trapmid-0/model.pt",
+            "reports/training/targets/trapmid-0/history.csv",
+        ),
+        (
+            "train_prior guided_priors plgmi-none-0",
+            ("steps: 3\n    critic_steps: 1", "steps: 80\n    critic_steps: 1"),
+            "models/priors/guided/plgmi-none-0/prior.pt",
+            "reports/training/guided_priors/plgmi-none-0/history.csv",
+        ),
+    ],
+    ids=["target", "prior"],
+)
+def test_a_killed_training_resumes(study, command, edit, model, curve):
+    study.edit("params.yaml", *edit)
+    code, printed = study.stage(command)
+    assert code == 0, printed
+    assert first_step(printed) == 1
+    undisturbed = study.read(model), study.read(curve)
+    assert not list((study.root / ".scratch").glob("*/state.pt"))
+
+    for path in (Path(model).parent, Path(curve).parent):  # as DVC does before a stage
+        shutil.rmtree(study.root / path)
+    process = start_and_stop(study, command)
+    code, printed = study.stage(command)  # while the first one still holds its lock
+    assert code == 1
+    assert len(printed.splitlines()) == 1
+    assert "another process is training it" in printed
+    process.kill()
+    process.communicate()
+    assert not (study.root / model).exists()
+    assert study.half_written() == []
+
+    code, printed = study.stage(command)
+    assert code == 0, printed
+    assert first_step(printed) > 1
+    assert (study.read(model), study.read(curve)) == undisturbed
+    assert not list((study.root / ".scratch").glob("*/state.pt"))

@@ -1,0 +1,207 @@
+"""dvc.yaml tells the truth: its lists of code are the imports, its parameters and files exist.
+
+Networks that a stage rebuilds from a checkpoint are left out of the lists; graph.DIGESTED says
+which, and `test_a_digest_covers_its_network` shows why that is safe.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import graph
+from checkout import Checkout
+from closure import ROOT, closure
+from trapmid import checkpoints, params, profiles, wiring
+
+PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+STUDIES = [*PROFILES, "toy"]
+STAGES = sorted(path for path in (ROOT / "stages").glob("*.py") if not path.stem.startswith("_"))
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory):
+    """(stages, params) by profile."""
+    made = Checkout.make(tmp_path_factory.mktemp("graphs") / "copy")
+    found = {}
+    for profile in STUDIES:
+        made.choose(profile)
+        found[profile] = graph.load(made.root), params.read(made.root / "params.yaml")
+    return found
+
+
+def lines(problems: list[str]) -> str:
+    return "\n".join(sorted(set(problems)))
+
+
+# --- code ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_every_import_is_a_dependency(graphs, profile):
+    stages, study = graphs[profile]
+    missing = [
+        f"{stage.name}: {file}"
+        for stage in stages.values()
+        for file in graph.code(stage, study)
+        if not stage.covers(file) and not stage.need_not_declare(file)
+    ]
+    assert not missing, f"imported, but no dependency in dvc.yaml:\n{lines(missing)}"
+
+
+def test_no_dependency_on_code_is_idle(graphs):
+    """An entry that no row of any profile runs would make results stale for nothing."""
+    used: dict[tuple[str, str], bool] = {}
+    for stages, study in graphs.values():
+        for stage in stages.values():
+            files = graph.code(stage, study)
+            for dep in stage.deps:
+                if dep.startswith(("src/", "stages/")):
+                    runs = any(file == dep or file.startswith(f"{dep}/") for file in files)
+                    used[stage.kind, dep] = used.get((stage.kind, dep), False) or runs
+    idle = [f"{kind}: {dep}" for (kind, dep), runs in used.items() if not runs]
+    assert not idle, f"in dvc.yaml, but never imported:\n{lines(idle)}"
+
+
+def test_every_stage_is_looked_at(graphs):
+    """The tables of graph.py know every stage, and every stage has rows in some profile."""
+    named = {stage.kind for stages, _ in graphs.values() for stage in stages.values()}
+    assert named == {*graph.SECTIONS, "report", "track"}
+    scripts = {stage.script for stages, _ in graphs.values() for stage in stages.values()}
+    assert scripts == {path.relative_to(ROOT).as_posix() for path in STAGES}
+
+
+NETWORKS = [(kind, name) for kind in ("targets", "priors") for name in wiring.names(kind)]
+
+
+def new_network(kind: str, name: str):
+    if kind == "targets":
+        return wiring.target(name)(3, 32)
+    block = params.read(ROOT / "profiles" / "small.yaml")["recipes"][name]
+    return wiring.recipe(name, block | {"width": 8}).make(16, 3)
+
+
+# Only its `resolution_plan`, which decides on shapes; a state of other shapes is refused anyway.
+UNDIGESTED = {("priors", "gmi"): {graph.SOURCE / "nets" / "snresnet.py"}}
+
+
+@pytest.mark.parametrize(("kind", "name"), NETWORKS)
+def test_a_digest_covers_its_network(monkeypatch, kind, name):
+    """Every file of targets/, priors/ and nets/ that a network needs is in its digest."""
+    network, seen, real = new_network(kind, name), [], inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda module: seen.append(module) or real(module))
+    checkpoints.code_digest(network)
+    monkeypatch.undo()
+    needed = {
+        path
+        for path in closure(graph.SOURCE / kind / f"{name}.py")
+        if path.parent.name in ("targets", "priors", "nets")
+    }
+    assert needed - {Path(module.__file__) for module in seen} == UNDIGESTED.get((kind, name), set())
+
+
+def test_packages_hold_no_code():
+    """Only then may dvc.yaml leave their __init__.py out."""
+    for file in graph.SOURCE.rglob("__init__.py"):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        assert all(
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body
+        ), file
+
+
+@pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
+def test_a_stage_is_thin(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 60
+    known = {
+        name
+        for kind in ("attacks", "defenses", "priors", "targets", "data")
+        for name in wiring.names(kind)
+    }
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Compare | ast.Match):
+            words = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
+            assert not words & known, f"line {node.lineno} asks which method it runs"
+
+
+# --- files and parameters -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_every_parameter_exists(graphs, profile):
+    stages, study = graphs[profile]
+    missing = []
+    for stage in stages.values():
+        for name in stage.params:
+            try:
+                params.section(study, name)
+            except params.ParamsError as error:
+                missing.append(f"{stage.name}: {error}")
+    assert not missing, lines(missing)
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_every_dependency_exists_or_is_made(graphs, profile):
+    stages, study = graphs[profile]
+    outs = [out for stage in stages.values() for out in stage.outs]
+    missing = [
+        f"{stage.name}: {dep}"
+        for stage in stages.values()
+        if study["cells"] or stage.name not in ("report", "track")  # `start` has nothing to report
+        for dep in stage.deps
+        if not (ROOT / dep).exists()
+        and not dep.startswith("data/external/")  # the user's own
+        and not any(f"{dep}/".startswith(f"{o}/") or o.startswith(f"{dep}/") for o in outs)
+    ]
+    assert not missing, f"neither in Git nor made by a stage:\n{lines(missing)}"
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_training_waits_for_the_data_contract(graphs, profile):
+    stages, study = graphs[profile]
+    for stage in stages.values():
+        if stage.kind.startswith("train_"):
+            row = study[graph.SECTIONS[stage.kind]][stage.row]
+            assert f"reports/data/{row['data']}.json" in stage.deps
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_an_attacker_has_no_data(graphs, profile):
+    stages, _ = graphs[profile]
+    for stage in stages.values():
+        if stage.kind == "invert":
+            assert not [dep for dep in stage.deps if dep.startswith("data/")]
+
+
+# --- profiles -----------------------------------------------------------------------------------
+
+
+def test_params_are_those_of_the_small_profile():
+    text = profiles.compose("small", folder=ROOT / "profiles")
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_every_row_is_a_stage(graphs, profile):
+    """An empty section of rows is a stage without rows, and no error."""
+    stages, study = graphs[profile]
+    rows = {
+        f"{kind}@{row}" for kind, section in graph.SECTIONS.items() for row in study[section] or {}
+    }
+    assert set(stages) == rows | {"report", "track"}
+
+
+@pytest.mark.slow
+def test_the_paper_graph_resolves(tmp_path, graphs):
+    """`dvc repro --dry` alone stops at the first file that is not there yet; --force goes on."""
+    copy = Checkout.make(tmp_path / "copy", "paper")
+    folder = copy.root / "data" / "external" / "celeba"
+    folder.mkdir(parents=True)
+    (folder / "identity_CelebA.txt").touch()
+    stages, _ = graphs["paper"]
+    assert set(copy.dvc("stage", "list", "--name-only").split()) == set(stages)
+    assert set(copy.repro("--dry", "--force")) == set(stages)
+    assert copy.downstream(["prepare_data@celeba"]) == set(stages)

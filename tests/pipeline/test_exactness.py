@@ -1,0 +1,134 @@
+"""What a change makes stale: exactly its own rows and what follows from them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from checkout import Checkout
+
+pytestmark = pytest.mark.slow
+
+READERS = {"report", "track"}  # their inputs are all parameters and all scores
+CELLS = ["random-none-0", "gmi-trapmid-0", "plgmi-none-0", "plgmi-trapmid-0"]
+TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
+EVALUATE = {
+    "evaluate_evaluator@judge",
+    *(f"evaluate_target@{row}" for row in TARGETS),
+    *(f"evaluate@{row}" for row in CELLS),
+}
+AFTER_TRAPMID = {
+    "train_target@trapmid-0",
+    "evaluate_target@trapmid-0",
+    "train_guided_prior@plgmi-trapmid-0",
+    "invert@gmi-trapmid-0",
+    "invert@plgmi-trapmid-0",
+    "evaluate@gmi-trapmid-0",
+    "evaluate@plgmi-trapmid-0",
+    *READERS,
+}
+PLGMI = {"invert@plgmi-none-0", "invert@plgmi-trapmid-0"}
+AFTER_PLGMI = PLGMI | {"evaluate@plgmi-none-0", "evaluate@plgmi-trapmid-0"} | READERS
+
+
+def beta(study: Checkout) -> None:
+    study.edit("params.yaml", "beta: 0.3", "beta: 0.2")
+
+
+def trapdoor_code(study: Checkout) -> None:
+    study.append("src/trapmid/defenses/trapmid.py", "# edited\n")
+
+
+def attack_code(study: Checkout) -> None:
+    study.append("src/trapmid/attacks/plgmi.py", "# edited\n")
+
+
+def attack_parameter(study: Checkout) -> None:
+    study.edit("params.yaml", "views: 2", "views: 1")
+
+
+def metric(study: Checkout) -> None:
+    (study.root / "src/trapmid/metrics/mine.py").write_text("LEAST = 0.0\n", encoding="utf-8")
+    study.append("src/trapmid/scoring.py", "\nfrom trapmid.metrics import mine  # noqa: E402, F401\n")
+
+
+def grid(study: Checkout) -> None:
+    study.edit("params.yaml", "grid_identities: 2", "grid_identities: 3")
+
+
+def page(study: Checkout) -> None:
+    study.append("src/trapmid/report/page.py", "# edited\n")
+
+
+def new_seed(study: Checkout) -> None:
+    study.choose("toy", [0, 1])
+
+
+SEED_1 = {
+    *(f"{kind}@{row[:-1]}1" for kind in ("train_target", "evaluate_target") for row in TARGETS),
+    *(f"{kind}@{row[:-1]}1" for kind in ("invert", "evaluate") for row in CELLS),
+    "train_guided_prior@plgmi-none-1",
+    "train_guided_prior@plgmi-trapmid-1",
+    *READERS,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "changed", "stale"),
+    [
+        (beta, {"train_target@trapmid-0", *READERS}, AFTER_TRAPMID),
+        (trapdoor_code, {"train_target@trapmid-0"}, AFTER_TRAPMID),
+        (attack_code, PLGMI, AFTER_PLGMI),
+        (attack_parameter, PLGMI | READERS, AFTER_PLGMI),
+        (metric, EVALUATE, EVALUATE | READERS),
+        (grid, EVALUATE | READERS, EVALUATE | READERS),
+        (page, {"report"}, READERS),
+        (new_seed, SEED_1, SEED_1),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_change_reaches_its_rows_alone(study, change, changed, stale):
+    """`changed`: stages whose own inputs differ; `stale`: these and all that follows."""
+    change(study)
+    found = study.changed()
+    assert found == changed
+    assert study.downstream(found) == stale
+
+
+def test_nothing_runs_twice(studied):
+    begun = time.perf_counter()
+    assert studied.repro() == []
+    print(f"\na `dvc repro` with nothing to do took {time.perf_counter() - begun:.1f} s")
+    assert studied.changed() == set()
+
+
+def test_a_reverted_parameter_trains_nothing(study):
+    before = study.scores()
+    models = ("models/targets/trapmid-0/model.pt", "models/targets/none-0/model.pt")
+    defended, undefended = (study.read(model) for model in models)
+    beta(study)
+    ran = study.repro()
+    assert "train_target@trapmid-0" in ran
+    assert set(ran) <= AFTER_TRAPMID  # fewer, where a stage's result stayed the same
+    assert study.read(models[0]) != defended
+    assert study.read(models[1]) == undefended
+    study.edit("params.yaml", "beta: 0.2", "beta: 0.3")
+    assert study.repro() == ["track"]
+    assert study.read(models[0]) == defended
+    assert study.scores() == before
+
+
+def test_a_study_without_a_trapdoor_reports(study):
+    """Rows that go take no other row with them, and a folder of pictures may be empty."""
+    text = (study.root / "profiles" / "toy.yaml").read_text(encoding="utf-8")
+    kept = [
+        line
+        for line in text.splitlines()
+        if not line.startswith(("  trapmid:", "  plgmi-trapmid:", "  gmi-trapmid:"))
+    ]
+    (study.root / "profiles" / "toy.yaml").write_text("\n".join(kept), encoding="utf-8")
+    study.choose("toy")
+    assert study.repro() == ["report", "track"]
+    assert not list((study.root / "reports/figures/signatures").iterdir())
+    assert study.repro() == []

@@ -1,0 +1,475 @@
+"""Every promise of `types.Prior` and `types.PriorRecipe`, and each recipe against its paper."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from toy import Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
+from trapmid import augment, prior_files, wiring
+from trapmid.augment import PlgView
+from trapmid.checkpoints import CheckpointError
+from trapmid.gan import Passes
+from trapmid.priors import gmi, plgmi
+from trapmid.runtime import stream_seed
+from trapmid.scratch import Scratch, scratch
+from trapmid.types import Output, Prior, PriorRecipe, Target
+
+CLASSES, SIZE = 3, 8
+ANCHOR = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
+GMI: dict[str, Any] = {
+    "latent_dim": 5,
+    "width": 2,
+    "steps": 6,
+    "critic_steps": 2,
+    "batch_size": 4,
+    "lr": 0.001,
+    "betas": [0.5, 0.999],
+    "penalty": 10.0,
+    "anchor": None,
+    "precision": "fp32",
+    "keep_every": 2,
+}
+PLGMI: dict[str, Any] = {
+    "latent_dim": 5,
+    "width": 2,
+    "top_n": 6,
+    "steps": 6,
+    "critic_steps": 2,
+    "batch_size": 4,
+    "lr_generator": 0.001,
+    "lr_critic": 0.002,
+    "betas": [0.0, 0.9],
+    "alpha": 0.2,
+    "identity_loss": "margin",
+    "noise": 1 / 256,
+    "view": {
+        "scale": 0.5,
+        "jitter": 0.2,
+        "jitter_probability": 0.5,
+        "flip": 0.5,
+        "rotation": 0.5,
+        "degrees": 5.0,
+    },
+    "anchor": None,
+    "ema": 0.0,
+    "precision": "fp32",
+    "keep_every": 2,
+}
+# name -> (recipe, block, whether a target guides it)
+ROWS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "gmi": ("gmi", GMI, False),
+    "gmi, anchored": ("gmi", GMI | {"anchor": ANCHOR}, False),
+    "plgmi": ("plgmi", PLGMI, True),
+    "plgmi, averaged": ("plgmi", PLGMI | {"ema": 0.9}, True),
+    "plgmi, bf16": ("plgmi", PLGMI | {"precision": "bf16"}, True),
+    "plgmi, anchored": ("plgmi", PLGMI | {"anchor": ANCHOR}, True),
+    "plgmi, unguided": ("plgmi", PLGMI, False),
+}
+
+
+def make(name: str, **changes: Any) -> tuple[PriorRecipe, Prior]:
+    recipe_name, block, guided = ROWS[name]
+    recipe = wiring.recipe(recipe_name, block | changes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return recipe, recipe.make(SIZE, CLASSES if guided else 1)
+
+
+def guide(name: str) -> Target | None:
+    return seeded(ToyTarget, CLASSES).eval() if ROWS[name][2] else None
+
+
+def public(n: int = 20) -> Tensor:
+    return (255 * images(n, seed=5)).to(torch.uint8)
+
+
+def fit(
+    name: str, keep: Any = None, seed: int = 0, target: Target | None = None, **changes: Any
+) -> Prior:
+    recipe, prior = make(name, **changes)
+    rt = runtime(seed, ROWS[name][1]["precision"])
+    recipe.fit(prior, public(), target or guide(name), rt, keep or Memory())
+    return prior
+
+
+def test_every_recipe_has_a_row() -> None:
+    assert set(wiring.names("priors")) == {recipe for recipe, _, _ in ROWS.values()}
+
+
+# --- promises of types.Prior --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_images_and_scores(name: str) -> None:
+    _, prior = make(name)
+    prior.eval()
+    z, y = torch.randn(6, prior.latent_dim), torch.arange(6) % prior.num_classes
+    with torch.no_grad():
+        x = prior(z, y)
+        score = prior.realism(x, y)
+        assert x.shape == (6, 3, SIZE, SIZE) and score.shape == (6,)
+        assert x.min() >= -1 and x.max() <= 1 and x.std() > 0
+        assert torch.equal(prior(z, y), x)
+        alone = torch.cat([prior(z[i : i + 1], y[i : i + 1]) for i in range(6)])
+        assert torch.allclose(alone, x, atol=1e-5)
+        alone = torch.cat([prior.realism(x[i : i + 1], y[i : i + 1]) for i in range(6)])
+        assert torch.allclose(alone, score, rtol=1e-4, atol=1e-5)
+
+
+# --- promises of types.PriorRecipe --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_fitting_moves_both_networks_and_nothing_else(name: str) -> None:
+    _, fresh = make(name)
+    target = guide(name)
+    before = None if target is None else snapshot(target.train())
+    state = torch.get_rng_state()
+    keep = Memory()
+    prior = fit(name, keep, target=target)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not prior.training
+    for part in ("generator.", "critic."):
+        moved = [
+            not torch.equal(value, fresh.state_dict()[key])
+            for key, value in prior.state_dict().items()
+            if key.startswith(part) and value.is_floating_point()
+        ]
+        assert sum(moved) > 0.9 * len(moved) - 2  # one-class embeddings and biases may rest
+    assert all(v.isfinite().all() for v in prior.state_dict().values())
+    assert [row["step"] for row in keep.rows] == [1, 2, 3, 4, 5, 6]
+    if target is not None and before is not None:  # even one that comes in train mode
+        assert target.training and same_state(before, snapshot(target))
+        assert all(p.grad is None and p.requires_grad for p in target.parameters())
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_seed_decides(name: str) -> None:
+    one, again, other = (fit(name, seed=seed).state_dict() for seed in (0, 0, 1))
+    assert same_state(one, again)
+    assert not same_state(one, other)
+
+
+class Killed(Scratch):
+    """A scratch whose training is killed when it saves for the n-th time."""
+
+    def __init__(self, inner: Scratch, saves: int) -> None:
+        vars(self).update(vars(inner))
+        self.left = saves
+
+    def save(self, parts: Mapping[str, Any], step: int) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        super().save(parts, step)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
+    tmp_path: Path, name: str
+) -> None:
+    with scratch(tmp_path, "whole") as keep:
+        whole = fit(name, keep, steps=9).state_dict()
+        wanted = keep.history()
+    for _ in range(2):  # killed twice, at steps 4 and 6
+        with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
+            fit(name, Killed(keep, 1), steps=9)
+        torch.rand(3)  # what ran before does not matter
+    with scratch(tmp_path, "cut") as keep:
+        resumed = fit(name, keep, steps=9).state_dict()
+        assert keep.history() == wanted
+    assert same_state(resumed, whole)
+    assert [line.split(b",")[0] for line in wanted.splitlines()[1:]] == [
+        b"%d" % i for i in range(1, 10)
+    ]
+
+
+@pytest.mark.parametrize("name", ["gmi", "plgmi"])
+def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
+    prior, path = fit(name), tmp_path / "prior.pt"
+    prior_files.save(path, name, ROWS[name][1], SIZE, prior)
+    found = prior_files.load(path, runtime())
+    assert same_state(found.state_dict(), prior.state_dict())
+    assert not found.training and not any(p.requires_grad for p in found.parameters())
+    z, y = torch.randn(3, 5), torch.tensor([0, 0, prior.num_classes - 1])
+    with torch.no_grad():
+        assert torch.equal(found(z, y), prior(z, y))
+        assert torch.equal(found.realism(found(z, y), y), prior.realism(prior(z, y), y))
+
+
+def test_files_that_are_no_priors(tmp_path: Path) -> None:
+    torch.save({"state": {}}, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=r"x\.pt: not a prior; no 'recipe'"):
+        prior_files.load(tmp_path / "x.pt", runtime())
+    prior_files.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1])
+    content = torch.load(tmp_path / "y.pt")
+    for key, value, message in (
+        ("code", "0", "made by another version of trapmid.priors.gmi"),
+        ("state", {}, "does not fit Prior: .*Missing key"),
+    ):
+        torch.save(content | {key: value}, tmp_path / "z.pt")
+        with pytest.raises(CheckpointError, match=rf"z\.pt: {message}"):
+            prior_files.load(tmp_path / "z.pt", runtime())
+
+
+# --- starts -------------------------------------------------------------------------------------
+
+
+def start(name: str, init: Path, num_classes: int, **changes: Any) -> Prior:
+    recipe, _ = make(name, **changes)
+    return prior_files.start(recipe, SIZE, num_classes, init, runtime())
+
+
+def test_a_random_start_depends_on_the_seed(tmp_path: Path) -> None:
+    (init := tmp_path / "random").write_text("random\n")
+    one, again = (start("plgmi", init, 3).state_dict() for _ in range(2))
+    assert same_state(one, again)
+    (tmp_path / "torchvision").write_text("torchvision")
+    with pytest.raises(ValueError, match=r"init: .*torchvision does not fit a prior"):
+        start("plgmi", tmp_path / "torchvision", 3)
+
+
+def test_a_guided_prior_may_start_from_a_public_one(tmp_path: Path) -> None:
+    """Every class draws at first what the one class did, and the critic's norms are right."""
+    single = fit("plgmi, unguided")
+    prior_files.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single)
+    started = start("plgmi", tmp_path / "one.pt", CLASSES).eval()
+    z = torch.randn(CLASSES, 5)
+    with torch.no_grad():
+        wanted = single(z, torch.zeros(CLASSES, dtype=torch.int64))
+        assert torch.allclose(started(z, torch.arange(CLASSES)), wanted, atol=1e-6)
+    started.train().realism(wanted, torch.arange(CLASSES))  # one power iteration
+    embedding = started.critic.embedding.eval()
+    assert torch.linalg.svdvals(embedding.weight)[0].item() == pytest.approx(1, rel=1e-4)
+    half = {k: v.half() if v.is_floating_point() else v for k, v in single.state_dict().items()}
+    torch.save({"state": half}, tmp_path / "half.pt")
+    widened = start("plgmi", tmp_path / "half.pt", CLASSES)
+    assert all(p.dtype == torch.float32 for p in widened.parameters())
+
+
+def test_an_exported_prior_is_a_start(tmp_path: Path) -> None:
+    single, file = fit("plgmi, unguided"), tmp_path / "weights.pt"
+    prior_files.save(tmp_path / "prior.pt", "plgmi", PLGMI, SIZE, single)
+    digest = prior_files.export(tmp_path / "prior.pt", file)
+    assert digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    started = start("plgmi", file, 1).state_dict()
+    for key, value in single.state_dict().items():
+        wanted = value.half().float() if value.is_floating_point() else value
+        assert torch.equal(started[key], wanted), key
+
+
+def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
+    prior_files.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, make("gmi")[1])
+    with pytest.raises(CheckpointError, match=r"gmi\.pt: init: .*Missing key"):
+        start("plgmi", tmp_path / "gmi.pt", 3)
+    with pytest.raises(CheckpointError, match=r"gmi\.pt: init: .*size mismatch"):
+        start("gmi", tmp_path / "gmi.pt", 1, latent_dim=7)
+
+
+# --- GMI ----------------------------------------------------------------------------------------
+
+
+def test_gmi_equals_the_literal_wgan_gp() -> None:
+    """Section 2.1: critic each step, generator each second; Adam; penalty 10; train mode."""
+    found, literal = fit("gmi", batch_size=5), make("gmi")[1].train()
+    assert isinstance(literal, gmi.Prior)
+    g, d = literal.generator, literal.critic
+    for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.5, 0.999))
+    for_d = torch.optim.Adam(d.parameters(), lr=0.001, betas=(0.5, 0.999))
+    passes = Passes(20, 5, stream_seed(0, "gmi", "batches"))
+    for step in range(6):
+        real = public()[passes.batch(step)].float() / 255
+        with runtime().seeded("gmi", step):
+            fake = g(torch.randn(5, 5)).detach()
+            a = torch.rand(5).view(5, 1, 1, 1)
+            x = (a * fake + (1 - a) * real).requires_grad_(True)
+            (slope,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            penalty = ((slope.square().sum(dim=(1, 2, 3)).sqrt() - 1) ** 2).mean()
+            loss = -(d(real).mean() - d(fake).mean()) + 10 * penalty
+            for_d.zero_grad()
+            loss.backward()
+            for_d.step()
+            if step % 2 == 1:
+                for_g.zero_grad()
+                (-d(g(torch.randn(5, 5))).mean()).backward()
+                for_g.step()
+    for key, value in literal.state_dict().items():
+        assert torch.allclose(found.state_dict()[key], value, atol=1e-4), key
+
+
+def test_gmi_refuses_a_target() -> None:
+    with pytest.raises(ValueError, match="recipe: gmi learns without a target"):
+        fit("gmi", target=seeded(ToyTarget, CLASSES))
+
+
+# --- PLG-MI -------------------------------------------------------------------------------------
+
+
+class Table(Target):
+    """Answers the logits that belong to an image's first pixel."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("logits", logits)
+        self.num_classes = logits.shape[1]
+
+    def forward(self, images: Tensor) -> Output:
+        index = (images[:, 0, 0, 0] * 255).round().long()
+        logits: Tensor = self.logits[index]
+        return Output(logits, logits)
+
+
+def literal_top_n(probabilities: Tensor, n: int) -> list[set[int]]:
+    """The official priority queue of (probability, index) pairs, class by class."""
+    chosen = []
+    for column in probabilities.T.tolist():
+        heap: list[tuple[float, int]] = []
+        for index, p in enumerate(column):
+            heapq.heappush(heap, (p, index))
+            if len(heap) > n:
+                heapq.heappop(heap)
+        chosen.append({index for _, index in heap})
+    return chosen
+
+
+@pytest.mark.parametrize("kind", ["distinct", "tied", "underflowed", "all equal"])
+def test_pseudo_labels_equal_the_literal_heap(kind: str) -> None:
+    logits = {
+        "distinct": 3 * uniform(60, 4),
+        "tied": (4 * uniform(60, 4)).round(),
+        "underflowed": 300 * (3 * uniform(60, 4)).round(),  # probabilities are exactly 0 or 1
+        "all equal": torch.zeros(60, 4),
+    }[kind]
+    x = torch.zeros(60, 3, 2, 2, dtype=torch.uint8)
+    x[:, 0, 0, 0] = torch.arange(60)
+    for batch_size in (7, 512):
+        indices, labels = plgmi.pseudo_label(Table(logits), x, 9, runtime(), batch_size)
+        assert labels.tolist() == [c for c in range(4) for _ in range(9)]
+        found = [set(indices[labels == c].tolist()) for c in range(4)]
+        assert found == literal_top_n(logits.softmax(dim=1), 9)
+    if kind == "all equal":  # ties keep the later index, and an image may serve every class
+        assert found == [set(range(51, 60))] * 4
+
+
+def test_more_pseudo_labels_than_images() -> None:
+    with pytest.raises(ValueError, match="top_n: 9 is more than the 8 public images"):
+        plgmi.pseudo_label(seeded(ToyTarget, 3), public(8), 9, runtime())
+
+
+@pytest.mark.parametrize("identity", ["margin", "ce"])
+def test_plgmi_equals_the_literal_training(identity: str) -> None:
+    """Section 5.2: one generator step, then the critic's; hinge; margin of the augmented fake."""
+    target = guide("plgmi")
+    assert target is not None
+    found, literal = fit("plgmi", steps=4, identity_loss=identity), make("plgmi")[1].train()
+    assert isinstance(literal, plgmi.Prior)
+    g, d = literal.generator, literal.critic
+    for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.0, 0.9))
+    for_d = torch.optim.Adam(d.parameters(), lr=0.002, betas=(0.0, 0.9))
+    chosen, classes = plgmi.pseudo_label(target, public(), 6, runtime())
+    passes = Passes(18, 4, stream_seed(0, "plgmi", "batches"))
+    view = PlgView(**PLGMI["view"])
+    for step in range(4):
+        with runtime().seeded("plgmi", step):
+            z, y = torch.randn(4, 5), torch.randint(CLASSES, (4,))
+            fake = g(z, y)
+            adversarial = -d(fake, y).mean()
+            u, order = torch.rand(4, PlgView.DRAWS), torch.rand(()) < 0.5
+            logits = target(view(fake, u, order.expand(4))).logits
+            own, inversion = logits[range(4), y], F.cross_entropy(logits, y)
+            if identity == "margin":
+                others = logits.clone()
+                others[range(4), y] = -1e9
+                inversion = (others.max(dim=1).values - own).mean()
+            for_g.zero_grad()
+            (adversarial + 0.2 * inversion).backward()
+            for_g.step()
+            for turn in range(2):
+                picked = passes.batch(2 * step + turn)
+                real = public()[chosen[picked]].float() / 255
+                real = real + torch.rand(real.shape) / 256
+                z, y = torch.randn(4, 5), torch.randint(CLASSES, (4,))
+                fake = g(z, y).detach()
+                loss = F.relu(1 - d(real, classes[picked])).mean() + F.relu(1 + d(fake, y)).mean()
+                for_d.zero_grad()
+                loss.backward()
+                for_d.step()
+    for key, value in literal.state_dict().items():
+        assert torch.allclose(found.state_dict()[key], value, atol=1e-4), key
+
+
+def test_an_unguided_plgmi_knows_one_class_and_no_target() -> None:
+    keep = Memory()
+    assert fit("plgmi, unguided", keep).num_classes == 1
+    assert set(keep.rows[0]) == {"step", "adversarial", "critic_hinge"}
+    keep = Memory()
+    fit("plgmi", keep)
+    assert set(keep.rows[0]) == {"step", "adversarial", "critic_hinge", "inversion"}
+
+
+def test_the_average_follows_its_recurrence() -> None:
+    network = seeded(nn.BatchNorm1d, 3)
+    average = plgmi.Average(network, 0.75)
+    wanted = {k: v.double() for k, v in snapshot(network).items()}
+    for step in range(5):
+        network(uniform(4, 3, seed=step))
+        network.weight.data += 1
+        average.update(network)
+        for key, value in network.state_dict().items():
+            exact = key == "num_batches_tracked"
+            wanted[key] = value if exact else 0.75 * wanted[key] + 0.25 * value.double()
+    restored = plgmi.Average(seeded(nn.BatchNorm1d, 3, seed=9), 0.75)
+    restored.load_state_dict({k: v.clone() for k, v in average.state_dict().items()})
+    for one in (average, restored):
+        copy = nn.BatchNorm1d(3)
+        one.copy_to(copy)
+        for key, value in copy.state_dict().items():
+            assert torch.allclose(value.double(), wanted[key].double()), key
+
+
+def test_an_average_of_decay_0_is_the_network() -> None:
+    network = seeded(nn.Linear, 2, 2)
+    average = plgmi.Average(network, 0.0)
+    network.weight.data += 1
+    before = snapshot(network)
+    average.update(network)
+    average.copy_to(network)
+    assert same_state(before, snapshot(network))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"identity_loss": "poincare"}, r"recipes\.plgmi\.identity_loss: 'poincare' is not one of"),
+        ({"ema": 1.0}, r"recipes\.plgmi\.ema: 1\.0 is outside \[0, 1\)"),
+        ({"anchor": ANCHOR | {"lr": 0}}, r"recipes\.plgmi\.anchor\.lr: 0\.0 is not positive"),
+    ],
+)
+def test_wrong_blocks(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make("plgmi", **changes)
+
+
+def test_views_of_the_fake_go_to_the_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The critic sees the un-augmented fake."""
+    black = torch.zeros(4, 3, SIZE, SIZE)
+    monkeypatch.setattr(augment.PlgView, "__call__", lambda self, x, u, first: 0 * x + black)
+    seen: list[Tensor] = []
+    target = guide("plgmi")
+    assert target is not None
+    _, prior = make("plgmi")
+    prior.critic.register_forward_pre_hook(lambda m, args: seen.append(args[0]))
+    answers: list[Tensor] = []
+    target.register_forward_pre_hook(lambda m, args: answers.append(args[0]))
+    make("plgmi", steps=1)[0].fit(prior, public(), target, runtime(), Memory())
+    assert all((x == 0).all() for x in answers[1:]) and len(answers) == 2
+    assert not any((x == 0).all() for x in seen)
