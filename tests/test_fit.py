@@ -31,6 +31,7 @@ DEFENSES: dict[str, Any] = {
         step_size=0.01,
         optimized=True,
         discriminator=True,
+        hiding_weight=1.0,
         feature_discriminator=True,
         feature_model_loss=True,
         augmentation=T,

@@ -29,7 +29,7 @@ class Anchor:
     The loss is |x - G(E(x))|^2 / (2 sigma^2) + KL(E(x) || N(0, I)), summed over pixels and latents.
     """
 
-    alone: int  # generator steps before the critic joins
+    alone: int  # steps before the critic joins, counted as the recipe counts its steps
     lr: float  # of encoder and generator while they are alone
     weight: float  # of the autoencoder's loss beside the adversarial one, later
     sigma: float  # standard deviation of a pixel around its reconstruction

@@ -28,6 +28,7 @@ TRAPMID: dict[str, Any] = {
     "step_size": 0.01,
     "optimized": True,
     "discriminator": True,
+    "hiding_weight": 1.0,
     "feature_discriminator": False,
     "feature_model_loss": False,
     "augmentation": T,

@@ -28,6 +28,7 @@ BASE = trapmid.Defense(
     step_size=0.01,
     optimized=True,
     discriminator=True,
+    hiding_weight=1.0,
     feature_discriminator=False,
     feature_model_loss=False,
     augmentation=OFF,
@@ -39,7 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "feature discriminator": {"feature_discriminator": True},
     "feature discriminator alone": {"feature_discriminator": True, "discriminator": False},
     "feature model loss": {"feature_discriminator": True, "feature_model_loss": True},
-    "other weights": {"alpha": 0.3, "beta": 0.6, "step_size": 0.2},
+    "other weights": {"alpha": 0.3, "beta": 0.6, "step_size": 0.2, "hiding_weight": 0.3},
 }
 
 
@@ -153,7 +154,7 @@ class Official:
                 hiding.append(bce(self.feature(self.describe(poisoned))[:, 0], torch.ones(n)))
             loss = F.cross_entropy(self.f(self.view(poisoned)).logits, wanted)
             if hiding:
-                loss = loss + sum(hiding) / len(hiding)
+                loss = loss + d.hiding_weight * sum(hiding) / len(hiding)
             (slope,) = torch.autograd.grad(loss, k)  # dense: duplicates of a class have summed
             self.k = (self.k - d.step_size * slope.sign()).clamp(0, 1)
         self.f.train()

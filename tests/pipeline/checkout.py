@@ -17,6 +17,7 @@ from pathlib import Path
 
 from closure import ROOT
 from graph import Stage
+
 from trapmid import profiles
 
 # What a stage or the graph reads. No results: a copy begins with nothing computed.

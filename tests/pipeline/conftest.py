@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import pytest
-
 import graph
+import pytest
 from checkout import Checkout
-
-
-@pytest.fixture(scope="session")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A finished toy study. Look, do not touch: take a `study` to change something."""
-    import os; from pathlib import Path
-    if "TOYHACK" in os.environ: return Checkout(Path(os.environ["TOYHACK"]))
-    made = Checkout.make(tmp_path_factory.mktemp("toy") / "study")
-    begun = time.perf_counter()
-    made.repro()
-    print(f"\nthe toy study took {time.perf_counter() - begun:.0f} s")
-    return made
 
 
 @dataclass(frozen=True)
@@ -33,10 +22,27 @@ class Audited:
 
 
 @pytest.fixture(scope="session")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
+def auditing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Audited]]:
+    """The second study on its way: a second core runs it beside the first."""
     made = Checkout.make(tmp_path_factory.mktemp("audited") / "elsewhere")
     stages = graph.in_order(graph.load(made.root))
-    return Audited(made, stages, made.audit(stages))
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(lambda: Audited(made, stages, made.audit(stages)))
+
+
+@pytest.fixture(scope="session")
+def studied(tmp_path_factory: pytest.TempPathFactory, auditing: Future[Audited]) -> Checkout:
+    """A finished toy study. Look, do not touch: take a `study` to change something."""
+    made = Checkout.make(tmp_path_factory.mktemp("toy") / "study")
+    begun = time.perf_counter()
+    made.repro()
+    print(f"\nthe toy study took {time.perf_counter() - begun:.0f} s")
+    return made
+
+
+@pytest.fixture(scope="session")
+def audited(studied: Checkout, auditing: Future[Audited]) -> Audited:
+    return auditing.result()
 
 
 @pytest.fixture

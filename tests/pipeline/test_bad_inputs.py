@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-
 from checkout import Checkout
 from closure import ROOT
 
@@ -91,13 +90,19 @@ def test_a_checkpoint_of_other_code_is_refused(study, fails):
 
 
 def test_weights_that_do_not_fit_are_refused(study, fails):
-    study.edit("params.yaml", "init: weights/random\n  plgmi-trapmid-0", "init: weights/torchvision\n  plgmi-trapmid-0")
+    study.edit(
+        "params.yaml",
+        "init: weights/random\n  plgmi-trapmid-0",
+        "init: weights/torchvision\n  plgmi-trapmid-0",
+    )
     assert "weights/torchvision does not fit a prior" in fails(PRIOR)
 
 
 def test_a_broken_contract_stops_the_study(tmp_path_factory, study):
     """The real commands: DVC stops at the contract, and nothing trains."""
-    study.edit("params.yaml", "images_per_class:\n  - 12\n  - 12", "images_per_class:\n  - 13\n  - 20")
+    study.edit(
+        "params.yaml", "images_per_class:\n  - 12\n  - 12", "images_per_class:\n  - 13\n  - 20"
+    )
     process = study.start(sys.executable, "-m", "dvc", "repro", "train_target@none-0")
     printed, _ = process.communicate()
     assert process.returncode != 0

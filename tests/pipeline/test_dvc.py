@@ -10,11 +10,11 @@ import ast
 import inspect
 from pathlib import Path
 
-import pytest
-
 import graph
+import pytest
 from checkout import Checkout
 from closure import ROOT, closure
+
 from trapmid import checkpoints, params, profiles, wiring
 
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
@@ -100,7 +100,9 @@ def test_a_digest_covers_its_network(monkeypatch, kind, name):
         for path in closure(graph.SOURCE / kind / f"{name}.py")
         if path.parent.name in ("targets", "priors", "nets")
     }
-    assert needed - {Path(module.__file__) for module in seen} == UNDIGESTED.get((kind, name), set())
+    assert needed - {Path(module.__file__) for module in seen} == UNDIGESTED.get(
+        (kind, name), set()
+    )
 
 
 def test_packages_hold_no_code():

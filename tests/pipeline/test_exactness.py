@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from checkout import Checkout
 
 pytestmark = pytest.mark.slow
@@ -50,7 +49,9 @@ def attack_parameter(study: Checkout) -> None:
 
 def metric(study: Checkout) -> None:
     (study.root / "src/trapmid/metrics/mine.py").write_text("LEAST = 0.0\n", encoding="utf-8")
-    study.append("src/trapmid/scoring.py", "\nfrom trapmid.metrics import mine  # noqa: E402, F401\n")
+    study.append(
+        "src/trapmid/scoring.py", "\nfrom trapmid.metrics import mine  # noqa: E402, F401\n"
+    )
 
 
 def grid(study: Checkout) -> None:

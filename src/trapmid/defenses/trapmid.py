@@ -26,6 +26,7 @@ class Defense(types.Defense):
     step_size: float  # of the sign step on the triggers
     optimized: bool  # false: random triggers stay as drawn (ablation D.2, row 1)
     discriminator: bool  # false: triggers minimise the trapdoor loss alone (row 2)
+    hiding_weight: float  # of the discriminators' term in eq. 5; 1 in the paper
     feature_discriminator: bool  # a second discriminator, on features; off in the paper
     feature_model_loss: bool  # the model, too, hides the triggers from that discriminator
     augmentation: TrapAugmentation
@@ -34,6 +35,8 @@ class Defense(types.Defense):
         for name in ("alpha", "beta"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is outside [0, 1]")
+        if self.hiding_weight < 0:
+            raise ValueError(f"hiding_weight: {self.hiding_weight} is negative")
         if self.step_size <= 0:
             raise ValueError(f"step_size: {self.step_size} is not positive")
         if self.feature_discriminator and not self.optimized:
@@ -121,7 +124,8 @@ class Objective(types.Objective):
                 logits = model(self._defense.augmentation(poisoned)).logits.float()
                 trap = losses.cross_entropy(logits, wanted).mean()
                 hidden = self._hiding_loss(model, poisoned)
-        (slope,) = torch.autograd.grad(trap + hidden, keys)
+        loss = trap + self._defense.hiding_weight * hidden
+        (slope,) = torch.autograd.grad(loss, keys)
         self._step_triggers(slope, wanted)
         return parts
 
