@@ -345,7 +345,7 @@ class _Context:
     def _trapdoors(self) -> list[Picture]:
         captions = {
             "triggers.png": "triggers k_y, one per class",
-            "poisoned.png": "private images before and after blending a trigger in",
+            "poisoned.png": "private images with a trigger, blended at ten times alpha",
         }
         return [
             self._picture(path, f"{path.split('/')[2]}: {captions[path.split('/')[3]]}")
