@@ -16,7 +16,7 @@ from toy import generator, images, uniform
 from trapmid import augment
 from trapmid.augment import PlgView, TrapAugmentation
 
-# Counted with kornia itself (spec/attacks.md 5.2): a few thousand draws, so good to 0.008.
+# Counted with kornia itself: a few thousand draws, so good to 0.008.
 SIDES_AT_64 = {57: 0.037, 58: 0.157, 59: 0.156, 60: 0.152, 61: 0.159, 62: 0.166, 63: 0.173}
 VIEW = PlgView(scale=0.8, jitter=0.2, jitter_probability=1.0, flip=0.5, rotation=0.5, degrees=5.0)
 TRAP = TrapAugmentation(crop=0.5, crop_per="batch", scale=0.8, flip=0.5, rotation=0.5, degrees=30.0)

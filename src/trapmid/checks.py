@@ -69,7 +69,7 @@ def checkpoint_verified(recorded: object, measured: float, tolerance: float = 1e
     Args:
         recorded: `meta["val_accuracy"]`, or None where the checkpoint has none.
         measured: the accuracy of the loaded network on the same images, in [0, 1].
-        tolerance: spec/defenses_and_evaluation.md section 10, item 8.
+        tolerance: largest difference allowed, in accuracy.
     """
     known = isinstance(recorded, int | float) and not isinstance(recorded, bool)
     passed = known and abs(float(recorded) - measured) <= tolerance  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def score_target(
     """Scores of one target.
 
     Trapdoor success: every test image gets the trigger of one balanced random class, unaugmented,
-    and succeeds where the target answers that class (spec/defenses_and_evaluation.md 1.5).
+    and succeeds where the target answers that class (Trap-MID, App. C.4).
     """
     test, labels = private["test_images"], private["test_labels"]
     described = _describe(loaded, test, evaluation, rt)

@@ -1,4 +1,4 @@
-"""Trap-MID against the official step, written out naively (spec/defenses_and_evaluation.md 1)."""
+"""Trap-MID against the official step, written out naively."""
 
 from __future__ import annotations
 

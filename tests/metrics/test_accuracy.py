@@ -26,7 +26,7 @@ def _grid(classes: int, draws: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_published_pair_of_two_successes() -> None:
-    """T10 of spec/attacks.md: 0.04 +- 0.11 % is two successes in one batch of 250 ids."""
+    """0.04 +- 0.11 % is two successes in one batch of 250 ids."""
     labels, draws = _grid(1000, 5)
     hit = torch.zeros(5000, dtype=torch.bool)
     hit[10 * 5 + 0] = hit[200 * 5 + 3] = True

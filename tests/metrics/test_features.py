@@ -88,7 +88,7 @@ def test_broken_outputs_and_empty_input_are_refused(images: torch.Tensor) -> Non
 
 @pytest.mark.parametrize("scale", [(1.0, 0.0), (2.0, -0.5), (0.3, 0.4), (0.0, 0.2), (1e-6, 0.5)])
 def test_stretch_is_bit_equal_to_the_png_round_trip(scale: tuple[float, float]) -> None:
-    """T8 of spec/attacks.md, incl. outputs outside [0, 1], flat and nearly flat images."""
+    """Also outputs outside [0, 1], flat and nearly flat images."""
     generator = torch.Generator().manual_seed(3)
     images = torch.rand(20, 3, 16, 16, generator=generator) * scale[0] + scale[1]
     expected = []

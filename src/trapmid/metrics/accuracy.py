@@ -32,7 +32,7 @@ def within_run_std(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int
 
     Identities are attacked in batches of `attack_batch`, in ascending order of their label, once
     per draw. The accuracies of one batch over the draws have a sample variance (n - 1); these are
-    averaged over the batches, and the root is taken (spec/defenses_and_evaluation.md 5.1). It
+    averaged over the batches, and the root is taken (as the official scripts do). It
     measures the luck of the first latents, not of the trained target.
 
     Args:
@@ -64,7 +64,7 @@ def balanced_labels(count: int, num_classes: int, generator: torch.Generator) ->
     """Target classes (count,) int64 in random order, each class equally often.
 
     The remainder of count / num_classes goes to distinct random classes; an image may get its own
-    class (Trap-MID, spec/defenses_and_evaluation.md 1.3).
+    class (Trap-MID's official code).
     """
     rest = torch.randperm(num_classes, generator=generator)[: count % num_classes]
     labels = torch.cat([torch.arange(num_classes).repeat(count // num_classes), rest])

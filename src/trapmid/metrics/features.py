@@ -92,8 +92,8 @@ def stretch(images: Tensor) -> Tensor:
     """Images (N, 3, S, S) as the papers' scripts stored and re-read them; float32 in [0, 1].
 
     Bit-equal to torchvision's `save_image(image, normalize=True)` of one image, then PIL and
-    `ToTensor`: a min-max stretch over all channels of the image, rounded to 8 bits (spec/attacks.md
-    section 9, "PNG effect"). It makes the contrast of a reconstruction an artefact of its extremes.
+    `ToTensor`: a min-max stretch over all channels of the image, rounded to 8 bits.
+    It makes the contrast of a reconstruction an artefact of its extremes.
     """
     pixels = as_float(images).cpu()
     flat = pixels.flatten(1).double()  # torchvision takes the extremes as Python floats

@@ -13,7 +13,7 @@ def frechet(first: Tensor, second: Tensor) -> float:
 
     With S1 = A A' and S2 = B B', tr sqrt(S1 S2) is the nuclear norm of A'B: the eigenvalues of
     S1 S2 are the squared singular values of A'B. No matrix square root is taken, so fewer images
-    than dimensions and singular covariances do no harm (spec/defenses_and_evaluation.md 5.3).
+    than dimensions and singular covariances do no harm.
     Only Inception features make this number an FID.
 
     Args:

@@ -1,7 +1,7 @@
 """Trapdoor signatures: does a reconstruction carry the trigger instead of the face?
 
 Trap-MID, section 4.3 and eq. 6; after Shan et al., "Gotta Catch'Em All" (CCS 2020). The rules are
-in spec/defenses_and_evaluation.md 5.8.
+in Trap-MID, eq. 6.
 """
 
 from __future__ import annotations
