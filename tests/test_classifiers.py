@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from toy import TRAPMID as BASE
 from toy import Memory, images, plan, private, runtime, same_state
 from trapmid import checkpoints, classifiers, wiring
 from trapmid.checkpoints import CheckpointError
@@ -18,24 +19,7 @@ from trapmid.study import TargetRow
 from trapmid.types import Trapdoor
 
 CLASSES, SIZE = 3, 16
-TRAPMID: dict[str, Any] = {
-    "alpha": 0.02,
-    "beta": 0.2,
-    "step_size": 0.01,
-    "optimized": True,
-    "discriminator": True,
-    "hiding_weight": 1.0,
-    "feature_discriminator": False,
-    "feature_model_loss": False,
-    "augmentation": {
-        "crop": 0.5,
-        "crop_per": "batch",
-        "scale": 0.8,
-        "flip": 0.5,
-        "rotation": 0.5,
-        "degrees": 30.0,
-    },
-}
+TRAPMID = BASE | {"alpha": 0.02}
 BLOCKS: dict[str, dict[str, Any]] = {"none": {"augmentation": None}, "trapmid": TRAPMID}
 
 

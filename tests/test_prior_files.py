@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from toy import PLGMI
 from trapmid import cli, prior_files, wiring
 from trapmid.checkpoints import CheckpointError
 from trapmid.runtime import Runtime
 
 RT = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
-BLOCK: dict[str, Any] = {
-    "latent_dim": 4,
-    "width": 4,
-    "top_n": 2,
-    "steps": 1,
-    "critic_steps": 1,
-    "batch_size": 2,
-    "lr_generator": 0.1,
-    "lr_critic": 0.1,
-    "betas": [0.0, 0.9],
-    "alpha": 0.2,
-    "identity_loss": "margin",
-    "noise": 0.0,
-    "view": {
-        "scale": 0.8,
-        "jitter": 0.2,
-        "jitter_probability": 0.5,
-        "flip": 0.5,
-        "rotation": 0.5,
-        "degrees": 5.0,
-    },
-    "anchor": None,
-    "ema": 0.0,
-    "precision": "fp32",
-    "keep_every": 1,
-}
+BLOCK = PLGMI | {"batch_size": 2, "top_n": 2}
 
 
 @pytest.fixture
@@ -59,7 +34,7 @@ def test_exported_weights_start_every_class_alike(
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert capsys.readouterr().out == f"{digest}  {file}\n"
     prior = prior_files.start(wiring.recipe("plgmi", BLOCK), 8, 3, file, RT).eval()
-    latents, labels = torch.randn(1, 4).expand(3, 4), torch.arange(3)
+    latents, labels = torch.randn(1, BLOCK["latent_dim"]).expand(3, -1), torch.arange(3)
     with torch.no_grad():
         images = prior(latents, labels)
         public = prior_files.load(saved, RT)(latents, torch.zeros(3, dtype=torch.int64))

@@ -19,6 +19,53 @@ from trapmid.types import Output, Prior, Stateful, Target
 SIZE = 8
 PIXELS = 3 * SIZE * SIZE
 
+# Blocks of params.yaml, as small as a test can have them
+T: dict[str, Any] = {
+    "crop": 0.5,
+    "crop_per": "batch",
+    "scale": 0.5,
+    "flip": 0.5,
+    "rotation": 0.5,
+    "degrees": 30.0,
+}
+TRAPMID: dict[str, Any] = {
+    "alpha": 0.1,
+    "beta": 0.2,
+    "step_size": 0.01,
+    "optimized": True,
+    "discriminator": True,
+    "hiding_weight": 1.0,
+    "feature_discriminator": False,
+    "feature_model_loss": False,
+    "augmentation": T,
+}
+PLGMI: dict[str, Any] = {
+    "latent_dim": 5,
+    "width": 2,
+    "top_n": 6,
+    "steps": 6,
+    "critic_steps": 2,
+    "batch_size": 4,
+    "lr_generator": 0.001,
+    "lr_critic": 0.002,
+    "betas": [0.0, 0.9],
+    "alpha": 0.2,
+    "identity_loss": "margin",
+    "noise": 1 / 256,
+    "view": {
+        "scale": 0.5,
+        "jitter": 0.2,
+        "jitter_probability": 0.5,
+        "flip": 0.5,
+        "rotation": 0.5,
+        "degrees": 5.0,
+    },
+    "anchor": None,
+    "ema": 0.0,
+    "precision": "fp32",
+    "keep_every": 2,
+}
+
 
 def runtime(seed: int = 0, precision: str = "fp32") -> Runtime:
     return Runtime(device=torch.device("cpu"), seed=seed, precision=precision)

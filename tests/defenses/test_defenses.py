@@ -9,30 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from toy import ToyTarget, images, plan, runtime, same_state, seeded, snapshot
+from toy import TRAPMID, T, ToyTarget, images, plan, runtime, same_state, seeded, snapshot
 from trapmid import augment, fit, wiring
 from trapmid.types import Defense, Objective, Progress, Setting, Target
 
 CLASSES, BATCH = 4, 6
-T: dict[str, Any] = {
-    "crop": 0.5,
-    "crop_per": "batch",
-    "scale": 0.5,
-    "flip": 0.5,
-    "rotation": 0.5,
-    "degrees": 30.0,
-}
-TRAPMID: dict[str, Any] = {
-    "alpha": 0.1,
-    "beta": 0.2,
-    "step_size": 0.01,
-    "optimized": True,
-    "discriminator": True,
-    "hiding_weight": 1.0,
-    "feature_discriminator": False,
-    "feature_model_loss": False,
-    "augmentation": T,
-}
 FEATURE = {"feature_discriminator": True}
 # name -> (method, block, critics)
 ROWS: dict[str, tuple[str, dict[str, Any], int]] = {

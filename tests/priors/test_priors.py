@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toy import Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
+from toy import PLGMI, Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
 from trapmid import augment, prior_files, wiring
 from trapmid.augment import PlgView
 from trapmid.checkpoints import CheckpointError
@@ -35,32 +35,6 @@ GMI: dict[str, Any] = {
     "betas": [0.5, 0.999],
     "penalty": 10.0,
     "anchor": None,
-    "precision": "fp32",
-    "keep_every": 2,
-}
-PLGMI: dict[str, Any] = {
-    "latent_dim": 5,
-    "width": 2,
-    "top_n": 6,
-    "steps": 6,
-    "critic_steps": 2,
-    "batch_size": 4,
-    "lr_generator": 0.001,
-    "lr_critic": 0.002,
-    "betas": [0.0, 0.9],
-    "alpha": 0.2,
-    "identity_loss": "margin",
-    "noise": 1 / 256,
-    "view": {
-        "scale": 0.5,
-        "jitter": 0.2,
-        "jitter_probability": 0.5,
-        "flip": 0.5,
-        "rotation": 0.5,
-        "degrees": 5.0,
-    },
-    "anchor": None,
-    "ema": 0.0,
     "precision": "fp32",
     "keep_every": 2,
 }
