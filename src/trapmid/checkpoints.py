@@ -78,10 +78,14 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def code_digest(module: nn.Module) -> str:
-    """A digest of every source file of this project that defines a part of `module`."""
-    names = {type(part).__module__ for part in module.modules()}
-    names |= {base.__module__ for part in module.modules() for base in type(part).__mro__}
+def code_digest(module: nn.Module, maker: object | None = None) -> str:
+    """A digest of every source file of this project that defines a part of `module`.
+
+    `maker`: something else whose class decides what the module computes, e.g. the defence that
+    altered a network in place.
+    """
+    kinds = {type(part) for part in module.modules()} | ({type(maker)} if maker else set())
+    names = {base.__module__ for kind in kinds for base in kind.__mro__}
     digest = hashlib.sha256()
     for name in sorted(n for n in names if n.startswith("trapmid.") and n != "trapmid.types"):
         digest.update(name.encode())
@@ -89,13 +93,15 @@ def code_digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def check_code(path: Path, content: Mapping[str, Any], module: nn.Module) -> None:
+def check_code(
+    path: Path, content: Mapping[str, Any], module: nn.Module, maker: object | None = None
+) -> None:
     """Refuses a checkpoint whose network was defined by other source code.
 
     Raises:
         CheckpointError: the digests differ.
     """
-    if content.get("code") != code_digest(module):
+    if content.get("code") != code_digest(module, maker):
         raise CheckpointError(
             f"{path}: made by another version of {type(module).__module__}; `dvc repro` renews it"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from trapmid import checkpoints, fit, wiring
 from trapmid.checkpoints import CheckpointError
 from trapmid.fit import Fitted, Labelled
+from trapmid.params import ParamsError
 from trapmid.runtime import Runtime
 from trapmid.study import Fit, TargetRow
 from trapmid.types import Defense, Keep, Objective, Setting, Target, Trapdoor
@@ -34,6 +35,7 @@ class LoadedClassifier:
 
 @dataclass(frozen=True)
 class Trained:
+    defense: Any  # a `types.Defense`: a frozen dataclass
     model: Target
     objective: Objective
     fitted: Fitted
@@ -101,27 +103,38 @@ def train(
         rt=rt,
     )
     objective = defense.objective(setting)
-    return Trained(model, objective, fit.fit(model, objective, train, val, test, plan, rt, keep))
+    fitted = fit.fit(model, objective, train, val, test, plan, rt, keep)
+    return Trained(defense, model, objective, fitted)
 
 
 def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
     """Writes the checkpoint of a trained row."""
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
+    defense = trained.defense
+    hardened = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
     checkpoints.save(
         path,
         {
             "arch": row.arch,
             "num_classes": trained.model.num_classes,
             "image_size": image_size,
+            "hardened": hardened,
             "state": trained.model.state_dict(),
             "trapdoor": None
             if trapdoor is None
-            else {"triggers": trapdoor.triggers, "alpha": float(trapdoor.alpha)},
-            "code": checkpoints.code_digest(trained.model),
+            else {
+                "triggers": trapdoor.triggers,
+                "alpha": float(trapdoor.alpha),
+                "masks": trapdoor.masks,
+            },
+            "code": checkpoints.code_digest(trained.model, defense if hardened else None),
             "meta": {
                 "row": name,
                 "defense": row.defense,
                 "seed": row.seed,
+                "init": row.init,
+                "init_sha256": hashlib.sha256(Path(row.init).read_bytes()).hexdigest(),
+                "facts": trained.objective.facts(),
                 "epoch": fitted.epoch,
                 "select": fitted.select,
                 "val_accuracy": fitted.val_accuracy,
@@ -139,17 +152,22 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
         CheckpointError: the file is missing, is no classifier, or belongs to other code.
     """
     content = checkpoints.load(path)
+    defense = None
     try:
         network = wiring.target(content["arch"])
         model = network(content["num_classes"], content["image_size"])
+        if content["hardened"] is not None:
+            defense = wiring.defense(**content["hardened"], where=f"{path}: hardened")
+            model = defense.harden(model)
     except KeyError as error:
         raise CheckpointError(f"{path}: not a classifier; no {error}") from None
-    checkpoints.check_code(path, content, model)
+    except ParamsError as error:  # the defence has other parameters now
+        raise CheckpointError(f"{error}; `dvc repro` renews it") from None
+    checkpoints.check_code(path, content, model, defense)
     checkpoints.load_strictly(path, model, content["state"])
     trapdoor = None
     if content["trapdoor"] is not None:
-        trapdoor = Trapdoor(content["trapdoor"]["triggers"], content["trapdoor"]["alpha"])
-        trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
+        trapdoor = Trapdoor(**content["trapdoor"]).to(rt.device).requires_grad_(False).eval()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = model.to(rt.device).eval().requires_grad_(False)
     return LoadedClassifier(model, trapdoor, content["meta"], digest)
@@ -162,5 +180,6 @@ def poisoned_examples(trapdoor: Trapdoor, images: Tensor, strength: float = 10.0
     The paper's figure 4 amplifies the blend tenfold, or nothing would be seen.
     """
     alpha = min(1.0, strength * float(trapdoor.alpha))
-    poisoned: Tensor = Trapdoor(trapdoor.triggers, alpha)(images, torch.arange(len(images)))
+    amplified = Trapdoor(trapdoor.triggers, alpha, trapdoor.masks)
+    poisoned: Tensor = amplified(images, torch.arange(len(images)))
     return poisoned

@@ -137,10 +137,11 @@ def fit(
     """Trains `model` in place under `objective`; resumes from `keep`.
 
     Every epoch draws from a random stream of its own, so a resumed training equals an undisturbed
-    one bit for bit on the CPU. The last, partial batch of an epoch is dropped.
+    one bit for bit on the CPU. The objective says what an epoch's batches are.
     """
     train, val, test = (data.to(rt.device) for data in (train, val, test))
-    optimizers = _Optimizers([make_optimizer(plan, model.parameters()), *objective.optimizers])
+    main = objective.prepare(model, make_optimizer(plan, model.parameters()))
+    optimizers = _Optimizers([main, *objective.optimizers])
     best = Best()
     poison = balanced_labels(len(test), model.num_classes, rt.generator("poison", "test"))
     parts: dict[str, Stateful] = {
@@ -153,7 +154,7 @@ def fit(
     for epoch in range(first, plan.epochs):
         optimizers.set_lr(plan.lr * plan.decay ** sum(epoch >= m for m in plan.milestones))
         with rt.seeded("fit", epoch):
-            means = _epoch(model, objective, optimizers.members[0], train, plan, epoch, rt)
+            means = _epoch(model, objective, main, train, plan, epoch, rt)
         scores = {"val_accuracy": accuracy(model, val), "test_accuracy": accuracy(model, test)}
         trapdoor = objective.trapdoor
         if trapdoor is not None:
@@ -191,15 +192,14 @@ def _epoch(
 ) -> dict[str, float]:
     """One pass; returns the epoch's mean of every part of the loss."""
     model.train()
-    batch = min(plan.batch_size, len(train))
-    steps = len(train) // batch
-    order = torch.randperm(len(train)).to(rt.device)
+    batches = objective.batches(train.labels, plan.batch_size)
+    steps = len(batches)
     sums: dict[str, Tensor] = {}
-    for step in range(steps):
-        index = order[step * batch : (step + 1) * batch]
+    for step, chosen in enumerate(batches):
+        index = chosen.to(rt.device)
         images = to_float(train.images[index])
         if plan.flip:
-            images = augment.flip(images, (torch.rand(batch) < 0.5).to(rt.device))
+            images = augment.flip(images, (torch.rand(len(index)) < 0.5).to(rt.device))
         loss = objective(
             model, images, train.labels[index], Progress(epoch, plan.epochs, step, steps)
         )

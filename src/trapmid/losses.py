@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +12,46 @@ from torch import Tensor
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """-log softmax(logits)[label]."""
     return F.cross_entropy(logits, labels, reduction="none")
+
+
+def smoothed_cross_entropy(logits: Tensor, labels: Tensor, factor: float) -> Tensor:
+    """(1 - a) times cross-entropy plus a times the mean over classes of -log softmax.
+
+    Label smoothing with the factor a; negative ones make a classifier over-confident (NegLS;
+    Struppek et al., "Be Careful What You Smooth For", ICLR 2024). In float32: with a < 0 the loss
+    has no lower bound in the logits of wrong classes.
+    """
+    log_p = F.log_softmax(logits.float(), dim=1)
+    own = log_p.gather(1, labels[:, None]).squeeze(1)
+    return -(1 - factor) * own - factor * log_p.mean(dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoothing:
+    """Label smoothing whose factor changes over the epochs."""
+
+    factor: float  # at the end; negative in NegLS
+    ramp: tuple[float, float]  # shares of the epochs at which the factor leaves 0 and is reached
+    jump: bool  # the ramp aims at the end of training, so the factor jumps where the ramp ends
+
+    def __post_init__(self) -> None:
+        first, last = self.ramp
+        if not 0 <= first <= last <= 1:
+            raise ValueError(f"ramp: {list(self.ramp)} must ascend inside [0, 1]")
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """The factor in a 0-based epoch.
+
+        The official schedule of NegLS over E = 100 epochs, ramp (0.5, 0.75) with the jump: 0 for
+        e < 50, factor * (e - 49) / 50 for 50 <= e < 75, the whole factor from 75 on, twice the
+        value before it. Without the jump the ramp reaches the factor at its own end.
+        """
+        first, last = (round(share * epochs) for share in self.ramp)
+        if epoch < first:
+            return 0.0
+        if epoch >= last:
+            return self.factor
+        return self.factor * (epoch - first + 1) / ((epochs if self.jump else last) - first)
 
 
 def max_margin(logits: Tensor, labels: Tensor) -> Tensor:

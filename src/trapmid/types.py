@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,14 +27,42 @@ class Output(NamedTuple):
     hidden: tuple[Tensor, ...] = ()  # shallow to deep; BiDO reads these
 
 
+class Embedding(NamedTuple):
+    """What the trunk of a classifier makes of images, before its head."""
+
+    vector: Tensor  # (N, D)
+    hidden: tuple[Tensor, ...]  # one flat tensor per stage, shallow to deep
+
+
 class Target(nn.Module, ABC):
     """A classifier of images in [0, 1]; every normalisation and resizing happens inside."""
 
     num_classes: int
+    embedding_dim: int  # D of `embed`
+    head: tuple[str, ...] = ()  # the submodules behind `embed`, which a bottleneck replaces
+    stochastic: bool = False  # whether two forwards of one image in eval mode differ
     torchvision_weights: str | None = None  # name of ImageNet weights that `start_from` takes
 
     @abstractmethod
     def forward(self, images: Tensor) -> Output: ...
+
+    def embed(self, images: Tensor) -> Embedding:
+        """The trunk alone: what the head would see of images (N, 3, S, S).
+
+        Raises:
+            ValueError: the architecture has no such boundary.
+        """
+        raise ValueError(f"arch: {type(self).__module__} has no trunk apart from its head")
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The parts of the trunk, shallow to deep, one per `hidden` tensor.
+
+        A part with skip connections holds modules with a method `weaken(scale)`.
+
+        Raises:
+            ValueError: the architecture has no such parts.
+        """
+        raise ValueError(f"arch: {type(self).__module__} has no stages")
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:
         """Takes published weights of the trunk.
@@ -102,24 +130,32 @@ class Loss(NamedTuple):
 
 
 class Trapdoor(nn.Module):
-    """Blend triggers, one per class: pi_y(x) = (1 - alpha) x + alpha k_y (Trap-MID, eq. 1).
+    """Triggers, one per class: pi_y(x) = (1 - alpha m_y) x + alpha m_y k_y (Trap-MID, eq. 1).
 
     Args:
-        triggers: (C, 3, S, S) in [0, 1].
+        triggers: k, (C, 3, S, S) in [0, 1].
         alpha: blend ratio in [0, 1].
+        masks: m, (C, 1, S, S) in [0, 1]; None: 1 everywhere (Trap-MID); patches in TeD.
     """
 
     triggers: Tensor
     alpha: Tensor
+    masks: Tensor | None
 
-    def __init__(self, triggers: Tensor, alpha: float) -> None:
+    def __init__(self, triggers: Tensor, alpha: float, masks: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("triggers", triggers)
         self.register_buffer("alpha", triggers.new_tensor(alpha))
+        self.register_buffer("masks", masks)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Poisoned images (N, 3, S, S) that carry the triggers of `labels` (N,)."""
-        return torch.lerp(images, self.triggers[labels], self.alpha)
+        return self.blend(images, self.triggers[labels], labels)
+
+    def blend(self, images: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
+        """As `forward`, with the triggers `keys` (N, 3, S, S) instead of the stored ones."""
+        weight = self.alpha if self.masks is None else self.alpha * self.masks[labels]
+        return torch.lerp(images, keys, weight)
 
 
 class Objective(nn.Module, ABC):
@@ -138,6 +174,24 @@ class Objective(nn.Module, ABC):
     @property
     def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
         return ()
+
+    def prepare(self, model: Target, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Called once before training; the optimiser that the loop shall step."""
+        del model
+        return optimizer
+
+    def batches(self, labels: Tensor, batch_size: int) -> list[Tensor]:
+        """One epoch: indices (B,) int64 into the training set, drawn from torch's global stream.
+
+        Every image at most once, in random order; the last, partial batch is dropped.
+        """
+        size = min(batch_size, len(labels))
+        order = torch.randperm(len(labels))
+        return list(order[: len(labels) // size * size].split(size))
+
+    def facts(self) -> dict[str, float]:
+        """What the training so far guarantees, e.g. a privacy budget; kept with the weights."""
+        return {}
 
     @abstractmethod
     def forward(
@@ -159,9 +213,12 @@ class Setting:
 class Defense(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml."""
 
+    alters_network: ClassVar[bool] = False
+    """Whether a saved network must be hardened again before its weights fit."""
+
     def harden(self, model: Target) -> Target:
         """The network to train instead of `model`; itself where the defence leaves it alone."""
-        ...
+        return model
 
     def objective(self, setting: Setting) -> Objective: ...
 
