@@ -11,32 +11,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toy import Memory, ToyTarget, faces, plan, runtime, same_state, seeded, snapshot
-from trapmid import fit
-from trapmid.augment import TrapAugmentation
-from trapmid.defenses import none, trapmid
+from toy import (
+    BLOCKS,
+    TRAPMID,
+    Memory,
+    ToyNet,
+    ToyTarget,
+    faces,
+    plan,
+    runtime,
+    same_state,
+    seeded,
+    snapshot,
+)
+from trapmid import fit, wiring
 from trapmid.fit import Fitted, Labelled
 from trapmid.scratch import Scratch, scratch
 from trapmid.study import Fit
 from trapmid.types import Loss, Objective, Progress, Setting, Target, Trapdoor
 
 CLASSES = 4
-T = TrapAugmentation(crop=0.5, crop_per="batch", scale=0.5, flip=0.5, rotation=0.5, degrees=30.0)
-DEFENSES: dict[str, Any] = {
-    "none": none.Defense(augmentation=None),
-    "none_aug": none.Defense(augmentation=T),
-    "trapmid": trapmid.Defense(
-        alpha=0.1,
-        beta=0.2,
-        step_size=0.01,
-        optimized=True,
-        discriminator=True,
-        hiding_weight=1.0,
-        feature_discriminator=True,
-        feature_model_loss=True,
-        augmentation=T,
-    ),
-}
+FEATURES = {"feature_discriminator": True, "feature_model_loss": True}
+DEFENSES = BLOCKS | {"trapmid, features": ("trapmid", TRAPMID | FEATURES)}
 
 
 def data() -> tuple[Labelled, Labelled, Labelled]:
@@ -48,19 +44,24 @@ def new_network(outputs: int) -> ToyTarget:
     return network
 
 
-def objective(name: str, how: Fit) -> Objective:
+def defend(name: str, how: Fit) -> tuple[Target, Objective]:
+    """A hardened network and what trains it."""
+
     def new_optimizer(parameters: Any) -> torch.optim.Optimizer:
         return fit.make_optimizer(how, parameters)
 
     setting = Setting(
         image_shape=(3, 8, 8),
         num_classes=CLASSES,
-        new_network=new_network,
+        new_network=lambda outputs: seeded(ToyNet, outputs, seed=outputs),
         new_optimizer=new_optimizer,
         rt=runtime(),
     )
-    made: Objective = DEFENSES[name].objective(setting)
-    return made
+    method, block = DEFENSES[name]
+    defense = wiring.defense(method, block, name)
+    with runtime().seeded("harden"):
+        model = defense.harden(seeded(ToyNet, CLASSES))
+    return model, defense.objective(setting)
 
 
 class CrossEntropy(Objective):
@@ -94,7 +95,7 @@ class Interrupted(Scratch):
 def train(
     root: Path, name: str, how: Fit, die_at: int | None = None
 ) -> tuple[Fitted, dict[str, Tensor], dict[str, Tensor], bytes]:
-    model, target = new_network(CLASSES), objective(name, how)
+    model, target = defend(name, how)
     with scratch(root, "toy", name) as keep:
         keep = keep if die_at is None else Interrupted(keep, die_at)
         torch.rand(3)  # what ran before does not matter
@@ -124,7 +125,9 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
 
 
 def test_the_curve_of_trapmid_names_every_part(tmp_path: Path) -> None:
-    header = train(tmp_path, "trapmid", plan(epochs=1))[3].decode().splitlines()[0].split(",")
+    header = (
+        train(tmp_path, "trapmid, features", plan(epochs=1))[3].decode().splitlines()[0].split(",")
+    )
     wanted = ["step", "loss", "main_loss", "trapdoor_loss", "train_accuracy"]
     wanted += ["train_trapdoor_success", "image_discriminator_loss", "feature_discriminator_loss"]
     assert header == [*wanted, "val_accuracy", "test_accuracy", "trapdoor_success"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from toy import generator
 from trapmid import losses
+from trapmid.losses import Smoothing
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(6, 5, generator=GENERATOR, dtype=torch.float64)
@@ -61,3 +65,48 @@ def test_margin_does_not_vanish_where_cross_entropy_does() -> None:
 
     assert slope(losses.cross_entropy).abs().max() < 1e-20
     assert slope(losses.max_margin).tolist() == [[-1, 1, 0]]
+
+
+# --- label smoothing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "wanted"), [(0.0, 3.364001), (-0.025, 3.370361), (-0.05, 3.376720)]
+)
+def test_negative_smoothing_has_its_golden_values(factor: float, wanted: float) -> None:
+    i, j = torch.meshgrid(torch.arange(4), torch.arange(6), indexing="ij")
+    logits, labels = 3 * torch.sin(0.7 * (6.0 * i + j)), torch.tensor([0, 3, 5, 1])
+    loss = losses.smoothed_cross_entropy(logits, labels, factor)
+    assert loss.shape == (4,)
+    assert loss.mean().item() == pytest.approx(wanted, abs=2e-6)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5])
+def test_positive_smoothing_is_torchs(factor: float) -> None:
+    logits, labels = torch.randn(5, 7, generator=generator()), torch.arange(5)
+    ours = losses.smoothed_cross_entropy(logits, labels, factor)
+    theirs = F.cross_entropy(logits, labels, label_smoothing=factor, reduction="none")
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_the_official_schedule_with_its_jump() -> None:
+    smoothing = Smoothing(factor=-0.05, ramp=(0.5, 0.75), jump=True)
+    factors = [smoothing.at(epoch, 100) for epoch in range(100)]
+    assert factors[:50] == [0.0] * 50 and factors[75:] == [-0.05] * 25
+    for epoch in range(50, 75):
+        assert factors[epoch] == pytest.approx(-0.05 * (epoch - 49) / 50)
+    assert factors[74] == pytest.approx(-0.025)
+
+
+def test_the_schedule_without_its_jump() -> None:
+    smoothing = Smoothing(factor=-0.05, ramp=(0.5, 0.75), jump=False)
+    factors = [smoothing.at(epoch, 100) for epoch in range(100)]
+    assert factors[49] == 0 and factors[74] == pytest.approx(-0.05) and factors[75] == -0.05
+    steps = [later - earlier for earlier, later in pairwise(factors[49:76])]
+    assert max(steps) <= 1e-9 and steps[0] == pytest.approx(-0.05 / 25)
+
+
+@pytest.mark.parametrize("ramp", [(0.8, 0.2), (-0.1, 0.5), (0.5, 1.5)])
+def test_a_wrong_ramp(ramp: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r"ramp: .* must ascend inside \[0, 1\]"):
+        Smoothing(factor=-0.05, ramp=ramp, jump=True)

@@ -20,6 +20,7 @@ data:
     identities: 20  # how many
 evaluators:
   judge: {data: faces, block: none, seed: 7}
+starts: {}
 
 # who is attacked
 targets:
@@ -198,3 +199,45 @@ def test_an_edited_file_is_not_replaceable(folder, tmp_path):
     path.write_text("profile: gone\n", encoding="utf-8")
     with pytest.raises(ProfileError, match="--force"):
         profiles.check_replaceable(path, folder)
+
+
+def test_a_block_like_another(folder):
+    """`like` copies a sibling, whatever the order, and changes what the block says."""
+    (folder / "wide.yaml").write_text(
+        "base: small\n"
+        "bold: {like: shy, beta: 0.9}\n"
+        "shy: {like: trapdoor, alpha: 0.01}\n"
+        "fits: {slow: {like: small, lr: 1e-4}}\n"
+        "targets:\n"
+        "  none: {data: faces, block: none}\n"
+        "  one: {data: faces, block: shy}\n"
+        "  two: {data: faces, block: bold}\n"
+        "guided_priors: {}\n"
+        "cells: {}\n"
+    )
+    made = plain(profiles.compose("wide", folder=folder))
+    assert made["shy"] == {"alpha": 0.01, "beta": 0.3}
+    assert made["bold"] == {"alpha": 0.01, "beta": 0.9}
+    assert made["trapdoor"] == {"alpha": 0.1, "beta": 0.3}
+    assert made["fits"]["slow"] == {"lr": 1e-4, "milestones": [10, 20]}
+
+
+@pytest.mark.parametrize("other", ["nobody", "bold"])
+def test_like_nothing(folder, other):
+    (folder / "wide.yaml").write_text(
+        f"base: small\nbold: {{like: {other}}}\ntargets:\n  none: {{data: faces, block: bold}}\n"
+        "guided_priors: {}\ncells: {}\n"
+    )
+    with pytest.raises(
+        profiles.ProfileError, match=rf"wide: bold\.like: no block '{other}' beside it"
+    ):
+        profiles.compose("wide", folder=folder)
+
+
+def test_bases_may_have_bases(folder):
+    (folder / "more.yaml").write_text("base: paper\ntrapdoor: {beta: 0.7}\n")
+    made = plain(profiles.compose("more", folder=folder))
+    assert made["trapdoor"] == {"alpha": 0.02, "beta": 0.7} and made["seeds"] == [3, 5]
+    (folder / "loop.yaml").write_text("base: loop\n")
+    with pytest.raises(profiles.ProfileError, match=r"loop\.yaml: its bases lead back to it"):
+        profiles.compose("loop", folder=folder)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from trapmid.fit import Labelled
+from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
 from trapmid.study import Fit
-from trapmid.types import Output, Prior, Stateful, Target
+from trapmid.types import Embedding, Output, Prior, Stateful, Target
 
 SIZE = 8
 PIXELS = 3 * SIZE * SIZE
@@ -38,7 +39,47 @@ TRAPMID: dict[str, Any] = {
     "feature_discriminator": False,
     "feature_model_loss": False,
     "augmentation": T,
+    "smoothing": None,
+    "smoothed_terms": "both",
 }
+NEGLS: dict[str, Any] = {"smoothing": {"factor": -0.05, "ramp": [0.25, 0.75], "jump": True}}
+TED: dict[str, Any] = {"alpha": 0.2, "beta": 0.5, "squares": 2, "square": 3}
+BLOCKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("none", {"augmentation": None}),
+    "none_aug": ("none", {"augmentation": T}),
+    "bido": (
+        "bido",
+        {
+            "measure": "hsic",
+            "kernel": "gaussian",
+            "label_kernel": "linear",
+            "input_weight": 0.05,
+            "label_weight": 0.5,
+            "sigma": 5.0,
+            "identities_per_batch": 2,
+            "images_per_identity": 4,
+        },
+    ),
+    "dpsgd": (
+        "dpsgd",
+        {"noise_multiplier": 0.5, "max_grad_norm": 1.0, "delta": 1e-3, "poisson": True},
+    ),
+    "mid": ("mid", {"weight": 0.003, "width": 6, "noise": "mean"}),
+    "mid, fresh": ("mid", {"weight": 0.003, "width": 6, "noise": "fresh"}),
+    "negls": ("negls", NEGLS),
+    "rolss": ("rolss", {"scale": 0.0, "stages": 1}),
+    "ted": ("ted", TED),
+    "ted_plus": (
+        "ted_plus",
+        TED | {"step_size": 0.01, "hiding_weight": 1.0, "augmentation": T},
+    ),
+    "transfer": ("transfer", {"frozen_stages": 1, "freeze_statistics": True}),
+    "trapmid": ("trapmid", TRAPMID),
+    "trapmid, negls": ("trapmid", TRAPMID | NEGLS),
+    "trapmid, negls in the main term": ("trapmid", TRAPMID | NEGLS | {"smoothed_terms": "main"}),
+}
+"""Every defence: (module of trapmid.defenses, block)."""
+
 PLGMI: dict[str, Any] = {
     "latent_dim": 5,
     "width": 2,
@@ -96,6 +137,32 @@ class ToyTarget(Target):
     def forward(self, images: Tensor) -> Output:
         features = self.norm(images.flatten(1))
         return Output(self.classifier(features), features)
+
+
+class ToyNet(Target):
+    """The least network that every defence fits: two stages, a skip connection, a head."""
+
+    head = ("classifier",)
+
+    def __init__(self, num_classes: int, image_size: int = SIZE) -> None:
+        super().__init__()
+        self.num_classes, self.embedding_dim = num_classes, 7
+        pixels = 3 * image_size**2
+        self.first = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 7), nn.BatchNorm1d(7))
+        self.last = nn.Sequential(Residual(nn.Linear(7, 7), nn.Identity()), nn.ReLU())
+        self.classifier = nn.Linear(7, num_classes)
+
+    def embed(self, images: Tensor) -> Embedding:
+        hidden = self.first(images)
+        vector = self.last(hidden)
+        return Embedding(vector, (hidden, vector))
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        return self.first, self.last
+
+    def forward(self, images: Tensor) -> Output:
+        vector, hidden = self.embed(images)
+        return Output(self.classifier(vector), vector, hidden)
 
 
 class ToyPrior(Prior):

@@ -94,7 +94,8 @@ def train(
     channels, size = train.images.shape[1], train.images.shape[-1]
     num_classes = len(private["identities"])
     init = Path(row.init)
-    model = defense.harden(new_network(row.arch, num_classes, size, init, rt))
+    with rt.seeded("initial weights", "hardened"):  # of what the defence adds
+        model = defense.harden(new_network(row.arch, num_classes, size, init, rt)).to(rt.device)
     setting = Setting(
         image_shape=(channels, size, size),
         num_classes=num_classes,

@@ -155,10 +155,11 @@ def fit(
         optimizers.set_lr(plan.lr * plan.decay ** sum(epoch >= m for m in plan.milestones))
         with rt.seeded("fit", epoch):
             means = _epoch(model, objective, main, train, plan, epoch, rt)
-        scores = {"val_accuracy": accuracy(model, val), "test_accuracy": accuracy(model, test)}
         trapdoor = objective.trapdoor
-        if trapdoor is not None:
-            scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
+        with rt.seeded("scores", epoch):  # a stochastic network draws noise here, too
+            scores = {"val_accuracy": accuracy(model, val), "test_accuracy": accuracy(model, test)}
+            if trapdoor is not None:
+                scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
         keep.log({**means, **scores}, epoch + 1)
         by = {"val": scores["val_accuracy"], "test": scores["test_accuracy"], "last": float(epoch)}
         # The official code keeps the first of equal test scores. A small validation split has many
@@ -170,15 +171,16 @@ def fit(
     model.load_state_dict(best.weights)
     if objective.trapdoor is not None and best.triggers is not None:
         objective.trapdoor.triggers.copy_(best.triggers)
-    return Fitted(
-        epoch=best.epoch + 1,
-        val_accuracy=accuracy(model, val),
-        test_accuracy=accuracy(model, test),
-        trapdoor_success=None
-        if objective.trapdoor is None
-        else accuracy(model, test, objective.trapdoor, poison),
-        select=plan.select,
-    )
+    with rt.seeded("scores", best.epoch):
+        return Fitted(
+            epoch=best.epoch + 1,
+            val_accuracy=accuracy(model, val),
+            test_accuracy=accuracy(model, test),
+            trapdoor_success=None
+            if objective.trapdoor is None
+            else accuracy(model, test, objective.trapdoor, poison),
+            select=plan.select,
+        )
 
 
 def _epoch(

@@ -25,7 +25,11 @@ def invert_all(
     draws = torch.arange(plan.images_per_class).repeat(target.num_classes)
     size = plan.batch_size or len(labels)
     found: list[Reconstruction] = []
-    with tqdm(total=len(labels), desc="images", mininterval=1.0) as bar:
+    # Searches have streams of their own; a stochastic target draws its noise from this one.
+    with (
+        rt.seeded("target's noise"),
+        tqdm(total=len(labels), desc="images", mininterval=1.0) as bar,
+    ):
         for label, draw in zip(labels.split(size), draws.split(size), strict=True):
             found.append(attack.invert(target, prior, label.to(rt.device), draw.to(rt.device), rt))
             bar.update(len(label))

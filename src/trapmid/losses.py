@@ -19,8 +19,10 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, factor: float) -> Ten
 
     Label smoothing with the factor a; negative ones make a classifier over-confident (NegLS;
     Struppek et al., "Be Careful What You Smooth For", ICLR 2024). In float32: with a < 0 the loss
-    has no lower bound in the logits of wrong classes.
+    has no lower bound in the logits of wrong classes. A factor of 0 is cross-entropy itself.
     """
+    if factor == 0:
+        return cross_entropy(logits, labels)
     log_p = F.log_softmax(logits.float(), dim=1)
     own = log_p.gather(1, labels[:, None]).squeeze(1)
     return -(1 - factor) * own - factor * log_p.mean(dim=1)

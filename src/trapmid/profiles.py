@@ -25,12 +25,16 @@ ROWS = (
     "raw",
     "data",
     "evaluators",
+    "starts",
     "targets",
     "public_priors",
     "guided_priors",
     "cells",
 )
 """Sections made of rows: an overlay that names one replaces it whole."""
+
+CLASSIFIERS = ("evaluators", "starts", "targets")
+"""Sections whose rows are trained classifiers, each with the `block` of its defence."""
 
 FANNED = ("targets", "guided_priors", "cells")
 """Sections whose rows are repeated for every seed: the row K becomes K-<seed>."""
@@ -98,27 +102,53 @@ def check_replaceable(path: Path, folder: Path = FOLDER) -> None:
 
 
 def _tree(name: str, folder: Path) -> CommentedMap:
-    """The profile over its base, before rows are repeated."""
+    """The profile over its bases, before rows are repeated."""
+    tree = _layered(name, folder, ())
+    sections = [tree, *(block for block in tree.values() if isinstance(block, CommentedMap))]
+    for section in sections:
+        for key in list(section):
+            _resolve(section, key, name)
+    return tree
+
+
+def _layered(name: str, folder: Path, above: tuple[str, ...]) -> CommentedMap:
+    """The profile over its base, and that over its own; `above`: who asked."""
+    if name in above:
+        raise ProfileError(f"{folder / name}.yaml: its bases lead back to it")
     overlay = _load(name, folder)
     base_name = overlay.pop("base", None)
     if base_name is None:
         return overlay
-    base = _load(str(base_name), folder)
-    if "base" in base:
-        raise ProfileError(f"{folder / str(base_name)}.yaml: a base must be complete, without base")
+    base = _layered(str(base_name), folder, (*above, name))
+    known = set(base) | set(_OWN_KEYS)
     for key, value in overlay.items():
         if key in ROWS or not isinstance(base.get(key), Mapping) or not isinstance(value, Mapping):
             base[key] = value
         else:
             _merge(base[key], value)
-    blocks = {row.get("block") for s in ("targets", "evaluators") for row in base[s].values()}
-    known = set(_load(str(base_name), folder)) | blocks | set(_OWN_KEYS)
-    if unknown := sorted(set(overlay) - known):
+    rows = [row for section in CLASSIFIERS for row in (base.get(section) or {}).values()]
+    if unknown := sorted(set(overlay) - known - {row.get("block") for row in rows}):
         raise ProfileError(
             f"{folder / name}.yaml: unknown {unknown}; neither in {base_name}.yaml nor the `block` "
             "of a target"
         )
     return base
+
+
+def _resolve(section: CommentedMap, key: str, name: str) -> None:
+    """A block `{like: other, ...}` becomes a copy of its sibling with what it says changed."""
+    block = section[key]
+    if not isinstance(block, CommentedMap) or "like" not in block:
+        return
+    other = block.pop("like")
+    if other == key or not isinstance(section.get(other), CommentedMap):
+        raise ProfileError(f"{name}: {key}.like: no block {other!r} beside it")
+    _resolve(section, other, name)
+    copied = copy.deepcopy(section[other])
+    copied.ca.items.clear()  # the comments belong to the original
+    copied.ca.comment = None
+    _merge(copied, block)
+    section[key] = copied
 
 
 def _load(name: str, folder: Path) -> CommentedMap:

@@ -23,7 +23,7 @@ class Output(NamedTuple):
     """What a classifier returns."""
 
     logits: Tensor  # (N, C), never probabilities
-    features: Tensor  # (N, F), what the last linear layer sees
+    features: Tensor  # (N, F), what the head sees: penultimate, before any sampled noise
     hidden: tuple[Tensor, ...] = ()  # shallow to deep; BiDO reads these
 
 

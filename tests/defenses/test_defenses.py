@@ -9,33 +9,44 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from toy import TRAPMID, T, ToyTarget, images, plan, runtime, same_state, seeded, snapshot
+from toy import BLOCKS, TRAPMID, T, ToyNet, images, plan, runtime, same_state, seeded, snapshot
 from trapmid import augment, fit, wiring
+from trapmid.runtime import eval_mode
 from trapmid.types import Defense, Objective, Progress, Setting, Target
 
 CLASSES, BATCH = 4, 6
 FEATURE = {"feature_discriminator": True}
-# name -> (method, block, critics)
-ROWS: dict[str, tuple[str, dict[str, Any], int]] = {
-    "none": ("none", {"augmentation": None}, 0),
-    "none_aug": ("none", {"augmentation": T}, 0),
-    "trapmid": ("trapmid", TRAPMID, 1),
-    "trapmid, fixed": ("trapmid", TRAPMID | {"optimized": False}, 0),
-    "trapmid, no discriminator": ("trapmid", TRAPMID | {"discriminator": False}, 0),
-    "trapmid, features": ("trapmid", TRAPMID | FEATURE, 2),
-    "trapmid, features alone": ("trapmid", TRAPMID | FEATURE | {"discriminator": False}, 1),
-    "trapmid, hidden features": ("trapmid", TRAPMID | FEATURE | {"feature_model_loss": True}, 2),
+VARIANTS: dict[str, dict[str, Any]] = {
+    "trapmid, no augmentation": {"augmentation": None},
+    "trapmid, fixed": {"optimized": False},
+    "trapmid, no discriminator": {"discriminator": False},
+    "trapmid, features": FEATURE,
+    "trapmid, features alone": FEATURE | {"discriminator": False},
+    "trapmid, hidden features": FEATURE | {"feature_model_loss": True},
 }
+ROWS = BLOCKS | {name: ("trapmid", TRAPMID | changes) for name, changes in VARIANTS.items()}
+CRITICS = {"trapmid, fixed": 0, "trapmid, no discriminator": 0, "trapmid, features": 2}
+CRITICS |= {"trapmid, features alone": 1, "trapmid, hidden features": 2, "ted_plus": 1}
+
+
+def critics(name: str) -> int:
+    """How many discriminators a defence trains."""
+    return CRITICS.get(name, 1 if ROWS[name][0] == "trapmid" else 0)
 
 
 def defense(name: str) -> Defense:
-    method, block, _ = ROWS[name]
+    method, block = ROWS[name]
     return wiring.defense(method, block, name)
 
 
 def network(outputs: int) -> Target:
-    made: Target = seeded(ToyTarget, outputs, seed=outputs)
+    made: Target = seeded(ToyNet, outputs, seed=outputs)
     return made
+
+
+def hardened(name: str) -> Target:
+    with runtime().seeded("harden"):
+        return defense(name).harden(network(CLASSES)).train()
 
 
 def objective(name: str, seed: int = 0) -> Objective:
@@ -56,27 +67,40 @@ def batch(step: int = 0) -> tuple[Any, Any, Progress]:
 
 
 def test_every_defense_has_a_row() -> None:
-    assert set(wiring.names("defenses")) == {method for method, _, _ in ROWS.values()}
+    assert set(wiring.names("defenses")) == {method for method, _ in ROWS.values()}
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_loss_with_detached_parts(name: str) -> None:
-    model, target = network(CLASSES).train(), objective(name)
-    assert defense(name).harden(model) is model
+    model, target = hardened(name), objective(name)
     loss = target(model, *batch())
     assert loss.total.shape == () and loss.total.requires_grad and loss.total.isfinite()
     for part in loss.parts.values():
         assert part.shape == () and not part.requires_grad and part.isfinite()
     assert 0 <= loss.parts["train_accuracy"] <= 1
     loss.total.backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    assert learnt and all(p.grad is not None and p.grad.isfinite().all() for p in learnt)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_network_says_whether_it_was_altered(name: str) -> None:
+    """Unless it says so, the saved weights must fit the network as it was."""
+    altered = wiring.defense(*ROWS[name], name).alters_network
+    plain, other = network(CLASSES), hardened(name)
+    same = plain.state_dict().keys() == other.state_dict().keys() and type(plain) is type(other)
+    if altered:  # else its weights would fit a network that computes something else
+        with eval_mode(plain, other):
+            assert not same or not torch.equal(other(images(2)).logits, plain(images(2)).logits)
+    else:
+        assert same
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_objective_leaves_the_model_to_the_loop(name: str) -> None:
     """Before `backward`: no weight has moved, none holds a gradient, modes and flags are back."""
-    model, target = network(CLASSES).train(), objective(name)
-    model.norm.bias.requires_grad_(False)
+    model, target = hardened(name), objective(name)
+    next(model.parameters()).requires_grad_(False)
     weights, flags = snapshot(model), [p.requires_grad for p in model.parameters()]
     target(model, *batch())
     assert all(p.grad is None for p in model.parameters())
@@ -89,10 +113,13 @@ def test_the_objective_leaves_the_model_to_the_loop(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_running_statistics_move_once_a_step(name: str) -> None:
     """The model's by its own forward; a trigger step reads them and leaves them."""
-    model, target = network(CLASSES).train(), objective(name)
+    model, target = hardened(name), objective(name)
+    moves = 0 if ROWS[name][0] == "transfer" else 1  # public statistics stay
+    norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm1d)]
+    assert len(norms) == (0 if ROWS[name][0] == "dpsgd" else 1)
     for step in range(3):
         loss = target(model, *batch(step))
-        assert model.norm.num_batches_tracked == step + 1
+        assert all(norm.num_batches_tracked == moves * (step + 1) for norm in norms)
         loss.total.backward()
         model.zero_grad()
     for part in target.modules():
@@ -102,14 +129,13 @@ def test_running_statistics_move_once_a_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_optimiser_is_listed_and_its_state_comes_back(name: str) -> None:
-    target, critics = objective(name), ROWS[name][2]
-    assert len(target.optimizers) == critics
+    target = objective(name)
+    assert len(target.optimizers) == critics(name)
     listed = [p for o in target.optimizers for group in o.param_groups for p in group["params"]]
     assert {id(p) for p in listed} == {id(p) for p in target.parameters()}
     if target.trapdoor is not None:  # triggers are saved with the objective, but no parameters
         assert "trapdoor.triggers" in target.state_dict()
-    model = network(CLASSES).train()
-    target(model, *batch())
+    target(hardened(name), *batch())
     copy = objective(name, seed=1)
     copy.load_state_dict(target.state_dict())
     assert same_state(snapshot(copy), snapshot(target))
@@ -120,7 +146,7 @@ def test_the_seed_decides(name: str) -> None:
     """Whatever ran before: starts, target labels and triggers come from streams of their own."""
 
     def run(seed: int) -> dict[str, Any]:
-        model, target = network(CLASSES).train(), objective(name, seed)
+        model, target = hardened(name), objective(name, seed)
         with runtime(seed).seeded("step"):
             target(model, *batch()).total.backward()
         return snapshot(target) | snapshot(model)
@@ -131,7 +157,7 @@ def test_the_seed_decides(name: str) -> None:
 
 
 def test_no_defense_is_cross_entropy() -> None:
-    model, (x, y, progress) = network(CLASSES).train(), batch()
+    model, (x, y, progress) = hardened("none"), batch()
     loss = objective("none")(model, x, y, progress)
     logits = network(CLASSES).train()(x).logits
     assert torch.allclose(loss.total, F.cross_entropy(logits, y))
@@ -158,7 +184,8 @@ def test_the_control_sees_trapmids_augmentation() -> None:
         ({"optimized": False, **FEATURE}, r"trapdoor\.feature_discriminator: needs optimized"),
         ({"feature_model_loss": True}, r"trapdoor\.feature_model_loss: needs feature_disc"),
         ({"augmentation": T | {"crop": 2.0}}, r"trapdoor\.augmentation\.crop: 2\.0 is outside"),
-        ({"augmentation": None}, r"trapdoor\.augmentation: must be a mapping, is None"),
+        ({"augmentation": 1}, r"trapdoor\.augmentation: must be a mapping, is 1"),
+        ({"smoothed_terms": "trap"}, r"trapdoor\.smoothed_terms: 'trap' is not one of both, main"),
     ],
 )
 def test_wrong_blocks_name_themselves(changes: dict[str, Any], message: str) -> None:

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toy import ToyTarget, images, plan, runtime, seeded
-from trapmid import fit
+from trapmid import fit, trapdoors
 from trapmid.augment import TrapAugmentation
 from trapmid.defenses import trapmid
+from trapmid.losses import Smoothing
 from trapmid.types import Objective, Progress, Setting, Target
 
 CLASSES, BATCH, STEPS = 5, 8, 6
@@ -32,6 +33,8 @@ BASE = trapmid.Defense(
     feature_discriminator=False,
     feature_model_loss=False,
     augmentation=OFF,
+    smoothing=None,
+    smoothed_terms="both",
 )
 VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -68,7 +71,7 @@ def network(outputs: int) -> Target:
     return made
 
 
-def objective(**changes: Any) -> trapmid.Objective:
+def objective(**changes: Any) -> trapdoors.Objective:
     made: Objective = dataclasses.replace(BASE, **changes).objective(
         Setting(
             image_shape=(3, 8, 8),
@@ -78,7 +81,7 @@ def objective(**changes: Any) -> trapmid.Objective:
             rt=runtime(),
         )
     )
-    assert isinstance(made, trapmid.Objective)
+    assert isinstance(made, trapdoors.Objective)
     return made
 
 
@@ -87,7 +90,7 @@ def batch(step: int) -> tuple[Tensor, Tensor]:
     return images(BATCH, seed=step), labels
 
 
-def target_labels(target: trapmid.Objective, epoch: int = 0) -> list[Tensor]:
+def target_labels(target: trapdoors.Objective, epoch: int = 0) -> list[Tensor]:
     """The labels y' of an epoch, as the poisoned half of the model's batch carries them."""
     seen: list[Tensor] = []
     hook = target.trapdoor.register_forward_pre_hook(lambda m, args: seen.append(args[1].clone()))
@@ -104,7 +107,7 @@ def target_labels(target: trapmid.Objective, epoch: int = 0) -> list[Tensor]:
 class Official:
     """One training step as `engine.py` has it: stacked triggers, dense gradients, three updates."""
 
-    def __init__(self, defense: trapmid.Defense, start: trapmid.Objective) -> None:
+    def __init__(self, defense: trapmid.Defense, start: trapdoors.Objective) -> None:
         self.d, self.k = defense, start.trapdoor.triggers.clone()
         self.f, self.image = network(CLASSES).train(), network(1)
         self.feature: nn.Module | None = None
@@ -257,7 +260,8 @@ def test_only_the_rows_of_the_batch_move_and_by_one_step() -> None:
     before[1].fill_(1.0)
     target.trapdoor.triggers.copy_(before)
     wanted = torch.tensor([0, 1, 1, 3, 3, 3, 0, 1])
-    target._update_triggers(model, batch(0)[0], wanted)
+    assert target._search is not None
+    target._update_triggers(target._search, model, batch(0)[0], wanted, Progress(0, 2, 0, STEPS))
     moved = target.trapdoor.triggers - before
     assert (moved[[2, 4]] == 0).all()
     inside = (target.trapdoor.triggers > 0) & (target.trapdoor.triggers < 1)
@@ -276,7 +280,7 @@ def test_images_of_one_class_sum_before_the_sign() -> None:
     slope[:, 0, 0, 0] = torch.tensor([1.0, 1.0, -3.0, -1.0])  # class 2: 1 + 1 - 3 < 0
     slope[:, 1, 0, 0] = torch.tensor([1.0, 1.0, -2.0, 0.0])  # class 2: 0, so it rests
     slope[:, 2, 0, 0] = torch.tensor([1.0, 0.0, 0.0, 1e-20])
-    target._step_triggers(slope, torch.tensor([2, 2, 2, 4]))
+    target._step_triggers(0.01, slope, torch.tensor([2, 2, 2, 4]))
     moved = target.trapdoor.triggers - 0.5
     assert moved[2, :, 0, 0].tolist() == pytest.approx([0.01, 0.0, -0.01], abs=1e-7)
     assert moved[4, :, 0, 0].tolist() == pytest.approx([0.01, 0.0, -0.01], abs=1e-7)
@@ -294,7 +298,7 @@ def test_the_gathered_step_equals_the_dense_one_on_many_duplicates() -> None:
         for j, s in zip(wanted.tolist(), slope, strict=True):
             dense[j] += s
         official = (target.trapdoor.triggers - 0.01 * dense.sign()).clamp(0, 1).float()
-        target._step_triggers(slope, wanted)
+        target._step_triggers(0.01, slope, wanted)
         assert torch.allclose(target.trapdoor.triggers, official, atol=1e-6)
 
 
@@ -349,3 +353,48 @@ def test_accuracies_of_both_halves_are_logged() -> None:
     answers = network(CLASSES).train()(both).logits.argmax(dim=1)
     assert loss.parts["train_accuracy"] == (answers[:BATCH] == y).float().mean()
     assert loss.parts["train_trapdoor_success"] == (answers[BATCH:] == wanted).float().mean()
+
+
+# --- with negative label smoothing --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("terms", "epoch", "factors"),
+    [("both", 7, (-0.05, -0.05)), ("main", 7, (-0.05, 0.0)), ("both", 0, (0.0, 0.0))],
+)
+def test_negls_smooths_the_terms_that_it_is_asked_to(
+    terms: str, epoch: int, factors: tuple[float, float]
+) -> None:
+    smoothing = Smoothing(factor=-0.05, ramp=(0.5, 0.75), jump=True)
+    target = objective(optimized=False, smoothing=smoothing, smoothed_terms=terms)
+    model, (x, y) = network(CLASSES).train(), batch(0)
+    seen: list[Tensor] = []
+    target.trapdoor.register_forward_pre_hook(lambda m, args: seen.append(args[1].clone()))
+    loss = target(model, x, y, Progress(epoch, 8, 0, STEPS))
+    (wanted,) = seen
+    both = torch.cat([x, 0.9 * x + 0.1 * target.trapdoor.triggers[wanted]])
+    logits = network(CLASSES).train()(both).logits.chunk(2)
+
+    def smoothed(logits: Tensor, labels: Tensor, a: float) -> Tensor:
+        log_p = logits.log_softmax(dim=1)
+        truth = (1 - a) * F.one_hot(labels, CLASSES) + a / CLASSES
+        return -(truth * log_p).sum(dim=1).mean()
+
+    main, trap = (smoothed(*half) for half in zip(logits, (y, wanted), factors, strict=True))
+    assert torch.allclose(loss.parts["main_loss"], main, atol=1e-6)
+    assert torch.allclose(loss.parts["trapdoor_loss"], trap, atol=1e-6)
+    assert torch.allclose(loss.total, 0.8 * main + 0.2 * trap, atol=1e-6)
+
+
+def test_the_triggers_minimise_the_smoothed_loss_too() -> None:
+    """Far from its label a smoothed loss slopes elsewhere than the plain one."""
+    smoothing = Smoothing(factor=-5.0, ramp=(0.0, 0.0), jump=False)
+    moved = {}
+    for terms in ("both", "main"):
+        target = objective(discriminator=False, smoothing=smoothing, smoothed_terms=terms)
+        target_labels(target)
+        moved[terms] = target.trapdoor.triggers
+    plain = objective(discriminator=False)
+    target_labels(plain)
+    assert torch.equal(moved["main"], plain.trapdoor.triggers)
+    assert not torch.equal(moved["both"], plain.trapdoor.triggers)

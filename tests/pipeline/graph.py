@@ -15,6 +15,7 @@ SECTIONS = {
     "prepare_data": "data",
     "validate_data": "data",
     "train_evaluator": "evaluators",
+    "train_start": "starts",
     "train_target": "targets",
     "train_public_prior": "public_priors",
     "train_guided_prior": "guided_priors",
@@ -28,14 +29,21 @@ SECTIONS = {
 # Files that a stage loads only to rebuild a network from a checkpoint. They are no dependencies:
 # the checkpoint is one, and it carries a digest of them (`checkpoints.code_digest`).
 DIGESTED = {
-    "train_guided_prior": ("targets",),
-    "invert": ("targets", "priors", "nets"),
-    "evaluate_evaluator": ("targets",),
-    "evaluate_target": ("targets",),
-    "evaluate": ("targets",),
+    "train_guided_prior": ("targets", "nets", "defenses"),
+    "invert": ("targets", "priors", "nets", "defenses"),
+    "evaluate_evaluator": ("targets", "nets", "defenses"),
+    "evaluate_target": ("targets", "nets", "defenses"),
+    "evaluate": ("targets", "nets", "defenses"),
 }
-# What priors/*.py import for their training alone; `invert` only asks the trained network.
-TRAINING_ONLY = {"invert": ("anchor.py", "gan.py")}
+# What these modules import for a training alone: a later stage only asks the trained network.
+OF_DEFENSES = ("objectives.py", "trapdoors.py")
+TRAINING_ONLY = {
+    "train_guided_prior": OF_DEFENSES,
+    "invert": ("anchor.py", "gan.py", *OF_DEFENSES),
+    "evaluate_evaluator": OF_DEFENSES,
+    "evaluate_target": OF_DEFENSES,
+    "evaluate": OF_DEFENSES,
+}
 
 
 @dataclass(frozen=True)
@@ -120,8 +128,10 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
     names = [f"targets/{study['targets'][row['target']]['arch']}.py"] if "target" in row else []
     if "arch" in row:
         names.append(f"targets/{row['arch']}.py")
-    if stage.kind in ("train_evaluator", "train_target"):
-        names.append(f"defenses/{row['method']}.py")
+    # A stage that loads a target imports its defence where that altered the network.
+    defended = study["targets"][row["target"]] if "target" in row else row
+    if "method" in defended:
+        names.append(f"defenses/{defended['method']}.py")
     if stage.kind == "evaluate":
         names.append(f"targets/{study['evaluators'][row['evaluator']]['arch']}.py")
     if "recipe" in row:

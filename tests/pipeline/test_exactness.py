@@ -66,6 +66,62 @@ def new_seed(study: Checkout) -> None:
     study.choose("toy", [0, 1])
 
 
+# A defence in one file, which also alters the network: its checkpoint must load in later stages.
+OWN_DEFENSE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from trapmid import types
+from trapmid.objectives import Classify
+from trapmid.types import Output, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defense(types.Defense):
+    alters_network: ClassVar[bool] = True
+    start: float
+
+    def harden(self, model):
+        return Tempered(model, self.start)
+
+    def objective(self, setting):
+        return Classify(setting.rt)
+
+
+class Tempered(Target):
+    def __init__(self, inner, start):
+        super().__init__()
+        self.num_classes, self.inner = inner.num_classes, inner
+        self.temperature = nn.Parameter(torch.tensor(start))
+
+    def forward(self, images):
+        output = self.inner(images)
+        return Output(output.logits / self.temperature, output.features, output.hidden)
+"""
+OWN_ROW = (
+    "  mine: {data: toy, arch: small_vgg, defense: mine, method: mine, block: mine, fit: target, "
+    "init: weights/random}\n"
+)
+OWN_CELL = (
+    "  gmi-mine: {attack: gmi, target: mine, prior: models/priors/public/gmi, evaluator: judge, "
+    "data: toy}\n"
+)
+OWN_TARGET = {"train_target@mine-0", "evaluate_target@mine-0"}
+
+
+def new_defense(study: Checkout, *cells: str) -> None:
+    """One file, one block of parameters, one row: all that a new defence needs."""
+    (study.root / "src/trapmid/defenses/mine.py").write_text(OWN_DEFENSE, encoding="utf-8")
+    study.edit("profiles/toy.yaml", "trapdoor:\n", "mine:\n  start: 2.0\n\ntrapdoor:\n")
+    study.edit("profiles/toy.yaml", "targets:\n", f"targets:\n{OWN_ROW}")
+    for cell in cells:
+        study.edit("profiles/toy.yaml", "cells:\n", f"cells:\n{cell}")
+    study.choose("toy")
+
+
 SEED_1 = {
     *(f"{kind}@{row[:-1]}1" for kind in ("train_target", "evaluate_target") for row in TARGETS),
     *(f"{kind}@{row[:-1]}1" for kind in ("invert", "evaluate") for row in CELLS),
@@ -86,6 +142,7 @@ SEED_1 = {
         (grid, EVALUATE | READERS, EVALUATE | READERS),
         (page, {"report"}, READERS),
         (new_seed, SEED_1, SEED_1),
+        (new_defense, OWN_TARGET | READERS, OWN_TARGET | READERS),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -133,3 +190,12 @@ def test_a_study_without_a_trapdoor_reports(study):
     assert study.repro() == ["report", "track"]
     assert not list((study.root / "reports/figures/signatures").iterdir())
     assert study.repro() == []
+
+
+def test_a_defense_of_ones_own_runs(study):
+    """Its target trains, is attacked and scored; of the others nothing runs again."""
+    new_defense(study, OWN_CELL)
+    own = OWN_TARGET | {"invert@gmi-mine-0", "evaluate@gmi-mine-0"}
+    assert study.stale() == own | READERS
+    assert set(study.repro()) == own | READERS
+    assert b'"mine"' in study.read("reports/metrics.json")

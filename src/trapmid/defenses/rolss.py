@@ -1,0 +1,38 @@
+"""RoLSS: no skip connections in the last stage (Koh et al., "On the Vulnerability of Skip
+Connections to Model Inversion Attacks", ECCV 2024); a scale above 0 is the paper's SSF.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trapmid import types
+from trapmid.objectives import Classify
+from trapmid.types import Setting, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defense(types.Defense):
+    alters_network: ClassVar[bool] = True
+
+    scale: float  # of the last stage's skip connections; 0 removes them
+    stages: int  # how many stages, from the last one on
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scale <= 1:
+            raise ValueError(f"scale: {self.scale} is outside [0, 1]")
+        if self.stages < 1:
+            raise ValueError(f"stages: {self.stages} is under 1")
+
+    def harden(self, model: Target) -> Target:
+        parts = [part for stage in model.stages()[-self.stages :] for part in stage.modules()]
+        skips = [part.weaken for part in parts if callable(getattr(part, "weaken", None))]
+        if not skips:
+            raise ValueError(f"arch: {type(model).__module__} has no skip connections to weaken")
+        for weaken in skips:
+            weaken(self.scale)
+        return model
+
+    def objective(self, setting: Setting) -> types.Objective:
+        return Classify(setting.rt)
