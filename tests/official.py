@@ -53,9 +53,9 @@ def fill(module: nn.Module, official_name: Callable[[str], str]) -> None:
     module.load_state_dict({name: value(official_name(name), like) for name, like in state.items()})
 
 
-def images() -> Tensor:
-    flat = torch.arange(2 * 3 * 64 * 64, dtype=torch.float64)
-    return (0.5 + 0.5 * torch.sin(0.0173 * flat)).float().view(2, 3, 64, 64)
+def images(size: int = 64) -> Tensor:
+    flat = torch.arange(2 * 3 * size * size, dtype=torch.float64)
+    return (0.5 + 0.5 * torch.sin(0.0173 * flat)).float().view(2, 3, size, size)
 
 
 def latents(dim: int) -> Tensor:

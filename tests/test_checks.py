@@ -28,13 +28,13 @@ class Linear(Target):
 
     def __init__(self, change: Callable[[Tensor], Tensor] = lambda x: x) -> None:
         super().__init__()
-        self.head = nn.Linear(12, 3)
+        self.layer = nn.Linear(12, 3)
         self.change = change
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Output:
         features = images.flatten(1)
-        return Output(self.change(self.head(features)), features)
+        return Output(self.change(self.layer(features)), features)
 
 
 class Other(Linear):
@@ -125,6 +125,8 @@ ROW_CHECKS = {
         lambda: checks.checkpoint_verified(0.95, 0.9),
         lambda: checks.checkpoint_verified(None, 0.9),
         lambda: checks.checkpoint_verified(True, 1.0),
+        lambda: checks.checkpoint_verified(0.95, 0.9, noisy_images=100_000),
+        lambda: checks.checkpoint_verified(1.0, 0.9, noisy_images=400),
     ),
     "logits_not_probabilities": (
         lambda: checks.logits_not_probabilities(Linear()(IMAGES).logits),
@@ -191,6 +193,21 @@ def test_row_checks_can_pass_and_can_fail(name: str) -> None:
     for case in broken:
         assert case().passed is False, case().detail
         assert "\n" not in case().detail
+
+
+def test_a_noisy_target_repeats_its_accuracy_as_well_as_chance_allows() -> None:
+    """Two binomial draws of the same images differ by four deviations once in 16,000 times."""
+    for rate, images in ((0.9, 100), (0.5, 40), (0.99, 168), (1.0, 60)):
+        draws = (
+            torch.binomial(torch.full((2, 4000), float(images)), torch.full((2, 4000), rate))
+            / images
+        )
+        passed = [
+            checks.checkpoint_verified(a, b, noisy_images=images).passed
+            for a, b in draws.T.tolist()
+        ]
+        assert sum(passed) >= 3995
+    assert checks.checkpoint_verified(0.93, 0.9, noisy_images=100).passed
 
 
 def test_verdicts_and_failures() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from trapmid import checkpoints, scoring
 from trapmid.checks import EXPLANATIONS
 from trapmid.criteria import Checks, Evaluation
+from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.features import stretch
 from trapmid.report import pictures
 from trapmid.runtime import Runtime
@@ -113,14 +114,15 @@ def public() -> Tensor:
 
 @pytest.fixture
 def evaluator() -> Checkpoint:
-    return Checkpoint(Judge(), None, {"val_accuracy": 1.0, "defense": "none"}, "judge")
+    meta = {"val_accuracy": 1.0, "defense": "none", "facts": {}}
+    return Checkpoint(Judge(), None, meta, "judge")
 
 
 @pytest.fixture
 def trapped() -> Checkpoint:
     triggers = torch.zeros(CLASSES, 3, SIZE, SIZE)
     triggers[:, 0, 0, :CLASSES] = 2 * torch.eye(CLASSES)
-    meta = {"val_accuracy": 1.0, "defense": "trapmid"}
+    meta = {"val_accuracy": 1.0, "defense": "trapmid", "facts": {}}
     return Checkpoint(Trapped(), Trapdoor(triggers, 0.5), meta, "trapped")
 
 
@@ -137,7 +139,70 @@ def test_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
     assert (scores["n_test"], scores["n_trapdoor"], scores["seed"]) == (16, 16, 3)
     assert all(scores["checks"].values()), scores["failed_checks"]
     assert "undefended_accuracy" not in scores["checks"]
+    assert (scores["facts"], scores["stochastic"]) == ({}, False)
     json.dumps(scores, allow_nan=False)
+
+
+def test_theory_of_a_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
+    """The definitions, from the images and the labels that trapdoor success uses."""
+    assert trapped.trapdoor is not None
+    found = scoring.score_target("t", trapped, private, MANIFEST, EVALUATION, BOUNDS, RT)["theory"]
+    faces, people = private["test_images"].float() / 255, private["test_labels"]
+    wanted = balanced_labels(len(people), CLASSES, RT.generator("trapdoor success"))
+    before = Trapped()(faces).logits.log_softmax(1)[range(16), people]
+    after = Trapped()(trapped.trapdoor(faces, wanted)).logits.log_softmax(1)[range(16), wanted]
+    gains = [float(after[wanted == c].mean() - before[people == c].mean()) for c in range(CLASSES)]
+    assert found["per_class"] == pytest.approx(gains, abs=1e-5)
+    assert found["delta"] == min(found["per_class"])
+    assert found["delta_mean"] == pytest.approx(float(after.mean() - before.mean()), abs=1e-5)
+    assert found["log_posterior_poisoned"] == pytest.approx(float(after.mean()), abs=1e-5)
+    assert found["naturalness_classifier"] >= 0
+    assert found["bound"] == pytest.approx(
+        float(before.mean()) + found["delta"] - found["naturalness_classifier"], abs=1e-5
+    )
+
+
+def test_facts_of_a_training_are_kept_as_they_are(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    private_one = replace(evaluator, meta={**evaluator.meta, "facts": {"delta": 1e-9}})
+    scores = scoring.score_target("t", private_one, private, MANIFEST, EVALUATION, BOUNDS, RT)
+    assert scores["facts"] == {"delta": 1e-9}
+    assert scores["theory"] is None
+
+
+class Noisy(Judge):
+    """Answers at random, now and then."""
+
+    stochastic = True
+
+    def forward(self, images: Tensor) -> Output:
+        output = super().forward(images)
+        return output._replace(logits=output.logits + 4 * torch.randn_like(output.logits))
+
+
+def test_a_stochastic_target_is_scored_alike_every_time(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
+) -> None:
+    """Whatever was drawn before; and it is not blamed for its noise."""
+    noisy = replace(evaluator, model=Noisy(), digest="noisy")
+    torch.manual_seed(1)
+    scores = scoring.score_target("mid-0", noisy, private, MANIFEST, EVALUATION, BOUNDS, RT)
+    torch.manual_seed(2)
+    again = scoring.score_target("mid-0", noisy, private, MANIFEST, EVALUATION, BOUNDS, RT)
+    assert scores == again
+    assert 0 < scores["test_accuracy"] < 1
+    assert scores["stochastic"] is True
+    assert "deterministic" not in scores["checks"]
+    near = noisy.meta | {"val_accuracy": scores["val_accuracy"] - 0.1}
+    close = scoring.score_target(
+        "mid-0", replace(noisy, meta=near), private, MANIFEST, EVALUATION, BOUNDS, RT
+    )
+    assert close["checks"]["checkpoint_verified"] is True
+    made = reconstruction()
+    assert score(evaluator, noisy, private, public, made) == score(
+        evaluator, noisy, private, public, made
+    )
 
 
 def test_undefended_target_without_a_trapdoor(
@@ -155,7 +220,7 @@ def test_undefended_target_without_a_trapdoor(
 def test_a_checkpoint_that_does_not_repeat_its_accuracy_is_seen(
     private: dict[str, Tensor], evaluator: Checkpoint
 ) -> None:
-    changed = replace(evaluator, meta={"val_accuracy": 0.8, "defense": "none"})
+    changed = replace(evaluator, meta={**evaluator.meta, "val_accuracy": 0.8})
     scores = scoring.score_evaluator("judge", changed, private, EVALUATION, BOUNDS, RT)
     assert scores["checks"]["checkpoint_verified"] is False
     assert "recorded 0.8, measured 1.0" in scores["failed_checks"]["checkpoint_verified"]
@@ -319,11 +384,14 @@ def test_every_check_a_row_writes_is_explained(
 
 
 def test_rounded() -> None:
-    assert scoring.rounded({"a": 1 / 3, "b": {"c": -1e-9, "d": 2}, "e": None, "f": True}) == {
+    assert scoring.rounded(
+        {"a": 1 / 3, "b": {"c": -1e-9, "d": 2}, "e": None, "f": True, "g": [1 / 3, 2]}
+    ) == {
         "a": 0.333333,
         "b": {"c": 0.0, "d": 2},
         "e": None,
         "f": True,
+        "g": [0.333333, 2],
     }
 
 

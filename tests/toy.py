@@ -33,6 +33,7 @@ TRAPMID: dict[str, Any] = {
     "alpha": 0.1,
     "beta": 0.2,
     "step_size": 0.01,
+    "until": 1.0,
     "optimized": True,
     "discriminator": True,
     "hiding_weight": 1.0,
@@ -71,7 +72,7 @@ BLOCKS: dict[str, tuple[str, dict[str, Any]]] = {
     "ted": ("ted", TED),
     "ted_plus": (
         "ted_plus",
-        TED | {"step_size": 0.01, "hiding_weight": 1.0, "augmentation": T},
+        TED | {"step_size": 0.01, "until": 1.0, "hiding_weight": 1.0, "augmentation": T},
     ),
     "transfer": ("transfer", {"frozen_stages": 1, "freeze_statistics": True}),
     "trapmid": ("trapmid", TRAPMID),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trapmid import checks
 from trapmid.criteria import UNDEFENDED, Checks, Evaluation
-from trapmid.metrics import accuracy, features, frechet, inception, knn, signature
+from trapmid.metrics import accuracy, features, frechet, inception, knn, signature, theory
 from trapmid.metrics.features import Description, Poison
 from trapmid.runtime import Runtime
 from trapmid.study import CellRow
@@ -92,7 +92,8 @@ def score_target(
     """Scores of one target.
 
     Trapdoor success: every test image gets the trigger of one balanced random class, unaugmented,
-    and succeeds where the target answers that class (Trap-MID, App. C.4).
+    and succeeds where the target answers that class (Trap-MID, App. C.4). The same poisoned images
+    measure its theory (section 3.4).
     """
     test, labels = private["test_images"], private["test_labels"]
     described = _describe(loaded, test, evaluation, rt)
@@ -100,34 +101,43 @@ def score_target(
     val_accuracy = _val_accuracy(loaded, private, evaluation, rt)
     found = [
         *_classifier_checks(loaded, private, described, val_accuracy, rt),
-        checks.gradients_reach_images(loaded.model, *_probes(private, rt)),
+        _gradients_check(loaded, private, rt),
         *checks.data_disjoint(manifest),
     ]
-    success = None
+    success = measured = None
     if loaded.trapdoor is not None:
         wanted = accuracy.balanced_labels(
             len(labels), loaded.model.num_classes, rt.generator("trapdoor success")
         )
-        poisoned = _describe(loaded, test, evaluation, rt, Poison(loaded.trapdoor, wanted))
+        poison = Poison(loaded.trapdoor, wanted)
+        poisoned = _describe(loaded, test, evaluation, rt, poison)
         success = accuracy.rate(accuracy.hits(poisoned.logits, wanted))
+        size = evaluation.batch_size
+        measured = theory.measure(
+            theory.Group(described.logits, labels, theory.pixel_features(test, size)),
+            theory.Group(poisoned.logits, wanted, theory.pixel_features(test, size, poison)),
+            rt,
+        )
         found += [checks.at_least("trapdoor_success", success, bounds.trapdoor_success)]
     defense = loaded.meta["defense"]
     if defense == UNDEFENDED:
         found += [checks.at_least("undefended_accuracy", test_accuracy, bounds.target_accuracy)]
-    return rounded(
-        {
-            "row": row,
-            "defense": defense,
-            "seed": rt.seed,
-            "test_accuracy": test_accuracy,
-            "val_accuracy": val_accuracy,
-            "n_test": len(labels),
-            "trapdoor_success": success,
-            "n_trapdoor": 0 if success is None else len(labels),
-            "checks": checks.verdicts(found),
-            "failed_checks": checks.failures(found),
-        }
-    )
+    scores = {
+        "row": row,
+        "defense": defense,
+        "seed": rt.seed,
+        "test_accuracy": test_accuracy,
+        "val_accuracy": val_accuracy,
+        "n_test": len(labels),
+        "trapdoor_success": success,
+        "n_trapdoor": 0 if success is None else len(labels),
+        "theory": measured and measured._asdict(),
+        "stochastic": loaded.model.stochastic,
+        "checks": checks.verdicts(found),
+        "failed_checks": checks.failures(found),
+    }
+    # Not rounded: what a training guarantees holds for these very numbers, however small.
+    return rounded(scores) | {"facts": dict(loaded.meta["facts"])}
 
 
 def score_cell(
@@ -221,6 +231,8 @@ def rounded(scores: Mapping[str, Any], digits: int = 6) -> dict[str, Any]:
 def _round(value: Any, digits: int) -> Any:
     if isinstance(value, float):
         return round(value, digits) + 0.0  # no -0.0
+    if isinstance(value, list):
+        return [_round(item, digits) for item in value]
     return rounded(value, digits) if isinstance(value, Mapping) else value
 
 
@@ -316,11 +328,21 @@ def _classifier_checks(
     loaded: Loaded, private: Private, described: Description, val_accuracy: float, rt: Runtime
 ) -> list[checks.Check]:
     images, _ = _probes(private, rt)
-    return [
-        checks.checkpoint_verified(loaded.meta.get("val_accuracy"), val_accuracy),
+    noisy = loaded.model.stochastic
+    found = [
+        checks.checkpoint_verified(
+            loaded.meta.get("val_accuracy"),
+            val_accuracy,
+            noisy_images=len(private["val_labels"]) if noisy else 0,
+        ),
         checks.logits_not_probabilities(described.logits),
-        checks.deterministic(loaded.model, images),
     ]
+    return found if noisy else [*found, checks.deterministic(loaded.model, images)]
+
+
+def _gradients_check(loaded: Loaded, private: Private, rt: Runtime) -> checks.Check:
+    with rt.seeded("noise of a stochastic target", "gradients"):
+        return checks.gradients_reach_images(loaded.model, *_probes(private, rt))
 
 
 def _probes(private: Private, rt: Runtime) -> tuple[Tensor, Tensor]:
@@ -341,9 +363,11 @@ def _describe(
     rt: Runtime,
     poison: Poison | None = None,
 ) -> Description:
-    return features.describe(
-        loaded.model, images, batch_size=evaluation.batch_size, rt=rt, poison=poison
-    )
+    # Whatever was described before: a stochastic target meets the same noise at every call.
+    with rt.seeded("noise of a stochastic target"):
+        return features.describe(
+            loaded.model, images, batch_size=evaluation.batch_size, rt=rt, poison=poison
+        )
 
 
 def _stored(images: Tensor, evaluation: Evaluation) -> Tensor:

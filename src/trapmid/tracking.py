@@ -34,6 +34,7 @@ KEY = "trapmid.key"
 
 _STAGES = {
     "evaluators": "evaluator",
+    "starts": "start",
     "targets": "target",
     "public_priors": "prior",
     "guided_priors": "prior",
@@ -197,7 +198,7 @@ def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]
     """The row and every block of parameters that it names, its target's and prior's too."""
     block = params[section][row]
     found: dict[str, Any] = {"row": block}
-    if section in ("evaluators", "targets"):
+    if section in ("evaluators", "starts", "targets"):
         found |= {"fit": params["fits"].get(block["fit"]), block["block"]: params[block["block"]]}
     if "recipe" in block:
         found["recipe"] = params["recipes"].get(block["recipe"])
@@ -368,7 +369,7 @@ class _Store:
             Metric(_allowed(f"curve.{name}"), value, time, int(step))
             for name, values in curve.metrics.items()
             for step, value in zip(curve.steps, values, strict=True)
-            if not math.isnan(value)
+            if math.isfinite(value)
         ]
         self._log(run, points)
 

@@ -52,8 +52,10 @@ class Search:
     hiding_weight: float  # of the discriminators' term; 1 in the paper
     feature_discriminator: bool
     feature_model_loss: bool  # the model, too, hides the triggers from that discriminator
+    until: float  # share of the epochs after which the triggers stay; 1 in the paper
 
     def __post_init__(self) -> None:
+        check_share("until", self.until)
         if self.step_size <= 0:
             raise ValueError(f"step_size: {self.step_size} is not positive")
         if self.hiding_weight < 0:
@@ -149,7 +151,7 @@ class Objective(types.Objective):
         wanted = self._target_labels(len(images), progress).to(images.device)
         parts = (
             {}
-            if self._search is None
+            if self._search is None or progress.epoch >= self._search.until * progress.epochs
             else self._update_triggers(self._search, model, images, wanted, progress)
         )
         view = self._mix.view

@@ -65,15 +65,23 @@ class Target(nn.Module, ABC):
         raise ValueError(f"arch: {type(self).__module__} has no stages")
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Takes published weights of the trunk.
+        """Takes the trunk of another network of this class, or of published weights.
 
         Raises:
-            ValueError: no published weights are known for this architecture.
+            RuntimeError: a weight is missing or has another shape.
         """
-        del state
-        raise ValueError(
-            f"init: {type(self).__module__} knows no initial weights; use weights/random"
-        )
+        self.take_trunk(state)
+
+    def take_trunk(self, state: Mapping[str, Tensor]) -> None:
+        """Takes every weight of `state` but the head's, strictly.
+
+        Raises:
+            RuntimeError: a weight of the trunk is missing, unknown, or of another shape.
+        """
+        head = tuple(f"{name}." for name in self.head)
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(head)}
+        trunk = {name: value for name, value in state.items() if not name.startswith(head)}
+        self.load_state_dict(trunk | own, strict=True)
 
 
 class Prior(nn.Module, ABC):

@@ -85,14 +85,15 @@ def test_what_moves(name: str, moves: bool) -> None:
     before = target.trapdoor.triggers.clone()
     model = seeded(ToyNet, CLASSES, SIZE).train()
     x, y = images(CLASSES, size=SIZE), torch.arange(CLASSES)
-    for step in range(3):
-        target(model, x, y, Progress(0, 1, step, 3)).total.backward()
+    with runtime().seeded("views"):
+        for step in range(3):
+            target(model, x, y, Progress(0, 1, step, 3)).total.backward()
     change = (target.trapdoor.triggers - before).abs()
     inside = masks(target.trapdoor).bool().expand_as(change)
     assert (change[~inside] == 0).all()
     assert bool((change[inside] > 0).any()) == moves
-    if moves:  # three steps of 0.01, unless clipped
-        assert change.max().item() == pytest.approx(0.03, abs=1e-6)
+    if moves:  # three steps of 0.01 each, which may turn or be clipped
+        assert 0.009 < change.max() < 0.031
         assert (change[inside] > 0).float().mean() > 0.3
 
 

@@ -27,6 +27,7 @@ BASE = trapmid.Defense(
     alpha=0.1,
     beta=0.2,
     step_size=0.01,
+    until=1.0,
     optimized=True,
     discriminator=True,
     hiding_weight=1.0,
@@ -309,6 +310,15 @@ def test_fixed_triggers_stay_as_drawn() -> None:
     assert torch.equal(target.trapdoor.triggers, before)
     assert before.min() >= 0 and before.max() <= 1
     assert before.mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_triggers_stay_after_their_share_of_the_epochs() -> None:
+    target, model = objective(until=0.5), network(CLASSES).train()
+    for epoch, moves in enumerate([True, True, False, False]):
+        before = target.trapdoor.triggers.clone()
+        loss = target(model, *batch(0), Progress(epoch, 4, 0, STEPS))
+        assert torch.equal(target.trapdoor.triggers, before) != moves
+        assert ("image_discriminator_loss" in loss.parts) == moves
 
 
 def test_triggers_hold_no_gradient() -> None:

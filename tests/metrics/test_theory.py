@@ -75,8 +75,8 @@ def test_equal_images_do_not_diverge() -> None:
     assert theory.gaussian_divergence(same, same) == pytest.approx(0, abs=1e-9)
 
 
-def test_what_is_told_apart_completely_is_the_log_of_the_count() -> None:
-    first = normal(64, 3, seed=0)
+def test_no_divergence_exceeds_the_log_of_the_count() -> None:
+    first = normal(64, 200, seed=0)
     assert theory.classifier_divergence(first, first + 1000, RT) == math.log(64)
 
 
@@ -110,10 +110,9 @@ def test_too_few_images(counts: tuple[int, int]) -> None:
 
 
 def test_pixel_features_by_hand() -> None:
-    """A flat image has no texture; a checkerboard's is the square of its deviation from the mean.
+    """A flat image has no texture; in a checkerboard of 0 and 1 every pixel is 4/9 off.
 
-    Inside a checkerboard of 0 and 1 the mean of 3 x 3 pixels is 4/9 or 5/9, so what it takes away
-    is 5/9 everywhere but at the border.
+    Around a 1 there are five ones among 3 x 3 pixels, around a 0 four; the border is left out.
     """
     flat = torch.full((1, 3, 16, 16), 0.25)
     found = theory.pixel_features(flat, 8)
@@ -123,7 +122,7 @@ def test_pixel_features_by_hand() -> None:
     rows = torch.arange(16)
     board = ((rows[:, None] + rows) % 2).float().expand(1, 3, 16, 16)
     inner = theory.pixel_features(board, 8)[0, 192:].view(3, 4, 4)[:, 1:3, 1:3]
-    assert inner.flatten().tolist() == pytest.approx([math.log((5 / 9) ** 2)] * 12, abs=1e-6)
+    assert inner.flatten().tolist() == pytest.approx([math.log((4 / 9) ** 2)] * 12, abs=1e-6)
 
 
 def test_pixel_features_see_the_trigger_and_not_the_batch() -> None:

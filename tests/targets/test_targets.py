@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torchvision.models import resnet18
 
 import official
 from toy import images, same_state, seeded, snapshot
@@ -17,6 +19,11 @@ from trapmid.types import Target
 
 # name -> (a small size it takes, one it refuses, features at that size, hidden layers)
 ROWS = {
+    "facenet64": (32, 40, 512, 4),
+    "facenet112": (16, 8, 512, 4),
+    "ir152": (32, 40, 512, 4),
+    "ir18": (16, 15, 512, 4),
+    "small_ir": (16, 20, 128, 3),
     "small_resnet": (8, 7, 128, 3),
     "small_vgg": (16, 20, 256, 3),
     "vgg16": (32, 31, 512, 5),
@@ -47,7 +54,7 @@ def test_output(name: str, made: dict[str, Target]) -> None:
         assert len(output.hidden) == hidden
         assert all(layer.dim() == 2 and len(layer) == 3 for layer in output.hidden)
         # Features are what the last linear layer sees, and logits are no probabilities.
-        (last,) = (m for m in model.modules() if isinstance(m, torch.nn.Linear))
+        last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
         assert torch.equal(last(output.features), output.logits)
         assert not torch.allclose(output.logits.exp().sum(dim=1), torch.ones(3), atol=1e-2)
 
@@ -73,12 +80,46 @@ def test_gradients_reach_the_image(name: str, made: dict[str, Target]) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_sizes_and_weights_that_do_not_fit(name: str) -> None:
+def test_sizes_that_do_not_fit(name: str) -> None:
     with pytest.raises(ValueError, match=rf"image_size: {name} needs .*, not {ROWS[name][1]}"):
         wiring.target(name)(CLASSES, ROWS[name][1])
-    if wiring.target(name).torchvision_weights is None:
-        with pytest.raises(ValueError, match=rf"init: trapmid\.targets\.{name} knows no initial"):
-            wiring.target(name)(CLASSES, ROWS[name][0]).start_from({})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_trunk_and_its_head(name: str, made: dict[str, Target]) -> None:
+    """`embed` and the modules of `head`, in order, are the network; `stages` are its hidden."""
+    model, x = made[name], images(2, size=ROWS[name][0])
+    assert len(model.stages()) == ROWS[name][3]
+    with eval_mode(model), torch.no_grad():
+        vector, hidden = model.embed(x)
+        assert vector.shape == (2, model.embedding_dim) and len(hidden) == ROWS[name][3]
+        output = vector
+        for part in model.head:
+            output = getattr(model, part)(output)
+        assert torch.equal(output, model(x).logits)
+        if name != "facenet112":  # which resizes first
+            seen: list[Tensor] = []
+            hooks = [
+                stage.register_forward_hook(lambda m, i, o: seen.append(o.flatten(1)))
+                for stage in model.stages()
+            ]
+            model.embed(x)
+            [hook.remove() for hook in hooks]
+            if name != "vgg16":  # whose stages are slices, made anew at every call
+                assert all(torch.equal(a, b) for a, b in zip(seen, hidden, strict=True))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_trunk_passes_to_another_network(name: str, made: dict[str, Target]) -> None:
+    """Of another number of classes; the head stays as it was."""
+    model = seeded(wiring.target(name), CLASSES + 1, ROWS[name][0], seed=5)
+    before, theirs = snapshot(model), made[name].state_dict()
+    model.start_from(theirs)
+    for key, value in model.state_dict().items():
+        source = before if key.split(".")[0] in model.head else theirs
+        assert torch.equal(value, source[key]), key
+    with pytest.raises(RuntimeError, match="Missing key"):
+        model.start_from({})
 
 
 @pytest.mark.parametrize("name", ["small_vgg", "vgg16"])
@@ -136,6 +177,151 @@ def test_vgg16_takes_torchvisions_convolutions() -> None:
         model.start_from(state)
 
 
+def test_vgg16_has_bidos_hidden_layers() -> None:
+    """The official network of BiDO is VGG16 cut in five; its fifth layer is the normalised one."""
+    model = vgg16(1000).to_empty(device="cpu")
+    layers = [len(stage) for stage in model.stages()]
+
+    def official_name(name: str) -> str:
+        head, rest = name.split(".", 1)
+        if head != "features":
+            return f"{ {v: k for k, v in NAMES.items()}[head] }.{rest}"
+        index, leaf = rest.split(".", 1)
+        stage, inside = 0, int(index)
+        while inside >= layers[stage]:
+            stage, inside = stage + 1, inside - layers[stage]
+        return f"layer{stage + 1}.{inside}.{leaf}"
+
+    official.fill(model, official_name)
+    with torch.no_grad(), eval_mode(model):
+        output = model(official.images())
+    *taps, logits = official.outputs("vgg16_bido")
+    assert [layer.shape[1] for layer in output.hidden] == [65536, 32768, 16384, 8192, 2048]
+    for ours, wanted in zip((*output.hidden, output.logits), (*taps, logits), strict=True):
+        official.compare(ours.view(wanted["shape"]), wanted)
+
+
 def test_the_reference_says_where_it_comes_from() -> None:
     reference = json.loads((Path(__file__).parent.parent / "reference/networks.json").read_text())
     assert "ntuaislab/Trap-MID" in reference["vgg16"]["origin"]
+
+
+# --- residual networks, as published ------------------------------------------------------------
+
+COUNTS = {
+    "facenet64": (1000, 35_437_224),
+    "ir152": (1000, 62_599_848),
+    "facenet112": (1000, 44_087_976),
+    "ir18": (5, 11_179_077),
+}
+UNITS = {"facenet64": (3, 4, 14, 3), "ir152": (3, 8, 36, 3), "facenet112": (3, 4, 14, 3)}
+
+
+def published(name: str) -> Target:
+    with torch.device("meta"):
+        return wiring.target(name)(COUNTS[name][0], 64)
+
+
+def published_backbone_name(name: str, units: tuple[int, ...]) -> str:
+    """A tensor of an IR network as face.evoLVe's files call it."""
+    head, rest = name.split(".", 1)
+    if head == "body":
+        stage, unit, part, leaf = rest.split(".", 3)
+        number = sum(units[: int(stage)]) + int(unit)
+        return f"body.{number}.{ {'body': 'res_layer', 'shortcut': 'shortcut_layer'}[part] }.{leaf}"
+    return f"{ {'stem': 'input_layer', 'output': 'output_layer'}[head] }.{rest}"
+
+
+def official_name(name: str, key: str) -> str:
+    """A tensor of ours as the official classifiers call it."""
+    if key.startswith("classifier."):
+        return key.replace("classifier.", "fc_layer.")
+    if name == "ir18":
+        order = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
+        part, rest = key.removeprefix("trunk.").split(".", 1)
+        return f"feature.{order.index(part)}.{rest}"
+    inside = published_backbone_name(key, UNITS[name])
+    outside = key.startswith("output.") and name != "facenet112"
+    return inside if outside else f"feature.{inside}"
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_official_numbers_of_parameters(name: str) -> None:
+    assert sum(p.numel() for p in published(name).parameters()) == COUNTS[name][1]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_it_computes_what_the_official_network_does(name: str) -> None:
+    model = published(name).to_empty(device="cpu")
+    official.fill(model, lambda key: official_name(name, key))
+    x = official.images(112 if name == "facenet112" else 64)
+    with torch.no_grad(), eval_mode(model):
+        output = model(x)
+    features, logits = official.outputs(name)
+    official.compare(output.features, features)
+    official.compare(output.logits, logits)
+
+
+@pytest.mark.parametrize("name", ["facenet64", "ir152"])
+def test_the_hidden_layers_have_the_papers_sizes(name: str) -> None:
+    with torch.device("meta"):
+        model = wiring.target(name)(10, 64).eval()
+        hidden = model.embed(torch.empty(1, 3, 64, 64)).hidden
+    assert [layer.shape[1] for layer in hidden] == [65536, 32768, 16384, 8192]
+
+
+@pytest.mark.parametrize("name", ["facenet64", "facenet112"])
+def test_a_published_backbone_is_taken(name: str) -> None:
+    """Its output layer, of 112 pixels, where it fits; it must be whole."""
+    donor = wiring.target("facenet112")(4, 64)
+    state = {
+        published_backbone_name(key, UNITS[name]): value
+        for key, value in donor.state_dict().items()
+        if not key.startswith("classifier.")
+    }
+    model = wiring.target(name)(3, 64)
+    own = snapshot(model)
+    model.start_from(state)
+    theirs = donor.state_dict()
+    for key, value in model.state_dict().items():
+        kept = key.startswith("classifier.") or (key.startswith("output.") and name == "facenet64")
+        assert torch.equal(value, own[key] if kept else theirs[key]), key
+    del state["body.23.res_layer.4.weight"]
+    with pytest.raises(RuntimeError, match=r"Missing key.*body\.3\.2\.body\.4\.weight"):
+        model.start_from(state)
+
+
+def test_a_deeper_backbone_is_refused() -> None:
+    donor, model = wiring.target("ir152")(4, 16), wiring.target("facenet64")(4, 16)
+    state = {
+        published_backbone_name(key, UNITS["ir152"]): value
+        for key, value in donor.state_dict().items()
+        if not key.startswith("classifier.")
+    }
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*body\.49\."):
+        model.start_from(state)
+
+
+def test_ir18_takes_torchvisions_weights() -> None:
+    state = {k: v + 1 for k, v in resnet18(weights=None).state_dict().items()}
+    model = wiring.target("ir18")(3, 32)
+    model.start_from(state)
+    assert all(torch.equal(v, state[k]) for k, v in model.trunk.state_dict().items())
+
+
+def test_facenet112_enlarges_by_itself() -> None:
+    model, x = seeded(wiring.target("facenet112"), 3, 64, statistics=False), images(1, size=64)
+    with eval_mode(model), torch.no_grad():
+        large = F.interpolate(x, (112, 112), mode="bilinear", align_corners=True)
+        assert torch.equal(model(x).logits, model(large).logits)
+    assert torch.equal(large[..., 0, 0], x[..., 0, 0])  # corners stay
+
+
+def test_ir_backbones_start_as_the_official_ones() -> None:
+    """Xavier-uniform convolutions: a bound of sqrt(6 / (fan_in + fan_out)), reached."""
+    model = wiring.target("small_ir")(3, 32)
+    for conv in (m for m in model.modules() if isinstance(m, torch.nn.Conv2d)):
+        assert conv.bias is None
+        area = conv.kernel_size[0] * conv.kernel_size[1]
+        bound = (6 / (area * (conv.in_channels + conv.out_channels))) ** 0.5
+        assert 0.9 * bound < conv.weight.abs().max() <= bound

@@ -19,6 +19,7 @@ class Defense(types.Defense):
     squares: int  # per trigger
     square: int  # their side, in pixels
     step_size: float  # of the sign step on the triggers
+    until: float  # share of the epochs after which the triggers stay; 1 in the paper
     hiding_weight: float  # of the discriminator's term in eq. 5; 1 in the paper
     augmentation: TrapAugmentation | None
 
@@ -47,4 +48,5 @@ class Defense(types.Defense):
             hiding_weight=self.hiding_weight,
             feature_discriminator=False,
             feature_model_loss=False,
+            until=self.until,
         )

@@ -20,6 +20,7 @@ class Defense(types.Defense):
     alpha: float  # blend ratio of a trigger
     beta: float  # weight of the trapdoor loss; the main loss weighs 1 - beta
     step_size: float  # of the sign step on the triggers
+    until: float  # share of the epochs after which the triggers stay; 1 in the paper
     optimized: bool  # false: random triggers stay as drawn (ablation D.2, row 1)
     discriminator: bool  # false: triggers minimise the trapdoor loss alone (row 2)
     hiding_weight: float  # of the discriminators' term in eq. 5; 1 in the paper
@@ -54,4 +55,5 @@ class Defense(types.Defense):
             hiding_weight=self.hiding_weight,
             feature_discriminator=self.feature_discriminator,
             feature_model_loss=self.feature_model_loss,
+            until=self.until,
         )

@@ -152,9 +152,10 @@ def classifier_divergence(benign: Tensor, poisoned: Tensor, rt: Runtime) -> floa
     The classifier's log odds are the log ratio of the two densities; their mean over held-out
     benign images is the divergence, once the ratio is normalised to a mean of 1 over held-out
     poisoned images (Donsker and Varadhan, 1975). With any classifier this is a lower bound but for
-    chance, so a weak one underrates. An image and its poisoned twin are always in the same fold.
-    Clipped to [0, log N]: a divergence is not negative, and N images cannot support a bound above
-    about log N (McAllester and Stratos, AISTATS 2020). log N then means: told apart completely.
+    chance, so a weak one, or one of few images, underrates. An image and its poisoned twin are
+    always in the same fold. Clipped to [0, log N]: a divergence is not negative, and N images
+    cannot support a lower bound above about log N (McAllester and Stratos, AISTATS 2020). A value
+    of log N says no more than "easily told apart".
 
     Args:
         benign: (N, F) float64.

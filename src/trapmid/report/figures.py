@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import FLOOR, cell_label
+from trapmid.report.summary import FLOOR, cell_label, families
 from trapmid.results import History
 
 PALETTE = ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#444444")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _STYLES = ("-", "--", "-.", ":")
-_HATCHES = ("", "//", "..", "xx", "--", "++", "oo")
+_GREY = "#444444"
+_LEGEND = 12  # curves of one panel that have a name and a colour; more are drawn in grey
+_PANELS = 3  # side by side
 _KINDS = {
     "train": ("private training images", PALETTE[2]),
     "public": ("public images", PALETTE[3]),
@@ -42,78 +44,65 @@ class Point:
     aa1: float  # in [0, 1]
 
 
-def training(title: str, history: History, unit: str) -> bytes:
-    """The curves of one training: loss parts, and beside them the rates if there are any.
+def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
+    """The curves of one training, seeds over each other: losses, other terms and rates.
 
     Args:
         title: above the chart.
-        history: rates are the columns named `*_accuracy` or `*_success`, in [0, 1].
+        histories: by seed, the first one drawn strongest. Columns named `*_accuracy` or `*_success`
+            are rates in [0, 1]; `loss` and `*_loss` are losses; the rest has units of its own.
         unit: of the steps, e.g. "epoch".
     """
-    rates = {name: values for name, values in history.metrics.items() if _is_rate(name)}
-    losses = {name: values for name, values in history.metrics.items() if not _is_rate(name)}
-    panels = [part for part in (losses, rates) if part]
-    figure = Figure(figsize=(4.2 * max(len(panels), 1), 2.9), layout="constrained")
-    figure.suptitle(title, fontsize=10)
-    for ax, curves in zip(
-        figure.subplots(1, max(len(panels), 1), squeeze=False)[0], panels, strict=False
+    names = list(dict.fromkeys(name for one in histories.values() for name in one.metrics))
+    panels = {
+        "loss": [name for name in names if _is_loss(name)],
+        "other terms": [name for name in names if not _is_loss(name) and not _is_rate(name)],
+        "rate (%)": [name for name in names if _is_rate(name)],
+    }
+    panels = {what: curves for what, curves in panels.items() if curves} or {"loss": []}
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    seeds = ", ".join(histories)
+    figure.suptitle(f"{title}, seeds {seeds}" if len(histories) > 1 else title, fontsize=10)
+    for ax, (what, curves) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        for i, (name, values) in enumerate(curves.items()):
-            there = [
-                (s, v) for s, v in zip(history.steps, values, strict=True) if not math.isnan(v)
-            ]
-            ax.plot(
-                [step for step, _ in there],
-                [100 * v if curves is rates else v for _, v in there],
-                color=PALETTE[i % len(PALETTE)],
-                linestyle=_STYLES[i % len(_STYLES)],
-                linewidth=1.6,
-                label=name.replace("_", " "),
-            )
+        for i, name in enumerate(curves):
+            for j, history in enumerate(histories.values()):
+                _draw_curve(ax, history, name, i, first=j == 0)
         ax.set_xlabel(unit)
-        if curves is rates:
-            ax.set_ylabel("rate (%)")
+        ax.set_ylabel(what)
+        if what == "rate (%)":
             ax.set_ylim(-3, 103)
         else:
-            ax.set_ylabel("loss")
-            _choose_scale(ax, [v for part in curves.values() for v in part if not math.isnan(v)])
+            _choose_scale(ax, [v for one in histories.values() for v in _numbers(one, curves)])
         _finish(ax)
-        ax.legend(fontsize=7, frameon=False)
+        if len(curves) > _LEGEND:
+            ax.plot([], [], color=_GREY, linewidth=0.8, label=f"{len(curves) - _LEGEND} more")
+        if curves:
+            ax.legend(
+                fontsize=7, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2)
+            )
     return _png(figure)
 
 
 def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | None) -> bytes:
     """AA-1 per attack and defence: the bar is the mean over seeds, a dot is one seed."""
-    attacks = list(dict.fromkeys(point.attack for point in points))
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure = Figure(
-        figsize=(max(5.6, 2.4 + 0.55 * len(attacks) * len(defenses)), 3.6), layout="constrained"
-    )
-    ax = figure.subplots()
-    width = 0.8 / max(len(defenses), 1)
-    for j, defense in enumerate(defenses):
-        for i, attack in enumerate(attacks):
+    figure, panels = _panels([point.attack for point in points], 1.4 + 0.28 * len(defenses))
+    for attack, ax in panels.items():
+        for row, defense in enumerate(defenses):
             values = [100 * p.aa1 for p in points if p.attack == attack and p.defense == defense]
             if not values:
                 continue
-            x = i + (j - (len(defenses) - 1) / 2) * width
             mean = math.fsum(values) / len(values)
-            ax.bar(
-                x,
-                mean,
-                0.9 * width,
-                color=PALETTE[j % len(PALETTE)],
-                edgecolor="white",
-                hatch=_HATCHES[j % len(_HATCHES)],
-                label=defense if attack == attacks[0] else None,
-            )
+            ax.barh(row, mean, 0.72, color=PALETTE[5])
             ax.annotate(
                 f"{mean:.0f}",
-                (x, max(values)),
-                (0, 4),
+                (max(values), row),
+                (5, 0),
                 textcoords="offset points",
-                ha="center",
-                fontsize=9,
+                va="center",
+                fontsize=8,
                 zorder=4,
                 bbox={
                     "boxstyle": "square,pad=0.1",
@@ -123,46 +112,57 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
                 },
             )
             if len(values) > 1:
-                ax.plot([x] * len(values), values, ".", color="black", markersize=5)
-    for level, name, style in (
-        (floor, "floor: random latents", ":"),
-        (ceiling, "ceiling: real private images", "--"),
-    ):
-        if level is not None:
-            ax.axhline(100 * level, color="#444444", linestyle=style, linewidth=1.2, label=name)
-    ax.set_xticks(range(len(attacks)), attacks)
-    ax.set_xlabel("attack")
-    ax.set_ylabel("AA-1 (% of reconstructions)")
-    ax.set_ylim(0, 112)
-    _finish(ax)
-    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+                ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
+        for level, name, style in (
+            (floor, "floor: random latents", ":"),
+            (ceiling, "ceiling: real private images", "--"),
+        ):
+            if level is not None:
+                ax.axvline(100 * level, color=_GREY, linestyle=style, linewidth=1.2, label=name)
+        ax.set_title(attack, fontsize=10)
+        ax.set_xlabel("AA-1 (% of reconstructions)")
+        ax.set_xlim(0, 112)
+        ax.set_yticks(range(len(defenses)), defenses)
+        ax.set_ylim(len(defenses) - 0.4, -0.6)  # the study's first defence on top
+        _finish(ax, lines="x")
+    _legend(figure, panels.values(), loc="outside lower center", ncols=2)
     return _png(figure)
 
 
 def trade_off(points: Sequence[Point]) -> bytes:
-    """What protection costs: accuracy of the target against AA-1, a mark per attacked target."""
-    attacks = list(dict.fromkeys(point.attack for point in points))
+    """What protection costs: accuracy of the target against AA-1.
+
+    A large mark is a defence's mean over seeds, a small one is one seed.
+    """
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
-    ax = figure.subplots()
-    for j, defense in enumerate(defenses):
-        for i, attack in enumerate(attacks):
+    figure, panels = _panels([point.attack for point in points], max(3.6, 0.24 * len(defenses)))
+    for attack, ax in panels.items():
+        for j, defense in enumerate(defenses):
             chosen = [p for p in points if p.attack == attack and p.defense == defense]
+            if not chosen:
+                continue
+            spots = [(100 * point.accuracy, 100 * point.aa1) for point in chosen]
+            style = {
+                "color": PALETTE[j % len(PALETTE)],
+                "marker": _MARKERS[(j + j // len(PALETTE)) % len(_MARKERS)],
+                "linestyle": "none",
+            }
+            mean = [math.fsum(values) / len(values) for values in zip(*spots, strict=True)]
+            if len(spots) > 1:
+                ax.plot(*zip(*spots, strict=True), alpha=0.5, markersize=4, **style)
             ax.plot(
-                [100 * point.accuracy for point in chosen],
-                [100 * point.aa1 for point in chosen],
-                _MARKERS[i % len(_MARKERS)],
-                color=PALETTE[j % len(PALETTE)],
+                *([value] for value in mean),
                 markeredgecolor="white",
-                markersize=9,
-                linestyle="none",
-                label=f"{attack}, {defense}",
+                markersize=10,
+                label=defense,
+                **style,
             )
-    ax.set_xlabel("test accuracy of the target (%)")
-    ax.set_ylabel("AA-1 (% of reconstructions)")
-    ax.set_ylim(-4, 104)
-    _finish(ax)
-    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+        ax.set_title(attack, fontsize=10)
+        ax.set_xlabel("test accuracy of the target (%)")
+        ax.set_ylabel("AA-1 (% of reconstructions)")
+        ax.set_ylim(-4, 104)
+        _finish(ax)
+    _legend(figure, panels.values(), loc="outside right upper", ncols=1)
     return _png(figure)
 
 
@@ -194,7 +194,7 @@ def signatures(title: str, scores: Mapping[str, Sequence[float]], threshold: flo
             linewidth=1.6,
             label=f"{words} ({len(values)})",
         )
-    ax.axvline(threshold, color="#444444", linewidth=1.2, linestyle="--", label="threshold")
+    ax.axvline(threshold, color=_GREY, linewidth=1.2, linestyle="--", label="threshold")
     ax.set_xlabel("cosine with the signature of the predicted class")
     ax.set_ylabel("share of images (%)")
     _finish(ax)
@@ -206,9 +206,12 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
     steps = {"public_priors": "step", "guided_priors": "step", "cells": "step"}
     charts = {
-        f"figures/training/{section}/{row}.png": training(row, history, steps.get(section, "epoch"))
-        for section, rows in inputs.histories.items()
-        for row, history in rows.items()
+        f"figures/training/{section}/{family}.png": training(
+            family, {seed: inputs.histories[section][row] for seed, row in rows.items()}, unit
+        )
+        for section in inputs.histories
+        for unit in [steps.get(section, "epoch")]
+        for family, rows in families(inputs.params[section], inputs.histories[section]).items()
     }
     points = _points(inputs)
     references = metrics["references"]
@@ -242,14 +245,73 @@ def _is_rate(name: str) -> bool:
     return name.endswith(("accuracy", "success"))
 
 
+def _is_loss(name: str) -> bool:
+    return name == "loss" or name.endswith("_loss")
+
+
+def _draw_curve(ax: Axes, history: History, name: str, index: int, *, first: bool) -> None:
+    """One column of one seed; steps without a finite number are left out."""
+    there = [
+        (step, 100 * value if _is_rate(name) else value)
+        for step, value in zip(history.steps, history.metrics.get(name, history.steps), strict=True)
+        if name in history.metrics and math.isfinite(value)
+    ]
+    named = index < _LEGEND
+    ax.plot(
+        [step for step, _ in there],
+        [value for _, value in there],
+        color=PALETTE[index % len(PALETTE)] if named else _GREY,
+        linestyle=_STYLES[index % len(_STYLES)],
+        linewidth=(1.6 if first else 0.9) if named else 0.8,
+        alpha=1.0 if first else 0.55,
+        label=name.replace("_", " ") if first and named else None,
+    )
+
+
+def _numbers(history: History, names: Sequence[str]) -> list[float]:
+    columns = (history.metrics.get(name, []) for name in names)
+    return [value for column in columns for value in column if math.isfinite(value)]
+
+
 def _choose_scale(ax: Axes, values: Sequence[float]) -> None:
-    if values and min(values) > 0 and max(values) > _WIDE_SPREAD * min(values):
-        ax.set_yscale("log")
+    """Logarithmic where a linear axis would show the largest values only."""
+    if not values:
+        return
+    if min(values) > 0:
+        if max(values) > _WIDE_SPREAD * min(values):
+            ax.set_yscale("log")
+    elif max(map(abs, values)) > _WIDE_SPREAD:
+        ax.set_yscale("symlog", linthresh=1)
 
 
-def _finish(ax: Axes) -> None:
+def _panels(attacks: Iterable[str], height: float) -> tuple[Figure, dict[str, Axes]]:
+    """An empty chart with one panel per attack, a few of them in a row."""
+    names = list(dict.fromkeys(attacks))
+    columns = max(1, min(len(names), _PANELS))
+    rows = max(1, math.ceil(len(names) / columns))
+    figure = Figure(figsize=(2.2 + 3.6 * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    spots = [ax for line in grid for ax in line]
+    for ax in spots[len(names) :]:
+        ax.set_axis_off()
+    return figure, dict(zip(names, spots, strict=False))
+
+
+def _legend(figure: Figure, axes: Iterable[Axes], *, loc: str, ncols: int) -> None:
+    """One legend for all panels: every name once."""
+    found: dict[str, Any] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        found |= {name: handle for name, handle in zip(labels, handles, strict=True)}
+    if found:
+        figure.legend(
+            found.values(), found.keys(), fontsize=8, frameon=False, loc=loc, ncols=ncols
+        )
+
+
+def _finish(ax: Axes, lines: str = "y") -> None:
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.grid(axis=lines, color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
 
 

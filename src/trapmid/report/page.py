@@ -9,15 +9,23 @@ from __future__ import annotations
 import base64
 import json
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jinja2
 
+from trapmid import results
+from trapmid.criteria import UNDEFENDED
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import ATTACK_SCORES, FLOOR, cell_label, label
+from trapmid.report.summary import (
+    ATTACK_SCORES,
+    FLOOR,
+    cell_label,
+    deviation,
+    families,
+    label,
+)
 
 _FRECHET = {
     "evaluator": "Fréchet distance (evaluator features)",
@@ -27,11 +35,30 @@ _FRECHET = {
 
 _STAGES = {
     "evaluators": "evaluator",
+    "starts": "start",
     "targets": "target",
     "public_priors": "public prior",
     "guided_priors": "guided prior",
     "cells": "attack",
 }
+
+
+_STRONG = "plgmi"
+"""The attack that compares defences, where it ran: the strongest of the paper's."""
+
+_STARTS = "models/starts/"
+
+_THEORY = {
+    "delta": "δ: worst class",
+    "delta_mean": "δ: mean",
+    "naturalness_classifier": "ε: classifier",
+    "naturalness_gaussian": "ε: Gaussian",
+    "margin": "δ − ε",
+    "log_posterior_benign": "log p(y|benign)",
+    "log_posterior_poisoned": "log p(y|poisoned)",
+    "bound": "Its bound",
+}
+"""The theory's numbers and their column heads; a margin and a bound are the classifier's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +85,19 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Pictures:
+    """Pictures of every seed: the first seed's stand open, the others behind a click."""
+
+    first: list[Picture] = field(default_factory=list)
+    more: list[Picture] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableRow:
     """A line of a table; a `detail` line belongs to the line above it."""
 
     cells: tuple[str, ...]
-    kind: str  # mean | detail | reference
+    kind: str  # mean | detail | reference | line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +147,9 @@ class _Context:
         self.defense_of = {
             cell: cell_label(self.params, block) for cell, block in self.params["cells"].items()
         }
+        self.targets_of: dict[str, list[str]] = {}
+        for row, block in self.params["targets"].items():
+            self.targets_of.setdefault(label(self.params, block), []).append(row)
 
     def build(self, checks: Sequence[CheckLine]) -> dict[str, Any]:
         failed = [check for check in checks if not check.passed]
@@ -131,6 +169,18 @@ class _Context:
                 "Trapdoor success (%) ↑",
             ),
             "target_table": self._target_table(),
+            "defense_header": (
+                "Defence",
+                "Notes",
+                "Acc (%) ↑",
+                "Trapdoor success (%) ↑",
+                "Attack",
+                "AA-1 (%) ↓",
+                "AA-1 of every seed (%)",
+                "Training (s) ↓",
+                "Training / none",
+            ),
+            "defense_table": self._defense_table(),
             "attack_header": (
                 "Attack",
                 "Defence",
@@ -149,6 +199,8 @@ class _Context:
             "grids": self._grids(),
             "overview": self._some("figures/attacks.png", "figures/trade_off.png"),
             "trapdoors": self._trapdoors(),
+            "theory_header": ("Defence", "Seed", *_THEORY.values(), "Holds"),
+            "theory_table": self._theory_table(),
             "signatures": self._signatures(),
             "curves": self._curves(),
             "protocol": self._protocol(),
@@ -182,6 +234,13 @@ class _Context:
             )
         if "digits" in makers | {b["private"]["reader"] for b in self.params["data"].values()}:
             cautions.append("Five classes of handwritten digits prove nothing scientifically.")
+        noisy = [row for row, scores in self.inputs.targets.items() if scores["stochastic"]]
+        if noisy:
+            cautions.append(
+                f"By design {', '.join(noisy)} draw{'s' if len(noisy) == 1 else ''} noise at every "
+                "forward pass, in use as in every attack. The scores here are one draw of it, which "
+                "repeats with the seed; the check of determinism leaves such targets out."
+            )
         if len(self._seeds()) == 1:
             cautions.append(
                 "There is one seed. It says nothing about variance: another seed of the defence's "
@@ -198,10 +257,7 @@ class _Context:
     def _target_table(self) -> list[TableRow]:
         lines = []
         scores = self.inputs.targets
-        for defense in self.metrics["targets"]:
-            rows = [
-                r for r, b in self.params["targets"].items() if label(self.params, b) == defense
-            ]
+        for defense, rows in self.targets_of.items():
             shown = [
                 _spread([scores[row][key] for row in rows], _rate)
                 for key in ("test_accuracy", "val_accuracy", "trapdoor_success")
@@ -234,12 +290,7 @@ class _Context:
         lines = []
         for attack, groups in self.metrics["attacks"].items():
             for defense in groups:
-                rows = [
-                    cell
-                    for cell, block in self.params["cells"].items()
-                    if block["attack"] == attack and self.defense_of[cell] == defense
-                ]
-                lines += self._attack_lines(attack, defense, rows)
+                lines += self._attack_lines(attack, defense, self._cells(attack, defense))
         floor, ceiling = (self.metrics["references"][name] for name in ("floor", "ceiling"))
         for name, words, scores in (
             ("floor", "random latents, public prior", floor),
@@ -248,6 +299,108 @@ class _Context:
             if scores["aa1"] is not None:
                 cells = (name, words, "–", "–", *_attack_cells(scores))
                 lines.append(TableRow(cells=cells, kind="reference"))
+        return lines
+
+    def _cells(self, attack: str, defense: str) -> list[str]:
+        return [
+            cell
+            for cell, block in self.params["cells"].items()
+            if block["attack"] == attack and self.defense_of[cell] == defense
+        ]
+
+    def _defense_table(self) -> list[TableRow]:
+        """One line per defence: what it costs in accuracy and time, and what it buys."""
+        lines = []
+        for defense, rows in self.targets_of.items():
+            scores = [self.inputs.targets[row] for row in rows]
+            attack = self._attack_of(defense)
+            aa1 = [self.inputs.cells[cell]["aa1"] for cell in self._cells(attack, defense)]
+            seconds = [float(self.inputs.stats["targets"][row]["seconds"]) for row in rows]
+            cells = (
+                defense,
+                self._notes(rows),
+                _spread([one["test_accuracy"] for one in scores], _rate),
+                _spread([one["trapdoor_success"] for one in scores], _rate),
+                attack or "–",
+                _spread(aa1, _rate),
+                ", ".join(map(_rate, aa1)) or "–",
+                _spread(seconds, lambda value: "–" if value is None else f"{value:.1f}"),
+                self._slowdown(rows),
+            )
+            lines.append(TableRow(cells=cells, kind="line"))
+        return lines
+
+    def _attack_of(self, defense: str) -> str:
+        """PLG-MI, or the attack that got most out of this defence; empty: none ran."""
+        aa1 = {
+            attack: groups[defense]["aa1"]
+            for attack, groups in self.metrics["attacks"].items()
+            if defense in groups
+        }
+        return _STRONG if _STRONG in aa1 else max(aa1, key=lambda attack: aa1[attack], default="")
+
+    def _slowdown(self, rows: list[str]) -> str:
+        """Training time over that of `none` with the same architecture, data and device."""
+        targets, stats = self.params["targets"], self.inputs.stats["targets"]
+        mine = targets[rows[0]]
+        plain = [
+            row
+            for row, block in targets.items()
+            if block["defense"] == UNDEFENDED
+            and all(block[key] == mine[key] for key in ("arch", "data"))
+        ]
+        if not plain or len({str(stats[row]["device"]) for row in [*rows, *plain]}) > 1:
+            return "–"
+        own, base = (
+            math.fsum(float(stats[row]["seconds"]) for row in part) / len(part)
+            for part in (rows, plain)
+        )
+        return f"{own / base:.2f}" if base > 0 else "–"
+
+    def _notes(self, rows: list[str]) -> str:
+        """What the numbers alone do not say: guarantees, noise, and a start that cost time, too."""
+        scores = [self.inputs.targets[row] for row in rows]
+        notes = []
+        for fact in dict.fromkeys(name for one in scores for name in one["facts"]):
+            values = dict.fromkeys(f"{one['facts'][fact]:.4g}" for one in scores)
+            notes.append(f"{fact.replace('_', ' ')} {', '.join(values)}")
+        if any(one["stochastic"] for one in scores):
+            notes.append("draws noise at every forward pass")
+        for init in dict.fromkeys(str(self.params["targets"][row]["init"]) for row in rows):
+            start = init.removeprefix(_STARTS).split("/")[0]
+            if init.startswith(_STARTS) and start in self.inputs.stats["starts"]:
+                seconds = float(self.inputs.stats["starts"][start]["seconds"])
+                notes.append(f"starts from {start}, trained in {seconds:.1f} s not counted here")
+        return "; ".join(notes) or "–"
+
+    def _theory_table(self) -> list[TableRow]:
+        """Section 3.4 of every trapdoored target."""
+        lines = []
+        for defense, rows in self.targets_of.items():
+            found = {
+                str(self.params["targets"][row]["seed"]): self.inputs.targets[row]["theory"]
+                for row in rows
+                if self.inputs.targets[row]["theory"] is not None
+            }
+            details = [
+                TableRow(
+                    cells=(
+                        "",
+                        seed,
+                        *(_plain(one[key]) for key in _THEORY),
+                        "yes" if one["holds"] else "no",
+                    ),
+                    kind="detail",
+                )
+                for seed, one in found.items()
+            ]
+            if len(found) == 1:
+                lines.append(TableRow(cells=(defense, *details[0].cells[1:]), kind="mean"))
+            elif found:
+                shown = (_spread([one[key] for one in found.values()], _plain) for key in _THEORY)
+                held = f"{sum(one['holds'] for one in found.values())} of {len(found)}"
+                cells = (defense, f"mean of {len(found)}", *shown, held)
+                lines += [TableRow(cells=cells, kind="mean"), *details]
         return lines
 
     def _attack_lines(self, attack: str, defense: str, rows: list[str]) -> list[TableRow]:
@@ -342,34 +495,42 @@ class _Context:
         scores = self.inputs.cells[row]
         return f"{self.defense_of[row]}: AA-1 {_percent(scores['aa1'])}"
 
-    def _trapdoors(self) -> list[Picture]:
+    def _trapdoors(self) -> _Pictures:
         captions = {
             "triggers.png": "triggers k_y, one per class",
             "poisoned.png": "private images with a trigger, blended at ten times alpha",
         }
-        return [
-            self._picture(path, f"{path.split('/')[2]}: {captions[path.split('/')[3]]}")
-            for path in self.pictures
-            if path.startswith("training/targets/") and path.split("/")[3] in captions
-        ]
+        found = _Pictures()
+        for row, block in self.params["targets"].items():
+            for name, words in captions.items():
+                path = f"training/targets/{row}/{name}"
+                if path in self.pictures:
+                    self._file(found, block["seed"], self._picture(path, f"{row}: {words}"))
+        return found
 
-    def _signatures(self) -> list[Picture]:
-        found = []
+    def _signatures(self) -> _Pictures:
+        found = _Pictures()
         for cell in self.inputs.signature_scores:
             numbers = self.inputs.cells[cell]["signature"]
             caption = (
                 f"{cell}: recall {_percent(numbers['recall'], 1)}, ROC AUC {numbers['auc']:.3f}"
             )
-            found.append(self._picture(f"figures/signatures/{cell}.png", caption))
+            picture = self._picture(f"figures/signatures/{cell}.png", caption)
+            self._file(found, self.params["cells"][cell]["seed"], picture)
         return found
 
+    def _file(self, pictures: _Pictures, seed: int, picture: Picture) -> None:
+        (pictures.first if seed == self._seeds()[0] else pictures.more).append(picture)
+
     def _curves(self) -> list[dict[str, Any]]:
-        """Per kind of training: the curves, and what the prior draws at the end."""
+        """Per kind of training: the curves, and what the first seed's prior draws at the end."""
         groups = []
         for section, title in _STAGES.items():
             pictures = []
-            for row in self.inputs.histories[section]:
-                pictures.append(self._picture(f"figures/training/{section}/{row}.png", row))
+            histories = self.inputs.histories[section]
+            for family, rows in families(self.params[section], histories).items():
+                pictures.append(self._picture(f"figures/training/{section}/{family}.png", family))
+                row = next(iter(rows.values()))
                 samples = f"training/{section}/{row}/samples.png"
                 if samples in self.pictures:
                     pictures.append(self._picture(samples, f"{row}: samples of the trained prior"))
@@ -426,12 +587,23 @@ class _Context:
             ),
             ("Floor", "random latents through the public prior: no target is asked"),
             ("Ceiling", "real private test images scored as if they were reconstructions"),
-            ("Spread", "± is the standard deviation over seeds (n in the denominator)"),
+            (
+                "Spread over seeds",
+                "a mean line says mean ± the population deviation (n in the denominator, as the "
+                "paper's tables have it); s is the sample deviation (n − 1), which estimates how "
+                "far other seeds would lie apart",
+            ),
+            ("Spread within a run", "± in the line of one seed, as in the paper's appendix"),
+            (
+                "Theory",
+                "test images with the triggers of balanced random classes, those of trapdoor "
+                "success; δ and ε in nats",
+            ),
         ]
 
     def _blocks(self) -> list[tuple[str, str]]:
         """The parameters themselves, as the study used them."""
-        rows = {"raw", "data", "evaluators", "targets", "public_priors", "guided_priors", "cells"}
+        rows = {"raw", "data", *results.TRAINED}
         return [
             (name, json.dumps(block, indent=2, ensure_ascii=False))
             for name, block in self.params.items()
@@ -531,14 +703,16 @@ def _whole(value: float | None) -> str:
 
 
 def _spread(values: Sequence[float | None], shown: Callable[[float | None], str]) -> str:
-    """Mean over the seeds that have a number, and their standard deviation."""
+    """Mean ± population deviation (s sample deviation) over the seeds that have a number."""
     there = [value for value in values if value is not None]
     if not there:
         return shown(None)
-    mean = shown(math.fsum(there) / len(there))
-    if len(there) > 1:
-        mean += f" ± {shown(statistics.pstdev(there))}"
-    return mean + (f" ({len(there)} of {len(values)})" if len(there) < len(values) else "")
+    mean, found = shown(math.fsum(there) / len(there)), deviation(there)
+    notes = [f"{len(there)} of {len(values)}"] if len(there) < len(values) else []
+    if found.sample is not None:
+        mean += f" ± {shown(found.population)}"
+        notes = [f"s {shown(found.sample)}", *notes]
+    return mean + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _count(value: Any) -> str:

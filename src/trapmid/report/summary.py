@@ -1,12 +1,14 @@
 """The one small table that DVC, the gate and scripts read: reports/metrics.json.
 
 Rates are fractions in [0, 1]; a value is the mean over the seeds that have one, null if none has.
+`spread` has both deviations over seeds, and every seed's value, of the numbers that say most.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from trapmid.results import ResultError
@@ -80,6 +82,22 @@ def summarise(
                 "evaluators", judges, {row: evaluators[row]["ceiling"] for row in judges}
             ),
         },
+        "spread": {
+            "targets": {
+                name: {
+                    key: _spread(params["targets"], rows, targets, key)
+                    for key in ("test_accuracy", "trapdoor_success")
+                }
+                for name, rows in by_defense.items()
+            },
+            "attacks": {
+                attack: {
+                    name: {"aa1": _spread(params["cells"], rows, cells, "aa1")}
+                    for name, rows in groups.items()
+                }
+                for attack, groups in attacks.items()
+            },
+        },
         "checks": merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
     }
 
@@ -98,6 +116,35 @@ def label(params: Mapping[str, Any], target: Mapping[str, Any]) -> str:
 def cell_label(params: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     """The name of a cell's defence in tables: its target's, and its own data if they are others."""
     return label(params, params["targets"][cell["target"]] | {"data": cell["data"]})
+
+
+def families(rows: Mapping[str, Any], present: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Rows that are seeds of one: family -> seed -> row, as `trapmid profile --seeds` names them.
+
+    Args:
+        rows: a section of params.yaml; a row K with `seed` s of the family F is F-s.
+        present: which of them count.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for row in present:
+        seed = str(rows[row]["seed"])
+        found.setdefault(row.removesuffix(f"-{seed}"), {})[seed] = row
+    return found
+
+
+class Deviation(NamedTuple):
+    """How far the seeds of one experiment lie apart; None where there are too few of them."""
+
+    population: float | None  # n in the denominator, as the paper's tables have it; one value: 0
+    sample: float | None  # n - 1: the deviation to expect of another seed; needs two values
+
+
+def deviation(values: Sequence[float]) -> Deviation:
+    """Both standard deviations of the values of several seeds."""
+    return Deviation(
+        population=statistics.pstdev(values) if values else None,
+        sample=statistics.stdev(values) if len(values) > 1 else None,
+    )
 
 
 class SideBySide(NamedTuple):
@@ -178,3 +225,14 @@ def _mean(section: str, names: list[str], rows: Rows, key: str) -> float | None:
     mean = math.fsum(values) / len(values)
     whole = mean.is_integer() and all(isinstance(value, int) for value in values)
     return int(mean) if whole else round(mean, _DIGITS)
+
+
+def _spread(blocks: Rows, names: list[str], rows: Rows, key: str) -> dict[str, Any]:
+    """Deviations over seeds, and the values by seed; `_mean` has checked them."""
+    values = {str(blocks[row]["seed"]): rows[row][key] for row in names}
+    found = deviation([value for value in values.values() if value is not None])
+    rounded = {
+        name: None if value is None else round(value, _DIGITS)
+        for name, value in found._asdict().items()
+    }
+    return {**rounded, "values": values}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trapmid.types import Output, Target
+from trapmid.types import Embedding, Output, Target
 
 WIDTHS = (16, 32, 64)
 
 
 class Network(Target):
     """Three blocks of two 3x3 convolutions and a pooling; the head of `vgg16`."""
+
+    head = ("norm", "classifier")
 
     def __init__(self, num_classes: int, image_size: int) -> None:
         super().__init__()
@@ -20,17 +22,24 @@ class Network(Target):
         self.blocks = nn.ModuleList(
             _block(inside, outside) for inside, outside in zip((3, *WIDTHS), WIDTHS, strict=False)
         )
-        width = WIDTHS[-1] * (image_size // 8) ** 2
+        self.embedding_dim = width = WIDTHS[-1] * (image_size // 8) ** 2
         self.norm = nn.BatchNorm1d(width)
         self.norm.bias.requires_grad_(False)
         self.classifier = nn.Linear(width, num_classes)
 
-    def forward(self, images: Tensor) -> Output:
+    def stages(self) -> tuple[nn.Module, ...]:
+        return tuple(self.blocks)
+
+    def embed(self, images: Tensor) -> Embedding:
         x, hidden = images, []
         for block in self.blocks:
             x = block(x)
             hidden.append(x.flatten(1))
-        features = self.norm(x.flatten(1))
+        return Embedding(hidden[-1], tuple(hidden))
+
+    def forward(self, images: Tensor) -> Output:
+        vector, hidden = self.embed(images)
+        features = self.norm(vector)
         return Output(self.classifier(features), features, (*hidden[:-1], features))
 
 

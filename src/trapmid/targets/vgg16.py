@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torchvision.models import vgg16_bn
 
-from trapmid.types import Output, Target
+from trapmid.types import Embedding, Output, Target
 
 
 class Network(Target):
+    head = ("norm", "classifier")
     torchvision_weights = "VGG16_BN_Weights.IMAGENET1K_V1"
 
     def __init__(self, num_classes: int, image_size: int) -> None:
@@ -23,22 +24,31 @@ class Network(Target):
             raise ValueError(f"image_size: vgg16 needs 32 pixels or more, not {image_size}")
         self.num_classes = num_classes
         self.features = vgg16_bn(weights=None).features
-        width = 512 * (image_size // 32) ** 2
+        self.embedding_dim = width = 512 * (image_size // 32) ** 2
         self.norm = nn.BatchNorm1d(width)
         self.norm.bias.requires_grad_(False)
         self.classifier = nn.Linear(width, num_classes)
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Takes the convolutions of torchvision's ImageNet weights; the head stays as it is."""
+        """Takes the convolutions of torchvision's ImageNet weights, or of another such network."""
         prefix = "features."
         trunk = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         self.features.load_state_dict(trunk, strict=True)
 
-    def forward(self, images: Tensor) -> Output:
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The five blocks, each up to its pooling; they share their modules with `features`."""
+        ends = [i for i, layer in enumerate(self.features, 1) if isinstance(layer, nn.MaxPool2d)]
+        starts = [0, *ends[:-1]]
+        return tuple(self.features[i:j] for i, j in zip(starts, ends, strict=True))
+
+    def embed(self, images: Tensor) -> Embedding:
         x, hidden = images, []
-        for layer in self.features:
-            x = layer(x)
-            if isinstance(layer, nn.MaxPool2d):
-                hidden.append(x.flatten(1))
-        features = self.norm(x.flatten(1))
+        for stage in self.stages():
+            x = stage(x)
+            hidden.append(x.flatten(1))
+        return Embedding(hidden[-1], tuple(hidden))
+
+    def forward(self, images: Tensor) -> Output:
+        vector, hidden = self.embed(images)
+        features = self.norm(vector)
         return Output(self.classifier(features), features, (*hidden[:-1], features))
