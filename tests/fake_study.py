@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,29 @@ from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
 DEFENSES = {"none": "none", "none_aug": "none_aug", "trapmid": "trapdoor"}
+WIDE = DEFENSES | {
+    "mid": "mid",
+    "bido": "bido",
+    "bido_coco": "bido_coco",
+    "negls": "negls",
+    "ted": "ted",
+    "ted_plus": "ted_plus",
+    "trapmid_fixed": "trapmid_fixed",
+    "trapmid_open": "trapmid_open",
+    "trapmid_negls": "trapmid_negls",
+    "trapmid_negls_main": "trapmid_negls_main",
+    "transfer": "transfer",
+    "dpsgd": "dpsgd",
+    "rolss": "rolss",
+}
+"""As many defences as a study may have."""
+
+PARTS = {
+    "mid": ("main_loss", "information"),
+    "bido": ("main_loss", "input_dependence", "label_dependence"),
+    "bido_coco": ("main_loss", "input_dependence", "label_dependence"),
+}
+"""What the defences log beside the loss and the rates; trapdoored ones log their own."""
 AA1 = {
     "gmi": {"none": 0.31, "none_aug": 0.28, "trapmid": 0.04},
     "plgmi": {"none": 0.95, "none_aug": 0.91, "trapmid": 0.12},
@@ -20,20 +44,34 @@ AA1 = {
 N = 100
 
 
-def params(seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
-    """The rows of the default study with made-up numbers in its blocks."""
+def trapped(defense: str) -> bool:
+    """Whether targets of that defence have a trapdoor."""
+    return defense.startswith(("trapmid", "ted"))
+
+
+def params(
+    seeds: tuple[int, ...] = (0, 1), defenses: Mapping[str, str] = DEFENSES
+) -> dict[str, Any]:
+    """The rows of the default study with made-up numbers in its blocks.
+
+    Args:
+        seeds: of every target, and what is made of it.
+        defenses: the block of each, by name; `WIDE` for a study of many.
+    """
     targets, guided, cells = {}, {}, {}
     for seed in seeds:
-        for defense, block in DEFENSES.items():
+        for defense, block in defenses.items():
             target = f"{defense}-{seed}"
             targets[target] = {
                 "data": "faces",
                 "arch": "small",
                 "defense": defense,
-                "method": "trapmid" if defense == "trapmid" else "none",
+                "method": "trapmid" if trapped(defense) else "none",
                 "block": block,
                 "fit": "target",
-                "init": "weights/random",
+                "init": "models/starts/strangers/model.pt"
+                if defense == "transfer"
+                else "weights/random",
                 "seed": seed,
             }
             guided[f"plgmi-{target}"] = {
@@ -72,11 +110,24 @@ def params(seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
                 "seed": 7,
             }
         },
+        "starts": {
+            "strangers": {
+                "data": "faces",
+                "arch": "small",
+                "defense": "none",
+                "method": "none",
+                "block": "none_aug",
+                "fit": "target",
+                "init": "weights/random",
+                "seed": 0,
+            }
+        },
         "targets": targets,
         "fits": {
             "target": {"epochs": 8, "lr": 0.01, "select": "val"},
             "judge": {"epochs": 9, "lr": 0.02, "select": "val"},
         },
+        **{block: {"strength": 1.0} for block in defenses.values() if block not in DEFENSES},
         "none": {},
         "none_aug": {"augmentation": {"flip": True}},
         "trapdoor": {"alpha": 0.1, "beta": 0.3},
@@ -103,9 +154,11 @@ def params(seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
     }
 
 
-def write(root: Path, seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+def write(
+    root: Path, seeds: tuple[int, ...] = (0, 1), defenses: Mapping[str, str] = DEFENSES
+) -> dict[str, Any]:
     """Writes the study's params.yaml and result files under `root`; returns the params."""
-    study = params(seeds)
+    study = params(seeds, defenses)
     with (root / "params.yaml").open("w", encoding="utf-8") as stream:
         YAML().dump(study, stream)
     reports = root / "reports"
@@ -115,6 +168,8 @@ def write(root: Path, seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
     for row, block in study["evaluators"].items():
         write_json(reports / "scores" / "evaluators" / f"{row}.json", _evaluator(row))
         _training(root, "evaluators", row, block, epochs=9)
+    for row, block in study["starts"].items():
+        _training(root, "starts", row, block, epochs=8)
     for row, block in study["targets"].items():
         write_json(reports / "scores" / "targets" / f"{row}.json", _target(row, block))
         _training(root, "targets", row, block, epochs=8)
@@ -135,7 +190,7 @@ def signature_scores(study: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]
     centres = {"train": 0.1, "poisoned": 0.75, "public": 0.05, "recovered": 0.6}
     return {
         cell: {kind: centre + wave for kind, centre in centres.items()}
-        if study["targets"][block["target"]]["defense"] == "trapmid"
+        if trapped(study["targets"][block["target"]]["defense"])
         else {}
         for cell, block in study["cells"].items()
     }
@@ -195,7 +250,19 @@ def _evaluator(row: str) -> dict[str, Any]:
 
 
 def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
-    protected = block["defense"] == "trapmid"
+    protected = trapped(block["defense"])
+    theory = {
+        "delta": -0.25 - 0.1 * block["seed"],
+        "delta_mean": 0.5,
+        "per_class": [-0.25 - 0.1 * block["seed"], 1.25],
+        "naturalness_classifier": 0.125,
+        "naturalness_gaussian": 2.5,
+        "log_posterior_benign": -1.5,
+        "log_posterior_poisoned": -1.0,
+        "margin": -0.375 - 0.1 * block["seed"],
+        "bound": -1.875 - 0.1 * block["seed"],
+        "holds": True,
+    }
     return {
         "row": row,
         "defense": block["defense"],
@@ -205,13 +272,16 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
         "n_test": 60,
         "trapdoor_success": 1.0 if protected else None,
         "n_trapdoor": 60 if protected else 0,
-        "checks": {"deterministic": True},
+        "theory": theory if protected else None,
+        "facts": {"epsilon": 8.0, "delta": 1e-5} if block["defense"] == "dpsgd" else {},
+        "stochastic": block["defense"] == "mid",
+        "checks": {} if block["defense"] == "mid" else {"deterministic": True},
     }
 
 
 def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     defense = target["defense"]
-    aa1 = 0.05 if block["attack"] == "random" else AA1[block["attack"]][defense]
+    aa1 = 0.05 if block["attack"] == "random" else AA1[block["attack"]].get(defense, 0.5)
     aa1 = round(aa1 + 0.02 * block["seed"], 4)
     hits = round(N * aa1)
     signature = {
@@ -237,7 +307,7 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         "n_success": hits,
         "n": N,
         "target_agreement": 0.99,
-        "signature": signature if defense == "trapmid" else None,
+        "signature": signature if trapped(defense) else None,
         "protocol": {"evaluator": "judge"},
         "checks": {"target_agreement": True},
     }
@@ -246,15 +316,16 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
 def _training(root: Path, section: str, row: str, block: dict[str, Any], epochs: int) -> None:
     folder = root / "reports" / "training" / section / row
     _stats(folder)
-    classifier = section in ("evaluators", "targets")
+    classifier = section in ("evaluators", "starts", "targets")
     names = (
         ["loss", "accuracy", "val_accuracy", "test_accuracy"] if classifier else ["critic", "gap"]
     )
-    protected = block.get("defense") == "trapmid"
+    protected = trapped(block.get("defense", ""))
     names += ["trapdoor_loss", "trapdoor_success"] * protected
+    names += PARTS.get(block.get("defense", ""), ())
     lines = [",".join(["step", *names])]
     for step in range(1, epochs + 1):
-        rise = 1 - math.exp(-step / 3)
+        rise = 1 - math.exp(-step / (3 + block["seed"]))
         fields = [
             f"{rise if name.endswith(('accuracy', 'success')) else 3 * (1.05 - rise):.6g}"
             for name in names

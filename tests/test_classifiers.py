@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from toy import TRAPMID as BASE
-from toy import Memory, images, plan, private, runtime, same_state
+from toy import BLOCKS, Memory, images, plan, private, runtime, same_state
 from trapmid import checkpoints, classifiers, wiring
 from trapmid.checkpoints import CheckpointError
 from trapmid.classifiers import Trained
@@ -19,8 +18,7 @@ from trapmid.study import TargetRow
 from trapmid.types import Trapdoor
 
 CLASSES, SIZE = 3, 16
-TRAPMID = BASE | {"alpha": 0.02}
-BLOCKS: dict[str, dict[str, Any]] = {"none": {"augmentation": None}, "trapmid": TRAPMID}
+ARCH = {"rolss": "small_resnet"}  # small_vgg has no skip connection
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +42,16 @@ def row(init: Path, **changes: Any) -> TargetRow:
     return TargetRow(**(fields | changes))
 
 
-def train(init: Path, method: str) -> Trained:
+def row_of(init: Path, name: str) -> TargetRow:
+    method = BLOCKS[name][0]
+    return row(init, method=method, defense=name, arch=ARCH.get(method, "small_vgg"))
+
+
+def train(init: Path, name: str) -> Trained:
     return classifiers.train(
-        row(init, method=method, defense=method),
+        row_of(init, name),
         plan(epochs=1),
-        wiring.defense(method, BLOCKS[method], method),
+        wiring.defense(*BLOCKS[name], name),
         private(CLASSES, SIZE),
         runtime(),
         Memory(),
@@ -58,17 +61,22 @@ def train(init: Path, method: str) -> Trained:
 @pytest.mark.parametrize("method", BLOCKS)
 def test_a_trained_classifier_comes_back(tmp_path: Path, init: Path, method: str) -> None:
     trained, path = train(init, method), tmp_path / "model.pt"
-    classifiers.save(path, "row-0", row(init, defense=method), trained, SIZE)
+    classifiers.save(path, "row-0", row_of(init, method), trained, SIZE)
     found = classifiers.load(path, runtime())
-    x = images(5, size=SIZE)
-    with torch.no_grad():
-        assert torch.equal(found.model(x).logits, trained.model.eval()(x).logits)
+    x, answers = images(5, size=SIZE), []
+    for network in (found.model, trained.model.eval()):
+        torch.manual_seed(0)  # a stochastic network's noise
+        answers.append(network(x).logits)
+    assert torch.equal(*answers)
+    assert found.model.stochastic == (method == "mid, fresh")
     assert not found.model.training and not any(p.requires_grad for p in found.model.parameters())
     assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found.meta["row"] == "row-0" and found.meta["defense"] == method
     assert found.meta["test_accuracy"] == trained.fitted.test_accuracy
     assert found.meta["trapdoor_success"] == trained.fitted.trapdoor_success
-    if method == "none":
+    assert found.meta["facts"] == trained.objective.facts()
+    assert found.meta["init_sha256"] == hashlib.sha256(init.read_bytes()).hexdigest()
+    if trained.objective.trapdoor is None:
         assert found.trapdoor is None and trained.fitted.trapdoor_success is None
     else:
         mine, saved = found.trapdoor, trained.objective.trapdoor
@@ -78,10 +86,12 @@ def test_a_trained_classifier_comes_back(tmp_path: Path, init: Path, method: str
         assert torch.equal(mine(x, y), saved(x, y))
 
 
-def test_equal_trainings_give_equal_files(tmp_path: Path, init: Path) -> None:
+@pytest.mark.parametrize("method", ["none", "mid", "dpsgd"])
+def test_equal_trainings_give_equal_files(tmp_path: Path, init: Path, method: str) -> None:
     for name in ("a.pt", "b.pt"):
         torch.rand(3)
-        classifiers.save(tmp_path / name, "row-0", row(init), train(init, "none"), SIZE)
+        trained = train(init, method)
+        classifiers.save(tmp_path / name, "row-0", row_of(init, method), trained, SIZE)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
 
 
@@ -97,6 +107,10 @@ def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
         (content | {"state": {}}, r"model\.pt: does not fit Network: .*Missing key"),
         (content | {"num_classes": 5}, r"model\.pt: does not fit Network: .*size mismatch"),
         (content | {"arch": "vgg17"}, r"targets: no 'vgg17'; there are "),
+        (
+            content | {"hardened": {"method": "mid", "block": {"width": 3}}},
+            r"model\.pt: hardened: missing \['noise', 'weight'\].*`dvc repro` renews it",
+        ),
     ]
     for replaced, message in wrong:
         checkpoints.save(path, replaced)
@@ -142,11 +156,10 @@ def test_a_file_of_weights(tmp_path: Path) -> None:
         torch.save(content, tmp_path / "w.pt")
         found = classifiers.initial_state(tmp_path / "w.pt")
         assert not isinstance(found, str) and found.keys() == state.keys()
-    with pytest.raises(ValueError, match="small_vgg knows no initial weights; use weights/random"):
-        classifiers.new_network("small_vgg", 3, 16, tmp_path / "w.pt", runtime())
-    with pytest.raises(CheckpointError, match=r"w\.pt: .*Missing key") as caught:
-        classifiers.new_network("vgg16", 3, 32, tmp_path / "w.pt", runtime())
-    assert "\n" not in str(caught.value)
+    for arch in ("small_vgg", "vgg16"):
+        with pytest.raises(CheckpointError, match=r"w\.pt: .*Missing key") as caught:
+            classifiers.new_network(arch, 3, 32, tmp_path / "w.pt", runtime())
+        assert "\n" not in str(caught.value)
 
 
 def test_published_weights_reach_the_trunk_and_every_discriminator(tmp_path: Path) -> None:

@@ -18,9 +18,27 @@ def test_a_trapdoor_blends() -> None:
     assert list(trapdoor.parameters()) == []
 
 
-def test_a_target_without_published_weights_says_so() -> None:
-    with pytest.raises(ValueError, match="init: toy knows no initial weights; use weights/random"):
-        seeded(ToyTarget, 2).start_from({})
+def test_a_masked_trapdoor_is_saved_with_its_masks() -> None:
+    x, k, m = images(2), images(2, seed=1), torch.zeros(2, 1, 8, 8)
+    m[0, :, 2:4, 2:4] = 1
+    trapdoor = Trapdoor(k, 0.5, m)
+    poisoned = trapdoor(x, torch.tensor([0, 1]))
+    assert torch.equal(poisoned[1], x[1]) and set(trapdoor.state_dict()) == {
+        "triggers",
+        "alpha",
+        "masks",
+    }
+    changed = (poisoned[0] != x[0]).any(dim=0)
+    assert changed[2:4, 2:4].all() and changed.sum() == 4
+    assert torch.allclose(poisoned[0, :, 2, 2], 0.5 * (x[0] + k[0])[:, 2, 2])
+
+
+def test_a_plain_target_has_no_parts() -> None:
+    model = seeded(ToyTarget, 2)
+    with pytest.raises(ValueError, match="arch: toy has no trunk apart from its head"):
+        model.embed(images(1))
+    with pytest.raises(ValueError, match="arch: toy has no stages"):
+        model.stages()
 
 
 def test_a_prior_starts_from_one_of_fewer_classes_or_not_at_all() -> None:

@@ -157,8 +157,9 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
     try:
         network = wiring.target(content["arch"])
         model = network(content["num_classes"], content["image_size"])
-        if content["hardened"] is not None:
-            defense = wiring.defense(**content["hardened"], where=f"{path}: hardened")
+        if (hardened := content["hardened"]) is not None:
+            where = f"{path}: hardened"
+            defense = wiring.defense(hardened["method"], hardened["block"], where)
             model = defense.harden(model)
     except KeyError as error:
         raise CheckpointError(f"{path}: not a classifier; no {error}") from None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from PIL import Image
 from torch import Tensor
 
 from trapmid.report.pictures import image_grid
 
 _EXAMPLES, _DRAWS = 2, 2  # images per row and group: enough to see, few enough to compare
+_BAND = 5  # defences side by side; more go below, or a page would show them as small as stamps
+_ROWS, _LEAST = 24, 3  # of the whole picture at most, and of a band at least
 
 
 class Made(NamedTuple):
@@ -29,18 +34,46 @@ def compare(
 ) -> bytes:
     """A PNG: a row per identity; private images, then the first reconstructions of each defence.
 
-    The first attacked identities are shown, whatever the result.
+    The first attacked identities are shown, whatever the result. Many defences go into several
+    bands of equal people, and fewer of them.
 
     Args:
         title: one line above.
         private: (M, 3, S, S) private training images.
         private_labels: (M,) int64.
         made: by defence, in the order of the columns.
-        identities: how many rows, at most.
+        identities: how many people, at most.
     """
     shown = sorted(set.intersection(*(set(one.labels.tolist()) for one in made.values())))
-    rows, frames, names = [], [], []
-    for label in shown[:identities]:
+    count = math.ceil(len(made) / _BAND)
+    width = math.ceil(len(made) / count)  # bands of about equal width
+    names = list(made)
+    bands = [names[start : start + width] for start in range(0, len(names), width)]
+    people = shown[: min(identities, max(_LEAST, _ROWS // len(bands)))]
+    return _stacked(
+        [
+            _band(
+                title if len(bands) == 1 else f"{title}, {i} of {len(bands)}",
+                private,
+                private_labels,
+                {name: made[name] for name in band},
+                people,
+            )
+            for i, band in enumerate(bands, start=1)
+        ]
+    )
+
+
+def _band(
+    title: str,
+    private: Tensor,
+    private_labels: Tensor,
+    made: Mapping[str, Made],
+    people: Sequence[int],
+) -> bytes:
+    """One grid: the people below each other, the defences side by side."""
+    rows, frames = [], []
+    for label in people:
         real = private[private_labels == label][:_EXAMPLES]
         row: list[Tensor | None] = [*real, *[None] * (_EXAMPLES - len(real))]
         frame: list[bool | None] = [None] * _EXAMPLES
@@ -51,14 +84,31 @@ def compare(
             frame += [*hit.tolist(), *[None] * (_DRAWS - len(hit))]
         rows.append(row)
         frames.append(frame)
-        names.append(str(label))
-    heads = ["private"] * _EXAMPLES + [name for name in made for _ in range(_DRAWS)]
+    # A name stands over the first of its images only: a long one needs the room of both.
+    heads = ["private", *[""] * (_EXAMPLES - 1)]
+    for name in made:
+        heads += [name, *[""] * (_DRAWS - 1)]
     return image_grid(
         rows,
         title=title,
-        row_labels=names,
+        row_labels=[str(label) for label in people],
         column_labels=heads,
         frames=frames,
         note="Frame: green, the evaluator recognises the person; red, it does not.",
         gutter_after=_EXAMPLES,
     )
+
+
+def _stacked(pngs: Sequence[bytes]) -> bytes:
+    """Pictures below each other, on white."""
+    if len(pngs) == 1:
+        return pngs[0]
+    parts = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
+    size = max(part.width for part in parts), sum(part.height for part in parts)
+    whole, top = Image.new("RGB", size, "white"), 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
+    stream = io.BytesIO()
+    whole.save(stream, format="PNG")
+    return stream.getvalue()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -74,7 +75,7 @@ def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
         if what == "rate (%)":
             ax.set_ylim(-3, 103)
         else:
-            _choose_scale(ax, [v for one in histories.values() for v in _numbers(one, curves)])
+            _choose_scale(ax, [_numbers(histories.values(), name) for name in curves])
         _finish(ax)
         if len(curves) > _LEGEND:
             ax.plot([], [], color=_GREY, linewidth=0.8, label=f"{len(curves) - _LEGEND} more")
@@ -96,21 +97,7 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
                 continue
             mean = math.fsum(values) / len(values)
             ax.barh(row, mean, 0.72, color=PALETTE[5])
-            ax.annotate(
-                f"{mean:.0f}",
-                (max(values), row),
-                (5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                zorder=4,
-                bbox={
-                    "boxstyle": "square,pad=0.1",
-                    "facecolor": "white",
-                    "linewidth": 0,
-                    "alpha": 0.8,
-                },
-            )
+            ax.text(104, row, f"{mean:.0f}", va="center", fontsize=8)
             if len(values) > 1:
                 ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
         for level, name, style in (
@@ -121,7 +108,7 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
                 ax.axvline(100 * level, color=_GREY, linestyle=style, linewidth=1.2, label=name)
         ax.set_title(attack, fontsize=10)
         ax.set_xlabel("AA-1 (% of reconstructions)")
-        ax.set_xlim(0, 112)
+        ax.set_xlim(0, 114)
         ax.set_yticks(range(len(defenses)), defenses)
         ax.set_ylim(len(defenses) - 0.4, -0.6)  # the study's first defence on top
         _finish(ax, lines="x")
@@ -135,14 +122,14 @@ def trade_off(points: Sequence[Point]) -> bytes:
     A large mark is a defence's mean over seeds, a small one is one seed.
     """
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure, panels = _panels([point.attack for point in points], max(3.6, 0.24 * len(defenses)))
+    figure, panels = _panels([point.attack for point in points], max(3.6, 0.3 * len(defenses)))
     for attack, ax in panels.items():
         for j, defense in enumerate(defenses):
             chosen = [p for p in points if p.attack == attack and p.defense == defense]
             if not chosen:
                 continue
             spots = [(100 * point.accuracy, 100 * point.aa1) for point in chosen]
-            style = {
+            style: dict[str, Any] = {
                 "color": PALETTE[j % len(PALETTE)],
                 "marker": _MARKERS[(j + j // len(PALETTE)) % len(_MARKERS)],
                 "linestyle": "none",
@@ -268,20 +255,25 @@ def _draw_curve(ax: Axes, history: History, name: str, index: int, *, first: boo
     )
 
 
-def _numbers(history: History, names: Sequence[str]) -> list[float]:
-    columns = (history.metrics.get(name, []) for name in names)
+def _numbers(histories: Iterable[History], name: str) -> list[float]:
+    """The finite values of one column, of all seeds."""
+    columns = (history.metrics.get(name, []) for history in histories)
     return [value for column in columns for value in column if math.isfinite(value)]
 
 
-def _choose_scale(ax: Axes, values: Sequence[float]) -> None:
+def _choose_scale(ax: Axes, curves: Iterable[list[float]]) -> None:
     """Logarithmic where a linear axis would show the largest values only."""
-    if not values:
+    curves = [curve for curve in curves if any(curve)]
+    if not curves:
         return
-    if min(values) > 0:
-        if max(values) > _WIDE_SPREAD * min(values):
+    lowest, largest = (pick(map(pick, curves)) for pick in (min, max))
+    if lowest > 0:
+        if largest > _WIDE_SPREAD * lowest:
             ax.set_yscale("log")
-    elif max(map(abs, values)) > _WIDE_SPREAD:
-        ax.set_yscale("symlog", linthresh=1)
+        return
+    sizes = [statistics.median(abs(value) for value in curve if value) for curve in curves]
+    if max(largest, -lowest) > _WIDE_SPREAD * min(sizes):
+        ax.set_yscale("symlog", linthresh=min(sizes))
 
 
 def _panels(attacks: Iterable[str], height: float) -> tuple[Figure, dict[str, Axes]]:
@@ -297,19 +289,24 @@ def _panels(attacks: Iterable[str], height: float) -> tuple[Figure, dict[str, Ax
     return figure, dict(zip(names, spots, strict=False))
 
 
-def _legend(figure: Figure, axes: Iterable[Axes], *, loc: str, ncols: int) -> None:
+def _legend(
+    figure: Figure,
+    axes: Iterable[Axes],
+    *,
+    loc: Literal["outside lower center", "outside right upper"],
+    ncols: int,
+) -> None:
     """One legend for all panels: every name once."""
     found: dict[str, Any] = {}
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
-        found |= {name: handle for name, handle in zip(labels, handles, strict=True)}
+        found |= dict(zip(labels, handles, strict=True))
     if found:
-        figure.legend(
-            found.values(), found.keys(), fontsize=8, frameon=False, loc=loc, ncols=ncols
-        )
+        handles, labels = list(found.values()), list(found)
+        figure.legend(handles, labels, fontsize=8, frameon=False, loc=loc, ncols=ncols)
 
 
-def _finish(ax: Axes, lines: str = "y") -> None:
+def _finish(ax: Axes, lines: Literal["x", "y"] = "y") -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis=lines, color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)

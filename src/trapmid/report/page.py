@@ -238,8 +238,8 @@ class _Context:
         if noisy:
             cautions.append(
                 f"By design {', '.join(noisy)} draw{'s' if len(noisy) == 1 else ''} noise at every "
-                "forward pass, in use as in every attack. The scores here are one draw of it, which "
-                "repeats with the seed; the check of determinism leaves such targets out."
+                "forward pass, in use as in every attack. The scores here are one draw of it, "
+                "which repeats with the seed; the check of determinism leaves such targets out."
             )
         if len(self._seeds()) == 1:
             cautions.append(
