@@ -48,3 +48,9 @@ def test_wrong_json_is_named(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ResultError, match=r"scores\.json: "):
         results.read_json(path)
+
+
+def test_every_training_has_a_section():
+    """What transfer learning starts from is trained, too, but never attacked, so never scored."""
+    assert set(results.SCORED) < set(results.TRAINED)
+    assert "starts" in set(results.TRAINED) - set(results.SCORED)

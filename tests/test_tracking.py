@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_the_store_through_its_life(place, tmp_path):
     home = tmp_path / "home"
     study = collected(place)
     rows = len(study.records)
-    assert rows == 1 + 3 + 1 + 3 + 7
+    assert rows == 1 + 1 + 3 + 1 + 3 + 7
 
     assert tracking.track(study, home) == (rows + 1, 0)
     _check_content(home)
@@ -105,6 +106,10 @@ def _check_content(home):
     assert target.data.metrics["cost.peak_memory_mb"] == 840.0
     curve = store.get_metric_history(target.info.run_id, "curve.val_accuracy")
     assert [point.step for point in curve] == list(range(1, 9))
+    assert target.data.metrics["theory.delta"] == -0.25
+    assert target.data.metrics["theory.naturalness_classifier"] == 0.125
+    assert target.data.metrics["theory.holds"] == 1.0
+    assert not any(name.startswith("facts") for name in target.data.metrics)
     pictures = {file.path for file in store.list_artifacts(target.info.run_id, "pictures")}
     assert pictures == {"pictures/triggers.png", "pictures/poisoned.png"}
 
@@ -117,6 +122,10 @@ def _check_content(home):
     assert attack.data.metrics["aa1"] == 0.12
     files = [file.path for file in store.list_artifacts(attack.info.run_id, "pictures")]
     assert files == ["pictures/plgmi-trapmid-0.png"]
+    start = by_row(home, "starts")["strangers"]
+    assert start.data.tags["stage"] == "start"
+    assert start.data.params["fit.epochs"] == "8"
+    assert start.data.metrics["curve.val_accuracy"] > 0
     prior = by_row(home, "guided_priors")["plgmi-none-0"]
     assert prior.data.tags["stage"] == "prior"
 
@@ -142,6 +151,34 @@ def _check_unfinished_run_is_filled(place, home):
     again = by_row(home, "targets")["none-0"]
     assert again.info.status == "FINISHED"
     assert len(store.get_metric_history(target.info.run_id, "curve.loss")) == 8
+
+
+def test_facts_and_curves_of_any_columns(place, tmp_path):
+    """What a training guarantees is a number; a curve may have gaps and new names."""
+    scores = place / "reports/scores/targets/none-0.json"
+    text = scores.read_text(encoding="utf-8")
+    scores.write_text(text.replace('"facts": {}', '"facts": {"epsilon": 8.5}'), encoding="utf-8")
+    history = place / "reports/training/targets/none-0/history.csv"
+    lines = ["step,loss,input_dependence,κ(x)", "1,2.5,,0.5", "2,nan,0.25,", "3,inf,0.125,0.75"]
+    history.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    home = tmp_path / "home"
+    study = collected(place)
+    only = tuple(record for record in study.records if record.name == "none-0")
+    assert tracking.track(replace(study, records=only), home) == (2, 0)
+    run = by_row(home, "targets")["none-0"]
+    assert run.data.metrics["facts.epsilon"] == 8.5
+    curves = {
+        name: [
+            (point.step, point.value)
+            for point in client(home).get_metric_history(run.info.run_id, f"curve.{name}")
+        ]
+        for name in ("loss", "input_dependence", "κ_x_")
+    }
+    assert curves == {
+        "loss": [(1, 2.5)],
+        "input_dependence": [(2, 0.25), (3, 0.125)],
+        "κ_x_": [(1, 0.5), (3, 0.75)],
+    }
 
 
 def test_the_key_is_the_content(place):

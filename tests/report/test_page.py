@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import re
 from html.parser import HTMLParser
 
 import pytest
 import torch
+from PIL import Image
 
 import fake_study
 from trapmid.report import comparison, figures, inputs, page, summary
-from trapmid.results import ResultError
+from trapmid.results import History, ResultError
 
 PNG = b"\x89PNG\r\n"
 
@@ -93,6 +96,7 @@ def test_every_section_is_there(pages):
     for words in (
         "Question and threat model",
         "Targets",
+        "What each defence costs and buys",
         "Attacks",
         "What the attacks recover",
         "Trapdoors",
@@ -110,10 +114,169 @@ def test_the_attack_table_shows_every_seed_and_the_references(pages):
     lines = pages.markdown.splitlines()
     start = next(i for i, line in enumerate(lines) if "**plgmi** | **trapmid**" in line)
     assert "**mean of 2**" in lines[start]
-    assert "**13.00 ± 1.00**" in lines[start]  # 12 % and 14 %
+    assert "**13.00 ± 1.00 (s 1.41)**" in lines[start]  # 12 % and 14 %
     assert [line.split("|")[3].strip() for line in lines[start + 1 : start + 3]] == ["0", "1"]
     assert any(line.startswith("| *floor*") and "| *6.00* |" in line for line in lines)
     assert any(line.startswith("| *ceiling*") and "| *97.00* |" in line for line in lines)
+
+
+def table(pages, title):
+    """The cells of the first table below a heading of the Markdown page, without emphasis."""
+    text = pages.markdown[pages.markdown.index(title) :]
+    rows = text.split("\n\n|", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip().strip("*") for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def test_the_target_table_has_both_deviations_and_every_seed(pages):
+    rows = table(pages, "## Targets")
+    start = [row[0] for row in rows].index("none")
+    assert rows[start][1:3] == ["mean of 2", "95.50 ± 0.50 (s 0.71)"]
+    assert [row[1:3] for row in rows[start + 1 : start + 3]] == [["0", "95.00"], ["1", "96.00"]]
+
+
+# --- many defences ------------------------------------------------------------------------------
+
+SOME = {name: fake_study.WIDE[name] for name in ("none", "mid", "ted", "transfer", "dpsgd")}
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory):
+    """(study, pages, charts) of five defences, one of them on another architecture, too."""
+    root = tmp_path_factory.mktemp("some")
+    study = fake_study.write(root, defenses=SOME)
+    for seed in (0, 1):
+        study["targets"][f"ted-{seed}"]["arch"] = "other"
+        for attack in ("gmi", "plgmi"):
+            del study["cells"][f"{attack}-mid-{seed}"]
+        del study["cells"][f"plgmi-transfer-{seed}"]
+        stats = {"seconds": 20.0 + 10 * seed, "peak_memory_mb": 1.0, "device": "cpu"}
+        fake_study.write_json(root / f"reports/training/targets/dpsgd-{seed}/stats.json", stats)
+        elsewhere = stats | {"device": "cuda"}
+        fake_study.write_json(root / f"reports/training/targets/mid-{seed}/stats.json", elsewhere)
+    pages, charts = build(root, study)
+    return study, pages, charts
+
+
+def test_what_each_defence_costs_and_buys(some):
+    rows = {row[0]: row[1:] for row in table(some[1], "## What each defence costs")}
+    assert list(rows) == ["none", "mid", "ted@other", "transfer", "dpsgd"]
+    assert rows["none"] == [
+        "–",
+        "95.50 ± 0.50 (s 0.71)",
+        "–",
+        "plgmi",
+        "96.00 ± 1.00 (s 1.41)",
+        "95.00, 97.00",
+        "12.5 ± 0.0 (s 0.0)",
+        "1.00",
+    ]
+    notes, *_, seconds, slowdown = rows["dpsgd"]
+    assert notes == "epsilon 8; delta 1e-05"
+    assert (seconds, slowdown) == ("25.0 ± 5.0 (s 7.1)", "2.00")
+    assert rows["transfer"][0] == "starts from strangers, trained in 12.5 s not counted here"
+    assert rows["transfer"][3] == "gmi"  # PLG-MI did not run on it
+    assert rows["mid"][3:6] == ["–", "–", "–"]  # nothing did
+    assert rows["mid"][7] == "–"  # another device
+    assert rows["ted@other"][2] == "100.00 ± 0.00 (s 0.00)"
+    assert rows["ted@other"][7] == "–"  # no target without a defence of that architecture
+
+
+def test_a_stochastic_target_is_named(some, pages):
+    for text in (some[1].html, some[1].markdown):
+        assert "By design mid-0, mid-1 draw noise at every forward pass" in text
+    assert "draw noise at every forward pass" not in pages.markdown
+
+
+def test_the_theory_has_a_table_and_an_explanation(some, pages):
+    rows = table(pages, "### Effectiveness and naturalness")
+    assert [row[:2] for row in rows] == [["trapmid", "mean of 2"], ["", "0"], ["", "1"]]
+    assert rows[0][2] == "-0.30 ± 0.05 (s 0.07)"
+    assert rows[1][2:] == [
+        "-0.25",
+        "0.50",
+        "0.12",
+        "2.50",
+        "-0.38",
+        "-1.50",
+        "-1.00",
+        "-1.88",
+        "yes",
+    ]
+    assert rows[0][-1] == "2 of 2"
+    for text in (pages.html, pages.markdown):
+        assert "nearly true by construction" in text
+    assert [row[0] for row in table(some[1], "### Effectiveness")] == ["ted@other", "", ""]
+
+
+def test_a_training_has_one_picture_for_all_its_seeds(some):
+    _, pages, charts = some
+    curves = {path for path in charts if path.startswith("figures/training/targets/")}
+    assert curves == {f"figures/training/targets/{name}.png" for name in SOME}
+    assert "figures/training/starts/strangers.png" in charts
+    for text in (pages.html, pages.markdown):
+        assert "strangers" in text[text.index("Training curves") :]
+    assert sum(f"targets/{name}.png" in pages.markdown for name in SOME) == len(SOME)
+
+
+def test_pictures_of_other_seeds_are_behind_a_click(pages):
+    section = pages.html[pages.html.index('id="trapdoors"') : pages.html.index('id="checks"')]
+    first, more = section.split("<summary>Other seeds: 2 pictures</summary>", 1)[0:2]
+    assert "trapmid-0: triggers" in first and "trapmid-1: triggers" not in first
+    assert "trapmid-1: triggers" in more
+
+
+# --- charts -------------------------------------------------------------------------------------
+
+
+def size(png):
+    return Image.open(io.BytesIO(png)).size
+
+
+def colours(png):
+    return {colour for _, colour in Image.open(io.BytesIO(png)).convert("RGB").getcolors(1 << 24)}
+
+
+def rgb(name):
+    return tuple(int(name[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def test_curves_of_any_columns():
+    """Gaps, infinities, zeros, negative numbers and widely different sizes are drawn."""
+    steps = [float(step) for step in range(1, 6)]
+    history = History(
+        steps,
+        {
+            "loss": [3.0, math.nan, math.inf, 0.0, -2.0],
+            "information": [400.0, 300.0, 200.0, 100.0, 90.0],
+            "label_dependence": [-0.001, -0.002, -0.003, -0.004, -0.005],
+            "val_accuracy": [0.1, 0.5, 0.7, 0.9, 1.0],
+            "empty": [math.nan] * 5,
+        },
+    )
+    png = figures.training("mid", {"0": history, "1": History([1.0], {"loss": [2.0]})}, "epoch")
+    assert {rgb(colour) for colour in figures.PALETTE[:2]} <= colours(png)
+    three = size(png)[0]
+    assert size(figures.training("none", {"0": History([], {"loss": []})}, "epoch"))[0] < three
+
+
+def test_more_columns_than_names():
+    history = History([1.0, 2.0], {f"term{i}": [1.0, 2.0 + i] for i in range(12)})
+    more = History([1.0, 2.0], {f"term{i}": [1.0, 2.0 + i] for i in range(40)})
+    few, many = (figures.training("x", {"0": one}, "step") for one in (history, more))
+    assert size(many) == size(few)
+    assert figures.training("x", {"0": more}, "step") == many
+
+
+def test_charts_of_many_defences_stay_on_a_page():
+    points = [
+        figures.Point(attack=attack, defense=f"defence_{i}@small_ir", accuracy=0.9, aa1=seed / 10)
+        for attack in ("gmi", "kedmi", "lomma", "plgmi")
+        for i in range(17)
+        for seed in range(3)
+    ]
+    for png in (figures.attack_bars(points, 0.05, 0.97), figures.trade_off(points)):
+        assert size(png)[0] < 1600
+    assert rgb(figures.PALETTE[5]) in colours(figures.attack_bars(points[2:3], None, None))
 
 
 def test_frechet_without_inception_is_never_called_fid(pages):
@@ -216,3 +379,15 @@ def test_a_comparison_shows_the_first_people():
     assert png.startswith(PNG)
     assert png == comparison.compare("plgmi", images, labels, {"none": made, "trapmid": made}, 3)
     assert len(png) < len(comparison.compare("plgmi", images, labels, {"none": made}, 4)) * 2
+
+
+def test_a_comparison_of_many_defences_goes_into_bands():
+    """Equal people in every band; a band is no wider than five defences."""
+    images = torch.rand(24, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(12).repeat_interleave(2)
+    one = comparison.Made(images, labels, labels % 2 == 0)
+    five = size(comparison.compare("plgmi", images, labels, dict.fromkeys("abcde", one), 6))
+    wide = {f"defence_{i}": one for i in range(17)}
+    many = size(comparison.compare("plgmi", images, labels, wide, 12))
+    assert many[0] <= five[0]
+    assert many[1] == 4 * five[1]  # four bands of six people

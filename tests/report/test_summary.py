@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fake_study
-from trapmid import checks, results
+from trapmid import checks, gate, results
 from trapmid.report import summary
 from trapmid.results import ResultError
 
@@ -35,7 +35,7 @@ def test_means_over_seeds(tmp_path, study):
 
 def test_the_schema_of_the_issue(tmp_path, study):
     made = summary.summarise(study, *read(tmp_path, study), {})
-    assert set(made) == {"evaluator", "targets", "attacks", "references", "checks"}
+    assert set(made) == {"evaluator", "targets", "attacks", "references", "spread", "checks"}
     assert list(made["targets"]) == ["none", "none_aug", "trapmid"]
     assert list(made["attacks"]) == ["gmi", "plgmi"]  # random is the floor, no attack
     for rows in made["attacks"].values():
@@ -43,6 +43,46 @@ def test_the_schema_of_the_issue(tmp_path, study):
             assert set(scores) == {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
     assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)
     assert made["references"]["ceiling"]["n_success"] == 58
+
+
+def test_the_spread_by_hand(tmp_path, study):
+    scores = read(tmp_path, study)
+    made = summary.summarise(study, *scores, {})["spread"]
+    none = made["targets"]["none"]
+    assert none["test_accuracy"] == {
+        "population": pytest.approx(0.005),
+        "sample": pytest.approx(0.005 * 2**0.5, abs=1e-6),
+        "values": {"0": 0.95, "1": 0.96},
+    }
+    nothing = {"population": None, "sample": None, "values": {"0": None, "1": None}}
+    assert none["trapdoor_success"] == nothing
+    assert made["attacks"]["plgmi"]["trapmid"]["aa1"]["values"] == {"0": 0.12, "1": 0.14}
+    gate.flatten(summary.summarise(study, *scores, {}))  # it can read every leaf
+
+
+def test_one_seed_has_no_sample_deviation(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(4,))
+    made = summary.summarise(study, *read(tmp_path, study), {})
+    spread = made["spread"]["attacks"]["gmi"]["none"]["aa1"]
+    assert (spread["population"], spread["sample"]) == (0, None)
+    assert list(spread["values"]) == ["4"]
+
+
+def test_deviations_by_hand():
+    assert summary.deviation([2.0, 4.0, 9.0]) == pytest.approx(((26 / 3) ** 0.5, 13**0.5))
+    assert summary.deviation([]) == (None, None)
+
+
+def test_families():
+    rows = {"a-0": 0, "b-0": 0, "a-10": 10, "judge": 1000, "c-1": 0}
+    blocks = {row: {"seed": seed} for row, seed in rows.items()}
+    assert summary.families(blocks, blocks) == {
+        "a": {"0": "a-0", "10": "a-10"},
+        "b": {"0": "b-0"},
+        "judge": {"1000": "judge"},
+        "c-1": {"0": "c-1"},
+    }
+    assert summary.families(blocks, ["b-0"]) == {"b": {"0": "b-0"}}
 
 
 def test_a_null_seed_is_left_out_of_the_mean(tmp_path, study):

@@ -46,7 +46,7 @@ class Point:
 
 
 def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
-    """The curves of one training, seeds over each other: losses, other terms and rates.
+    """The curves of one training, seeds over each other: losses, further terms and rates.
 
     Args:
         title: above the chart.
@@ -57,7 +57,7 @@ def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
     names = list(dict.fromkeys(name for one in histories.values() for name in one.metrics))
     panels = {
         "loss": [name for name in names if _is_loss(name)],
-        "other terms": [name for name in names if not _is_loss(name) and not _is_rate(name)],
+        "terms": [name for name in names if not _is_loss(name) and not _is_rate(name)],
         "rate (%)": [name for name in names if _is_rate(name)],
     }
     panels = {what: curves for what, curves in panels.items() if curves} or {"loss": []}
