@@ -185,3 +185,10 @@ def test_the_table_ends_with_what_failed():
         "evaluator.test_accuracy", "0.97", "0.9", "-0.02", "FAIL", "dropped", "by", "0.07",
     ]  # fmt: skip
     assert lines[-1] == f"gate: 1 of {len(gate.flatten(BASELINE))} failed"
+
+
+def test_the_spread_over_seeds_is_not_compared() -> None:
+    """A baseline of three seeds and a run of one have other entries there, not other scores."""
+    summary = {"evaluator": {}, "targets": {}, "attacks": {}, "checks": {"fine": True}}
+    wide = summary | {"spread": {"aa1": {"plgmi": {"none": {"values": {"0": 0.5, "1": 0.7}}}}}}
+    assert gate.flatten(wide) == gate.flatten(summary) == {"checks.fine": True}

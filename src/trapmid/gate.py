@@ -47,7 +47,7 @@ def compare(now: Mapping[str, Any], baseline: Mapping[str, Any], tolerances: Gat
 
 
 def flatten(summary: Mapping[str, Any]) -> dict[str, float | bool | None]:
-    """The summary's leaves by dotted path.
+    """The summary's leaves by dotted path, but `spread`: it has one entry a seed.
 
     Raises:
         ValueError: a section is missing, or a leaf is neither a finite number, a bool nor null.
@@ -55,7 +55,8 @@ def flatten(summary: Mapping[str, Any]) -> dict[str, float | bool | None]:
     for section in ("evaluator", "targets", "attacks", "checks"):
         if not isinstance(summary.get(section), Mapping):
             raise ValueError(f"metrics: no section {section!r}")
-    return dict(_leaves(summary, ""))
+    compared = {key: value for key, value in summary.items() if key != "spread"}
+    return dict(_leaves(compared, ""))
 
 
 def table(verdicts: Sequence[Verdict]) -> str:

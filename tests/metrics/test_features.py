@@ -28,11 +28,11 @@ class Network(Target):
         self.body = nn.Sequential(
             nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(), nn.Flatten()
         )
-        self.head = nn.Linear(6 * 36, 4)
+        self.last = nn.Linear(6 * 36, 4)
 
     def forward(self, images: torch.Tensor) -> Output:
         features = self.body(images)
-        return Output(self.head(features), features)
+        return Output(self.last(features), features)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Connections to Model Inversion Attacks", ECCV 2024); a scale above 0 is the pape
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trapmid import types
 from trapmid.objectives import Classify
@@ -26,12 +26,14 @@ class Defense(types.Defense):
             raise ValueError(f"stages: {self.stages} is under 1")
 
     def harden(self, model: Target) -> Target:
-        parts = [part for stage in model.stages()[-self.stages :] for part in stage.modules()]
-        skips = [part.weaken for part in parts if callable(getattr(part, "weaken", None))]
+        parts: list[Any] = [
+            part for stage in model.stages()[-self.stages :] for part in stage.modules()
+        ]
+        skips = [part for part in parts if hasattr(part, "weaken")]
         if not skips:
             raise ValueError(f"arch: {type(model).__module__} has no skip connections to weaken")
-        for weaken in skips:
-            weaken(self.scale)
+        for skip in skips:
+            skip.weaken(self.scale)
         return model
 
     def objective(self, setting: Setting) -> types.Objective:

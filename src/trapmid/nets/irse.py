@@ -106,7 +106,7 @@ class IrNetwork(Target):
     def _translated(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A published file in our names; an output layer that does not fit is replaced by ours."""
         own = self.state_dict()
-        places = [(s, u) for s, stage in enumerate(self.body) for u in range(len(stage))]
+        places = [(s, u) for s, part in enumerate(self.body) for u, _ in enumerate(part.children())]
         state = {k: v for k, v in own.items() if k.startswith("output.")}
         fits = published.get("output_layer.3.weight")
         fits_here = fits is not None and fits.shape == own["output.3.weight"].shape
