@@ -1,4 +1,4 @@
-"""Trains a classifier: `train_target.py targets ROW` or `train_target.py evaluators ROW`."""
+"""Trains a classifier: `train_target.py SECTION ROW`; evaluators, starts or targets."""
 
 from __future__ import annotations
 

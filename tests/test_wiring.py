@@ -35,7 +35,7 @@ def test_every_file_has_its_class(kind: str) -> None:
     ("call", "message"),
     [
         (lambda: wiring.attack("gmj", {}), r"attacks: no 'gmj'; there are .*gmi, plgmi"),
-        (lambda: wiring.defense("nothing", {}, "x"), r"defenses: no 'nothing'; there are none"),
+        (lambda: wiring.defense("nothing", {}, "x"), r"defenses: no 'nothing'; there are bido, "),
         (lambda: wiring.recipe("stylegan", {}), r"priors: no 'stylegan'; there are gmi, plgmi"),
         (lambda: wiring.target("vgg17"), r"targets: no 'vgg17'; .*vgg16"),
         (lambda: wiring.reader("splits"), r"data: 'splits' has no Reader"),
