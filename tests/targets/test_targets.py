@@ -88,7 +88,8 @@ def test_sizes_that_do_not_fit(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_a_trunk_and_its_head(name: str, made: dict[str, Target]) -> None:
     """`embed` and the modules of `head`, in order, are the network; `stages` are its hidden."""
-    model, x = made[name], images(2, size=ROWS[name][0])
+    size = 112 if name == "facenet112" else ROWS[name][0]  # which resizes to it first
+    model, x = made[name], images(2, size=size)
     assert len(model.stages()) == ROWS[name][3]
     with eval_mode(model), torch.no_grad():
         vector, hidden = model.embed(x)
@@ -97,16 +98,18 @@ def test_a_trunk_and_its_head(name: str, made: dict[str, Target]) -> None:
         for part in model.head:
             output = getattr(model, part)(output)
         assert torch.equal(output, model(x).logits)
-        if name != "facenet112":  # which resizes first
-            seen: list[Tensor] = []
-            hooks = [
-                stage.register_forward_hook(lambda m, i, o: seen.append(o.flatten(1)))
-                for stage in model.stages()
-            ]
-            model.embed(x)
-            [hook.remove() for hook in hooks]
-            if name != "vgg16":  # whose stages are slices, made anew at every call
-                assert all(torch.equal(a, b) for a, b in zip(seen, hidden, strict=True))
+        for stage, layer in zip(model.stages(), hidden, strict=True):
+            x = stage(x)
+            assert torch.equal(x.flatten(1), layer)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_stages_are_all_that_learns_before_the_head(name: str, made: dict[str, Target]) -> None:
+    """From the image on: frozen stages must leave no layer below them that learns."""
+    model = made[name]
+    inside = {id(p) for stage in model.stages() for p in stage.parameters()}
+    outside = {n.split(".")[0] for n, p in model.named_parameters() if id(p) not in inside}
+    assert outside - {"output"} == set(model.head)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -272,7 +275,7 @@ def test_the_hidden_layers_have_the_papers_sizes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["facenet64", "facenet112"])
 def test_a_published_backbone_is_taken(name: str) -> None:
-    """Its output layer, of 112 pixels, where it fits; it must be whole."""
+    """Its output layer, of 112 pixels, at that size alone; it must be whole."""
     donor = wiring.target("facenet112")(4, 64)
     state = {
         published_backbone_name(key, UNITS[name]): value
@@ -286,9 +289,14 @@ def test_a_published_backbone_is_taken(name: str) -> None:
     for key, value in model.state_dict().items():
         kept = key.startswith("classifier.") or (key.startswith("output.") and name == "facenet64")
         assert torch.equal(value, own[key] if kept else theirs[key]), key
-    del state["body.23.res_layer.4.weight"]
-    with pytest.raises(RuntimeError, match=r"Missing key.*body\.3\.2\.body\.4\.weight"):
-        model.start_from(state)
+    needed = {"body.23.res_layer.4.weight": r"body\.3\.2\.body\.4\.weight"}
+    if name == "facenet112":
+        needed |= {f"output_layer.{k}.weight": rf"output\.{k}\.weight" for k in (0, 3, 4)}
+    for key, ours in needed.items():
+        with pytest.raises(RuntimeError, match=rf"Missing key.*{ours}"):
+            model.start_from({k: v for k, v in state.items() if k != key})
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*logits\.weight"):
+        model.start_from(state | {"logits.weight": torch.zeros(1)})
 
 
 def test_a_deeper_backbone_is_refused() -> None:

@@ -77,11 +77,13 @@ class IrNetwork(Target):
                 nn.init.xavier_uniform_(module.weight)
 
     def stages(self) -> tuple[nn.Module, ...]:
-        return tuple(self.body)
+        """The first one begins at the image: it holds the stem, too."""
+        first, *rest = self.body
+        return nn.Sequential(self.stem, first), *rest
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = self.stem(images), []
-        for stage in self.body:
+        x, hidden = images, []
+        for stage in self.stages():
             x = stage(x)
             hidden.append(x.flatten(1))
         return Embedding(self.output(x), tuple(hidden))
@@ -93,35 +95,35 @@ class IrNetwork(Target):
     def start_from(self, state: Mapping[str, Tensor]) -> None:
         """Takes face.evoLVe's published backbone, or another network of this class.
 
-        Of a published file, `input_layer` and `body`; its `output_layer`, made for 112 pixels, only
-        where it fits.
+        Of a published file, `input_layer` and `body`; its `output_layer`, made for 112 pixels, at
+        that size alone.
 
         Raises:
-            RuntimeError: a weight is missing or has another shape.
+            RuntimeError: a weight is missing, unknown, or of another shape.
         """
         if any(name.startswith("input_layer.") for name in state):
             state = self._translated(state)
         self.take_trunk(state)
 
     def _translated(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A published file in our names; an output layer that does not fit is replaced by ours."""
-        own = self.state_dict()
+        """A published file in our names; the output layer is ours unless we see 112 pixels."""
         places = [(s, u) for s, part in enumerate(self.body) for u, _ in enumerate(part.children())]
-        state = {k: v for k, v in own.items() if k.startswith("output.")}
-        fits = published.get("output_layer.3.weight")
-        fits_here = fits is not None and fits.shape == own["output.3.weight"].shape
+        output = {f"output.{k}": v for k, v in self.output.state_dict().items()}
+        at_112 = output["output.3.weight"].shape[1] == 7 * 7 * len(output["output.0.weight"])
+        state = {} if at_112 else output
         for name, value in published.items():
             unit = _UNIT.fullmatch(name)
             if name.startswith("input_layer."):
                 state[name.replace("input_layer.", "stem.")] = value
-            elif name.startswith("output_layer.") and fits_here:
-                state[name.replace("output_layer.", "output.")] = value
+            elif name.startswith("output_layer."):
+                if at_112:
+                    state[name.replace("output_layer.", "output.")] = value
             elif unit and int(unit[1]) < len(places):
                 stage, index = places[int(unit[1])]
                 part = "body" if unit[2] == "res_layer" else "shortcut"
                 state[f"body.{stage}.{index}.{part}.{unit[3]}"] = value
-            elif unit:
-                state[name] = value  # a deeper network's: `take_trunk` refuses it by name
+            else:
+                state[name] = value  # a deeper network's, or no backbone's: `take_trunk` refuses it
         return state
 
 
@@ -135,6 +137,8 @@ def _unit(inside: int, outside: int, stride: int) -> Residual:
         nn.BatchNorm2d(outside),
     )
     if inside == outside:
-        return Residual(body, nn.MaxPool2d(1, stride))
+        # Officially MaxPool2d(1, stride): every stride-th pixel. The average of one pixel is the
+        # same number, and the backward pass keeps no int64 index of every element.
+        return Residual(body, nn.Identity() if stride == 1 else nn.AvgPool2d(1, stride))
     one = nn.Conv2d(inside, outside, 1, stride, bias=False)
     return Residual(body, nn.Sequential(one, nn.BatchNorm2d(outside)))

@@ -35,16 +35,17 @@ class Network(Target):
         self.take_trunk(state)
 
     def stages(self) -> tuple[nn.Module, ...]:
+        """The first one begins at the image: it holds the stem, too."""
         trunk = self.trunk
-        return trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4
+        first = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool, trunk.layer1)
+        return first, trunk.layer2, trunk.layer3, trunk.layer4
 
     def embed(self, images: Tensor) -> Embedding:
-        trunk = self.trunk
-        x, hidden = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images)))), []
+        x, hidden = images, []
         for stage in self.stages():
             x = stage(x)
             hidden.append(x.flatten(1))
-        return Embedding(trunk.avgpool(x).flatten(1), tuple(hidden))
+        return Embedding(self.trunk.avgpool(x).flatten(1), tuple(hidden))
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)

@@ -33,11 +33,13 @@ class Network(Target):
         self.classifier = nn.Linear(WIDTHS[-1], num_classes)
 
     def stages(self) -> tuple[nn.Module, ...]:
-        return tuple(self.body)
+        """The first one begins at the image: it holds the stem, too."""
+        first, *rest = self.body
+        return nn.Sequential(self.stem, first), *rest
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = self.stem(images), []
-        for stage in self.body:
+        x, hidden = images, []
+        for stage in self.stages():
             x = stage(x)
             hidden.append(x.flatten(1))
         return Embedding(x.mean(dim=(2, 3)), tuple(hidden))
