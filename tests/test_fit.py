@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from toy import (
     BLOCKS,
     TRAPMID,
+    Interrupted,
     Memory,
     ToyNet,
     ToyTarget,
@@ -26,7 +27,7 @@ from toy import (
 )
 from trapmid import fit, wiring
 from trapmid.fit import Fitted, Labelled
-from trapmid.scratch import Scratch, scratch
+from trapmid.scratch import scratch
 from trapmid.study import Fit
 from trapmid.types import Loss, Objective, Progress, Setting, Target, Trapdoor
 
@@ -77,19 +78,6 @@ class CrossEntropy(Objective):
 
 
 # --- resumption ---------------------------------------------------------------------------------
-
-
-class Interrupted(Scratch):
-    """A scratch whose training is killed when it logs a certain epoch."""
-
-    def __init__(self, inner: Scratch, at: int) -> None:
-        vars(self).update(vars(inner))
-        self.at = at
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        if step == self.at:
-            raise KeyboardInterrupt
-        super().log(metrics, step)
 
 
 def train(

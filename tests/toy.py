@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trapmid.fit import Labelled
 from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
+from trapmid.scratch import Scratch
 from trapmid.study import Fit
 from trapmid.types import Embedding, Output, Prior, Stateful, Target
 
@@ -255,6 +256,19 @@ class Memory:
 
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         pass
+
+
+class Interrupted(Scratch):
+    """A scratch whose training is killed when it logs a certain epoch."""
+
+    def __init__(self, inner: Scratch, at: int) -> None:
+        vars(self).update(vars(inner))
+        self.at = at
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        if step == self.at:
+            raise KeyboardInterrupt
+        super().log(metrics, step)
 
 
 def same_state(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,24 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from toy import BLOCKS, Memory, ToyNet, faces, images, plan, private, runtime, same_state, seeded
+from toy import (
+    BLOCKS,
+    Interrupted,
+    Memory,
+    ToyNet,
+    faces,
+    images,
+    plan,
+    private,
+    runtime,
+    same_state,
+    seeded,
+)
 from toy import snapshot as state
 from trapmid import classifiers, fit, wiring
 from trapmid.classifiers import Trained
 from trapmid.defenses import dpsgd
-from trapmid.scratch import Scratch, scratch
+from trapmid.scratch import scratch
 from trapmid.study import Fit, TargetRow
 from trapmid.types import Output, Progress, Setting, Target
 
@@ -397,19 +408,6 @@ def test_batches_so_small_that_some_are_empty() -> None:
     assert target.steps == 3 * 40 and target.sample_rate == 1 / 40
     assert all(math.isfinite(value) for row in keep.rows for value in row.values())
     assert all(v.isfinite().all() for v in state(model).values()) and fitted.epoch > 0
-
-
-class Interrupted(Scratch):
-    """A scratch whose training is killed when it logs a certain epoch."""
-
-    def __init__(self, inner: Scratch, at: int) -> None:
-        vars(self).update(vars(inner))
-        self.at = at
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        if step == self.at:
-            raise KeyboardInterrupt
-        super().log(metrics, step)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
