@@ -64,6 +64,27 @@ class Search:
             raise ValueError("feature_model_loss: needs feature_discriminator")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Patches:
+    """TeD's kind of trigger; what the blocks of TeD and TeD+ have in common."""
+
+    alpha: float  # blend ratio on the squares
+    beta: float  # weight of the trapdoor loss
+    squares: int  # per trigger
+    square: int  # their side, in pixels
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta"):
+            check_share(name, getattr(self, name))
+        for name in ("squares", "square"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} is under 1")
+
+    def trapdoor(self, setting: Setting) -> Trapdoor:
+        """The drawn triggers, see `patch_trapdoor`."""
+        return patch_trapdoor(setting, self.alpha, self.squares, self.square)
+
+
 def check_share(name: str, value: float) -> None:
     """Refuses a value outside [0, 1].
 

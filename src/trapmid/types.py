@@ -64,6 +64,14 @@ class Target(nn.Module, ABC):
         """
         raise ValueError(f"arch: {type(self).__module__} has no stages")
 
+    def through_stages(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the last stage makes of images, and what every stage does, flat: (N, D) each."""
+        x, hidden = images, []
+        for stage in self.stages():
+            x = stage(x)
+            hidden.append(x.flatten(1))
+        return x, tuple(hidden)
+
     def start_from(self, state: Mapping[str, Tensor]) -> None:
         """Takes the trunk of another network of this class, or of published weights.
 

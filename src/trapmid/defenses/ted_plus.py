@@ -9,37 +9,29 @@ from dataclasses import dataclass
 
 from trapmid import trapdoors, types
 from trapmid.augment import TrapAugmentation
+from trapmid.trapdoors import Patches
 from trapmid.types import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Defense(types.Defense):
-    alpha: float  # blend ratio on the squares
-    beta: float  # weight of the trapdoor loss
-    squares: int  # per trigger
-    square: int  # their side, in pixels
+class Defense(Patches, types.Defense):
     step_size: float  # of the sign step on the triggers
     until: float  # share of the epochs after which the triggers stay; 1 in the paper
     hiding_weight: float  # of the discriminator's term in eq. 5; 1 in the paper
     augmentation: TrapAugmentation | None
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "beta"):
-            trapdoors.check_share(name, getattr(self, name))
-        for name in ("squares", "square"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is under 1")
+        super().__post_init__()
         self._search()
 
     def objective(self, setting: Setting) -> types.Objective:
-        trapdoor = trapdoors.patch_trapdoor(setting, self.alpha, self.squares, self.square)
         mix = trapdoors.Mix(
             beta=self.beta,
             augmentation=self.augmentation,
             smoothing=None,
             smoothed_terms="main",
         )
-        return trapdoors.Objective(trapdoor, mix, self._search(), setting)
+        return trapdoors.Objective(self.trapdoor(setting), mix, self._search(), setting)
 
     def _search(self) -> trapdoors.Search:
         return trapdoors.Search(

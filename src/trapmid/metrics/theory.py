@@ -1,6 +1,6 @@
 """How effective and how natural a trapdoor is: section 3.4 of Trap-MID as measured numbers.
 
-The paper's symbols are lost in our copy; this is our reading. An attacker wants p(x|y), and by
+This is our reading of the paper's definitions. An attacker wants p(x|y), and by
 Bayes log p(x|y) = log p(y|x) + log p(x) - log p(y). So a trigger gains, on average over images x,
     [E log p(y|pi_y(x)) - E log p(y|x)] + [E log p(pi_y(x)) - E log p(x)]  >=  delta - epsilon
 (Theorem 1), where the first bracket is at least delta in every class (Definition 1) and epsilon,

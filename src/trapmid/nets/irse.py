@@ -82,11 +82,8 @@ class IrNetwork(Target):
         return nn.Sequential(self.stem, first), *rest
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = images, []
-        for stage in self.stages():
-            x = stage(x)
-            hidden.append(x.flatten(1))
-        return Embedding(self.output(x), tuple(hidden))
+        x, hidden = self.through_stages(images)
+        return Embedding(self.output(x), hidden)
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)

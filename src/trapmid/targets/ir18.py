@@ -41,11 +41,8 @@ class Network(Target):
         return first, trunk.layer2, trunk.layer3, trunk.layer4
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = images, []
-        for stage in self.stages():
-            x = stage(x)
-            hidden.append(x.flatten(1))
-        return Embedding(self.trunk.avgpool(x).flatten(1), tuple(hidden))
+        x, hidden = self.through_stages(images)
+        return Embedding(self.trunk.avgpool(x).flatten(1), hidden)
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)

@@ -38,11 +38,8 @@ class Network(Target):
         return nn.Sequential(self.stem, first), *rest
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = images, []
-        for stage in self.stages():
-            x = stage(x)
-            hidden.append(x.flatten(1))
-        return Embedding(x.mean(dim=(2, 3)), tuple(hidden))
+        x, hidden = self.through_stages(images)
+        return Embedding(x.mean(dim=(2, 3)), hidden)
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)

@@ -31,11 +31,8 @@ class Network(Target):
         return tuple(self.blocks)
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = images, []
-        for block in self.blocks:
-            x = block(x)
-            hidden.append(x.flatten(1))
-        return Embedding(hidden[-1], tuple(hidden))
+        _, hidden = self.through_stages(images)
+        return Embedding(hidden[-1], hidden)
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)

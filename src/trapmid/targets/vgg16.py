@@ -42,11 +42,8 @@ class Network(Target):
         return tuple(self.features[i:j] for i, j in zip(starts, ends, strict=True))
 
     def embed(self, images: Tensor) -> Embedding:
-        x, hidden = images, []
-        for stage in self.stages():
-            x = stage(x)
-            hidden.append(x.flatten(1))
-        return Embedding(hidden[-1], tuple(hidden))
+        _, hidden = self.through_stages(images)
+        return Embedding(hidden[-1], hidden)
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)
