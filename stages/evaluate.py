@@ -19,12 +19,13 @@ def main(row: str) -> None:
     rt = runtime(cell.seed)
     evaluator = classifiers.load(Path(f"models/evaluators/{cell.evaluator}/model.pt"), rt)
     target = classifiers.load(Path(f"models/targets/{cell.target}/model.pt"), rt)
+    guide = classifiers.load(Path(cell.guide) / "model.pt", rt)
     prepared = Path(f"data/prepared/{cell.data}")
     private = checkpoints.load(prepared / "private.pt")
     public = checkpoints.load(prepared / "public.pt")["images"]
     made = checkpoints.load(Path(f"data/reconstructions/{row}.pt"))
     score = scoring.score_cell(
-        row, cell, evaluator, target, private, public, made, evaluation, bounds, rt
+        row, cell, evaluator, target, guide, private, public, made, evaluation, bounds, rt
     )
     picture = pictures.private_vs_reconstructed(
         private=private["train_images"],

@@ -1,11 +1,12 @@
-"""Attacks: one row of `cells`. An attacker opens the target and the prior, and no data at all."""
+"""Attacks: one row of `cells`. An attacker opens what it made before, and no data at all."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-from _stage import load_params, records, run, runtime
-from trapmid import checkpoints, classifiers, inversion, params, prior_files, wiring
+from _stage import load_params, records, resumable, run, runtime
+from trapmid import checkpoints, classifiers, inversion, knowledge, params, prior_files, wiring
 from trapmid.study import CellRow, Inversion
 
 
@@ -13,14 +14,21 @@ def main(name: str) -> None:
     study = load_params()
     cell = params.build(CellRow, params.section(study, f"cells.{name}"), f"cells.{name}")
     plan = params.build(Inversion, params.section(study, "inversion"), "inversion")
-    attack = wiring.attack(cell.attack, params.section(study, f"attacks.{cell.attack}"))
+    where = f"attacks.{cell.attack}"
+    block = params.section(study, where)
+    attack = wiring.attack(cell.method, block, where)
     rt = runtime(cell.seed)
-    target = classifiers.load(Path(f"models/targets/{cell.target}/model.pt"), rt).model
-    prior = prior_files.load(Path(cell.prior) / "prior.pt", rt)
-    with records(Path(f"reports/training/cells/{name}"), rt) as stats:
-        found = inversion.invert_all(attack, target, prior, plan, rt)
-        stats["images"] = len(found["labels"])
-    checkpoints.save(Path(f"data/reconstructions/{name}.pt"), found)
+    files = [Path(cell.guide) / "model.pt", Path(cell.prior) / "prior.pt", Path(cell.knowledge)]
+    guide = classifiers.load(files[0], rt)
+    prior = prior_files.load(files[1], rt)
+    known = knowledge.load(files[2], guide, rt)
+    identity = [asdict(cell), asdict(plan), block]
+    with resumable(f"cells {name}", identity, files, rt) as keep:
+        with records(Path(f"reports/training/cells/{name}"), rt) as stats:
+            found = inversion.invert_all(attack, guide.model, prior, known, plan, rt, keep)
+            stats["images"] = len(found.rows["labels"])
+            stats["batch_size"], stats["queries"] = found.batch_size, found.queries
+        checkpoints.save(Path(f"data/reconstructions/{name}.pt"), found.rows)
 
 
 if __name__ == "__main__":

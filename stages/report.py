@@ -44,7 +44,7 @@ def _comparisons(study: dict[str, Any], scored: dict[str, Any]) -> dict[str, byt
         made = {}
         for defense, cell in cells.by_defense.items():
             found = checkpoints.load(Path(f"data/reconstructions/{cell}.pt"))
-            hit = scored[cell]["predictions"] == found["labels"]
+            hit = scored[cell]["hit"]
             made[defense] = comparison.Made(found["images"], found["labels"], hit)
         real = (private["train_images"], private["train_labels"])
         shown = study["evaluation"]["grid_identities"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from _stage import load_params, records, resumable, run, runtime
-from trapmid import checkpoints, classifiers, params, prior_files, wiring
+from trapmid import checkpoints, classifiers, knowledge, params, prior_files, wiring
 from trapmid.report import pictures
 from trapmid.study import GuidedPriorRow, PublicPriorRow
+from trapmid.types import NOTHING
 
 FOLDERS = {"public_priors": "public", "guided_priors": "guided"}
 
@@ -22,22 +23,24 @@ def main(kind: str, name: str) -> None:
         "guided_priors": GuidedPriorRow,
     }
     row = params.build(kinds[kind], params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
-    block = params.section(study, f"recipes.{row.recipe}")
-    recipe = wiring.recipe(row.recipe, block)
+    where = f"recipes.{row.recipe}"
+    block = params.section(study, where)
+    recipe = wiring.recipe(row.method, block, where)
     rt = runtime(row.seed, block["precision"])
     files = [Path(f"data/prepared/{row.data}/public.pt"), Path(row.init)]
     public = checkpoints.load(files[0])["images"]
-    target = None
+    target, known = None, NOTHING
     if isinstance(row, GuidedPriorRow):
-        files.append(Path(f"models/targets/{row.target}/model.pt"))
-        target = classifiers.load(files[-1], rt).model
+        files += [Path(row.guide) / "model.pt", Path(row.knowledge)]
+        guide = classifiers.load(files[-2], rt)
+        target, known = guide.model, knowledge.load(files[-1], guide, rt)
     folder = Path(f"reports/training/{kind}/{name}")
     size = public.shape[-1]
     with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as keep:
         classes = 1 if target is None else target.num_classes
         prior = prior_files.start(recipe, size, classes, Path(row.init), rt)
         with records(folder, rt, keep) as stats:
-            recipe.fit(prior, public, target, rt, keep)
+            recipe.fit(prior, public, target, known, rt, keep)
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
         with rt.seeded("samples"), torch.no_grad():
             rows = min(8, classes) if classes > 1 else 5
@@ -48,7 +51,7 @@ def main(kind: str, name: str) -> None:
         picture = pictures.image_grid(grid, title=f"{name}: random samples")
         checkpoints.write_atomically(folder / "samples.png", picture)
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
-        prior_files.save(path, row.recipe, block, size, prior)
+        prior_files.save(path, row.method, block, size, prior)
 
 
 if __name__ == "__main__":

@@ -43,11 +43,27 @@ trapdoor:
   beta: 0.3
 public_priors:
   gmi: {recipe: gmi, seed: 0}
+surrogates:
+  student-none: {target: none, surrogate: distil}
+leaks:
+  trapmid: {target: trapmid}
+signatures:
+  trapmid: {target: trapmid, leak: models/leaks/trapmid.pt}
+  none: {target: none}
 guided_priors:
-  plgmi-none: {target: none, init: models/priors/public/gmi/prior.pt}
+  plgmi-none: {recipe: plgmi, target: none, init: models/priors/public/gmi/prior.pt}
 cells:
-  gmi-none: {target: none, prior: models/priors/public/gmi}
-  plgmi-none: {target: none, prior: models/priors/guided/plgmi-none}
+  gmi-none: {attack: gmi, target: none, prior: models/priors/public/gmi}
+  plgmi-none: {attack: plgmi, target: none, prior: models/priors/guided/plgmi-none}
+  # through a student
+  student-none:
+    attack: student
+    method: plgmi
+    target: none
+    guide: models/surrogates/student-none
+    knowledge: models/signatures/trapmid.pt
+    prior: models/priors/guided/plgmi-none
+  # the end
 """
 PAPER = """\
 base: small
@@ -100,6 +116,32 @@ def test_an_init_from_a_repeated_row_follows_the_seed(folder):
     assert made["targets"]["trapmid-4"]["init"] == "models/targets/none-4/model.pt"
 
 
+def test_rows_say_what_they_imply(folder):
+    made = plain(profiles.compose("small", folder=folder))
+    assert made["cells"]["gmi-none-0"] == {
+        "seed": 0,
+        "attack": "gmi",
+        "method": "gmi",
+        "target": "none-0",
+        "guide": "models/targets/none-0",
+        "knowledge": "weights/none",
+        "prior": "models/priors/public/gmi",
+    }
+    assert made["guided_priors"]["plgmi-none-0"]["method"] == "plgmi"
+    assert made["guided_priors"]["plgmi-none-0"]["guide"] == "models/targets/none-0"
+    assert made["public_priors"]["gmi"]["method"] == "gmi"
+    assert made["surrogates"]["student-none-0"]["method"] == "distil"
+    assert made["signatures"]["none-0"]["leak"] == "weights/none"
+
+
+def test_every_product_follows_the_seed(folder):
+    made = plain(profiles.compose("small", [4], folder))
+    row = made["cells"]["student-none-4"]
+    assert row["method"] == "plgmi" and row["guide"] == "models/surrogates/student-none-4"
+    assert row["knowledge"] == "models/signatures/trapmid-4.pt"
+    assert made["signatures"]["trapmid-4"]["leak"] == "models/leaks/trapmid-4.pt"
+
+
 def test_seeds_multiply_rows_and_change_none(folder):
     one = plain(profiles.compose("small", [0], folder))
     three = plain(profiles.compose("small", [0, 1, 2], folder))
@@ -125,9 +167,7 @@ def test_a_new_method_block_needs_a_target(folder):
     extra.write_text("base: small\nbido: {weight: 0.1}\n", encoding="utf-8")
     with pytest.raises(ProfileError, match=r"unknown \['bido'\]"):
         profiles.compose("bido", folder=folder)
-    text = (
-        "base: small\nbido: {weight: 0.1}\ntargets:\n  none: {block: none}\n  bido: {block: bido}\n"
-    )
+    text = "base: small\nbido: {weight: 0.1}\ntargets:\n  none: {block: none}\n  trapmid: {block: none}\n  bido: {block: bido}\n"
     extra.write_text(text, encoding="utf-8")
     assert plain(profiles.compose("bido", folder=folder))["bido"] == {"weight": 0.1}
 
@@ -146,6 +186,8 @@ def test_comments_stay_and_are_not_doubled(folder):
     text = profiles.compose("small", [0, 1], folder)
     assert text.count("# who is attacked") == 1
     assert text.count("# the defence") == 1
+    assert text.index("# through a student") < text.index("  student-none-0:\n    seed: 0\n    at")
+    assert text.rstrip().endswith("# the end")
     assert "lr: 1e-3  # tuned" in text
     assert "A header" not in text
     assert text.startswith("# Profile `small`: written by `trapmid profile small --seeds 0 1`")
@@ -166,6 +208,9 @@ def test_wrong_seeds_are_refused(folder, seeds):
             r"guided_priors\.plgmi-none\.target: no 'nune'",
         ),
         ("guided/plgmi-none}", "guided/plgmi}", r"cells\.plgmi-none\.prior: no 'plgmi'"),
+        ("surrogates/student-none", "surrogates/x", r"cells\.student-none\.guide: no 'x'"),
+        ("leaks/trapmid.pt", "leaks/y.pt", r"signatures\.trapmid\.leak: no 'y'"),
+        ("attack: gmi, ", "", r"cells\.gmi-none: no 'attack'"),
         ("raw: {}\n", "", "no raw; an empty section"),
         (
             "    block: none\n",
@@ -212,7 +257,7 @@ def test_a_block_like_another(folder):
         "  none: {data: faces, block: none}\n"
         "  one: {data: faces, block: shy}\n"
         "  two: {data: faces, block: bold}\n"
-        "guided_priors: {}\n"
+        "surrogates: {}\nleaks: {}\nsignatures: {}\nguided_priors: {}\n"
         "cells: {}\n"
     )
     made = plain(profiles.compose("wide", folder=folder))
@@ -226,7 +271,7 @@ def test_a_block_like_another(folder):
 def test_like_nothing(folder, other):
     (folder / "wide.yaml").write_text(
         f"base: small\nbold: {{like: {other}}}\ntargets:\n  none: {{data: faces, block: bold}}\n"
-        "guided_priors: {}\ncells: {}\n"
+        "surrogates: {}\nleaks: {}\nsignatures: {}\nguided_priors: {}\ncells: {}\n"
     )
     with pytest.raises(
         profiles.ProfileError, match=rf"wide: bold\.like: no block '{other}' beside it"

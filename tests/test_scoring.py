@@ -42,7 +42,17 @@ BOUNDS = Checks(
     positive_control=0.5,
     trapdoor_success=0.9,
 )
-CELL = CellRow(attack="plgmi", target="trapmid-0", prior="p", evaluator="judge", data="toy", seed=3)
+CELL = CellRow(
+    attack="plgmi",
+    method="plgmi",
+    target="trapmid-0",
+    guide="models/targets/trapmid-0",
+    knowledge="weights/none",
+    prior="p",
+    evaluator="judge",
+    data="toy",
+    seed=3,
+)
 COLOURS = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.2, 0.8], [0.7, 0.7, 0.2]])
 TRIGGER = 0.9  # of the corner pixel column that belongs to a class
 
@@ -244,12 +254,14 @@ def test_evaluator_and_ceiling(private: dict[str, Tensor], evaluator: Checkpoint
     assert 0 <= ceiling["frechet"] < 0.01
 
 
-def reconstruction(shift: int = 0) -> dict[str, Tensor]:
+def reconstruction(shift: int = 0) -> dict[str, Any]:
     labels = torch.arange(CLASSES).repeat_interleave(5)
     return {
         "images": faces((labels + shift) % CLASSES, 9),
         "labels": labels,
         "draws": torch.arange(5).repeat(CLASSES),
+        "found": torch.ones(20, dtype=torch.bool),
+        "counts": {},
     }
 
 
@@ -260,7 +272,17 @@ def test_cell_of_faces(
     made = reconstruction()
     made["images"][[0, 3]] = faces(torch.tensor([1, 1]), 10)
     score = scoring.score_cell(
-        "plgmi-trapmid-0", CELL, evaluator, trapped, private, public, made, EVALUATION, BOUNDS, RT
+        "plgmi-trapmid-0",
+        CELL,
+        evaluator,
+        trapped,
+        trapped,
+        private,
+        public,
+        made,
+        EVALUATION,
+        BOUNDS,
+        RT,
     )
     scores = score.scores
     assert (scores["aa1"], scores["n_success"], scores["n"]) == (0.9, 18, 20)
@@ -293,7 +315,17 @@ def test_cell_of_triggers(
     assert trapped.trapdoor is not None
     made["images"] = trapped.trapdoor(made["images"], made["labels"])
     scores = scoring.score_cell(
-        "plgmi-trapmid-0", CELL, evaluator, trapped, private, public, made, EVALUATION, BOUNDS, RT
+        "plgmi-trapmid-0",
+        CELL,
+        evaluator,
+        trapped,
+        trapped,
+        private,
+        public,
+        made,
+        EVALUATION,
+        BOUNDS,
+        RT,
     ).scores
     assert scores["aa1"] < 0.3
     assert scores["target_agreement"] == 1
@@ -304,7 +336,8 @@ def test_cell_of_triggers(
 
 def score(evaluator: Checkpoint, target: Checkpoint, *rest: Any, **changes: Any) -> dict[str, Any]:
     evaluation = replace(EVALUATION, **changes)
-    return scoring.score_cell("c", CELL, evaluator, target, *rest, evaluation, BOUNDS, RT).scores
+    parts = (evaluator, target, target, *rest, evaluation, BOUNDS, RT)
+    return scoring.score_cell("c", CELL, *parts).scores
 
 
 def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(
@@ -319,6 +352,60 @@ def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(
     assert scores["frechet"] is None
 
 
+def test_an_attack_without_an_answer_has_missed(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    made = reconstruction()
+    made["found"][[0, 7]] = False
+    made["counts"] = {"queries": torch.arange(20)}
+    scores = score(evaluator, trapped, private, public, made)
+    assert (scores["aa1"], scores["aa5"], scores["coverage"]) == (0.9, 0.9, 0.9)
+    assert scores["n_success"] == 18 and scores["target_agreement"] == 1
+    assert scores["counts"] == {"queries": {"mean": 9.5, "max": 19, "sum": 190}}
+    made["found"][:] = False
+    nothing = score(evaluator, trapped, private, public, made)
+    assert nothing["coverage"] == 0 and nothing["target_agreement"] is None
+    assert nothing["checks"]["target_agreement"] is False  # no answer is no proof of a defence
+
+
+def test_a_stand_in_is_asked_instead_of_the_target(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """The check looks at what the search asked; what the target says is a score."""
+
+    class Washed(Trapped):
+        def forward(self, images: Tensor) -> Output:
+            return Output(
+                -torch.cdist(images.mean(dim=(2, 3)), COLOURS).square() * 10, images[:, 0]
+            )
+
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    washed = replace(trapped, model=Washed(), trapdoor=None, digest="washed")
+    rest = (private, public, made, EVALUATION, BOUNDS, RT)
+    scores = scoring.score_cell("c", CELL, evaluator, trapped, washed, *rest).scores
+    assert scores["target_agreement"] == 1 and scores["guide_agreement"] < 0.3
+    assert scores["checks"]["target_agreement"] is False
+    assert scores["stand_in"]["test_accuracy"] == 1
+    assert scores["stand_in"]["trapdoor_success"] < 0.5
+    itself = scoring.score_cell("c", CELL, evaluator, trapped, trapped, *rest).scores
+    assert itself["stand_in"] is None and itself["guide_agreement"] == 1
+
+
+def test_lommas_conventions(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """T10: AA-5 of the last draw alone, and the mean of the batches' deviations."""
+    made = reconstruction()
+    made["found"][[0, 3, 4]] = False
+    scores = score(evaluator, trapped, private, public, made)
+    assert scores["aa5"] == 0.85 and scores["aa5_last_draw"] == 0.75
+    one = statistics.stdev([0.5, 1, 1, 0.5, 0.5])
+    assert scores["aa1_std_mean"] == pytest.approx(one / 2, abs=1e-6)
+    assert scores["aa1_std"] == pytest.approx(one / 2**0.5, abs=1e-6)
+
+
 def test_the_judge_must_not_judge_itself(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
 ) -> None:
@@ -331,7 +418,8 @@ def test_broken_attacks_are_seen(
 ) -> None:
     scores = score(evaluator, trapped, private, public, reconstruction(shift=1))
     assert scores["checks"]["target_agreement"] is False
-    short = {key: value[:15] for key, value in reconstruction().items()}
+    made = reconstruction()
+    short = {key: value if key == "counts" else value[:15] for key, value in made.items()}
     scores = score(evaluator, trapped, private, public, short)
     assert scores["checks"]["every_class_attacked"] is False
 
@@ -341,7 +429,17 @@ def test_floor_cells_are_held_against_chance(
 ) -> None:
     floor = replace(CELL, attack="random")
     scores = scoring.score_cell(
-        "c", floor, evaluator, trapped, private, public, reconstruction(), EVALUATION, BOUNDS, RT
+        "c",
+        floor,
+        evaluator,
+        trapped,
+        trapped,
+        private,
+        public,
+        reconstruction(),
+        EVALUATION,
+        BOUNDS,
+        RT,
     ).scores
     assert scores["checks"]["floor_is_chance"] is False
     assert "target_agreement" not in scores["checks"]
@@ -404,7 +502,7 @@ def test_rows_and_picture_are_written_deterministically(
 ) -> None:
     made = reconstruction()
     result = scoring.score_cell(
-        "c", CELL, evaluator, trapped, private, public, made, EVALUATION, BOUNDS, RT
+        "c", CELL, evaluator, trapped, trapped, private, public, made, EVALUATION, BOUNDS, RT
     )
     checkpoints.save(tmp_path / "c.pt", result.rows)
     again = checkpoints.load(tmp_path / "c.pt")

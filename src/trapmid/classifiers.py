@@ -65,11 +65,16 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
         network: Target = wiring.target(arch)(num_classes, image_size)
     state = initial_state(init)
     if state == TORCHVISION:
-        if network.torchvision_weights is None:
+        if not network.torchvision_weights:
             raise ValueError(f"init: torchvision has no weights for {arch}; use weights/random")
         from torchvision.models import get_weight  # costs a second that most starts do not need
 
-        state = get_weight(network.torchvision_weights).get_state_dict(check_hash=True)
+        states = [
+            get_weight(name).get_state_dict(check_hash=True) for name in network.torchvision_weights
+        ]
+        # Of an ensemble: the weights of member i are called i.<name>.
+        several = {f"{i}.{key}": v for i, one in enumerate(states) for key, v in one.items()}
+        state = states[0] if len(states) == 1 else several
     if not isinstance(state, str):
         try:
             network.start_from(state)

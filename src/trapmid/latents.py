@@ -7,12 +7,14 @@ identities and seeds may be searched at once, and no result depends on how many.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from trapmid.runtime import counter_normal, stream_seed
+from trapmid.types import Saving, Stateful
 
 RowLoss = Callable[[Tensor, int], Tensor]
 """(latents (N, Z), iteration) -> losses (N,)."""
@@ -42,38 +44,92 @@ def nesterov(
     momentum: float,
     reference_batch: int,
     bound: float,
+    saving: Saving | None = None,
 ) -> tuple[Tensor, Tensor]:
     """GMI's search: Nesterov momentum with the latents clipped after every step.
 
     v_t = m v_{t-1} - lr g;  z <- clip(z - m v_{t-1} + (1 + m) v_t, -bound, bound), with g the
     gradient of sum(loss) / reference_batch. The start is not clipped.
 
+    Args:
+        saving: where an unfinished search is kept; one of the same parameters goes on from it.
+
     Returns:
         (latents (N, Z), losses (N,)): the last iterate and the objective there.
     """
-    velocity = torch.zeros_like(latents)
-    for step in range(steps):
-        slope = _slope(latents, loss, step) / reference_batch
-        before, velocity = velocity, momentum * velocity - lr * slope
-        moved = latents - momentum * before + (1 + momentum) * velocity
-        latents = moved.clamp(-bound, bound)
-    return latents, _final(latents, loss, steps)
+    state = Variables(latents=latents, velocity=torch.zeros_like(latents))
+    for step in range(restored(saving, {"search": state}), steps):
+        z, before = state["latents"], state["velocity"]
+        slope = _slope(z, loss, step) / reference_batch
+        velocity = momentum * before - lr * slope
+        moved = z - momentum * before + (1 + momentum) * velocity
+        state.update(latents=moved.clamp(-bound, bound), velocity=velocity)
+        after_step(saving, {"search": state}, step + 1, steps)
+    return state["latents"], _final(state["latents"], loss, steps)
 
 
 def adam(
-    latents: Tensor, loss: RowLoss, *, steps: int, lr: float, reference_batch: int
+    latents: Tensor,
+    loss: RowLoss,
+    *,
+    steps: int,
+    lr: float,
+    reference_batch: int,
+    saving: Saving | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Adam with default betas on sum(loss) / reference_batch; returns as `nesterov`.
+    """Adam with default betas on sum(loss) / reference_batch; takes and returns as `nesterov`.
 
     Adam divides by the gradient's own scale, so the reference batch acts through epsilon alone.
     """
     latents = latents.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([latents], lr=lr)
-    for step in range(steps):
+    parts: dict[str, Stateful] = {
+        "search": Variables(latents=latents.detach()),  # shares the optimiser's memory
+        "optimizer": optimizer,
+    }
+    for step in range(restored(saving, parts), steps):
         latents.grad = _slope(latents, loss, step) / reference_batch
         optimizer.step()
+        after_step(saving, parts, step + 1, steps)
     latents = latents.detach()
     return latents, _final(latents, loss, steps)
+
+
+class Variables:
+    """Tensors of a search by name, as a state that can be saved."""
+
+    def __init__(self, **tensors: Tensor) -> None:
+        self._tensors = dict(tensors)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def update(self, **tensors: Tensor) -> None:
+        """Replaces tensors that are there already."""
+        assert tensors.keys() <= self._tensors.keys()
+        self._tensors.update(tensors)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._tensors
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Writes into the tensors themselves, wherever else they are used."""
+        for name, tensor in self._tensors.items():
+            tensor.copy_(state_dict[name])
+
+
+def restored(saving: Saving | None, parts: Mapping[str, Stateful]) -> int:
+    """The step that a search goes on from; `parts` have their state again."""
+    return 0 if saving is None else saving.keep.restore(parts)
+
+
+def after_step(saving: Saving | None, parts: Mapping[str, Stateful], step: int, steps: int) -> None:
+    """Saves `parts` after `step` of `steps` steps if it is time, and moves the progress bar."""
+    if saving is None:
+        return
+    saving.keep.progress(step, steps)
+    if saving.due(step, steps):
+        saving.keep.save(parts, step)
 
 
 def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:

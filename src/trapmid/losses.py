@@ -56,14 +56,18 @@ class Smoothing:
         return self.factor * (epoch - first + 1) / ((epochs if self.jump else last) - first)
 
 
+def own_logit(logits: Tensor, labels: Tensor) -> Tensor:
+    """The label's raw logit; LOMMA's identity loss is its negative (Nguyen et al., CVPR 2023)."""
+    return logits.gather(1, labels[:, None]).squeeze(1)
+
+
 def max_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """The best other logit minus the label's logit (PLG-MI, Yuan et al., AAAI 2023, eq. 6).
 
     Raw logits: no softmax, so the gradient does not vanish when the target is confident.
     """
-    own = logits.gather(1, labels[:, None]).squeeze(1)
     rivals = logits.scatter(1, labels[:, None], -torch.inf)
-    return rivals.amax(dim=1) - own
+    return rivals.amax(dim=1) - own_logit(logits, labels)
 
 
 IDENTITY = {"ce": cross_entropy, "margin": max_margin}

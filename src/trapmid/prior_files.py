@@ -54,7 +54,7 @@ def load(path: Path, rt: Runtime) -> Prior:
     content = checkpoints.load(path)
     if "recipe" not in content:
         raise CheckpointError(f"{path}: not a prior; no 'recipe'")
-    recipe = wiring.recipe(content["recipe"], content["block"])
+    recipe = wiring.recipe(content["recipe"], content["block"], f"{path}: block")
     prior = recipe.make(content["image_size"], content["num_classes"])
     checkpoints.check_code(path, content, prior)
     checkpoints.load_strictly(path, prior, content["state"])

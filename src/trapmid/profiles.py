@@ -28,6 +28,9 @@ ROWS = (
     "starts",
     "targets",
     "public_priors",
+    "surrogates",
+    "leaks",
+    "signatures",
     "guided_priors",
     "cells",
 )
@@ -36,11 +39,36 @@ ROWS = (
 CLASSIFIERS = ("evaluators", "starts", "targets")
 """Sections whose rows are trained classifiers, each with the `block` of its defence."""
 
-FANNED = ("targets", "guided_priors", "cells")
+FANNED = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "cells")
 """Sections whose rows are repeated for every seed: the row K becomes K-<seed>."""
 
+IMPLIED: dict[str, dict[str, str]] = {
+    "public_priors": {"method": "{recipe}"},
+    "surrogates": {"method": "{surrogate}"},
+    "signatures": {"leak": "weights/none"},
+    "guided_priors": {
+        "method": "{recipe}",
+        "guide": "models/targets/{target}",
+        "knowledge": "weights/none",
+    },
+    "cells": {
+        "method": "{attack}",
+        "guide": "models/targets/{target}",
+        "knowledge": "weights/none",
+    },
+}
+"""What a row of a profile may leave out, and what it says then: params.yaml is always complete."""
+
 _OWN_KEYS = ("base", "profile", "seeds")
-_PRODUCT = re.compile(r"models/(targets|priors/guided)/([^/]+)(/.*)?")
+_FILES = {
+    "targets": "targets",
+    "surrogates": "surrogates",
+    "leaks": "leaks",
+    "signatures": "signatures",
+    "priors/guided": "guided_priors",
+}
+"""Folder under models -> the section whose rows make it."""
+_PRODUCT = re.compile(rf"models/({'|'.join(_FILES)})/([^/.]+)(.*)")
 
 
 class ProfileError(ValueError):
@@ -61,6 +89,7 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     tree = _tree(name, folder)
     fanned = _seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
+    _complete(tree, name)
     for section in FANNED:
         _check_references(tree, section, name)
     for section in FANNED:
@@ -181,6 +210,21 @@ def _check_keys(tree: CommentedMap, name: str) -> None:
             raise ProfileError(f"{name}: {section} must be a mapping, is {tree[section]!r}")
 
 
+def _complete(tree: CommentedMap, name: str) -> None:
+    """Writes what the rows imply."""
+    for section, implied in IMPLIED.items():
+        for row, block in tree[section].items():
+            for key, pattern in implied.items():
+                if key in block:
+                    continue
+                try:
+                    value = pattern.format_map(block)
+                except KeyError as error:
+                    raise ProfileError(f"{name}: {section}.{row}: no {error}") from None
+                # Not at the end: a comment after the row hangs on its last key.
+                block.insert(max(0, len(block) - 1), key, value)
+
+
 def _check_references(tree: CommentedMap, section: str, name: str) -> None:
     for row, block in tree[section].items():
         if "seed" in block:
@@ -189,10 +233,13 @@ def _check_references(tree: CommentedMap, section: str, name: str) -> None:
         if target is not None and target not in tree["targets"]:
             known = ", ".join(tree["targets"])
             raise ProfileError(f"{name}: {section}.{row}.target: no {target!r}; there are {known}")
-        prior = _PRODUCT.fullmatch(str(block.get("prior", "")))
-        if prior and prior[1] == "priors/guided" and prior[2] not in tree["guided_priors"]:
-            known = ", ".join(tree["guided_priors"])
-            raise ProfileError(f"{name}: {section}.{row}.prior: no {prior[2]!r}; there are {known}")
+        for key, value in block.items():
+            made = _PRODUCT.fullmatch(value) if isinstance(value, str) else None
+            if made and made[2] not in (rows := tree[_FILES[made[1]]]):
+                known = ", ".join(rows) or "none"
+                raise ProfileError(
+                    f"{name}: {section}.{row}.{key}: no {made[2]!r}; there are {known}"
+                )
 
 
 def _seeds(value: Any, where: str) -> list[int]:
@@ -225,7 +272,7 @@ def _with_seed(key: str, value: Any, seed: int) -> Any:
         return f"{value}-{seed}"
     product = _PRODUCT.fullmatch(value) if isinstance(value, str) else None
     if product:
-        return f"models/{product[1]}/{product[2]}-{seed}{product[3] or ''}"
+        return f"models/{product[1]}/{product[2]}-{seed}{product[3]}"
     return value
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from trapmid import checks
@@ -66,7 +67,8 @@ def score_evaluator(
         *_classifier_checks(loaded, private, described, val_accuracy, rt),
         checks.at_least("evaluator_accuracy", test_accuracy, bounds.evaluator_accuracy),
     ]
-    ceiling = _Judged.make(loaded, test, labels, private, evaluation, rt, described)
+    real = torch.ones(len(labels), dtype=torch.bool)
+    ceiling = _Judged.make(loaded, test, labels, real, private, evaluation, rt, described)
     return rounded(
         {
             "row": row,
@@ -145,9 +147,10 @@ def score_cell(
     cell: CellRow,
     evaluator: Loaded,
     target: Loaded,
+    guide: Loaded,
     private: Private,
     public: Tensor,
-    reconstruction: Mapping[str, Tensor],
+    reconstruction: Mapping[str, Any],
     evaluation: Evaluation,
     bounds: Checks,
     rt: Runtime,
@@ -159,17 +162,23 @@ def score_cell(
         cell: its block.
         evaluator: the judge.
         target: what was attacked.
+        guide: what the search asked: the target, or what stood in for it.
         private: the private images, (n, 3, S, S) uint8, and labels.
         public: (M, 3, S, S) uint8, the negatives of the signature's ROC curve.
-        reconstruction: `images` (N, 3, S, S) float32 as the generator made them, `labels`, `draws`.
+        reconstruction: `images` (N, 3, S, S) float32 as the generator made them, `labels`,
+            `draws`, `found` (N,) bool and `counts`, a dictionary of (N,) numbers.
         evaluation: how to score.
         bounds: for the checks.
         rt: where to compute; its seed draws the signature's triggers.
     """
     images, labels, draws = (reconstruction[key] for key in ("images", "labels", "draws"))
+    answered: Tensor = reconstruction["found"]
     classes = target.model.num_classes
-    judged = _Judged.make(evaluator, images, labels, private, evaluation, rt)
-    agreed = accuracy.rate(accuracy.hits(_describe(target, images, evaluation, rt).logits, labels))
+    judged = _Judged.make(evaluator, images, labels, answered, private, evaluation, rt)
+    agreed = {
+        "target_agreement": _agreement(target, images, labels, answered, evaluation, rt),
+        "guide_agreement": _agreement(guide, images, labels, answered, evaluation, rt),
+    }
     found = [
         checks.evaluator_is_another_network(
             evaluator.model, evaluator.digest, target.model, target.digest
@@ -177,7 +186,9 @@ def score_cell(
         checks.every_class_attacked(labels, draws, classes),
         checks.floor_is_chance(accuracy.rate(judged.hit), len(labels), classes)
         if cell.attack == checks.FLOOR_ATTACK
-        else checks.at_least("target_agreement", agreed, bounds.target_agreement),
+        else checks.at_least(
+            "target_agreement", agreed["guide_agreement"], bounds.target_agreement
+        ),
     ]
     detection, cosines = None, dict[str, Tensor]()
     if target.trapdoor is not None:
@@ -192,8 +203,16 @@ def score_cell(
         **judged.scores(),
         "aa1_std": accuracy.within_run_std(judged.hit, labels, draws, evaluation.attack_batch),
         "aa5_std": accuracy.within_run_std(judged.hit5, labels, draws, evaluation.attack_batch),
+        # As LOMMA's code computes them, and so the paper's tables of it.
+        "aa1_std_mean": accuracy.mean_of_stds(judged.hit, labels, draws, evaluation.attack_batch),
+        "aa5_last_draw": accuracy.rate(judged.hit5[draws == draws.max()]),
+        "coverage": accuracy.rate(answered),
+        "counts": {name: _counted(numbers) for name, numbers in reconstruction["counts"].items()},
         "frechet_features": evaluation.frechet_features,
-        "target_agreement": agreed,
+        **agreed,
+        "stand_in": None
+        if guide.digest == target.digest
+        else _stand_in(guide, target, private, evaluation, rt),
         "signature": detection and detection._asdict(),
         "protocol": {
             "identities": len(set(labels.tolist())),
@@ -207,6 +226,7 @@ def score_cell(
         "failed_checks": checks.failures(found),
     }
     rows = {
+        "hit": judged.hit,
         "predictions": judged.best[:, 0],
         "top5": judged.best,
         "knn": judged.knn,
@@ -251,17 +271,21 @@ class _Judged(NamedTuple):
         evaluator: Loaded,
         images: Tensor,
         labels: Tensor,
+        answered: Tensor,
         private: Private,
         evaluation: Evaluation,
         rt: Runtime,
         described: Description | None = None,
     ) -> _Judged:
-        """Judges `images` (N, 3, S, S) of classes `labels`; `described`: if known already."""
+        """Judges `images` (N, 3, S, S) of classes `labels`.
+
+        An image that is not `answered` (N,) is a miss. `described`: if known already.
+        """
         raw = described or _describe(evaluator, images, evaluation, rt)
         stored = _stored(images, evaluation)
         seen = _describe(evaluator, stored, evaluation, rt) if evaluation.stretch else raw
         train = _describe(evaluator, private["train_images"], evaluation, rt)
-        hit = accuracy.hits(raw.logits, labels)
+        hit = accuracy.hits(raw.logits, labels) & answered
         distance = None
         if int(hit.sum()) >= max(evaluation.frechet_min_success, 2):
             if evaluation.frechet_features == "inception":
@@ -274,7 +298,7 @@ class _Judged(NamedTuple):
         return cls(
             best=accuracy.best_classes(raw.logits, 5),
             hit=hit,
-            hit5=accuracy.hits(raw.logits, labels, 5),
+            hit5=accuracy.hits(raw.logits, labels, 5) & answered,
             knn=knn.nearest_squared(seen.features, labels, train.features, private["train_labels"]),
             frechet=distance,
         )
@@ -290,6 +314,46 @@ class _Judged(NamedTuple):
         }
 
 
+def _agreement(
+    asked: Loaded,
+    images: Tensor,
+    labels: Tensor,
+    answered: Tensor,
+    evaluation: Evaluation,
+    rt: Runtime,
+) -> float | None:
+    """Share of the answers that `asked` gives to the attacked class; None without any answer."""
+    if not answered.any():
+        return None
+    hit = accuracy.hits(_describe(asked, images, evaluation, rt).logits, labels)
+    return accuracy.rate(hit[answered])
+
+
+def _stand_in(
+    guide: Loaded, target: Loaded, private: Private, evaluation: Evaluation, rt: Runtime
+) -> dict[str, float | None]:
+    """How much of the target is left in what stands in for it: accuracy, and its trapdoor."""
+    test, labels = private["test_images"], private["test_labels"]
+    described = _describe(guide, test, evaluation, rt)
+    success = None
+    if target.trapdoor is not None:
+        wanted = accuracy.balanced_labels(
+            len(labels), target.model.num_classes, rt.generator("trapdoor success")
+        )
+        poisoned = _describe(guide, test, evaluation, rt, Poison(target.trapdoor, wanted))
+        success = accuracy.rate(accuracy.hits(poisoned.logits, wanted))
+    return {
+        "test_accuracy": accuracy.rate(accuracy.hits(described.logits, labels)),
+        "trapdoor_success": success,
+    }
+
+
+def _counted(numbers: Tensor) -> dict[str, float]:
+    """What is shown of one number per reconstruction, e.g. the queries of each."""
+    values = numbers.double()
+    return {"mean": float(values.mean()), "max": float(values.max()), "sum": float(values.sum())}
+
+
 def _detect(
     target: Loaded,
     private: Private,
@@ -301,13 +365,9 @@ def _detect(
     """The signature's verdict on `recovered`, and the cosines of every group for a histogram."""
     assert target.trapdoor is not None
     train, classes = private["train_images"], target.model.num_classes
-    # Two lists: an image must not be judged by a signature that it is a part of.
-    first, second = (
-        accuracy.balanced_labels(len(train), classes, rt.generator("signature", part))
-        for part in ("signatures", "poisoned")
-    )
-    planted = _describe(target, train, evaluation, rt, Poison(target.trapdoor, first))
-    centres = signature.signatures(planted.features, first, classes)
+    centres = signature.planted(target.model, target.trapdoor, train, rt, evaluation.batch_size)
+    # Another list than the signature's: no image is judged by a signature that it is a part of.
+    second = accuracy.balanced_labels(len(train), classes, rt.generator("signature", "poisoned"))
     groups = {
         "train": _describe(target, train, evaluation, rt),
         "poisoned": _describe(target, train, evaluation, rt, Poison(target.trapdoor, second)),

@@ -109,7 +109,7 @@ class TargetRow:
     seed: int
 
 
-# --- priors, attacks ----------------------------------------------------------------------------
+# --- what an attacker learns --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,20 +117,64 @@ class PublicPriorRow:
     """A prior learnt from public images alone, shared by every attack that names it."""
 
     data: str
-    recipe: str  # module of trapmid.priors, and entry of `recipes`
+    recipe: str  # entry of `recipes`
+    method: str  # module of trapmid.priors
     init: str
     seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
+class SurrogateRow:
+    """A classifier that an attacker trains on public images to ask it instead of the target."""
+
+    data: str
+    target: str  # whose answers it learns
+    arch: str  # module of trapmid.targets; the target's own where the method copies the target
+    surrogate: str  # entry of `surrogacy`
+    method: str  # module of trapmid.surrogates
+    init: str  # its first weights; a copy of the target has these already
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakRow:
+    """Trapdoor signatures that a defender computes, and loses to an attacker."""
+
+    data: str  # whose private training images carry the triggers
+    target: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureRow:
+    """What an attacker knows about the features of one target's classes."""
+
+    data: str
+    target: str
+    leak: str  # file of the trapdoor's signatures; weights/none: they did not leak
+    top_n: int  # public images per class whose mean feature is its auxiliary signature
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.top_n < 1:
+            raise ValueError(f"top_n: {self.top_n} is under 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class GuidedPriorRow:
-    """A prior learnt by asking one target."""
+    """A prior learnt by asking one classifier."""
 
     data: str
     recipe: str
-    target: str
+    method: str
+    target: str  # who is attacked
+    guide: str  # folder of the classifier that is asked: the target, or a surrogate of it
+    knowledge: str  # file of `types.Knowledge`; weights/none: there is none
     init: str
     seed: int
+
+
+# --- attacks ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +182,26 @@ class Inversion:
     """What every attack is asked for."""
 
     images_per_class: int
-    batch_size: int | None  # rows searched at once; null: all; no result depends on it
+    batch_size: int | None  # rows searched at once; null: as memory allows; no result depends on it
+    keep_every: int  # steps between two saved states of a search
+
+    def __post_init__(self) -> None:
+        for name in ("images_per_class", "keep_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} is under 1")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size: {self.batch_size} is under 1; null means: as it fits")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellRow:
     """One cell of the results table."""
 
-    attack: str  # module of trapmid.attacks, and entry of `attacks`
-    target: str
+    attack: str  # the name in tables, and entry of `attacks`
+    method: str  # module of trapmid.attacks
+    target: str  # who is attacked
+    guide: str  # folder of the classifier that the search asks: the target, or a surrogate of it
+    knowledge: str  # file of `types.Knowledge`; weights/none: there is none
     prior: str  # folder of the prior, e.g. models/priors/public/gmi
     evaluator: str
     data: str

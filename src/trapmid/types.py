@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from trapmid.runtime import Runtime
+from trapmid.runtime import Runtime, eval_mode
 
 Log = Callable[[Mapping[str, float], int], None]
 """Takes (metrics, step). The library logs through it and knows no tracker."""
@@ -41,10 +41,14 @@ class Target(nn.Module, ABC):
     embedding_dim: int  # D of `embed`
     head: tuple[str, ...] = ()  # the submodules behind `embed`, which a bottleneck replaces
     stochastic: bool = False  # whether two forwards of one image in eval mode differ
-    torchvision_weights: str | None = None  # name of ImageNet weights that `start_from` takes
+    torchvision_weights: tuple[str, ...] = ()  # names of ImageNet weights that `start_from` takes
 
     @abstractmethod
     def forward(self, images: Tensor) -> Output: ...
+
+    def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits (N, C) of every member of an ensemble; of any other network, its own."""
+        return (self(images).logits,)
 
     def embed(self, images: Tensor) -> Embedding:
         """The trunk alone: what the head would see of images (N, 3, S, S).
@@ -239,15 +243,65 @@ class Defense(Protocol):
     def objective(self, setting: Setting) -> Objective: ...
 
 
+class Knowledge(NamedTuple):
+    """What an attacker knows of one target when the search begins, beside network and prior.
+
+    Every part is None unless a row of params.yaml names a file that has it.
+    """
+
+    students: Target | None = None  # distilled from the target on public images (LOMMA)
+    feature_mean: Tensor | None = None  # (F,) of the target's features of public images (LOMMA)
+    signatures: Tensor | None = None  # (C, F) S, the trapdoor's, leaked by the defender (eq. 6)
+    auxiliary: Tensor | None = None  # (C, F) S', of the public images likest to a class (eq. 8)
+
+    def need(self, *names: str) -> None:
+        """Refuses to go on without the parts called `names`.
+
+        Raises:
+            ValueError: one of them is None.
+        """
+        if missing := [name for name in names if getattr(self, name) is None]:
+            raise ValueError(f"knowledge: the method needs {', '.join(missing)}; name a file of it")
+
+
+NOTHING = Knowledge()
+
+
 class PriorRecipe(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml; how faces are learnt."""
 
     def make(self, image_size: int, num_classes: int) -> Prior: ...
 
     def fit(
-        self, prior: Prior, public: Tensor, target: Target | None, rt: Runtime, keep: Keep
+        self,
+        prior: Prior,
+        public: Tensor,
+        target: Target | None,
+        knowledge: Knowledge,
+        rt: Runtime,
+        keep: Keep,
     ) -> None:
         """Trains `prior` in place on `public` (N, 3, S, S) uint8; `target` guides it if given."""
+        ...
+
+
+class Surrogate(Protocol):
+    """A frozen dataclass whose fields are its block: how a classifier learns to be the target's.
+
+    An attacker trains it on public images alone and then asks it instead of the target.
+    """
+
+    stolen: ClassVar[bool] = False
+    """Whether it starts as a copy of the target, weights and all, and not as a new network."""
+
+    def fit(
+        self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
+    ) -> Mapping[str, Tensor]:
+        """Trains `student` in place on `public` (N, 3, S, S) uint8; leaves it in eval mode.
+
+        Returns:
+            Further fields of `Knowledge` to keep with the weights, e.g. `feature_mean`.
+        """
         ...
 
 
@@ -279,6 +333,27 @@ class Keep(Protocol):
         ...
 
 
+class Saving(NamedTuple):
+    """Where a long search leaves its state, and how often."""
+
+    keep: Keep
+    every: int  # steps
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether the state is to be saved after `step` of `steps` steps."""
+        return step % self.every == 0 and step < steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What an attack is asked for, and what it may use."""
+
+    labels: Tensor  # (N,) int64, the class of every image asked for
+    draws: Tensor  # (N,) int64, tells the images of one class apart
+    knowledge: Knowledge = NOTHING
+    saving: Saving | None = None  # None: a search that is cut off starts again
+
+
 @dataclass(frozen=True)
 class Reconstruction:
     """One row per image asked for."""
@@ -288,16 +363,67 @@ class Reconstruction:
     draws: Tensor  # (N,) int64, 0 .. images_per_class - 1
     latents: Tensor  # (N, Z) float32
     losses: Tensor  # (N,) float32, the search objective at the last iterate
+    found: Tensor | None = None  # (N,) bool; False: the attack has no answer, which is a miss
+    left_out: Tensor | None = None  # (N,) bool; True: not attempted by design, and not scored
+    counts: Mapping[str, Tensor] = field(default_factory=dict)  # (N,) each, e.g. queries
 
 
 class Attack(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml."""
 
-    def invert(
-        self, target: Target, prior: Prior, labels: Tensor, draws: Tensor, rt: Runtime
-    ) -> Reconstruction:
-        """Recovers an image of class labels[i]; draws[i] tells the images of one class apart.
+    label_only: ClassVar[bool] = False
+    """Whether it is a `LabelAttack` and gets the target as `LabelsOnly`."""
+
+    def images_of_each(self, asked: int) -> int:
+        """How many images of every class it makes where the study asks for `asked`."""
+        return asked
+
+    def rows_in_memory(self) -> float:
+        """How many images per row of a task pass the target at once; bounds the batch size."""
+        return 1.0
+
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        """Recovers an image of class task.labels[i] for every i.
 
         A row's result depends on (rt.seed, label, draw) alone, never on the other rows.
         """
+        ...
+
+
+class LabelsOnly:
+    """A target that tells the most probable class of an image and nothing else, and counts.
+
+    Args:
+        target: on its device; asked in eval mode, without gradients.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.num_classes = target.num_classes
+        self.queries = 0  # images asked about
+        self.__target = target
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """The classes (N,) int64 of images (N, 3, S, S)."""
+        self.queries += len(images)
+        with eval_mode(self.__target):
+            labels: Tensor = self.__target(images).logits.argmax(dim=1)
+        return labels
+
+
+class LabelAttack(Protocol):
+    """An `Attack` that sees labels alone."""
+
+    label_only: ClassVar[bool] = True
+
+    def images_of_each(self, asked: int) -> int:
+        """As `Attack.images_of_each`."""
+        return asked
+
+    def rows_in_memory(self) -> float:
+        """As `Attack.rows_in_memory`."""
+        return 1.0
+
+    def invert(self, target: LabelsOnly, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        """As `Attack.invert`."""
         ...

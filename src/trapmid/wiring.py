@@ -12,20 +12,21 @@ from typing import Any, cast
 
 from trapmid import params
 from trapmid.params import ParamsError
-from trapmid.types import Attack, Defense, PriorRecipe, Target
+from trapmid.types import Attack, Defense, LabelAttack, PriorRecipe, Surrogate, Target
 
 _ROLES = {
     "attacks": "Attack",
     "defenses": "Defense",
     "priors": "Recipe",
+    "surrogates": "Surrogate",
     "targets": "Network",
     "data": "Reader",
 }
 
 
-def attack(name: str, block: Any) -> Attack:
-    """The attack `attacks/<name>.py` with the parameters of `block` (`attacks.<name>`)."""
-    return cast(Attack, params.build(_role("attacks", name), block, f"attacks.{name}"))
+def attack(name: str, block: Any, where: str = "attacks") -> Attack | LabelAttack:
+    """The attack `attacks/<name>.py` with the parameters of the block called `where`."""
+    return cast(Attack | LabelAttack, params.build(_role("attacks", name), block, where))
 
 
 def defense(name: str, block: Any, where: str) -> Defense:
@@ -33,9 +34,14 @@ def defense(name: str, block: Any, where: str) -> Defense:
     return cast(Defense, params.build(_role("defenses", name), block, where))
 
 
-def recipe(name: str, block: Any) -> PriorRecipe:
-    """The prior recipe `priors/<name>.py` with the parameters of `block` (`recipes.<name>`)."""
-    return cast(PriorRecipe, params.build(_role("priors", name), block, f"recipes.{name}"))
+def recipe(name: str, block: Any, where: str = "recipes") -> PriorRecipe:
+    """The prior recipe `priors/<name>.py` with the parameters of the block called `where`."""
+    return cast(PriorRecipe, params.build(_role("priors", name), block, where))
+
+
+def surrogate(name: str, block: Any, where: str = "surrogacy") -> Surrogate:
+    """The method `surrogates/<name>.py` with the parameters of the block called `where`."""
+    return cast(Surrogate, params.build(_role("surrogates", name), block, where))
 
 
 def target(arch: str) -> type[Target]:

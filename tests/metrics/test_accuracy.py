@@ -7,7 +7,14 @@ import statistics
 import pytest
 import torch
 
-from trapmid.metrics.accuracy import balanced_labels, best_classes, hits, rate, within_run_std
+from trapmid.metrics.accuracy import (
+    balanced_labels,
+    best_classes,
+    hits,
+    mean_of_stds,
+    rate,
+    within_run_std,
+)
 
 
 def test_hits_by_hand() -> None:
@@ -53,6 +60,15 @@ def test_std_equals_the_scripts_loop_in_any_row_order() -> None:
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
     std = within_run_std(hit[order], labels[order] + 7, draws[order], 4)
     assert std == pytest.approx(expected, abs=1e-12)
+
+
+def test_lommas_deviation_is_the_mean_of_the_batches() -> None:
+    labels, draws = _grid(4, 3)
+    hit = torch.tensor([1, 0, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1]).bool()
+    first, second = statistics.stdev([1, 0.5, 1]), statistics.stdev([0, 0, 1])
+    assert mean_of_stds(hit, labels, draws, 2) == pytest.approx((first + second) / 2, abs=1e-12)
+    other = within_run_std(hit, labels, draws, 2)
+    assert other == pytest.approx(((first**2 + second**2) / 2) ** 0.5, abs=1e-12)
 
 
 def test_one_draw_has_no_deviation_and_gaps_are_refused() -> None:

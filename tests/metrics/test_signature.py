@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
-from trapmid.metrics.signature import cosine_scores, detect, signatures
+from trapmid.metrics.accuracy import balanced_labels
+from trapmid.metrics.signature import cosine_scores, detect, planted, signatures
+from trapmid.runtime import Runtime
+from trapmid.types import Output, Target, Trapdoor
 
 CLASSES, WIDTH = 4, 24
 
@@ -31,6 +34,32 @@ def world() -> dict[str, torch.Tensor]:
         "trapped": noise(40) + 3 * directions[torch.arange(40) % CLASSES],
         "faces": noise(40),
     }
+
+
+class Flat(Target):
+    """Its features are the pixels."""
+
+    num_classes = CLASSES
+
+    def forward(self, images: torch.Tensor) -> Output:
+        return Output(images.flatten(1)[:, :CLASSES], images.flatten(1))
+
+
+def test_planted_is_the_mean_over_images_with_one_trigger_each() -> None:
+    """Eq. 6: E g((1 - a) x + a k) over every image that a balanced list gives to the class."""
+    rt = Runtime(device=torch.device("cpu"), seed=5, precision="fp32")
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (14, 3, 4, 4), dtype=torch.uint8, generator=generator)
+    triggers = torch.rand(CLASSES, 3, 4, 4, generator=generator)
+    found = planted(Flat(), Trapdoor(triggers, 0.25), images, rt, batch_size=5)
+    given = balanced_labels(14, CLASSES, rt.generator("signature", "signatures"))
+    for label in range(CLASSES):
+        rows = [
+            0.75 * image.double() / 255 + 0.25 * triggers[label]
+            for image, own in zip(images, given, strict=True)
+            if own == label
+        ]
+        torch.testing.assert_close(found[label].view(3, 4, 4), sum(rows) / len(rows))
 
 
 def test_signatures_are_the_class_means(world: dict[str, torch.Tensor]) -> None:

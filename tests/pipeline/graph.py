@@ -18,6 +18,9 @@ SECTIONS = {
     "train_start": "starts",
     "train_target": "targets",
     "train_public_prior": "public_priors",
+    "train_surrogate": "surrogates",
+    "leak_signatures": "leaks",
+    "take_signatures": "signatures",
     "train_guided_prior": "guided_priors",
     "invert": "cells",
     "evaluate_evaluator": "evaluators",
@@ -29,6 +32,9 @@ SECTIONS = {
 # Files that a stage loads only to rebuild a network from a checkpoint. They are no dependencies:
 # the checkpoint is one, and it carries a digest of them (`checkpoints.code_digest`).
 DIGESTED = {
+    "train_surrogate": ("targets", "nets", "defenses"),
+    "leak_signatures": ("targets", "nets", "defenses"),
+    "take_signatures": ("targets", "nets", "defenses"),
     "train_guided_prior": ("targets", "nets", "defenses"),
     "invert": ("targets", "priors", "nets", "defenses"),
     "evaluate_evaluator": ("targets", "nets", "defenses"),
@@ -38,6 +44,9 @@ DIGESTED = {
 # What these modules import for a training alone: a later stage only asks the trained network.
 OF_DEFENSES = ("objectives.py", "trapdoors.py")
 TRAINING_ONLY = {
+    "train_surrogate": OF_DEFENSES,
+    "leak_signatures": OF_DEFENSES,
+    "take_signatures": OF_DEFENSES,
     "train_guided_prior": OF_DEFENSES,
     "invert": ("anchor.py", "gan.py", *OF_DEFENSES),
     "evaluate_evaluator": OF_DEFENSES,
@@ -126,18 +135,24 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
     if stage.kind == "validate_data":
         return []
     names = [f"targets/{study['targets'][row['target']]['arch']}.py"] if "target" in row else []
+    for key in ("guide", "knowledge"):  # a surrogate's network
+        _, found, rest = str(row.get(key, "")).partition("models/surrogates/")
+        if found:
+            names.append(f"targets/{study['surrogates'][rest.partition('/')[0]]['arch']}.py")
     if "arch" in row:
         names.append(f"targets/{row['arch']}.py")
     # A stage that loads a target imports its defence where that altered the network.
     defended = study["targets"][row["target"]] if "target" in row else row
-    if "method" in defended:
+    if "defense" in defended:
         names.append(f"defenses/{defended['method']}.py")
     if stage.kind == "evaluate":
         names.append(f"targets/{study['evaluators'][row['evaluator']]['arch']}.py")
     if "recipe" in row:
-        names.append(f"priors/{row['recipe']}.py")
+        names.append(f"priors/{row['method']}.py")
+    if "surrogate" in row:
+        names.append(f"surrogates/{row['method']}.py")
     if stage.kind == "invert":
-        names.append(f"attacks/{row['attack']}.py")
+        names.append(f"attacks/{row['method']}.py")
         kind, name = row["prior"].removeprefix("models/priors/").split("/")
-        names.append(f"priors/{study[f'{kind}_priors'][name]['recipe']}.py")
+        names.append(f"priors/{study[f'{kind}_priors'][name]['method']}.py")
     return names

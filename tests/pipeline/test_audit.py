@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from trapmid import params
+
 pytestmark = pytest.mark.slow
 
 
@@ -40,11 +42,24 @@ def test_no_dependency_on_data_is_idle(audited):
     assert not idle, "a dependency, but never opened:\n" + "\n".join(idle)
 
 
-def test_an_attacker_opens_no_data(audited):
+ATTACKER = ("train_public_prior", "train_surrogate", "take_signatures", "train_guided_prior", "invert")
+
+
+def test_a_search_opens_no_data(audited):
     attacks = [name for name, stage in audited.stages.items() if stage.kind == "invert"]
-    assert len(attacks) == 4
+    assert len(attacks) == len(params.read(audited.study.root / "params.yaml")["cells"])
     for name in attacks:
         assert not [file for file in audited.opened[name] if file.startswith(("data/", "reports/"))]
+
+
+def test_an_attacker_opens_no_private_file(audited):
+    """Of all data it has the public images; `leak_signatures` alone is a defender's mistake."""
+    seen = {stage.kind for stage in audited.stages.values()}
+    assert set(ATTACKER) <= seen and "leak_signatures" in seen
+    for name, stage in audited.stages.items():
+        if stage.kind in ATTACKER:
+            data = [file for file in audited.opened[name] if file.startswith("data/")]
+            assert all(file.endswith("/public.pt") for file in data), (name, data)
 
 
 def test_another_folder_gives_the_same_results(studied, audited):

@@ -326,7 +326,7 @@ def test_pseudo_labels_equal_the_literal_heap(kind: str) -> None:
     x = torch.zeros(60, 3, 2, 2, dtype=torch.uint8)
     x[:, 0, 0, 0] = torch.arange(60)
     for batch_size in (7, 512):
-        indices, labels = plgmi.pseudo_label(Table(logits), x, 9, runtime(), batch_size)
+        indices, labels = pseudolabels.top_n(Table(logits), x, 9, runtime(), batch_size)
         assert labels.tolist() == [c for c in range(4) for _ in range(9)]
         found = [set(indices[labels == c].tolist()) for c in range(4)]
         assert found == literal_top_n(logits.softmax(dim=1), 9)
@@ -336,7 +336,7 @@ def test_pseudo_labels_equal_the_literal_heap(kind: str) -> None:
 
 def test_more_pseudo_labels_than_images() -> None:
     with pytest.raises(ValueError, match="top_n: 9 is more than the 8 public images"):
-        plgmi.pseudo_label(seeded(ToyTarget, 3), public(8), 9, runtime())
+        pseudolabels.top_n(seeded(ToyTarget, 3), public(8), 9, runtime())
 
 
 @pytest.mark.parametrize("identity", ["margin", "ce"])
@@ -349,7 +349,7 @@ def test_plgmi_equals_the_literal_training(identity: str) -> None:
     g, d = literal.generator, literal.critic
     for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.0, 0.9))
     for_d = torch.optim.Adam(d.parameters(), lr=0.002, betas=(0.0, 0.9))
-    chosen, classes = plgmi.pseudo_label(target, public(), 6, runtime())
+    chosen, classes = pseudolabels.top_n(target, public(), 6, runtime())
     passes = Passes(18, 4, stream_seed(0, "plgmi", "batches"))
     view = PlgView(**PLGMI["view"])
     for step in range(4):

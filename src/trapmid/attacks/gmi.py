@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trapmid import latents, losses, types
 from trapmid.runtime import Runtime, eval_mode, frozen
-from trapmid.types import Prior, Reconstruction, Target
+from trapmid.types import Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,9 @@ class Attack(types.Attack):
     bound: float  # latents are clipped to [-bound, bound]
     reference_batch: int  # the batch whose mean the official code descends; 250 in the paper
 
-    def invert(
-        self, target: Target, prior: Prior, labels: Tensor, draws: Tensor, rt: Runtime
-    ) -> Reconstruction:
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        labels, draws = task.labels, task.draws
+
         def objective(z: Tensor, step: int) -> Tensor:
             del step
             images = prior(z, labels)
@@ -42,6 +42,7 @@ class Attack(types.Attack):
                 momentum=self.momentum,
                 reference_batch=self.reference_batch,
                 bound=self.bound,
+                saving=task.saving,
             )
             with torch.no_grad():
                 return Reconstruction(prior(z, labels), labels, draws, z, loss)

@@ -1,4 +1,8 @@
-"""PLG-MI, second stage: max-margin latent search on random views (Yuan et al., AAAI 2023)."""
+"""PLG-MI, second stage: max-margin latent search on random views (Yuan et al., AAAI 2023).
+
+With `adaptive` it is PLG-MI+ or PLG-MI++ (Trap-MID, sec. 4.2, eq. 7 and 12): the signature terms
+are added to every view's margin. With stronger views and `view_noise` it averages triggers away.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,16 @@ from torch import Tensor
 
 from trapmid import latents, losses, types
 from trapmid.augment import PlgView
-from trapmid.runtime import Runtime, counter_uniform, eval_mode, frozen, stream_seed
-from trapmid.types import Prior, Reconstruction, Target
+from trapmid.runtime import (
+    Runtime,
+    counter_normal,
+    counter_uniform,
+    eval_mode,
+    frozen,
+    stream_seed,
+)
+from trapmid.signatures import Adaptive
+from trapmid.types import Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +31,28 @@ class Attack(types.Attack):
     lr: float
     views: int  # independent random views per step; 2 in the paper
     view: PlgView
+    view_noise: float  # deviation of Gaussian noise on the pixels of every view; official: 0
+    adaptive: Adaptive | None  # official: none
     reference_batch: int
 
-    def invert(
-        self, target: Target, prior: Prior, labels: Tensor, draws: Tensor, rt: Runtime
-    ) -> Reconstruction:
+    def __post_init__(self) -> None:
+        if self.views < 1:
+            raise ValueError(f"views: {self.views} is under 1")
+        if self.view_noise < 0:
+            raise ValueError(f"view_noise: {self.view_noise} is negative")
+
+    def rows_in_memory(self) -> float:
+        return float(self.views)
+
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        labels, draws = task.labels, task.draws
+        if self.adaptive is not None:
+            self.adaptive.check(task.knowledge)
         keys = latents.row_keys(labels, draws, rt.seed, "views")
+        noise_keys = latents.row_keys(labels, draws, rt.seed, "view noise")
         seeds = [stream_seed(rt.seed, "jitter order", draw) for draw in draws.tolist()]
         orders = torch.tensor(seeds, dtype=torch.int64, device=labels.device)
+        wanted = labels.repeat(self.views)
 
         def objective(z: Tensor, step: int) -> Tensor:
             images = prior(z, labels)
@@ -42,8 +68,16 @@ class Attack(types.Attack):
                     for v in range(self.views)
                 ]
             )  # one forward for all views
-            margin = losses.max_margin(target(seen).logits, labels.repeat(self.views))
-            return margin.view(self.views, -1).sum(dim=0)
+            if self.view_noise > 0:
+                pixels = images[0].numel()
+                noise = counter_normal(noise_keys + step, self.views * pixels)
+                noise = noise.view(len(z), self.views, *images.shape[1:]).transpose(0, 1)
+                seen = seen + self.view_noise * noise.reshape(seen.shape)
+            output = target(seen)
+            loss = losses.max_margin(output.logits, wanted)
+            if self.adaptive is not None:
+                loss = loss + self.adaptive(output, wanted, task.knowledge)
+            return loss.view(self.views, -1).sum(dim=0)
 
         with eval_mode(target, prior), frozen(target, prior):
             z, loss = latents.adam(
@@ -52,6 +86,7 @@ class Attack(types.Attack):
                 steps=self.steps,
                 lr=self.lr,
                 reference_batch=self.reference_batch,
+                saving=task.saving,
             )
             with torch.no_grad():
                 return Reconstruction(prior(z, labels), labels, draws, z, loss)

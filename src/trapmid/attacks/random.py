@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from trapmid import latents, losses, types
 from trapmid.runtime import Runtime, eval_mode
-from trapmid.types import Prior, Reconstruction, Target
+from trapmid.types import Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
     @torch.no_grad()
-    def invert(
-        self, target: Target, prior: Prior, labels: Tensor, draws: Tensor, rt: Runtime
-    ) -> Reconstruction:
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        labels, draws = task.labels, task.draws
         z = latents.start(labels, draws, prior.latent_dim, rt.seed)
         with eval_mode(target, prior):
             images = prior(z, labels)

@@ -47,6 +47,23 @@ def within_run_std(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int
     Raises:
         ValueError: some (label, draw) is missing or there twice.
     """
+    spreads = _batch_variances(hit, labels, draws, attack_batch)
+    return None if spreads is None else math.sqrt(float(spreads.mean()))
+
+
+def mean_of_stds(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int) -> float | None:
+    """LOMMA's deviation: the mean of the batches' sample deviations, not the root of the variances.
+
+    Takes, returns and raises as `within_run_std`, which is never smaller.
+    """
+    spreads = _batch_variances(hit, labels, draws, attack_batch)
+    return None if spreads is None else float(spreads.sqrt().mean())
+
+
+def _batch_variances(
+    hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int
+) -> Tensor | None:
+    """Sample variance over the draws of every attack batch's accuracy; None for a single draw."""
     row, classes = _ranks(labels)
     column, kinds = _ranks(draws)
     cells = torch.bincount(row * kinds + column, minlength=classes * kinds)
@@ -56,8 +73,8 @@ def within_run_std(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int
         return None
     grid = torch.zeros(classes, kinds, dtype=torch.float64)
     grid[row, column] = hit.double()
-    variances = [batch.mean(dim=0).var(correction=1) for batch in torch.split(grid, attack_batch)]
-    return math.sqrt(float(torch.stack(variances).mean()))
+    batches = torch.split(grid, attack_batch)
+    return torch.stack([batch.mean(dim=0).var(correction=1) for batch in batches])
 
 
 def balanced_labels(count: int, num_classes: int, generator: torch.Generator) -> Tensor:

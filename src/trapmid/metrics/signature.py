@@ -13,6 +13,11 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from trapmid.metrics.accuracy import balanced_labels
+from trapmid.metrics.features import Poison, describe
+from trapmid.runtime import Runtime
+from trapmid.types import Target, Trapdoor
+
 
 class Detection(NamedTuple):
     """How well the signature tells reconstructions from public images."""
@@ -22,6 +27,29 @@ class Detection(NamedTuple):
     threshold: float  # a cosine
     fpr_train: float  # share of private training images above it: the asked rate, by construction
     fpr_public: float  # share of public images above it: the rate that matters to a defender
+
+
+def planted(
+    model: Target, trapdoor: Trapdoor, images: Tensor, rt: Runtime, batch_size: int = 256
+) -> Tensor:
+    """The trapdoor's signature S of every class (Trap-MID, eq. 6); float64 (C, F).
+
+    Args:
+        model: the trapdoored target.
+        trapdoor: its triggers.
+        images: (N, 3, S, S) uint8 private training images. Each gets the trigger of one class of a
+            balanced random list, which depends on the runtime's seed.
+        rt: where to compute.
+        batch_size: images described at once.
+    """
+    assigned = balanced_labels(
+        len(images), model.num_classes, rt.generator("signature", "signatures")
+    )
+    with rt.seeded("noise of a stochastic target"):
+        described = describe(
+            model, images, batch_size=batch_size, rt=rt, poison=Poison(trapdoor, assigned)
+        )
+    return signatures(described.features, assigned, model.num_classes)
 
 
 def signatures(features: Tensor, assigned: Tensor, num_classes: int) -> Tensor:

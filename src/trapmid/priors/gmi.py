@@ -17,7 +17,7 @@ from trapmid.fit import to_float
 from trapmid.gan import Passes, gradient_penalty
 from trapmid.nets import dcgan
 from trapmid.runtime import Runtime, frozen, stream_seed
-from trapmid.types import Keep, Stateful, Target
+from trapmid.types import Keep, Knowledge, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -59,8 +59,15 @@ class Recipe(types.PriorRecipe):
         return Prior(self.latent_dim, image_size, self.width)
 
     def fit(
-        self, prior: types.Prior, public: Tensor, target: Target | None, rt: Runtime, keep: Keep
+        self,
+        prior: types.Prior,
+        public: Tensor,
+        target: Target | None,
+        knowledge: Knowledge,
+        rt: Runtime,
+        keep: Keep,
     ) -> None:
+        del knowledge
         assert isinstance(prior, Prior)
         if target is not None:
             raise ValueError("recipe: gmi learns without a target; name it in public_priors")

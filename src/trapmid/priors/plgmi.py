@@ -21,8 +21,10 @@ from trapmid.augment import PlgView
 from trapmid.fit import to_float
 from trapmid.gan import Passes
 from trapmid.nets import snresnet
+from trapmid.pseudolabels import top_n
 from trapmid.runtime import Runtime, eval_mode, frozen, stream_seed
-from trapmid.types import Keep, Stateful, Target
+from trapmid.signatures import Adaptive
+from trapmid.types import Keep, Knowledge, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -43,31 +45,6 @@ class Prior(types.Prior):
         return score
 
 
-@torch.no_grad()
-def pseudo_label(
-    target: Target, public: Tensor, top_n: int, rt: Runtime, batch_size: int = 512
-) -> tuple[Tensor, Tensor]:
-    """The `top_n` public images that the target finds likeliest for each class (sec. 3.2).
-
-    An image may serve several classes, or none. Ties keep the later index, as the official heap of
-    (probability, index) pairs does.
-
-    Args:
-        public: (N, 3, S, S) uint8.
-
-    Returns:
-        (indices, labels), each (C * top_n,) int64 on the CPU, sorted by class.
-    """
-    if top_n > len(public):
-        raise ValueError(f"top_n: {top_n} is more than the {len(public)} public images")
-    with eval_mode(target):
-        batches = (to_float(part.to(rt.device)) for part in public.split(batch_size))
-        probabilities = torch.cat([target(batch).logits.softmax(dim=1).cpu() for batch in batches])
-    order = probabilities.argsort(dim=0, stable=True)  # (N, C), ascending
-    indices = order[-top_n:].T.flatten()
-    return indices, torch.arange(probabilities.shape[1]).repeat_interleave(top_n)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Recipe(types.PriorRecipe):
     latent_dim: int
@@ -83,6 +60,8 @@ class Recipe(types.PriorRecipe):
     identity_loss: str
     noise: float  # uniform noise added to real images: dequantisation
     view: PlgView
+    view_noise: float  # deviation of Gaussian noise on the views; official: 0
+    adaptive: Adaptive | None  # the terms of PLG-MI+ and ++; official PLG-MI: none
     anchor: Anchor | None  # an autoencoder beside the GAN; official: none
     ema: float  # decay of the averaged generator that is kept; 0 keeps the last one (official)
     precision: Literal["fp32", "bf16"]
@@ -99,13 +78,21 @@ class Recipe(types.PriorRecipe):
         return Prior(self.latent_dim, num_classes, image_size, self.width)
 
     def fit(
-        self, prior: types.Prior, public: Tensor, target: Target | None, rt: Runtime, keep: Keep
+        self,
+        prior: types.Prior,
+        public: Tensor,
+        target: Target | None,
+        knowledge: Knowledge,
+        rt: Runtime,
+        keep: Keep,
     ) -> None:
         assert isinstance(prior, Prior)
+        if self.adaptive is not None:
+            self.adaptive.check(knowledge)
         if target is None:
             chosen, labels = torch.arange(len(public)), torch.zeros(len(public), dtype=torch.int64)
         else:
-            chosen, labels = pseudo_label(target, public, self.top_n, rt)
+            chosen, labels = top_n(target, public, self.top_n, rt)
         passes = Passes(len(chosen), self.batch_size, stream_seed(rt.seed, "plgmi", "batches"))
         generator, critic = prior.generator.train(), prior.critic.train()
         averaged = Average(generator, self.ema)
@@ -134,7 +121,9 @@ class Recipe(types.PriorRecipe):
                     decode = partial(generator, labels=classes)
                     curve = {"anchor": anchoring.step_alone(decode, images)}
                 else:
-                    curve = self._generator_step(prior, target, for_g, anchoring, reals(step), rt)
+                    curve = self._generator_step(
+                        prior, target, knowledge, for_g, anchoring, reals(step), rt
+                    )
                     for turn in range(self.critic_steps):
                         batch = reals(step * self.critic_steps + turn)
                         curve["critic_hinge"] = self._critic_step(prior, *batch, for_d, rt)
@@ -151,6 +140,7 @@ class Recipe(types.PriorRecipe):
         self,
         prior: Prior,
         target: Target | None,
+        knowledge: Knowledge,
         optimizer: torch.optim.Optimizer,
         anchoring: Anchoring | None,
         reals: tuple[Tensor, Tensor],
@@ -168,10 +158,16 @@ class Recipe(types.PriorRecipe):
                     torch.rand(len(fake), PlgView.DRAWS).to(rt.device),
                     (torch.rand(()) < 0.5).expand(len(fake)).to(rt.device),
                 )
-                identity = losses.IDENTITY[self.identity_loss]
-                inversion = identity(target(views).logits.float(), labels).mean()
-                parts["inversion"] = inversion.detach()
-                total = total + self.alpha * inversion
+                if self.view_noise > 0:
+                    views = views + self.view_noise * torch.randn(views.shape).to(rt.device)
+                output = target(views)
+                inversion = losses.IDENTITY[self.identity_loss](output.logits.float(), labels)
+                parts["inversion"] = inversion.detach().mean()
+                total = total + self.alpha * inversion.mean()
+                if self.adaptive is not None:
+                    adaptive = self.adaptive(output, labels, knowledge).mean()
+                    parts["signatures"] = adaptive.detach()
+                    total = total + adaptive
         optimizer.zero_grad(set_to_none=True)
         if anchoring is None:
             total.backward()

@@ -17,7 +17,7 @@ from trapmid.types import Embedding, Output, Target
 
 class Network(Target):
     head = ("classifier",)
-    torchvision_weights = "ResNet18_Weights.IMAGENET1K_V1"
+    torchvision_weights = ("ResNet18_Weights.IMAGENET1K_V1",)
 
     def __init__(self, num_classes: int, image_size: int) -> None:
         super().__init__()

@@ -1,0 +1,215 @@
+"""BREP-MI: inversion from labels alone (Kahla et al., CVPR 2022).
+
+From a latent that the target gives to the attacked class, the search moves away from points of a
+sphere that lie outside the class, and widens the sphere whenever it lies inside: so it ends deep
+within the class, where its most typical images are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trapmid import latents, types
+from trapmid.latents import Variables, restored
+from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
+from trapmid.types import LabelsOnly, Prior, Reconstruction, Saving, Task
+
+_CHUNK = 16  # initial batches asked at once; whoever is found first stays the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(types.LabelAttack):
+    images_per_class: int  # at most; 1 in the paper, as a search is long
+    points: int  # on the sphere; 32
+    inside: int  # points inside the class that widen the sphere; 29, the paper says all 32
+    radius: float  # of the first sphere; 2
+    expansion: float  # of a sphere that lies inside; 1.3
+    max_step: float  # of a move, which otherwise is a third of the radius; 3
+    bound: float  # latents, not the points around them, stay in [-bound, bound]; 1.5
+    patience: int  # moves without an expansion that end a search; 1000
+    init_batch: int  # latents per initial batch; 256
+    init_batches: int  # after which a class that was not seen is given up; official: no limit
+    rejection_cap: int  # moves out of the class in a row that end a search; official: no limit
+    proposals: int | None  # moves, rejected ones included, that end a search; official: no limit
+    untargeted: int | None  # attack the first so many classes that turn up; null: every class
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.inside <= self.points:
+            raise ValueError(f"inside: {self.inside} is outside 1 .. {self.points} (points)")
+        if self.expansion <= 1:
+            raise ValueError(f"expansion: {self.expansion} does not widen")
+
+    def images_of_each(self, asked: int) -> int:
+        return min(asked, self.images_per_class)
+
+    def rows_in_memory(self) -> float:
+        return float(self.points)
+
+    def invert(self, target: LabelsOnly, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        """As `types.LabelAttack.invert`.
+
+        The official success of an identity is the evaluator's word on the latent of the last
+        completed expansion. The evaluator is not the attacker's, so the image of that latent is the
+        result, to be judged as any other; a row that never expanded, or whose class never turned
+        up, is not `found`. There is no loss: `losses` are minus the last radius.
+
+        `counts`: queries of the row's own search, the initial batch that showed its class (the
+        limit if none did), expansions, moves, and whether rejections ended it.
+        """
+        labels, draws = task.labels, task.draws
+        n, device = len(labels), labels.device
+        whole = {name: torch.zeros(n, dtype=torch.int64, device=device) for name in _COUNTERS}
+        state = Variables(
+            z=torch.zeros(n, prior.latent_dim, device=device),
+            kept=torch.zeros(n, prior.latent_dim, device=device),
+            radius=torch.full((n,), self.radius, device=device),
+            searching=torch.zeros(n, dtype=torch.bool, device=device),
+            left_out=torch.zeros(n, dtype=torch.bool, device=device),
+            **whole,
+        )
+        with eval_mode(prior), torch.no_grad():
+            step = restored(task.saving, {"search": state})
+            if step == 0:
+                self._start(target, prior, labels, draws, state, rt)
+            keys = latents.row_keys(labels, draws, rt.seed, "directions")
+            while (rows := state["searching"].nonzero().squeeze(1)).numel() > 0:
+                self._propose(target, prior, labels[rows], keys[rows], rows, state)
+                step += 1
+                _save(task.saving, state, step)
+            images = prior(state["kept"], labels)
+        return Reconstruction(
+            images,
+            labels,
+            draws,
+            state["kept"],
+            -state["radius"],
+            found=state["expansions"] > 0,
+            left_out=state["left_out"],
+            counts={
+                "queries": state["tried"] * (self.points + 1),
+                "initial_batches": state["initial_batches"],
+                "expansions": state["expansions"],
+                "moves": state["moves"],
+                "rejected_out": (state["rejections"] >= self.rejection_cap).long(),
+            },
+        )
+
+    def _start(
+        self,
+        target: LabelsOnly,
+        prior: Prior,
+        labels: Tensor,
+        draws: Tensor,
+        state: Variables,
+        rt: Runtime,
+    ) -> None:
+        """Every row's start: the first latent of its draw's own stream that shows its class."""
+        state["initial_batches"].fill_(self.init_batches)
+        chosen = None
+        if self.untargeted is not None:
+            first = self._first_seen(target, prior, 0, None, self.untargeted, rt)
+            order = first.argsort(stable=True)[: self.untargeted]
+            chosen = order[first[order] < self._limit()]
+            state["left_out"].copy_(~torch.isin(labels, chosen))
+        for draw in draws.unique().tolist():
+            mine = (draws == draw) & ~state["left_out"]
+            wanted = labels[mine].unique()
+            first = self._first_seen(target, prior, draw, wanted, len(wanted), rt)[labels]
+            rows = (mine & (first < self._limit())).nonzero().squeeze(1)
+            state["z"][rows] = self._stream(draw, first[rows], prior.latent_dim, rt)
+            state["initial_batches"][rows] = first[rows] // self.init_batch + 1
+            state["searching"][rows] = True
+        state["kept"].copy_(state["z"])
+
+    def _first_seen(
+        self,
+        target: LabelsOnly,
+        prior: Prior,
+        draw: int,
+        wanted: Tensor | None,
+        enough: int,
+        rt: Runtime,
+    ) -> Tensor:
+        """Per class (C,) the number of the first latent that shows it; `_limit()`: none did.
+
+        Stops after the chunk in which `enough` of the `wanted` classes (None: any) were seen.
+        """
+        first = torch.full((target.num_classes,), self._limit(), device=rt.device)
+        for begin in range(0, self.init_batches, _CHUNK):
+            batches = min(_CHUNK, self.init_batches - begin)
+            numbers = torch.arange(batches * self.init_batch, device=rt.device)
+            numbers += begin * self.init_batch
+            z = self._stream(draw, numbers, prior.latent_dim, rt)
+            seen = target(prior(z, torch.zeros_like(numbers)))
+            first.scatter_reduce_(0, seen, numbers, "amin")
+            known = first < self._limit()
+            if (known if wanted is None else known[wanted]).sum() >= enough:
+                break
+        return first
+
+    def _limit(self) -> int:
+        return self.init_batches * self.init_batch
+
+    def _stream(self, draw: int, numbers: Tensor, latent_dim: int, rt: Runtime) -> Tensor:
+        keys = numbers + stream_seed(rt.seed, "initial latents", draw)
+        return counter_normal(keys, latent_dim).clamp(-self.bound, self.bound)
+
+    def _propose(
+        self,
+        target: LabelsOnly,
+        prior: Prior,
+        labels: Tensor,
+        keys: Tensor,
+        rows: Tensor,
+        state: Variables,
+    ) -> None:
+        """One proposal for each of the `rows` still searching; `labels` and `keys` are theirs."""
+        z, radius = state["z"][rows], state["radius"][rows]
+        step = (radius / 3).clamp(max=self.max_step)
+        noise = counter_normal(keys + state["tried"][rows], self.points * z.shape[1])
+        directions = noise.view(len(z), self.points, -1)
+        directions = directions / directions.norm(dim=2, keepdim=True) * radius[:, None, None]
+        around = (z[:, None] + directions).flatten(0, 1)
+        each = labels.repeat_interleave(self.points)
+        outside = (target(prior(around, each)) != each).view(len(z), self.points)
+        expanded = (~outside).sum(dim=1) >= self.inside
+        radius = torch.where(expanded, self.expansion * radius, radius)
+        # Minus the mean over all points, so that the step shrinks with the share outside.
+        away = -(directions * outside[:, :, None]).mean(dim=1) / radius[:, None]
+        moved = (z + step[:, None] * away).clamp(-self.bound, self.bound)
+        accepted = target(prior(moved, labels)) == labels
+
+        # A wider sphere stays wide where the move is rejected, but does not count as completed.
+        moves, last = state["moves"][rows], state["last"][rows]
+        last = torch.where(expanded, moves, last)
+        moves = moves + (accepted & ~expanded)
+        rejections = torch.where(accepted, 0, state["rejections"][rows] + 1)
+        tried = state["tried"][rows] + 1
+        going = (moves - last < self.patience) & (rejections < self.rejection_cap)
+        if self.proposals is not None:
+            going &= tried < self.proposals
+        new = torch.where(accepted[:, None], moved, z)
+        completed = expanded & accepted
+        state["z"][rows] = new
+        state["kept"][rows] = torch.where(completed[:, None], new, state["kept"][rows])
+        state["expansions"][rows] += completed
+        state["radius"][rows] = radius
+        state["moves"][rows], state["last"][rows] = moves, last
+        state["rejections"][rows], state["tried"][rows] = rejections, tried
+        state["searching"][rows] = going
+
+
+_COUNTERS = ("initial_batches", "moves", "last", "rejections", "tried", "expansions")
+
+
+def _save(saving: Saving | None, state: Variables, step: int) -> None:
+    """Progress is the share of rows that have ended; how long the others go on, nobody knows."""
+    if saving is None:
+        return
+    searching = state["searching"]
+    saving.keep.progress(int((~searching).sum()), len(searching))
+    if step % saving.every == 0:
+        saving.keep.save({"search": state}, step)

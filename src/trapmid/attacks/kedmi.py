@@ -1,0 +1,44 @@
+"""KED-MI, second stage: distributional recovery (Chen et al., ICCV 2021, sec. 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trapmid import distributional, losses, types
+from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.types import Prior, Reconstruction, Target, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(types.Attack):
+    steps: int
+    lr: float
+    identity_weight: float
+    reference_batch: int  # 250 in the paper, inferred: GMI's script
+
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        labels, draws = task.labels, task.draws
+
+        def objective(z: Tensor, of: Tensor) -> Tensor:
+            images = prior(z, of)
+            identity = losses.cross_entropy(target(images).logits, of)
+            return self.identity_weight * identity - prior.realism(images, of)
+
+        with eval_mode(target, prior), frozen(target, prior):
+            z, loss = distributional.search(
+                labels,
+                draws,
+                objective,
+                prior.latent_dim,
+                rt.seed,
+                steps=self.steps,
+                lr=self.lr,
+                reference_batch=self.reference_batch,
+                bound=None,
+                saving=task.saving,
+            )
+            with torch.no_grad():
+                return Reconstruction(prior(z, labels), labels, draws, z, loss)

@@ -1,0 +1,83 @@
+"""LOMMA: logit loss and model augmentation (Nguyen et al., CVPR 2023), on GMI's prior or KED-MI's.
+
+Students that were distilled from the target on public images vote beside it, so that the search
+finds what all of them see of a person, not what one of them overfits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trapmid import distributional, latents, losses, types
+from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.types import Prior, Reconstruction, Target, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(types.Attack):
+    search: Literal["points", "distributions"]  # GMI's, or KED-MI's with clamped latents
+    steps: int
+    lr: float
+    momentum: float  # of the search for points
+    bound: float  # latents stay in [-bound, bound]
+    identity_weight: float
+    feature_weight: float  # lambda of the regulariser, inside the identity loss
+    reference_batch: int  # 50 in the paper
+
+    def rows_in_memory(self) -> float:
+        return 4.0  # the target and three students
+
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        """As `types.Attack.invert`; the identity loss is
+
+        -(T_y + sum_s S_s,y) / (1 + students) + lambda mean_j (g_j - mean_j)^2
+
+        with raw logits, g the target's features and `mean` those of public images. The paper's
+        regulariser draws around that mean; its code overwrites the draw with the mean itself.
+        """
+        task.knowledge.need("students", "feature_mean")
+        students, mean = task.knowledge.students, task.knowledge.feature_mean
+        assert students is not None and mean is not None
+        labels, draws = task.labels, task.draws
+
+        def objective(z: Tensor, of: Tensor) -> Tensor:
+            images = prior(z, of)
+            output = target(images)
+            votes = torch.stack([output.logits, *students.votes(images)])
+            identity = -losses.own_logit(votes.mean(dim=0), of)
+            features = (output.features - mean).square().mean(dim=1)
+            total = identity + self.feature_weight * features
+            loss: Tensor = self.identity_weight * total - prior.realism(images, of)
+            return loss
+
+        with eval_mode(target, students, prior), frozen(target, students, prior):
+            if self.search == "points":
+                z, loss = latents.nesterov(
+                    latents.start(labels, draws, prior.latent_dim, rt.seed),
+                    lambda z, step: objective(z, labels),
+                    steps=self.steps,
+                    lr=self.lr,
+                    momentum=self.momentum,
+                    reference_batch=self.reference_batch,
+                    bound=self.bound,
+                    saving=task.saving,
+                )
+            else:
+                z, loss = distributional.search(
+                    labels,
+                    draws,
+                    objective,
+                    prior.latent_dim,
+                    rt.seed,
+                    steps=self.steps,
+                    lr=self.lr,
+                    reference_batch=self.reference_batch,
+                    bound=self.bound,
+                    saving=task.saving,
+                )
+            with torch.no_grad():
+                return Reconstruction(prior(z, labels), labels, draws, z, loss)

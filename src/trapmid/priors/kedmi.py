@@ -1,0 +1,166 @@
+"""KED-MI's prior: a GAN whose discriminator knows the target's classes (Chen et al., ICCV 2021).
+
+Section 3.2: the discriminator learns the target's soft labels of public images beside real and
+fake; the generator matches its features and makes images that belong to few classes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trapmid import types
+from trapmid.fit import to_float
+from trapmid.gan import Passes
+from trapmid.nets import dcgan
+from trapmid.nets.minibatch import ClassDiscriminator
+from trapmid.runtime import Runtime, frozen, stream_seed
+from trapmid.types import Keep, Knowledge, Stateful, Target
+
+
+class Prior(types.Prior):
+    """Its images know no class: labels are ignored. They are in [0, 1]."""
+
+    def __init__(self, latent_dim: int, num_classes: int, image_size: int, width: int) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.generator = dcgan.Generator(latent_dim, image_size, width)
+        self.discriminator = ClassDiscriminator(num_classes, image_size, width)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        del labels
+        images: Tensor = self.generator(latents)
+        return images
+
+    def realism(self, images: Tensor, labels: Tensor) -> Tensor:
+        """log of the probability of being real, e^l / (1 + e^l) with l = log-sum-exp of D."""
+        del labels
+        return -F.softplus(-self.discriminator(images).logsumexp(dim=1))
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Takes an earlier prior of this kind, or the generator of GMI's; its critic is no use."""
+        if not any(name.startswith("discriminator.") for name in state):
+            own = self.discriminator.state_dict(prefix="discriminator.")
+            kept = {name: v for name, v in state.items() if not name.startswith("critic.")}
+            state = {**kept, **own}
+        super().start_from(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(types.PriorRecipe):
+    latent_dim: int
+    width: int
+    steps: int  # of the discriminator
+    critic_steps: int  # per step of the generator
+    batch_size: int
+    lr_generator: float
+    lr_critic: float
+    betas: tuple[float, float]
+    entropy_weight: float  # of the fake labels' entropy, summed over the batch
+    target_mode: Literal["train", "eval"]  # of the target that labels; official: train
+    precision: Literal["fp32", "bf16"]
+    keep_every: int
+
+    def make(self, image_size: int, num_classes: int) -> Prior:
+        return Prior(self.latent_dim, num_classes, image_size, self.width)
+
+    def fit(
+        self,
+        prior: types.Prior,
+        public: Tensor,
+        target: Target | None,
+        knowledge: Knowledge,
+        rt: Runtime,
+        keep: Keep,
+    ) -> None:
+        """As `types.PriorRecipe.fit`; the target itself stays as it is, in both modes.
+
+        In train mode a copy labels the images: with the statistics of their batch, active dropout,
+        and running statistics that drift, as in every published result.
+        """
+        del knowledge
+        assert isinstance(prior, Prior)
+        if target is None:
+            raise ValueError("recipe: kedmi learns from a target; name it in guided_priors")
+        guide = copy.deepcopy(target).requires_grad_(False)
+        guide.train(self.target_mode == "train")
+        generator, discriminator = prior.generator.train(), prior.discriminator.train()
+        for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
+        for_d = torch.optim.Adam(discriminator.parameters(), lr=self.lr_critic, betas=self.betas)
+        parts: dict[str, Stateful] = {
+            "prior": prior,
+            "guide": guide,
+            "for_g": for_g,
+            "for_d": for_d,
+        }
+        labelled, real, matched = (
+            Passes(len(public), self.batch_size, stream_seed(rt.seed, "kedmi", name))
+            for name in ("labelled", "real", "matched")
+        )
+
+        def images(passes: Passes, step: int) -> Tensor:
+            return to_float(public[passes.batch(step)].to(rt.device))
+
+        for step in range(keep.restore(parts), self.steps):
+            with rt.seeded("kedmi", step), rt.autocast():
+                x = images(labelled, step)
+                with torch.no_grad():
+                    soft = guide(x).logits.float().softmax(dim=1)
+                curve = self._discriminator_step(prior, x, soft, images(real, step), for_d, rt)
+                if (step + 1) % self.critic_steps == 0:
+                    self._generator_step(prior, images(matched, step), for_g, rt)
+            if (step + 1) % max(1, self.steps // 100) == 0:
+                keep.log({name: value.item() for name, value in curve.items()}, step + 1)
+                keep.progress(step + 1, self.steps)
+            if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
+                keep.save(parts, step + 1)
+        prior.eval()
+
+    def _discriminator_step(
+        self,
+        prior: Prior,
+        labelled: Tensor,
+        soft: Tensor,
+        real: Tensor,
+        optimizer: torch.optim.Optimizer,
+        rt: Runtime,
+    ) -> dict[str, Tensor]:
+        """CE with soft labels + (-log real(real) - log(1 - real(fake))) / 2."""
+        with torch.no_grad():
+            fake = prior.generator(self._latents(len(real), rt))
+        own = prior.discriminator(labelled).float().log_softmax(dim=1)
+        supervised = -(soft * own).sum(dim=1).mean()
+        on_real = prior.discriminator(real).float().logsumexp(dim=1)
+        on_fake = prior.discriminator(fake).float().logsumexp(dim=1)
+        adversarial = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
+        optimizer.zero_grad(set_to_none=True)
+        (supervised + 0.5 * adversarial).backward()
+        optimizer.step()
+        return {"supervised": supervised.detach(), "adversarial": adversarial.detach()}
+
+    def _generator_step(
+        self, prior: Prior, real: Tensor, optimizer: torch.optim.Optimizer, rt: Runtime
+    ) -> None:
+        """Mean features like those of real images, and labels of little entropy."""
+        discriminator = prior.discriminator
+        with frozen(discriminator):
+            fake = prior.generator(self._latents(len(real), rt))
+            with torch.no_grad():
+                wanted = discriminator.features(real).float().mean(dim=0)
+            flat = discriminator.features(fake)
+            matching = (flat.float().mean(dim=0) - wanted).abs().mean()
+            log_p = discriminator.classify(flat).float().log_softmax(dim=1)
+            entropy = -(log_p.exp() * log_p).sum()
+            loss = matching + self.entropy_weight * entropy
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def _latents(self, n: int, rt: Runtime) -> Tensor:
+        return torch.randn(n, self.latent_dim).to(rt.device)

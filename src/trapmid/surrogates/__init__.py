@@ -1,0 +1,1 @@
+"""Ways to stand in for a target, one a file: class `Surrogate`; its fields are its block."""

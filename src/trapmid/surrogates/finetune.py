@@ -1,0 +1,42 @@
+"""A stolen target, trained on a little so that it forgets a trapdoor that no image shows it.
+
+An attacker of our own, who knows the defence: fine-tuning is the common cure of backdoors (Liu et
+al., "Fine-Pruning", RAID 2018), and public images with the target's own answers are all it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from trapmid import types
+from trapmid.imitation import Imitation
+from trapmid.pseudolabels import likeliest, logits_of
+from trapmid.runtime import Runtime
+from trapmid.types import Keep, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surrogate(Imitation, types.Surrogate):
+    stolen: ClassVar[bool] = True
+
+    labels: Literal["soft", "top_n"]  # the target's answers, or classes for their best images
+    top_n: int  # images per class; `top_n` only
+
+    def fit(
+        self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
+    ) -> Mapping[str, Tensor]:
+        """As `types.Surrogate.fit`; the copy's batch statistics become those of public images."""
+        with rt.seeded("noise of a stochastic teacher"):
+            logits = logits_of(teacher, public, rt).float()
+        if self.labels == "top_n":
+            chosen, classes = likeliest(logits.softmax(dim=1), self.top_n)
+            public = public[chosen]
+            logits = torch.full((len(chosen), logits.shape[1]), -torch.inf)
+            logits[torch.arange(len(chosen)), classes] = 0.0
+        self.learn(student, public, logits, rt, keep)
+        return {}

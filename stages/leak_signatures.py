@@ -1,0 +1,29 @@
+"""What a careless defender loses: the trapdoor signatures of one row of `leaks`.
+
+The only stage beside training and scoring that opens private images: PLG-MI++ supposes that an
+attacker got this file, and nothing else of theirs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _stage import StageError, load_params, run, runtime
+from trapmid import checkpoints, classifiers, knowledge, params
+from trapmid.metrics import signature
+from trapmid.study import LeakRow
+
+
+def main(name: str) -> None:
+    row = params.build(LeakRow, params.section(load_params(), f"leaks.{name}"), f"leaks.{name}")
+    rt = runtime(row.seed)
+    target = classifiers.load(Path(f"models/targets/{row.target}/model.pt"), rt)
+    if target.trapdoor is None:
+        raise StageError(f"leaks.{name}.target: {row.target} has no trapdoor")
+    train = checkpoints.load(Path(f"data/prepared/{row.data}/private.pt"))["train_images"]
+    found = signature.planted(target.model, target.trapdoor, train, rt)
+    knowledge.save_signatures(Path(f"models/leaks/{name}.pt"), target, signatures=found)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,25 @@
+"""What an attacker knows about the features of a target's classes: one row of `signatures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _stage import load_params, run, runtime
+from trapmid import checkpoints, classifiers, knowledge, params, signatures
+from trapmid.study import SignatureRow
+
+
+def main(name: str) -> None:
+    where = f"signatures.{name}"
+    row = params.build(SignatureRow, params.section(load_params(), where), where)
+    rt = runtime(row.seed)
+    target = classifiers.load(Path(f"models/targets/{row.target}/model.pt"), rt)
+    public = checkpoints.load(Path(f"data/prepared/{row.data}/public.pt"))["images"]
+    leaked = knowledge.load(Path(row.leak), target, rt).signatures
+    auxiliary = signatures.auxiliary_signatures(target.model, public, row.top_n, rt)
+    path = Path(f"models/signatures/{name}.pt")
+    knowledge.save_signatures(path, target, signatures=leaked, auxiliary=auxiliary)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+"""Trains what stands in for a target, on public images: one row of `surrogates`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from _stage import load_params, records, resumable, run, runtime
+from trapmid import checkpoints, classifiers, knowledge, params, wiring
+from trapmid.study import SurrogateRow
+
+
+def main(name: str) -> None:
+    study = load_params()
+    row = params.build(SurrogateRow, params.section(study, f"surrogates.{name}"), name)
+    where = f"surrogacy.{row.surrogate}"
+    block = params.section(study, where)
+    method = wiring.surrogate(row.method, block, where)
+    rt = runtime(row.seed, block["precision"])
+    files = [
+        Path(f"data/prepared/{row.data}/public.pt"),
+        Path(f"models/targets/{row.target}/model.pt"),
+        Path(row.init),
+    ]
+    public = checkpoints.load(files[0])["images"]
+    target = classifiers.load(files[1], rt)
+    start = knowledge.start_surrogate(row, method, files[1], public.shape[-1], rt)
+    with resumable(f"surrogates {name}", [asdict(row), block], files, rt) as keep:
+        with records(Path(f"reports/training/surrogates/{name}"), rt, keep) as stats:
+            learnt = method.fit(start.student, target.model, public, rt, keep)
+            stats["parameters"] = sum(p.numel() for p in start.student.parameters())
+        stats["agreement"] = knowledge.agreement(start.student.eval(), target.model, public, rt)
+        path = Path(f"models/surrogates/{name}/model.pt")
+        knowledge.save_surrogate(path, name, row, start, target, learnt)
+
+
+if __name__ == "__main__":
+    run(main)
