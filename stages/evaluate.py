@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_json
-from trapmid import checkpoints, classifiers, params, scoring
+from trapmid import checkpoints, classifiers, knowledge, params, scoring
 from trapmid.criteria import Checks, Evaluation
 from trapmid.report import pictures
 from trapmid.study import CellRow
@@ -20,13 +20,13 @@ def main(row: str) -> None:
     evaluator = classifiers.load(Path(f"models/evaluators/{cell.evaluator}/model.pt"), rt)
     target = classifiers.load(Path(f"models/targets/{cell.target}/model.pt"), rt)
     guide = classifiers.load(Path(cell.guide) / "model.pt", rt)
+    students = knowledge.load(Path(cell.knowledge), guide, rt).students
     prepared = Path(f"data/prepared/{cell.data}")
     private = checkpoints.load(prepared / "private.pt")
     public = checkpoints.load(prepared / "public.pt")["images"]
     made = checkpoints.load(Path(f"data/reconstructions/{row}.pt"))
-    score = scoring.score_cell(
-        row, cell, evaluator, target, guide, private, public, made, evaluation, bounds, rt
-    )
+    judged = (evaluator, target, guide, students)
+    score = scoring.score_cell(row, cell, *judged, private, public, made, evaluation, bounds, rt)
     picture = pictures.private_vs_reconstructed(
         private=private["train_images"],
         private_labels=private["train_labels"],

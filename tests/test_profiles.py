@@ -167,7 +167,10 @@ def test_a_new_method_block_needs_a_target(folder):
     extra.write_text("base: small\nbido: {weight: 0.1}\n", encoding="utf-8")
     with pytest.raises(ProfileError, match=r"unknown \['bido'\]"):
         profiles.compose("bido", folder=folder)
-    text = "base: small\nbido: {weight: 0.1}\ntargets:\n  none: {block: none}\n  trapmid: {block: none}\n  bido: {block: bido}\n"
+    text = (
+        "base: small\nbido: {weight: 0.1}\ntargets:\n  none: {block: none}\n"
+        "  trapmid: {block: none}\n  bido: {block: bido}\n"
+    )
     extra.write_text(text, encoding="utf-8")
     assert plain(profiles.compose("bido", folder=folder))["bido"] == {"weight": 0.1}
 

@@ -277,6 +277,7 @@ def test_cell_of_faces(
         evaluator,
         trapped,
         trapped,
+        None,
         private,
         public,
         made,
@@ -320,6 +321,7 @@ def test_cell_of_triggers(
         evaluator,
         trapped,
         trapped,
+        None,
         private,
         public,
         made,
@@ -336,7 +338,7 @@ def test_cell_of_triggers(
 
 def score(evaluator: Checkpoint, target: Checkpoint, *rest: Any, **changes: Any) -> dict[str, Any]:
     evaluation = replace(EVALUATION, **changes)
-    parts = (evaluator, target, target, *rest, evaluation, BOUNDS, RT)
+    parts = (evaluator, target, target, None, *rest, evaluation, BOUNDS, RT)
     return scoring.score_cell("c", CELL, *parts).scores
 
 
@@ -383,7 +385,7 @@ def test_a_stand_in_is_asked_instead_of_the_target(
     assert trapped.trapdoor is not None
     made["images"] = trapped.trapdoor(made["images"], made["labels"])
     washed = replace(trapped, model=Washed(), trapdoor=None, digest="washed")
-    rest = (private, public, made, EVALUATION, BOUNDS, RT)
+    rest = (None, private, public, made, EVALUATION, BOUNDS, RT)
     scores = scoring.score_cell("c", CELL, evaluator, trapped, washed, *rest).scores
     assert scores["target_agreement"] == 1 and scores["guide_agreement"] < 0.3
     assert scores["checks"]["target_agreement"] is False
@@ -391,6 +393,29 @@ def test_a_stand_in_is_asked_instead_of_the_target(
     assert scores["stand_in"]["trapdoor_success"] < 0.5
     itself = scoring.score_cell("c", CELL, evaluator, trapped, trapped, *rest).scores
     assert itself["stand_in"] is None and itself["guide_agreement"] == 1
+
+
+def test_students_vote_with_the_target(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """LOMMA raises the mean of all logits: that is what its images are held against."""
+
+    class Loud(Trapped):
+        def forward(self, images: Tensor) -> Output:
+            return Output(100 * super().forward(images).logits, images[:, 0])
+
+        def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+            return (self(images).logits, self(images).logits)
+
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    rest = (private, public, made, EVALUATION, BOUNDS, RT)
+    judge = replace(evaluator, digest="another")
+    plain = scoring.score_cell("c", CELL, evaluator, trapped, judge, None, *rest).scores
+    voted = scoring.score_cell("c", CELL, evaluator, trapped, judge, Loud(), *rest).scores
+    assert plain["guide_agreement"] < 0.3 and voted["guide_agreement"] == 1
+    assert plain["target_agreement"] == voted["target_agreement"] == 1
 
 
 def test_lommas_conventions(
@@ -434,6 +459,7 @@ def test_floor_cells_are_held_against_chance(
         evaluator,
         trapped,
         trapped,
+        None,
         private,
         public,
         reconstruction(),
@@ -502,7 +528,7 @@ def test_rows_and_picture_are_written_deterministically(
 ) -> None:
     made = reconstruction()
     result = scoring.score_cell(
-        "c", CELL, evaluator, trapped, trapped, private, public, made, EVALUATION, BOUNDS, RT
+        "c", CELL, evaluator, trapped, trapped, None, private, public, made, EVALUATION, BOUNDS, RT
     )
     checkpoints.save(tmp_path / "c.pt", result.rows)
     again = checkpoints.load(tmp_path / "c.pt")

@@ -103,6 +103,8 @@ PLGMI: dict[str, Any] = {
         "rotation": 0.5,
         "degrees": 5.0,
     },
+    "view_noise": 0.0,
+    "adaptive": None,
     "anchor": None,
     "ema": 0.0,
     "precision": "fp32",
@@ -165,6 +167,22 @@ class ToyNet(Target):
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)
         return Output(self.classifier(vector), vector, hidden)
+
+
+class ToyStudents(Target):
+    """An ensemble of two toy targets."""
+
+    def __init__(self, num_classes: int, image_size: int = SIZE) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.members = nn.ModuleList(ToyTarget(num_classes, image_size) for _ in range(2))
+
+    def forward(self, images: Tensor) -> Output:
+        logits = torch.stack(self.votes(images)).mean(dim=0)
+        return Output(logits, logits)
+
+    def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(member(images).logits for member in self.members)
 
 
 class ToyPrior(Prior):

@@ -18,9 +18,11 @@ def logits_of(target: Target, public: Tensor, rt: Runtime, batch_size: int = 512
         return torch.cat([target(batch).logits.cpu() for batch in batches])
 
 
-def top_n(target: Target, public: Tensor, n: int, rt: Runtime) -> tuple[Tensor, Tensor]:
+def top_n(
+    target: Target, public: Tensor, n: int, rt: Runtime, batch_size: int = 512
+) -> tuple[Tensor, Tensor]:
     """The `n` public images that the target finds likeliest for each class; see `likeliest`."""
-    return likeliest(logits_of(target, public, rt).softmax(dim=1), n)
+    return likeliest(logits_of(target, public, rt, batch_size).softmax(dim=1), n)
 
 
 def likeliest(probabilities: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -148,6 +148,7 @@ def score_cell(
     evaluator: Loaded,
     target: Loaded,
     guide: Loaded,
+    students: Target | None,
     private: Private,
     public: Tensor,
     reconstruction: Mapping[str, Any],
@@ -163,6 +164,7 @@ def score_cell(
         evaluator: the judge.
         target: what was attacked.
         guide: what the search asked: the target, or what stood in for it.
+        students: what voted beside it; LOMMA's.
         private: the private images, (n, 3, S, S) uint8, and labels.
         public: (M, 3, S, S) uint8, the negatives of the signature's ROC curve.
         reconstruction: `images` (N, 3, S, S) float32 as the generator made them, `labels`,
@@ -175,9 +177,10 @@ def score_cell(
     answered: Tensor = reconstruction["found"]
     classes = target.model.num_classes
     judged = _Judged.make(evaluator, images, labels, answered, private, evaluation, rt)
+    made = (images, labels, answered)
     agreed = {
-        "target_agreement": _agreement(target, images, labels, answered, evaluation, rt),
-        "guide_agreement": _agreement(guide, images, labels, answered, evaluation, rt),
+        "target_agreement": _agreement(target.model, None, *made, evaluation, rt),
+        "guide_agreement": _agreement(guide.model, students, *made, evaluation, rt),
     }
     found = [
         checks.evaluator_is_another_network(
@@ -315,17 +318,26 @@ class _Judged(NamedTuple):
 
 
 def _agreement(
-    asked: Loaded,
+    asked: Target,
+    students: Target | None,
     images: Tensor,
     labels: Tensor,
     answered: Tensor,
     evaluation: Evaluation,
     rt: Runtime,
 ) -> float | None:
-    """Share of the answers that `asked` gives to the attacked class; None without any answer."""
+    """Share of the answers that `asked`, and the students if any, give to the attacked class.
+
+    Several networks give it by the mean of their logits, which is what LOMMA's search raises. None
+    without any answer.
+    """
     if not answered.any():
         return None
-    hit = accuracy.hits(_describe(asked, images, evaluation, rt).logits, labels)
+    votes = []
+    for network in (asked, *([] if students is None else [students])):
+        with rt.seeded("noise of a stochastic target"):
+            votes += features.votes(network, images, batch_size=evaluation.batch_size, rt=rt)
+    hit = accuracy.hits(torch.stack(votes).mean(dim=0), labels)
     return accuracy.rate(hit[answered])
 
 

@@ -24,9 +24,12 @@ _ROLES = {
 }
 
 
-def attack(name: str, block: Any, where: str = "attacks") -> Attack | LabelAttack:
+def attack(name: str, block: Any, where: str | None = None) -> Attack | LabelAttack:
     """The attack `attacks/<name>.py` with the parameters of the block called `where`."""
-    return cast(Attack | LabelAttack, params.build(_role("attacks", name), block, where))
+    return cast(
+        Attack | LabelAttack,
+        params.build(_role("attacks", name), block, where or f"attacks.{name}"),
+    )
 
 
 def defense(name: str, block: Any, where: str) -> Defense:
@@ -34,14 +37,17 @@ def defense(name: str, block: Any, where: str) -> Defense:
     return cast(Defense, params.build(_role("defenses", name), block, where))
 
 
-def recipe(name: str, block: Any, where: str = "recipes") -> PriorRecipe:
+def recipe(name: str, block: Any, where: str | None = None) -> PriorRecipe:
     """The prior recipe `priors/<name>.py` with the parameters of the block called `where`."""
+    where = where or f"recipes.{name}"
     return cast(PriorRecipe, params.build(_role("priors", name), block, where))
 
 
-def surrogate(name: str, block: Any, where: str = "surrogacy") -> Surrogate:
+def surrogate(name: str, block: Any, where: str | None = None) -> Surrogate:
     """The method `surrogates/<name>.py` with the parameters of the block called `where`."""
-    return cast(Surrogate, params.build(_role("surrogates", name), block, where))
+    return cast(
+        Surrogate, params.build(_role("surrogates", name), block, where or f"surrogacy.{name}")
+    )
 
 
 def target(arch: str) -> type[Target]:

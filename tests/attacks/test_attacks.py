@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toy import ToyPrior, ToyTarget, runtime, same_state, seeded, snapshot
+from toy import (
+    Memory,
+    ToyPrior,
+    ToyStudents,
+    ToyTarget,
+    runtime,
+    same_state,
+    seeded,
+    snapshot,
+    uniform,
+)
 from trapmid import latents, wiring
 from trapmid.priors import gmi as gmi_prior
+from trapmid.priors import kedmi as kedmi_prior
 from trapmid.priors import plgmi as plgmi_prior
-from trapmid.targets import small_vgg
-from trapmid.types import Attack, Output, Prior, Reconstruction, Target
+from trapmid.scratch import scratch
+from trapmid.targets import small_students, small_vgg
+from trapmid.types import (
+    Knowledge,
+    LabelsOnly,
+    Output,
+    Prior,
+    Reconstruction,
+    Saving,
+    Target,
+    Task,
+)
 
 CLASSES = 4
 VIEW: dict[str, Any] = {
@@ -26,6 +48,25 @@ VIEW: dict[str, Any] = {
     "rotation": 0.5,
     "degrees": 20.0,
 }
+PLGMI: dict[str, Any] = {
+    "steps": 20,
+    "lr": 0.1,
+    "views": 2,
+    "view": VIEW,
+    "view_noise": 0.0,
+    "adaptive": None,
+    "reference_batch": 6,
+}
+LOMMA: dict[str, Any] = {
+    "search": "points",
+    "steps": 20,
+    "lr": 0.02,
+    "momentum": 0.9,
+    "bound": 1.0,
+    "identity_weight": 20.0,
+    "feature_weight": 0.1,
+    "reference_batch": 6,
+}
 ROWS: dict[str, dict[str, Any]] = {
     "gmi": {
         "steps": 20,
@@ -35,15 +76,67 @@ ROWS: dict[str, dict[str, Any]] = {
         "bound": 1.0,
         "reference_batch": 6,
     },
-    "plgmi": {"steps": 20, "lr": 0.1, "views": 2, "view": VIEW, "reference_batch": 6},
+    "plgmi": PLGMI,
+    "plgmi, adaptive": PLGMI | {"adaptive": {"trapdoor_weight": 0.5, "auxiliary_weight": 0.5}},
+    "plgmi, strong": PLGMI | {"views": 3, "view_noise": 0.1},
+    "kedmi": {"steps": 20, "lr": 0.1, "identity_weight": 20.0, "reference_batch": 6},
+    "lomma": LOMMA,
+    "lomma, distributions": LOMMA | {"search": "distributions", "lr": 0.1},
+    "brepmi": {
+        "images_per_class": 3,
+        "points": 16,
+        "inside": 15,
+        "radius": 1.0,
+        "expansion": 1.3,
+        "max_step": 3.0,
+        "bound": 1.5,
+        "patience": 10,
+        "init_batch": 8,
+        "init_batches": 64,
+        "rejection_cap": 10,
+        "proposals": 60,
+        "untargeted": None,
+    },
     "random": {},
 }
-SEARCHES = [name for name in ROWS if name != "random"]
+"""Module, and what tells variants of it apart -> block."""
+LABEL_ONLY = ["brepmi"]
+SEARCHES = [name for name in ROWS if name not in ("random", *LABEL_ONLY)]
 LABELS, DRAWS = torch.arange(CLASSES).repeat_interleave(3), torch.arange(3).repeat(CLASSES)
 
 
-def attack(name: str, **changes: Any) -> Attack:
-    return wiring.attack(name, ROWS[name] | changes)
+def module(name: str) -> str:
+    return name.partition(",")[0]
+
+
+def attack(name: str, **changes: Any) -> Any:
+    return wiring.attack(module(name), ROWS[name] | changes)
+
+
+def known(classes: int = CLASSES, size: int = 8, features: int = 192) -> Knowledge:
+    """All that any attack may need."""
+    return Knowledge(
+        students=seeded(ToyStudents, classes, size),
+        feature_mean=uniform(features, seed=3),
+        signatures=uniform(classes, features, seed=4) - 0.5,
+        auxiliary=uniform(classes, features, seed=5) - 0.5,
+    )
+
+
+def run(
+    method: Any,
+    target: Target,
+    prior: Prior,
+    labels: Tensor,
+    draws: Tensor,
+    seed: int = 0,
+    **fields: Any,
+) -> Reconstruction:
+    """`invert` as `inversion.invert_all` calls it."""
+    task = Task(labels=labels, draws=draws, **({"knowledge": known()} | fields))
+    asked = LabelsOnly(target) if method.label_only else target
+    found: Reconstruction = method.invert(asked, prior, task, runtime(seed))
+    return found
 
 
 def world() -> tuple[Target, Prior]:
@@ -55,11 +148,12 @@ def world() -> tuple[Target, Prior]:
 def invert(
     name: str, labels: Tensor, draws: Tensor, seed: int = 0, **changes: Any
 ) -> Reconstruction:
-    return attack(name, **changes).invert(*world(), labels, draws, runtime(seed))
+    return run(attack(name, **changes), *world(), labels, draws, seed=seed)
 
 
 def test_every_attack_has_a_row() -> None:
-    assert set(wiring.names("attacks")) == set(ROWS)
+    assert set(wiring.names("attacks")) == {module(name) for name in ROWS}
+    assert [name for name in ROWS if attack(name).label_only] == LABEL_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +174,10 @@ def test_a_row_per_label(name: str, found: dict[str, Reconstruction]) -> None:
     assert torch.equal(rows.labels, LABELS) and torch.equal(rows.draws, DRAWS)
     with torch.no_grad():
         assert torch.allclose(prior.eval()(rows.latents, LABELS), rows.images, atol=1e-6)
-    assert not any(getattr(rows, f.name).requires_grad for f in dataclasses.fields(rows))
+    columns = [getattr(rows, f.name) for f in dataclasses.fields(rows) if f.name != "counts"]
+    columns = [column for column in (*columns, *rows.counts.values()) if column is not None]
+    assert not any(column.requires_grad for column in columns)
+    assert all(len(column) == 12 for column in columns)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
@@ -128,7 +225,7 @@ def test_networks_are_left_as_they_were(name: str, training: bool) -> None:
     networks = nn.ModuleList([target, prior])
     before, flags = snapshot(networks), [p.requires_grad for p in networks.parameters()]
     state = torch.get_rng_state()
-    attack(name).invert(target, prior, LABELS, DRAWS, runtime())
+    run(attack(name), target, prior, LABELS, DRAWS)
     assert same_state(before, snapshot(networks))
     assert all(p.grad is None for p in networks.parameters())
     assert [p.requires_grad for p in networks.parameters()] == flags
@@ -148,21 +245,86 @@ def test_a_search_beats_random_latents(name: str, found: dict[str, Reconstructio
     assert confidence(invert(name, LABELS, DRAWS, steps=60)) > confidence(found["random"]) + 0.3
 
 
+class Cut(Memory):
+    """A `Keep` of a search that is killed at the second state it saves."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner, self.saved = inner, 0
+
+    def restore(self, parts: Any) -> int:
+        return int(self.inner.restore(parts))
+
+    def save(self, parts: Any, step: int) -> None:
+        self.inner.save(parts, step)
+        self.saved += 1
+        if self.saved == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name != "random"])
+def test_a_search_that_was_cut_off_goes_on(
+    name: str, tmp_path: Path, found: dict[str, Reconstruction]
+) -> None:
+    """Bit for bit, and without the steps that were done."""
+    asked: list[int] = []
+
+    def search(keep: Any) -> Reconstruction:
+        target, prior = world()
+        asked.append(0)
+        target.register_forward_hook(lambda *_: asked.append(asked.pop() + 1))
+        return run(attack(name), target, prior, LABELS, DRAWS, saving=Saving(keep, 3))
+
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "search", name) as keep:
+        search(Cut(keep))
+    with scratch(tmp_path, "search", name) as keep:
+        resumed = search(keep)
+    search(Memory())
+    cut, rest, whole = asked
+    assert 0 < rest < whole and cut > 0
+    for field in ("images", "latents", "losses"):
+        assert torch.equal(getattr(resumed, field), getattr(found[name], field)), field
+
+
+@pytest.mark.parametrize("size", [7, 100])
+@pytest.mark.parametrize("name", SEARCHES)
+def test_scores_do_not_depend_on_batches_or_order(name: str, size: int) -> None:
+    """What a judge says of the images: the same people are hit, in any batch and any order."""
+    judge = seeded(ToyTarget, CLASSES, seed=7).eval()
+
+    def hits(labels: Tensor, draws: Tensor) -> Tensor:
+        images = [
+            invert(name, label, draw).images
+            for label, draw in zip(labels.split(size), draws.split(size), strict=True)
+        ]
+        with torch.no_grad():
+            return judge(torch.cat(images)).logits.argmax(1) == labels
+
+    whole = hits(LABELS, DRAWS)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(hits(LABELS[order], DRAWS[order]), whole[order])
+
+
 def real_prior(name: str) -> Prior:
     made: dict[str, Prior] = {
         "gmi": seeded(gmi_prior.Prior, 5, 16, 2),
+        "kedmi": seeded(kedmi_prior.Prior, 5, CLASSES, 16, 2),
         "plgmi": seeded(plgmi_prior.Prior, 5, CLASSES, 16, 2),
     }
-    return made["plgmi" if name == "plgmi" else "gmi"]
+    return made[module(name) if module(name) in made else "gmi"]
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_attacks_run_on_the_real_networks(name: str) -> None:
     target, prior = seeded(small_vgg.Network, CLASSES, 16), real_prior(name)
-    changes = {} if name == "random" else {"steps": 2}
-    rows = attack(name, **changes).invert(target, prior, LABELS, DRAWS, runtime())
+    changes = {"steps": 2} if "steps" in ROWS[name] else {}
+    knowledge = known(size=16, features=256)._replace(
+        students=seeded(small_students.Network, CLASSES, 16)
+    )
+    rows = run(attack(name, **changes), target, prior, LABELS, DRAWS, knowledge=knowledge)
     assert rows.images.shape == (12, 3, 16, 16) and rows.losses.isfinite().all()
-    alone = attack(name, **changes).invert(target, prior, LABELS[4:5], DRAWS[4:5], runtime())
+    one = (LABELS[4:5], DRAWS[4:5])
+    alone = run(attack(name, **changes), target, prior, *one, knowledge=knowledge)
     assert torch.allclose(rows.images[4:5], alone.images, atol=1e-3)
     for network in (target, prior):
         assert all(p.grad is None for p in network.parameters())
@@ -175,7 +337,7 @@ def test_random_is_the_prior_at_its_starts(found: dict[str, Reconstruction]) -> 
     _, prior = world()
     z = latents.start(LABELS, DRAWS, prior.latent_dim, seed=0)
     assert torch.equal(found["random"].latents, z)
-    for name in SEARCHES:  # the floor and the searches are paired
+    for name in set(SEARCHES) - {"kedmi", "lomma, distributions"}:  # the floor and they are paired
         assert torch.equal(invert(name, LABELS, DRAWS, steps=0).latents, z)
 
 
@@ -245,13 +407,14 @@ def test_plgmi_equals_adam_on_the_margins_of_its_views(views: int) -> None:
         adam.zero_grad()
         (total(z).sum() / reference_batch).backward()
         adam.step()
-    rows = attack(
+    method = attack(
         "plgmi",
         steps=10,
         views=views,
         view=VIEW | {"jitter": 0.0, "degrees": 10.0},
         reference_batch=reference_batch,
-    ).invert(target, prior, LABELS, DRAWS, runtime())
+    )
+    rows = run(method, target, prior, LABELS, DRAWS)
     assert torch.allclose(rows.latents, z.detach(), atol=1e-3)
     assert torch.allclose(rows.losses, total(z).detach(), atol=1e-3)
 
@@ -273,7 +436,7 @@ class Witness(Target):
 
 def test_plgmi_views_are_fresh_and_independent() -> None:
     target = Witness()
-    attack("plgmi", steps=3, lr=1e-9).invert(target, world()[1], LABELS, DRAWS, runtime())
+    run(attack("plgmi", steps=3, lr=1e-9), target, world()[1], LABELS, DRAWS)
     assert [len(batch) for batch in target.seen] == [24] * 4  # both views in one forward
     views = torch.stack(target.seen).view(4, 2, 12, -1)  # the latents hardly move: only views do
     for row in range(12):
@@ -291,7 +454,7 @@ def test_plgmi_jitter_order_is_shared_by_the_rows_of_a_draw() -> None:
             return images
 
     method = dataclasses.replace(attack("plgmi"), view=Spy(), steps=40)
-    method.invert(*world(), LABELS, DRAWS, runtime())
+    run(method, *world(), LABELS, DRAWS)
     orders = torch.stack(calls)  # (calls, rows)
     for draw in range(3):
         rows = orders[:, draw == DRAWS]

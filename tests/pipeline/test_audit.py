@@ -42,7 +42,13 @@ def test_no_dependency_on_data_is_idle(audited):
     assert not idle, "a dependency, but never opened:\n" + "\n".join(idle)
 
 
-ATTACKER = ("train_public_prior", "train_surrogate", "take_signatures", "train_guided_prior", "invert")
+ATTACKER = (
+    "train_public_prior",
+    "train_surrogate",
+    "take_signatures",
+    "train_guided_prior",
+    "invert",
+)
 
 
 def test_a_search_opens_no_data(audited):

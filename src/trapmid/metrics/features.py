@@ -63,6 +63,13 @@ def describe(
     return described
 
 
+def votes(model: Target, images: Tensor, *, batch_size: int, rt: Runtime) -> list[Tensor]:
+    """The logits (N, C) of every member of an ensemble, or of the one network; as `describe`."""
+    with eval_mode(model), torch.no_grad(), exact():
+        parts = [model.votes(as_float(part.to(rt.device))) for part in images.split(batch_size)]
+    return [torch.cat(member).float().cpu() for member in zip(*parts, strict=True)]
+
+
 class Poison(NamedTuple):
     """A trapdoor and the class (N,) whose trigger each image gets."""
 
