@@ -22,27 +22,35 @@ def test_names_are_the_files() -> None:
     assert {"gmi", "plgmi", "random"} <= set(wiring.names("attacks"))
 
 
-@pytest.mark.parametrize("kind", ["attacks", "defenses", "priors", "targets"])
+@pytest.mark.parametrize("kind", ["attacks", "defenses", "priors", "surrogates", "targets"])
 def test_every_file_has_its_class(kind: str) -> None:
-    role = {"attacks": "Attack", "defenses": "Defense", "priors": "PriorRecipe"}
+    roles = {
+        "attacks": {types.Attack, types.LabelAttack},
+        "defenses": {types.Defense},
+        "priors": {types.PriorRecipe},
+        "surrogates": {types.Surrogate},
+        "targets": {types.Target},
+    }
     for name in wiring.names(kind):
         cls = wiring._role(kind, name)
         assert cls.__module__ == f"trapmid.{kind}.{name}"
-        assert getattr(types, role.get(kind, "Target")) in cls.__mro__  # mypy checks the rest
+        assert roles[kind] & {*cls.__mro__}  # mypy checks the rest
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: wiring.attack("gmj", {}), r"attacks: no 'gmj'; there are .*gmi, plgmi"),
+        (lambda: wiring.attack("gmj", {}), r"attacks: no 'gmj'; there are brepmi, gmi, "),
         (lambda: wiring.defense("nothing", {}, "x"), r"defenses: no 'nothing'; there are bido, "),
-        (lambda: wiring.recipe("stylegan", {}), r"priors: no 'stylegan'; there are gmi, plgmi"),
+        (lambda: wiring.recipe("stylegan", {}), r"priors: no 'stylegan'; there are gmi, kedmi, "),
         (lambda: wiring.target("vgg17"), r"targets: no 'vgg17'; .*vgg16"),
         (lambda: wiring.reader("splits"), r"data: 'splits' has no Reader"),
         (lambda: wiring.maker("splits", {}, "raw.x"), r"data: 'splits' has no Maker"),
         (lambda: wiring.attack("gmi", {}), r"attacks\.gmi: missing \['bound', "),
         (lambda: wiring.attack("random", {"lr": 1}), r"attacks\.random: unknown \['lr'\]"),
         (lambda: wiring.recipe("gmi", {}), r"recipes\.gmi: missing "),
+        (lambda: wiring.recipe("gmi", {}, "recipes.my_own"), r"recipes\.my_own: missing "),
+        (lambda: wiring.surrogate("steal", {}), r"surrogates: no 'steal'; there are distil, "),
         (lambda: wiring.defense("none", {}, "none_aug"), r"none_aug: missing \['augmentation'\]"),
     ],
 )

@@ -175,7 +175,8 @@ class _Within:
 
     def progress(self, done: int, total: int) -> None:
         inside = self._done.size * done // max(1, total)
-        self._keep.progress(self._done.count + inside, self._done.total)
+        reached = min(self._done.count + inside, self._done.total)
+        self._keep.progress(reached, self._done.total)
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
         return self._keep.restore(parts) if self._done.begun else 0

@@ -50,8 +50,14 @@ def first_step(printed: str) -> int:
             "models/priors/guided/plgmi-none-0/prior.pt",
             "reports/training/guided_priors/plgmi-none-0/history.csv",
         ),
+        (
+            "invert gmi-trapmid-0",
+            ("  gmi:\n    steps: 3\n", "  gmi:\n    steps: 400\n"),
+            "data/reconstructions/gmi-trapmid-0.pt",
+            None,
+        ),
     ],
-    ids=["target", "prior"],
+    ids=["target", "prior", "attack"],
 )
 def test_a_killed_training_resumes(study, command, edit, model, curve):
     study.edit("params.yaml", *edit)

@@ -88,7 +88,9 @@ def new_network(kind: str, name: str):
 
 
 # Only its `resolution_plan`, which decides on shapes; a state of other shapes is refused anyway.
-UNDIGESTED = {("priors", "gmi"): {graph.SOURCE / "nets" / "snresnet.py"}}
+UNDIGESTED = {
+    ("priors", name): {graph.SOURCE / "nets" / "snresnet.py"} for name in ("gmi", "kedmi")
+}
 
 
 @pytest.mark.parametrize(("kind", "name"), NETWORKS)

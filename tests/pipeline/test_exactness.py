@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -10,7 +11,13 @@ from checkout import Checkout
 pytestmark = pytest.mark.slow
 
 READERS = {"report", "track"}  # their inputs are all parameters and all scores
-CELLS = ["random-none-0", "gmi-trapmid-0", "plgmi-none-0", "plgmi-trapmid-0"]
+# Cells on the trapdoored target; all of them ask it, or what was made of it.
+TRAPPED = [
+    f"{name}-trapmid-0" for name in ("gmi", "plgmi", "kedmi", "lomma", "plus_plus", "washed")
+]
+CELLS = ["random-none-0", "plgmi-none-0", "brepmi-none-0", *TRAPPED]
+GUIDED = ["plgmi-none-0", *(f"{name}-trapmid-0" for name in ("plgmi", "kedmi", "plus_plus", "washed"))]
+SURROGATES = ["students-trapmid-0", "washed-trapmid-0"]
 TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
 EVALUATE = {
     "evaluate_evaluator@judge",
@@ -20,15 +27,20 @@ EVALUATE = {
 AFTER_TRAPMID = {
     "train_target@trapmid-0",
     "evaluate_target@trapmid-0",
-    "train_guided_prior@plgmi-trapmid-0",
-    "invert@gmi-trapmid-0",
-    "invert@plgmi-trapmid-0",
-    "evaluate@gmi-trapmid-0",
-    "evaluate@plgmi-trapmid-0",
+    *(f"train_guided_prior@{row}" for row in GUIDED if "trapmid" in row),
+    *(f"train_surrogate@{row}" for row in SURROGATES),
+    "leak_signatures@trapmid-0",
+    "take_signatures@trapmid-0",
+    *(f"{kind}@{row}" for kind in ("invert", "evaluate") for row in TRAPPED),
     *READERS,
 }
+# Rows of the module, and of its block alone: variants have blocks of their own.
+PLGMI_CODE = {f"invert@{row}" for row in CELLS if row.startswith(("plgmi", "plus", "washed"))}
 PLGMI = {"invert@plgmi-none-0", "invert@plgmi-trapmid-0"}
-AFTER_PLGMI = PLGMI | {"evaluate@plgmi-none-0", "evaluate@plgmi-trapmid-0"} | READERS
+
+
+def after(inverts: set[str]) -> set[str]:
+    return inverts | {row.replace("invert", "evaluate") for row in inverts} | READERS
 
 
 def beta(study: Checkout) -> None:
@@ -44,7 +56,8 @@ def attack_code(study: Checkout) -> None:
 
 
 def attack_parameter(study: Checkout) -> None:
-    study.edit("params.yaml", "views: 2", "views: 1")
+    """Changing the search retrains nothing."""
+    study.edit("params.yaml", "  plgmi:\n    steps: 3\n    lr: 0.05", "  plgmi:\n    steps: 4\n    lr: 0.05")
 
 
 def metric(study: Checkout) -> None:
@@ -125,8 +138,10 @@ def new_defense(study: Checkout, *cells: str) -> None:
 SEED_1 = {
     *(f"{kind}@{row[:-1]}1" for kind in ("train_target", "evaluate_target") for row in TARGETS),
     *(f"{kind}@{row[:-1]}1" for kind in ("invert", "evaluate") for row in CELLS),
-    "train_guided_prior@plgmi-none-1",
-    "train_guided_prior@plgmi-trapmid-1",
+    *(f"train_guided_prior@{row[:-1]}1" for row in GUIDED),
+    *(f"train_surrogate@{row[:-1]}1" for row in SURROGATES),
+    "leak_signatures@trapmid-1",
+    "take_signatures@trapmid-1",
     *READERS,
 }
 
@@ -136,8 +151,8 @@ SEED_1 = {
     [
         (beta, {"train_target@trapmid-0", *READERS}, AFTER_TRAPMID),
         (trapdoor_code, {"train_target@trapmid-0"}, AFTER_TRAPMID),
-        (attack_code, PLGMI, AFTER_PLGMI),
-        (attack_parameter, PLGMI | READERS, AFTER_PLGMI),
+        (attack_code, PLGMI_CODE, after(PLGMI_CODE)),
+        (attack_parameter, PLGMI | READERS, after(PLGMI)),
         (metric, EVALUATE, EVALUATE | READERS),
         (grid, EVALUATE | READERS, EVALUATE | READERS),
         (page, {"report"}, READERS),
@@ -183,7 +198,7 @@ def test_a_study_without_a_trapdoor_reports(study):
     kept = [
         line
         for line in text.splitlines()
-        if not line.startswith(("  trapmid:", "  plgmi-trapmid:", "  gmi-trapmid:"))
+        if not re.match(r"  (\w+-)?trapmid: \{", line)
     ]
     (study.root / "profiles" / "toy.yaml").write_text("\n".join(kept), encoding="utf-8")
     study.choose("toy")

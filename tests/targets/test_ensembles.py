@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from test_targets import ENSEMBLES
 from torchvision.models import efficientnet_b0, efficientnet_b1, efficientnet_b2
 
-from test_targets import ENSEMBLES
 from toy import images, same_state, seeded, snapshot
 from trapmid import wiring
 from trapmid.nets.ensemble import Ensemble
