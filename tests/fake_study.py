@@ -40,7 +40,10 @@ PARTS = {
 AA1 = {
     "gmi": {"none": 0.31, "none_aug": 0.28, "trapmid": 0.04},
     "plgmi": {"none": 0.95, "none_aug": 0.91, "trapmid": 0.12},
+    "plgmi_distil": {"none": 0.93, "none_aug": 0.9, "trapmid": 0.42},
+    "brepmi": {"none": 0.8, "none_aug": 0.79, "trapmid": 0.2},
 }
+"""AA-1 of the first seed; another attack through a student, and one that sees labels alone."""
 N = 100
 
 
@@ -58,7 +61,7 @@ def params(
         seeds: of every target, and what is made of it.
         defenses: the block of each, by name; `WIDE` for a study of many.
     """
-    targets, guided, cells = {}, {}, {}
+    targets, guided, cells, surrogates = {}, {}, {}, {}
     for seed in seeds:
         for defense, block in defenses.items():
             target = f"{defense}-{seed}"
@@ -74,16 +77,34 @@ def params(
                 else "weights/random",
                 "seed": seed,
             }
-            guided[f"plgmi-{target}"] = {
+            surrogates[f"students-{target}"] = {
                 "data": "faces",
-                "recipe": "plgmi",
                 "target": target,
+                "arch": "small",
+                "surrogate": "students",
+                "method": "distil",
                 "init": "weights/random",
                 "seed": seed,
             }
+            student = f"models/surrogates/students-{target}"
+            for prior, guide in (("plgmi", f"models/targets/{target}"), ("distil", student)):
+                guided[f"{prior}-{target}"] = {
+                    "data": "faces",
+                    "recipe": "plgmi",
+                    "method": "plgmi",
+                    "target": target,
+                    "guide": guide,
+                    "knowledge": "weights/none",
+                    "init": "weights/random",
+                    "seed": seed,
+                }
             for attack in AA1:
-                prior = f"guided/plgmi-{target}" if attack == "plgmi" else "public/gmi"
-                cells[f"{attack}-{target}"] = _cell(attack, target, prior, seed)
+                name = attack.removeprefix("plgmi_")
+                prior = f"guided/{name}-{target}" if "plgmi" in attack else "public/gmi"
+                cell = _cell(attack, target, prior, seed)
+                if attack == "plgmi_distil":
+                    cell |= {"method": "plgmi", "guide": student}
+                cells[f"{attack}-{target}"] = cell
         cells[f"random-none-{seed}"] = _cell("random", f"none-{seed}", "public/gmi", seed)
     return {
         "profile": "fake",
@@ -134,10 +155,20 @@ def params(
         "public_priors": {
             "gmi": {"data": "faces", "recipe": "gmi", "init": "weights/random", "seed": 0}
         },
+        "surrogates": surrogates,
+        "leaks": {},
+        "signatures": {},
+        "surrogacy": {"students": {"epochs": 3}},
         "guided_priors": guided,
         "recipes": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
-        "attacks": {"gmi": {"steps": 50}, "plgmi": {"steps": 40}, "random": {}},
-        "inversion": {"images_per_class": 5, "batch_size": None},
+        "attacks": {
+            "gmi": {"steps": 50},
+            "plgmi": {"steps": 40},
+            "plgmi_distil": {"steps": 40},
+            "brepmi": {"patience": 9},
+            "random": {},
+        },
+        "inversion": {"images_per_class": 5, "batch_size": None, "keep_every": 10},
         "cells": cells,
         "evaluation": {
             "frechet_features": "evaluator",
@@ -173,7 +204,7 @@ def write(
     for row, block in study["targets"].items():
         write_json(reports / "scores" / "targets" / f"{row}.json", _target(row, block))
         _training(root, "targets", row, block, epochs=8)
-    for section in ("public_priors", "guided_priors"):
+    for section in ("public_priors", "surrogates", "guided_priors"):
         for row, block in study[section].items():
             _training(root, section, row, block, epochs=30)
     for row, block in study["cells"].items():
@@ -204,7 +235,10 @@ def write_json(path: Path, content: Any) -> None:
 def _cell(attack: str, target: str, prior: str, seed: int) -> dict[str, Any]:
     return {
         "attack": attack,
+        "method": attack,
         "target": target,
+        "guide": f"models/targets/{target}",
+        "knowledge": "weights/none",
         "prior": f"models/priors/{prior}",
         "evaluator": "judge",
         "data": "faces",
@@ -301,6 +335,16 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         "aa5": min(1.0, aa1 + 0.2),
         "aa1_std": 0.011,
         "aa5_std": 0.02,
+        "aa1_std_mean": 0.01,
+        "aa5_last_draw": min(1.0, aa1 + 0.2),
+        "coverage": 0.9 if block["attack"] == "brepmi" else 1.0,
+        "counts": {"queries": {"mean": 330.0, "max": 990.0, "sum": 33000.0}}
+        if block["attack"] == "brepmi"
+        else {},
+        "guide_agreement": 0.98,
+        "stand_in": {"test_accuracy": 0.9, "trapdoor_success": 0.25 if trapped(defense) else None}
+        if "surrogates" in block["guide"]
+        else None,
         "knn_dist": 120.0 - 60 * aa1,
         "frechet": 30.0 - 10 * aa1 if hits >= 10 else None,
         "frechet_features": "evaluator",
@@ -335,7 +379,7 @@ def _training(root: Path, section: str, row: str, block: dict[str, Any], epochs:
     if protected:
         _picture(folder / "triggers.png", "triggers", (420, 110))
         _picture(folder / "poisoned.png", "poisoned", (420, 110))
-    if not classifier:
+    if section.endswith("priors"):
         _picture(folder / "samples.png", "samples", (300, 200))
 
 

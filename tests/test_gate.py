@@ -40,6 +40,10 @@ BASELINE = {
     "attacks": {
         "plgmi": {"none": scores(0.95), "none_aug": scores(0.9), "trapmid": scores(0.12)},
     },
+    "worst": {
+        "none": {"attack": "plgmi", "aa1": 0.95, "aa5": 1.0, "attacks": 3},
+        "trapmid": {"attack": "lomma", "aa1": 0.6, "aa5": 0.8, "attacks": 4},
+    },
     "references": {"floor": scores(0.05), "ceiling": scores(0.97)},
     "checks": {"positive_control": True, "target_agreement": True},
 }
@@ -83,6 +87,9 @@ def test_the_baseline_passes():
         ("attacks.plgmi.none.frechet", None),
         ("attacks.plgmi.none.knn_dist", None),
         ("attacks.plgmi.trapmid.n", 50),
+        ("worst.trapmid.aa1", 0.66),
+        ("worst.trapmid.attacks", 3),  # fewer attacks are no better defence
+        ("worst.none.aa1", 0.84),
         ("checks.positive_control", False),
     ],
 )
@@ -101,6 +108,9 @@ def test_a_regression_fails(path, value):
         ("attacks.plgmi.none.aa1", 1.0),  # a stronger attack
         ("attacks.plgmi.none.aa1", 0.86),
         ("attacks.plgmi.none.knn_dist", 500.0),
+        ("worst.trapmid.attack", "plgmi"),  # which attack it is
+        ("worst.trapmid.aa1", 0.1),
+        ("worst.trapmid.attacks", 9),
     ],
 )
 def test_no_regression_passes(path, value):
@@ -115,6 +125,13 @@ def test_a_missing_row_or_metric_fails(path):
     missing = failed(doctored(path))
     assert missing
     assert all(metric.startswith(path) for metric in missing)
+
+
+def test_a_baseline_without_a_worst_case_is_older():
+    old = doctored("worst")
+    verdicts = gate.compare(BASELINE, old, TOLERANCES)
+    assert all(verdict.passed for verdict in verdicts)
+    assert {v.note for v in verdicts if v.metric.startswith("worst.")} == {"new"}
 
 
 def test_a_missing_check_fails():

@@ -62,7 +62,8 @@ def test_the_store_through_its_life(place, tmp_path):
     home = tmp_path / "home"
     study = collected(place)
     rows = len(study.records)
-    assert rows == 1 + 1 + 3 + 1 + 3 + 7
+    # judge, start, targets, public prior, students, guided priors, cells
+    assert rows == 1 + 1 + 3 + 1 + 3 + 6 + 13
 
     assert tracking.track(study, home) == (rows + 1, 0)
     _check_content(home)
@@ -191,8 +192,20 @@ def test_the_key_is_the_content(place):
     now = {r.name: r.key for r in tracking.collect(changed, place).records}
     assert {name for name in keys if now[name] != keys[name]} == {
         "trapmid-0",
-        "plgmi-trapmid-0",
-        "gmi-trapmid-0",
+        "students-trapmid-0",
+        "distil-trapmid-0",
+        *(f"{attack}-trapmid-0" for attack in fake_study.AA1),
+    }
+
+
+def test_a_change_of_the_students_reaches_who_asks_them(place):
+    keys = {record.name: record.key for record in collected(place).records}
+    changed = fake_study.params(seeds=(0,))
+    changed["surrogacy"]["students"]["epochs"] = 4
+    now = {r.name: r.key for r in tracking.collect(changed, place).records}
+    kinds = ("students", "distil", "plgmi_distil")
+    assert {name for name in keys if now[name] != keys[name]} == {
+        f"{kind}-{defense}-0" for kind in kinds for defense in fake_study.DEFENSES
     }
 
 

@@ -134,10 +134,10 @@ def _limits(metric: str, tolerances: Gate) -> tuple[float | None, float | None]:
         return tolerances.accuracy_drop, None
     if name == "trapdoor_success":
         return tolerances.trapdoor_drop, None
-    if name == "n":
-        return 0.0, None  # fewer images scored
-    if section == "attacks" and name in ("aa1", "aa5"):
-        defense = rest.split(".")[1].split("@")[0]
+    if name == "n" or (section == "worst" and name == "attacks"):
+        return 0.0, None  # fewer images scored, or fewer attacks tried
+    if section in ("attacks", "worst") and name in ("aa1", "aa5"):
+        defense = rest.split(".")[-2].split("@")[0]
         if defense in tolerances.controls:
             return tolerances.attack_drop, None
         return None, tolerances.attack_rise
@@ -149,6 +149,8 @@ def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, float | 
         path = f"{where}.{key}" if where else str(key)
         if isinstance(value, Mapping):
             yield from _leaves(value, path)
+        elif path.startswith("worst.") and key == "attack":
+            continue  # which one it was is no number
         elif path.startswith("checks."):
             if not isinstance(value, bool):
                 raise ValueError(f"metrics: {path} must be true or false, is {value!r}")

@@ -16,7 +16,15 @@ from typing import Any
 SCORED = ("evaluators", "targets", "cells")
 """Sections of params.yaml whose rows get a file of scores."""
 
-TRAINED = ("evaluators", "starts", "targets", "public_priors", "guided_priors", "cells")
+TRAINED = (
+    "evaluators",
+    "starts",
+    "targets",
+    "public_priors",
+    "surrogates",
+    "guided_priors",
+    "cells",
+)
 """Sections whose rows leave curves, times and pictures."""
 
 

@@ -37,6 +37,7 @@ _STAGES = {
     "starts": "start",
     "targets": "target",
     "public_priors": "prior",
+    "surrogates": "surrogate",
     "guided_priors": "prior",
     "cells": "attack",
 }
@@ -189,13 +190,15 @@ def _names(params: Mapping[str, Any], section: str, row: str) -> dict[str, str]:
         "defense": target.get("defense"),
         "attack": block.get("attack"),
         "recipe": block.get("recipe"),
+        "surrogate": block.get("surrogate"),
+        "guide": block.get("guide"),
         "seed": block.get("seed"),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]:
-    """The row and every block of parameters that it names, its target's and prior's too."""
+    """The row and every block of parameters that it names, of its target, prior and guide, too."""
     block = params[section][row]
     found: dict[str, Any] = {"row": block}
     if section in ("evaluators", "starts", "targets"):
@@ -214,6 +217,10 @@ def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]
         prior_row = params.get(f"{kind}_priors", {}).get(prior)
         if prior_row:
             found |= {"prior": prior_row, "recipe": params["recipes"].get(prior_row["recipe"])}
+    for key in ("guide", "knowledge"):
+        found |= _made(params, key, str(block.get(key, "")))
+    if "surrogate" in block:
+        found["surrogacy"] = params["surrogacy"].get(block["surrogate"])
     if "target" in block:
         target = params["targets"][block["target"]]
         found |= {
@@ -221,6 +228,19 @@ def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]
             "fit": params["fits"].get(target["fit"]),
             target["block"]: params[target["block"]],
         }
+    return found
+
+
+def _made(params: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
+    """The row of the surrogate or the signatures that the file or folder `path` comes from."""
+    section, _, rest = path.removeprefix("models/").partition("/")
+    row = rest.partition("/")[0].removesuffix(".pt")
+    if section not in ("surrogates", "signatures") or row not in params[section]:
+        return {}
+    block = params[section][row]
+    found: dict[str, Any] = {key: block}
+    if section == "surrogates":
+        found[f"{key}_surrogacy"] = params["surrogacy"].get(block["surrogate"])
     return found
 
 

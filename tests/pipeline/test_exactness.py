@@ -16,7 +16,10 @@ TRAPPED = [
     f"{name}-trapmid-0" for name in ("gmi", "plgmi", "kedmi", "lomma", "plus_plus", "washed")
 ]
 CELLS = ["random-none-0", "plgmi-none-0", "brepmi-none-0", *TRAPPED]
-GUIDED = ["plgmi-none-0", *(f"{name}-trapmid-0" for name in ("plgmi", "kedmi", "plus_plus", "washed"))]
+GUIDED = [
+    "plgmi-none-0",
+    *(f"{name}-trapmid-0" for name in ("plgmi", "kedmi", "plus_plus", "washed")),
+]
 SURROGATES = ["students-trapmid-0", "washed-trapmid-0"]
 TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
 EVALUATE = {
@@ -57,7 +60,11 @@ def attack_code(study: Checkout) -> None:
 
 def attack_parameter(study: Checkout) -> None:
     """Changing the search retrains nothing."""
-    study.edit("params.yaml", "  plgmi:\n    steps: 3\n    lr: 0.05", "  plgmi:\n    steps: 4\n    lr: 0.05")
+    study.edit(
+        "params.yaml",
+        "  plgmi:\n    steps: 3\n    lr: 0.05",
+        "  plgmi:\n    steps: 4\n    lr: 0.05",
+    )
 
 
 def metric(study: Checkout) -> None:
@@ -195,11 +202,7 @@ def test_a_reverted_parameter_trains_nothing(study):
 def test_a_study_without_a_trapdoor_reports(study):
     """Rows that go take no other row with them, and a folder of pictures may be empty."""
     text = (study.root / "profiles" / "toy.yaml").read_text(encoding="utf-8")
-    kept = [
-        line
-        for line in text.splitlines()
-        if not re.match(r"  (\w+-)?trapmid: \{", line)
-    ]
+    kept = [line for line in text.splitlines() if not re.match(r"  (\w+-)?trapmid: \{", line)]
     (study.root / "profiles" / "toy.yaml").write_text("\n".join(kept), encoding="utf-8")
     study.choose("toy")
     assert study.repro() == ["report", "track"]

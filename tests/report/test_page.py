@@ -146,9 +146,10 @@ def some(tmp_path_factory):
     study = fake_study.write(root, defenses=SOME)
     for seed in (0, 1):
         study["targets"][f"ted-{seed}"]["arch"] = "other"
-        for attack in ("gmi", "plgmi"):
+        for attack in fake_study.AA1:
             del study["cells"][f"{attack}-mid-{seed}"]
-        del study["cells"][f"plgmi-transfer-{seed}"]
+            if attack != "gmi":
+                del study["cells"][f"{attack}-transfer-{seed}"]
         stats = {"seconds": 20.0 + 10 * seed, "peak_memory_mb": 1.0, "device": "cpu"}
         fake_study.write_json(root / f"reports/training/targets/dpsgd-{seed}/stats.json", stats)
         elsewhere = stats | {"device": "cuda"}
@@ -174,11 +175,53 @@ def test_what_each_defence_costs_and_buys(some):
     assert notes == "epsilon 8; delta 1e-05"
     assert (seconds, slowdown) == ("25.0 ± 5.0 (s 7.1)", "2.00")
     assert rows["transfer"][0] == "starts from strangers, trained in 12.5 s not counted here"
-    assert rows["transfer"][3] == "gmi"  # PLG-MI did not run on it
+    assert rows["transfer"][3] == "gmi"  # nothing else ran on it
     assert rows["mid"][3:6] == ["–", "–", "–"]  # nothing did
     assert rows["mid"][7] == "–"  # another device
     assert rows["ted@other"][2] == "100.00 ± 0.00 (s 0.00)"
     assert rows["ted@other"][7] == "–"  # no target without a defence of that architecture
+
+
+def test_the_worst_case_comes_first(pages, some):
+    rows = {row[0]: row[1:] for row in table(pages, "## Worst case")}
+    assert rows["trapmid"] == ["43.0", "63.0", "plgmi_distil", "4"]
+    assert rows["none"] == ["96.0", "100.0", "plgmi", "4"]
+    assert pages.markdown.index("## Worst case") < pages.markdown.index("## Question")
+    assert pages.html.index("Worst case") < pages.html.index('id="question"')
+    assert dict((r[0], r[1:]) for r in table(some[1], "## Worst case"))["mid"][:3] == ["–"] * 3  # noqa: C402
+
+
+def test_the_matrix_has_every_attack_on_every_defence(pages, some):
+    head, rows = "### Every attack on every defence", table(pages, "### Every attack on every")
+    assert [row[0] for row in rows] == ["none", "none_aug", "trapmid"]
+    assert rows[2][1:] == ["5.0 ± 1.0", "13.0 ± 1.0", "[43.0 ± 1.0]", "21.0 ± 1.0"]
+    assert head in pages.markdown
+    assert table(some[1], head)[3] == ["transfer", "[51.0 ± 1.0]", "–", "–", "–"]
+
+
+def test_what_an_attack_costs(pages):
+    """12.5 seconds for everything in the made-up study; a student serves search and prior once."""
+    rows = {row[0]: row[1:] for row in table(pages, "### What an attack costs")}
+    assert rows["gmi"] == ["12.5", "0.0", "0.0", "12.5"]
+    assert rows["plgmi"] == ["12.5", "12.5", "0.0", "25.0"]
+    assert rows["plgmi_distil"] == ["12.5", "12.5", "12.5", "37.5"]
+
+
+def test_what_stood_in_and_what_was_counted(pages):
+    rows = {row[0]: row[1:] for row in table(pages, "### What stood in")}
+    assert rows["plgmi_distil-trapmid-0"] == ["students-trapmid-0", "90.0", "25.0", "98.0", "99.0"]
+    assert rows["plgmi_distil-none-1"][2] == "–" and len(rows) == 6
+    counted = table(pages, "### What was counted")
+    assert counted[0] == ["brepmi-none-0", "90.0", "queries 33,000 (largest 990)"]
+    assert len(counted) == 6
+
+
+def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,))
+    for cell in [c for c, b in study["cells"].items() if b["attack"] in ("plgmi_distil", "brepmi")]:
+        del study["cells"][cell]
+    text = build(tmp_path, study)[0].markdown
+    assert "### What stood in" not in text and "### What was counted" not in text
 
 
 def test_a_stochastic_target_is_named(some, pages):

@@ -35,14 +35,28 @@ def test_means_over_seeds(tmp_path, study):
 
 def test_the_schema_of_the_issue(tmp_path, study):
     made = summary.summarise(study, *read(tmp_path, study), {})
-    assert set(made) == {"evaluator", "targets", "attacks", "references", "spread", "checks"}
+    sections = {"evaluator", "targets", "attacks", "worst", "references", "spread", "checks"}
+    assert set(made) == sections
     assert list(made["targets"]) == ["none", "none_aug", "trapmid"]
-    assert list(made["attacks"]) == ["gmi", "plgmi"]  # random is the floor, no attack
+    assert list(made["attacks"]) == list(fake_study.AA1)  # random is the floor, no attack
     for rows in made["attacks"].values():
         for scores in rows.values():
             assert set(scores) == {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
     assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)
     assert made["references"]["ceiling"]["n_success"] == 58
+
+
+def test_the_worst_case_is_the_strongest_attack(tmp_path, study):
+    scores = read(tmp_path, study)
+    made = summary.summarise(study, *scores, {})["worst"]
+    assert made["none"] == {"attack": "plgmi", "aa1": 0.96, "aa5": 1.0, "attacks": 4}
+    # Plain PLG-MI falls into the trapdoor (13 %), an attacker who asks a student does not.
+    assert made["trapmid"]["attack"] == "plgmi_distil" and made["trapmid"]["aa1"] == 0.43
+    tied = {"b": {"x": {"aa1": 0.5, "aa5": 1.0}}, "a": {"x": {"aa1": 0.5, "aa5": 0.9}}}
+    assert summary.worst_case(tied, "x")["attack"] == "b"
+    nothing = {"attack": None, "aa1": None, "aa5": None, "attacks": 0}
+    assert summary.worst_case(tied, "y") == nothing
+    assert summary.worst_case({"a": {"x": {"aa1": None, "aa5": None}}}, "x") == nothing
 
 
 def test_the_spread_by_hand(tmp_path, study):

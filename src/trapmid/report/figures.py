@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from trapmid.report.inputs import Inputs
 from trapmid.report.summary import FLOOR, cell_label, families
@@ -33,6 +34,9 @@ _KINDS = {
     "recovered": ("reconstructions", PALETTE[0]),
 }
 _WIDE_SPREAD = 50.0  # largest over smallest loss from which the axis is logarithmic
+
+
+Rates = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,46 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
         ax.set_ylim(len(defenses) - 0.4, -0.6)  # the study's first defence on top
         _finish(ax, lines="x")
     _legend(figure, panels.values(), loc="outside lower center", ncols=2)
+    return _png(figure)
+
+
+def matrix(attacks: Rates, worst: Mapping[str, str | None]) -> bytes:
+    """AA-1 of every attack on every defence; the worst case of a defence is framed.
+
+    Args:
+        attacks: AA-1 in [0, 1] by attack and defence; a defence may lack an attack.
+        worst: by defence, the attack that got most; the rows of the picture.
+    """
+    names, defenses = list(attacks), list(worst)
+    figure = Figure(
+        figsize=(2.4 + 0.85 * len(names), 1.6 + 0.36 * len(defenses)), layout="constrained"
+    )
+    ax = figure.subplots()
+    grid = [[100 * attacks[a].get(d, math.nan) for a in names] for d in defenses]
+    ax.imshow(grid, cmap="YlOrBr", vmin=0, vmax=130, aspect="auto")
+    for row, defense in enumerate(defenses):
+        for column, attack in enumerate(names):
+            value = grid[row][column]
+            framed = worst[defense] == attack
+            text = "–" if math.isnan(value) else f"{value:.0f}"
+            weight = "bold" if framed else "normal"
+            ax.text(column, row, text, ha="center", va="center", fontsize=8, weight=weight)
+            if framed:
+                ax.add_patch(
+                    Rectangle(
+                        (column - 0.47, row - 0.45),
+                        0.94,
+                        0.9,
+                        fill=False,
+                        edgecolor="black",
+                        lw=1.6,
+                    )
+                )
+    ax.set_xticks(range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(len(defenses)), defenses)
+    ax.tick_params(length=0, labelsize=8, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.set_xlabel("AA-1 (% of reconstructions): what each attack gets out of each defence")
+    ax.spines[:].set_visible(False)
     return _png(figure)
 
 
@@ -206,6 +250,13 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
         points, references["floor"]["aa1"], references["ceiling"]["aa1"]
     )
     charts["figures/trade_off.png"] = trade_off(points)
+    charts["figures/matrix.png"] = matrix(
+        {
+            attack: {name: scores["aa1"] for name, scores in groups.items()}
+            for attack, groups in metrics["attacks"].items()
+        },
+        {name: worst["attack"] for name, worst in metrics["worst"].items()},
+    )
     for cell, kinds in inputs.signature_scores.items():
         threshold = inputs.cells[cell]["signature"]["threshold"]
         charts[f"figures/signatures/{cell}.png"] = signatures(cell, kinds, threshold)

@@ -17,6 +17,7 @@ import jinja2
 
 from trapmid import results
 from trapmid.criteria import UNDEFENDED
+from trapmid.report import attackers
 from trapmid.report.inputs import Inputs
 from trapmid.report.summary import (
     ATTACK_SCORES,
@@ -38,13 +39,11 @@ _STAGES = {
     "starts": "start",
     "targets": "target",
     "public_priors": "public prior",
+    "surrogates": "surrogate",
     "guided_priors": "guided prior",
     "cells": "attack",
 }
 
-
-_STRONG = "plgmi"
-"""The attack that compares defences, where it ran: the strongest of the paper's."""
 
 _STARTS = "models/starts/"
 
@@ -156,7 +155,29 @@ class _Context:
         return {
             "profile": self.params["profile"],
             "seeds": self._seeds(),
-            "headlines": self._headlines(),
+            "worst_header": ("Defence", "AA-1 (%) ↓", "AA-5 (%) ↓", "Attack", "Attacks that ran"),
+            "worst_table": _lines(attackers.worst_lines(self.metrics)),
+            "matrix_header": ("Defence", *self.metrics["attacks"]),
+            "matrix_table": _lines(attackers.matrix_lines(self.metrics)),
+            "attacker_header": (
+                "Attack",
+                "Search (s)",
+                "Its prior (s)",
+                "Surrogates (s)",
+                "All (s)",
+            ),
+            "attacker_table": _lines(attackers.cost_lines(self.inputs)),
+            "count_header": ("Attack on", "Coverage (%)", "Counted"),
+            "count_table": _lines(attackers.count_lines(self.inputs)),
+            "stand_in_header": (
+                "Attack on",
+                "Asks",
+                "Its test acc (%)",
+                "Its trapdoor success (%)",
+                "It accepts (%)",
+                "The target accepts (%)",
+            ),
+            "stand_in_table": _lines(attackers.stand_in_lines(self.inputs)),
             "cautions": self._cautions(),
             "failed": failed,
             "checks": [*failed, *(check for check in checks if check.passed)],
@@ -197,7 +218,9 @@ class _Context:
             "frechet_features": self.params["evaluation"]["frechet_features"],
             "claims": self._claims(),
             "grids": self._grids(),
-            "overview": self._some("figures/attacks.png", "figures/trade_off.png"),
+            "overview": self._some(
+                "figures/matrix.png", "figures/attacks.png", "figures/trade_off.png"
+            ),
             "trapdoors": self._trapdoors(),
             "theory_header": ("Defence", "Seed", *_THEORY.values(), "Holds"),
             "theory_table": self._theory_table(),
@@ -212,16 +235,6 @@ class _Context:
 
     def _seeds(self) -> list[int]:
         return sorted({block["seed"] for block in self.params["targets"].values()})
-
-    def _headlines(self) -> list[dict[str, Any]]:
-        """Per attack: AA-1 of every defence, in words."""
-        return [
-            {
-                "attack": attack,
-                "rates": [(name, _percent(scores["aa1"], 0)) for name, scores in rows.items()],
-            }
-            for attack, rows in self.metrics["attacks"].items()
-        ]
 
     def _cautions(self) -> list[str]:
         cautions = []
@@ -313,7 +326,7 @@ class _Context:
         lines = []
         for defense, rows in self.targets_of.items():
             scores = [self.inputs.targets[row] for row in rows]
-            attack = self._attack_of(defense)
+            attack = self.metrics["worst"][defense]["attack"] or ""
             aa1 = [self.inputs.cells[cell]["aa1"] for cell in self._cells(attack, defense)]
             seconds = [float(self.inputs.stats["targets"][row]["seconds"]) for row in rows]
             cells = (
@@ -329,15 +342,6 @@ class _Context:
             )
             lines.append(TableRow(cells=cells, kind="line"))
         return lines
-
-    def _attack_of(self, defense: str) -> str:
-        """PLG-MI, or the attack that got most out of this defence; empty: none ran."""
-        aa1 = {
-            attack: groups[defense]["aa1"]
-            for attack, groups in self.metrics["attacks"].items()
-            if defense in groups
-        }
-        return _STRONG if _STRONG in aa1 else max(aa1, key=lambda attack: aa1[attack], default="")
 
     def _slowdown(self, rows: list[str]) -> str:
         """Training time over that of `none` with the same architecture, data and device."""
@@ -456,6 +460,7 @@ class _Context:
 
     def _some(self, *paths: str) -> list[Picture]:
         captions = {
+            "figures/matrix.png": "AA-1 in percent; the worst case of every defence is framed.",
             "figures/attacks.png": "AA-1 per attack and defence; bars are means, dots are seeds.",
             "figures/trade_off.png": "What protection costs: down and right is better.",
         }
@@ -662,6 +667,10 @@ def _reasons(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[s
         for row, scores in rows
         if name in scores.get("failed_checks", {})
     ]
+
+
+def _lines(lines: Iterable[tuple[str, ...]]) -> list[TableRow]:
+    return [TableRow(cells=cells, kind="line") for cells in lines]
 
 
 # --- words and numbers --------------------------------------------------------------------------

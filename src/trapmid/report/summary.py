@@ -63,6 +63,10 @@ def summarise(
     ):
         for group in names:
             _refuse_equal_seeds(section, group, params[section])
+    scored = {
+        attack: {name: _attack_scores("cells", rows, cells) for name, rows in groups.items()}
+        for attack, groups in attacks.items()
+    }
     return {
         "evaluator": {"test_accuracy": _mean("evaluators", judges, evaluators, "test_accuracy")},
         "targets": {
@@ -72,10 +76,8 @@ def summarise(
             }
             for name, rows in by_defense.items()
         },
-        "attacks": {
-            attack: {name: _attack_scores("cells", rows, cells) for name, rows in groups.items()}
-            for attack, groups in attacks.items()
-        },
+        "attacks": scored,
+        "worst": {name: worst_case(scored, name) for name in by_defense},
         "references": {
             "floor": _attack_scores("cells", floor, cells),
             "ceiling": _attack_scores(
@@ -99,6 +101,30 @@ def summarise(
             },
         },
         "checks": merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
+    }
+
+
+def worst_case(attacks: Mapping[str, Rows], defense: str) -> dict[str, Any]:
+    """What the strongest of all attacks that ran got out of a defence.
+
+    An attacker chooses, so a defence is worth what it keeps from the best choice: the attack with
+    the highest mean AA-1 over its seeds, the first of `attacks` among equals. One that ran on fewer
+    seeds than others counts, too.
+
+    Returns:
+        `attack` and its `aa1` and `aa5`; None where none ran. `attacks`: how many ran.
+    """
+    ran = {
+        attack: groups[defense]
+        for attack, groups in attacks.items()
+        if defense in groups and groups[defense]["aa1"] is not None
+    }
+    best = max(ran, key=lambda attack: ran[attack]["aa1"], default=None)
+    return {
+        "attack": best,
+        "aa1": None if best is None else ran[best]["aa1"],
+        "aa5": None if best is None else ran[best]["aa5"],
+        "attacks": len(ran),
     }
 
 
