@@ -12,7 +12,8 @@ from trapmid.study import SurrogateRow
 
 def main(name: str) -> None:
     study = load_params()
-    row = params.build(SurrogateRow, params.section(study, f"surrogates.{name}"), name)
+    place = f"surrogates.{name}"
+    row = params.build(SurrogateRow, params.section(study, place), place)
     where = f"surrogacy.{row.surrogate}"
     block = params.section(study, where)
     method = wiring.surrogate(row.method, block, where)

@@ -35,7 +35,7 @@ EXPLANATIONS = {
     "undefended_accuracy": "The undefended target is a working classifier.",
     "trapdoor_success": "Triggers work on test images of every trapdoored target.",
     "every_class_attacked": "Every private class was attacked, with the same number of draws.",
-    "target_agreement": "The target itself gives reconstructions to the attacked class.",
+    "target_agreement": "What an attack asked, the target or a stand-in, accepts its images.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
     "floor_below_ceiling": "Random latents score below real private test images.",
     "positive_control": "The strongest attack succeeds against every undefended target.",

@@ -36,7 +36,7 @@ class Checks:
 
     evaluator_accuracy: float  # least test accuracy of the evaluator
     target_accuracy: float  # least test accuracy of the undefended target
-    target_agreement: float  # least share of guided reconstructions that the target itself accepts
+    target_agreement: float  # least share of reconstructions that what the attack asked accepts
     positive_control: float  # least AA-1 of the strongest attack on the undefended target
     trapdoor_success: float  # least trapdoor success of a trapdoored target
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 TARGET = "train_target targets trapmid-0"
 PRIOR = "train_prior guided_priors plgmi-none-0"
 ATTACK = "invert plgmi-none-0"
+NONE = "guide: models/targets/none-0"
 
 
 @pytest.fixture
@@ -67,6 +68,8 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
         (TARGET, "weights/random"),
         (PRIOR, "data/prepared/toy/public.pt"),
         (ATTACK, "models/targets/none-0/model.pt"),
+        ("invert lomma-trapmid-0", "models/surrogates/students-trapmid-0/model.pt"),
+        ("take_signatures trapmid-0", "models/leaks/trapmid-0.pt"),
         ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
         ("report", "reports/scores/cells/plgmi-none-0.json"),
     ],
@@ -74,6 +77,44 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
 def test_a_missing_file_is_named(study, fails, command, file):
     (study.root / file).unlink()
     assert file in fails(command)
+
+
+def replace_in_row(study, section, name, old, new):
+    path = study.root / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    begin = text.index(f"  {name}:\n", text.index(f"\n{section}:"))
+    at = text.index(old, begin)
+    path.write_text(text[:at] + new + text[at + len(old) :], encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "edit", "words"),
+    [
+        (
+            "leak_signatures trapmid-0",
+            ("leaks", "trapmid-0", "target: trapmid-0", "target: none-0"),
+            "leaks.trapmid-0.target: none-0 has no trapdoor",
+        ),
+        (
+            "train_surrogate washed-trapmid-0",
+            ("surrogates", "washed-trapmid-0", "arch: small_vgg", "arch: small_resnet"),
+            "arch: finetune copies the target, which is small_vgg, not small_resnet",
+        ),
+        (
+            "invert lomma-trapmid-0",
+            ("cells", "lomma-trapmid-0", "guide: models/targets/trapmid-0", NONE),
+            "students-trapmid-0/model.pt: knows another checkpoint than the one that is asked",
+        ),
+        (
+            "invert plus_plus-trapmid-0",
+            ("cells", "plus_plus-trapmid-0", "models/signatures/trapmid-0.pt", "weights/none"),
+            "knowledge: the method needs signatures, auxiliary",
+        ),
+    ],
+)
+def test_an_attacker_without_what_it_needs(study, fails, command, edit, words):
+    replace_in_row(study, *edit)
+    assert words in fails(command)
 
 
 def test_a_broken_checkpoint_is_named(study, fails):
