@@ -110,3 +110,26 @@ def test_the_schedule_without_its_jump() -> None:
 def test_a_wrong_ramp(ramp: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match=r"ramp: .* must ascend inside \[0, 1\]"):
         Smoothing(factor=-0.05, ramp=ramp, jump=True)
+
+
+def test_poincare_against_the_formula() -> None:
+    """T5: the distance in float64, number by number."""
+    logits = 4 * torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([0, 1, 2, 3, 4, 0])
+    found = losses.poincare(logits, labels)
+    for row, label, distance in zip(logits.tolist(), labels.tolist(), found.tolist(), strict=True):
+        u = [value / sum(map(abs, row)) for value in row]
+        v = [1 - 1e-4 if k == label else 0.0 for k in range(5)]
+        gap = sum((a - b) ** 2 for a, b in zip(u, v, strict=True))
+        rims = (1 - sum(a * a for a in u)) * (1 - sum(b * b for b in v))
+        assert distance == pytest.approx(math.acosh(1 + 2 * gap / rims), rel=1e-5)
+
+
+def test_poincare_has_a_gradient_on_the_rim() -> None:
+    """T5: logits that say one class alone, the right one or another, and none at all."""
+    logits = torch.tensor([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [1e-3, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    logits.requires_grad_(True)
+    loss = losses.poincare(logits, torch.zeros(4, dtype=torch.int64))
+    (slope,) = torch.autograd.grad(loss.sum(), logits)
+    assert loss.isfinite().all() and slope.isfinite().all()
+    assert loss[0] < loss[1]

@@ -28,10 +28,12 @@ RT = Runtime(device=torch.device("cpu"), seed=3, precision="fp32")
 EVALUATION = Evaluation(
     frechet_features="evaluator",
     inception_weights="",
+    frechet_batch=None,
     frechet_min_success=3,
     signature_fpr=0.05,
     grid_identities=3,
     attack_batch=2,
+    low2high=None,
     stretch=False,
     batch_size=7,
 )
@@ -486,6 +488,30 @@ def test_stretch_moves_distances_but_not_accuracy(
     assert stretched["n_success"] == pale["n_success"]  # the successes are those of raw images
     assert stretched["frechet"] != pale["frechet"]
     assert stretched["signature"] == by_hand["signature"]
+
+
+def test_the_official_scripts_drop_a_partial_batch(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    parts = (private, public, reconstruction())
+    whole = score(evaluator, trapped, *parts)["frechet"]
+    dropped = score(evaluator, trapped, *parts, frechet_batch=8)["frechet"]  # 16 of 20, all of 40
+    fewer = reconstruction()
+    fewer["found"][16:] = False
+    assert dropped != whole
+    assert dropped == score(evaluator, trapped, private, public, fewer)["frechet"]
+
+
+def test_the_judge_may_see_enlarged_8_bit_images(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    made = reconstruction()
+    plain = score(evaluator, trapped, private, public, made)
+    official = score(evaluator, trapped, private, public, made, low2high=12)
+    assert official["aa1"] == plain["aa1"] == 1
+    assert official["knn_dist"] != plain["knn_dist"]
+    assert official["knn_dist"] == pytest.approx(plain["knn_dist"], abs=0.01)
+    assert official["signature"] == plain["signature"]  # the target saw what was searched
 
 
 def test_scores_do_not_depend_on_the_batch_size(

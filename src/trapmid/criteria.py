@@ -15,10 +15,12 @@ class Evaluation:
 
     frechet_features: Literal["evaluator", "inception"]
     inception_weights: str  # folder of inception-2015-12-05.pt; read with `inception` only
+    frechet_batch: int | None  # official: 100, the rest beyond whole batches dropped; null: all
     frechet_min_success: int  # fewer successes than this: the distance is null
     signature_fpr: float  # false positives on private training images that set the threshold
     grid_identities: int  # identities shown in a picture
     attack_batch: int  # identities per batch of the paper's within-run deviation
+    low2high: int | None  # official but for PLG-MI: 8-bit images enlarged by PIL, 112; null: raw
     stretch: bool  # distances from min-max stretched 8-bit images, as the papers' scripts do
     batch_size: int  # images described at once; no score depends on it
 

@@ -70,4 +70,20 @@ def max_margin(logits: Tensor, labels: Tensor) -> Tensor:
     return rivals.amax(dim=1) - own_logit(logits, labels)
 
 
-IDENTITY = {"ce": cross_entropy, "margin": max_margin}
+def poincare(logits: Tensor, labels: Tensor, margin: float = 1e-4) -> Tensor:
+    """Distance in the Poincare ball from l / |l|_1 to the label's corner, drawn in by `margin`.
+
+    arccosh(1 + 2 |u - v|^2 / ((1 - |u|^2)(1 - |v|^2))), the identity loss of PPA (Struppek et al.,
+    ICML 2022) and an option of PLG-MI. In float64. Logits that say one class alone lie on the rim,
+    where the official code divides by zero: u is kept `margin` away from it, too.
+    """
+    u = logits.double() / logits.double().norm(p=1, dim=1, keepdim=True).clamp(min=1e-12)
+    v = (F.one_hot(labels, logits.shape[1]).double() - margin).clamp(0, 1)
+    inside = (1 - u.square().sum(dim=1)).clamp(min=margin)
+    gap = 2 * (u - v).square().sum(dim=1) / (inside * (1 - v.square().sum(dim=1)))
+    # arccosh(1 + x) with a gradient at x = 0 that is large, not infinite.
+    distance = torch.log1p(gap + torch.sqrt(gap * (gap + 2) + 1e-12))
+    return distance.to(logits.dtype)
+
+
+IDENTITY = {"ce": cross_entropy, "margin": max_margin, "poincare": poincare}

@@ -284,6 +284,8 @@ class _Judged(NamedTuple):
 
         An image that is not `answered` (N,) is a miss. `described`: if known already.
         """
+        if evaluation.low2high is not None and described is None:
+            images = features.low2high(images, evaluation.low2high)
         raw = described or _describe(evaluator, images, evaluation, rt)
         stored = _stored(images, evaluation)
         seen = _describe(evaluator, stored, evaluation, rt) if evaluation.stretch else raw
@@ -297,7 +299,7 @@ class _Judged(NamedTuple):
                 ]
             else:
                 pair = [seen.features[hit], train.features]
-            distance = frechet.frechet(*pair)
+            distance = frechet.frechet(*(_whole_batches(part, evaluation) for part in pair))
         return cls(
             best=accuracy.best_classes(raw.logits, 5),
             hit=hit,
@@ -315,6 +317,12 @@ class _Judged(NamedTuple):
             "n_success": int(self.hit.sum()),
             "n": len(self.hit),
         }
+
+
+def _whole_batches(rows: Tensor, evaluation: Evaluation) -> Tensor:
+    """The rows (N, F) that the official scripts see: all but those of the last, partial batch."""
+    batch = evaluation.frechet_batch
+    return rows if batch is None or len(rows) < batch else rows[: len(rows) // batch * batch]
 
 
 def _agreement(

@@ -11,7 +11,8 @@ from torch import nn
 from torchvision.transforms.functional import to_tensor
 from torchvision.utils import save_image
 
-from trapmid.metrics.features import Poison, as_bytes, describe, stretch
+from toy import ToyStudents, images, seeded
+from trapmid.metrics.features import Poison, as_bytes, describe, low2high, stretch, votes
 from trapmid.runtime import Runtime
 from trapmid.types import Output, Target, Trapdoor
 
@@ -97,3 +98,31 @@ def test_stretch_is_bit_equal_to_the_png_round_trip(scale: tuple[float, float]) 
         save_image(image, stream, format="png", normalize=True)
         expected.append(to_tensor(Image.open(stream)))
     assert torch.equal(stretch(images), torch.stack(expected))
+
+
+def test_low2high_is_what_pil_makes_of_8_bit_images() -> None:
+    """T8: image by image through PIL, truncated and not rounded."""
+    raw = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 1.2 - 0.1
+    found = low2high(raw, 28)
+    assert found.shape == (3, 3, 28, 28) and found.dtype == torch.float32
+    for image, made in zip(raw, found, strict=True):
+        pixels = bytearray()
+        for y in range(16):
+            for x in range(16):
+                pixels += bytes(int(255 * min(1, max(0, float(image[c, y, x])))) for c in range(3))
+        wanted = Image.frombytes("RGB", (16, 16), bytes(pixels)).resize(
+            (28, 28), Image.Resampling.BILINEAR
+        )
+        assert torch.equal(made, to_tensor(wanted))
+
+
+def test_votes_are_those_of_every_member() -> None:
+    students = seeded(ToyStudents, 3)
+    x = images(5)
+    found = votes(students.train(), x, batch_size=2, rt=RT)
+    wanted = students.eval().votes(x)
+    assert len(found) == 2 and students.training is False
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    alone = votes(Network().eval(), x, batch_size=5, rt=RT)
+    assert len(alone) == 1

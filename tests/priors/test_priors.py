@@ -450,7 +450,7 @@ def test_an_average_of_decay_0_is_the_network() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"identity_loss": "poincare"}, r"recipes\.plgmi\.identity_loss: 'poincare' is not one of"),
+        ({"identity_loss": "mse"}, r"recipes\.plgmi\.identity_loss: 'mse' is not one of"),
         ({"ema": 1.0}, r"recipes\.plgmi\.ema: 1\.0 is outside \[0, 1\)"),
         ({"anchor": ANCHOR | {"lr": 0}}, r"recipes\.plgmi\.anchor\.lr: 0\.0 is not positive"),
     ],

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from trapmid.runtime import Runtime, eval_mode
@@ -108,6 +110,20 @@ def stretch(images: Tensor) -> Tensor:
     width = (high - low).clamp(min=1e-5).float()[:, None, None, None]
     stretched = (pixels - low.float()[:, None, None, None]) / width
     return as_float((stretched * 255 + 0.5).clamp(0, 255).to(torch.uint8))
+
+
+def low2high(images: Tensor, size: int) -> Tensor:
+    """Images (N, 3, S, S) as the scripts of GMI, KED-MI, LOMMA and BREP-MI show them to the judge.
+
+    Truncated (not rounded) to 8 bits, resized by PIL's bilinear filter to `size`, and back: float32
+    (N, 3, size, size) in [0, 1]. PLG-MI's scripts resize raw floats instead.
+    """
+    pixels = (as_float(images).clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    shape = (size, size)
+    resized = [
+        np.asarray(Image.fromarray(one).resize(shape, Image.Resampling.BILINEAR)) for one in pixels
+    ]
+    return as_float(torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2))
 
 
 @contextmanager
