@@ -30,7 +30,16 @@ def margin_by_hand(row: list[float], label: int) -> float:
     return row[rival] - row[label]
 
 
-BY_HAND = {"ce": ce_by_hand, "margin": margin_by_hand}
+def poincare_by_hand(row: list[float], label: int) -> float:
+    """The distance in the ball, number by number, with the rim that `poincare` keeps away from."""
+    u = [x / sum(map(abs, row)) for x in row]
+    v = [1 - 1e-4 if c == label else 0.0 for c in range(len(row))]
+    gap = sum((a - b) ** 2 for a, b in zip(u, v, strict=True))
+    rims = max(1 - sum(a * a for a in u), 1e-4) * (1 - sum(b * b for b in v))
+    return math.acosh(1 + 2 * gap / rims)
+
+
+BY_HAND = {"ce": ce_by_hand, "margin": margin_by_hand, "poincare": poincare_by_hand}
 
 
 def test_every_loss_has_a_formula() -> None:
@@ -43,7 +52,9 @@ def test_losses_equal_their_formulas(name: str) -> None:
     labels = LABELS.repeat(2)
     found = losses.IDENTITY[name](logits, labels)
     wanted = [BY_HAND[name](r, y) for r, y in zip(logits.tolist(), labels.tolist(), strict=True)]
-    assert found.tolist() == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+    assert found.tolist() == pytest.approx(
+        wanted, rel=1e-7 if name == "poincare" else 1e-9, abs=1e-9
+    )
 
 
 def test_margin_moves_the_label_and_its_rival_by_one_over_the_batch() -> None:
@@ -110,19 +121,6 @@ def test_the_schedule_without_its_jump() -> None:
 def test_a_wrong_ramp(ramp: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match=r"ramp: .* must ascend inside \[0, 1\]"):
         Smoothing(factor=-0.05, ramp=ramp, jump=True)
-
-
-def test_poincare_against_the_formula() -> None:
-    """T5: the distance in float64, number by number."""
-    logits = 4 * torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
-    labels = torch.tensor([0, 1, 2, 3, 4, 0])
-    found = losses.poincare(logits, labels)
-    for row, label, distance in zip(logits.tolist(), labels.tolist(), found.tolist(), strict=True):
-        u = [value / sum(map(abs, row)) for value in row]
-        v = [1 - 1e-4 if k == label else 0.0 for k in range(5)]
-        gap = sum((a - b) ** 2 for a, b in zip(u, v, strict=True))
-        rims = (1 - sum(a * a for a in u)) * (1 - sum(b * b for b in v))
-        assert distance == pytest.approx(math.acosh(1 + 2 * gap / rims), rel=1e-5)
 
 
 def test_poincare_has_a_gradient_on_the_rim() -> None:
