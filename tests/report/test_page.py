@@ -399,11 +399,14 @@ def test_the_papers_rows_are_shown_if_given(tmp_path):
     claims = (
         "source: the paper\nsetting: CelebA\ncolumns: [aa1]\nrows:\n"
         "- {attack: plgmi, defense: trapmid, aa1: [6.23, 5.6]}\n"
+        "- {attack: gmi, defense: trapmid, aa1: [7.77, null]}\n"
+        "- {attack: gmi, defense: none, aa1: [null, null]}\n"
         "- {attack: kedmi, defense: trapmid, aa1: [9.24, 9.36]}\n"
     )
     (tmp_path / "reports" / "claims.yaml").write_text(claims, encoding="utf-8")
     pages, _ = build(tmp_path, study)
     assert "6.23 ± 5.60" in pages.html
+    assert "| gmi | trapmid | 7.77 |" in pages.markdown and "| gmi | none | – |" in pages.markdown
     assert "9.24" not in pages.markdown  # no such attack here
 
 

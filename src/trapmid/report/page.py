@@ -677,8 +677,11 @@ def _lines(lines: Iterable[tuple[str, ...]]) -> list[TableRow]:
 
 
 def _claimed(row: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
-    """The paper's mean ± deviation of every column."""
-    return [f"{row[key][0]:.2f} ± {row[key][1]:.2f}" for key in columns]
+    """The paper's mean ± deviation of every column, as far as it has them."""
+    return [
+        "–" if mean is None else f"{mean:.2f}" + ("" if std is None else f" ± {std:.2f}")
+        for mean, std in (row[key] for key in columns)
+    ]
 
 
 def _attack_cells(scores: Mapping[str, Any]) -> tuple[str, ...]:
