@@ -211,7 +211,7 @@ def write(
         scores = _cell_scores(row, block, study["targets"][block["target"]])
         write_json(reports / "scores" / "cells" / f"{row}.json", scores)
         _picture(reports / "figures" / "cells" / f"{row}.png", row, (560, 420))
-        _stats(root / "reports" / "training" / "cells" / row)
+        _stats(root / "reports" / "training" / "cells" / row, batch_size=100)
     return study
 
 
@@ -383,9 +383,9 @@ def _training(root: Path, section: str, row: str, block: dict[str, Any], epochs:
         _picture(folder / "samples.png", "samples", (300, 200))
 
 
-def _stats(folder: Path) -> None:
+def _stats(folder: Path, **more: int) -> None:
     stats = {"seconds": 12.5, "peak_memory_mb": 840.0, "device": "cpu", "torch": "2.14.1"}
-    write_json(folder / "stats.json", stats)
+    write_json(folder / "stats.json", stats | more)
 
 
 def _picture(path: Path, text: str, size: tuple[int, int]) -> None:

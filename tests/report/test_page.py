@@ -207,6 +207,10 @@ def test_what_an_attack_costs(pages):
     assert rows["plgmi_distil"] == ["12.5", "12.5", "12.5", "37.5"]
 
 
+def test_the_batch_size_is_stated(pages):
+    assert "100, chosen by the memory; no result depends on it" in pages.markdown
+
+
 def test_what_stood_in_and_what_was_counted(pages):
     rows = {row[0]: row[1:] for row in table(pages, "### What stood in")}
     assert rows["plgmi_distil-trapmid-0"] == ["students-trapmid-0", "90.0", "25.0", "98.0", "99.0"]

@@ -574,8 +574,14 @@ class _Context:
         chosen = ", ".join(sorted({self.params["fits"][name]["select"] for name in fits}))
         first = next(iter(self.inputs.cells.values()))
         images = f"{first['n']} images: {inversion['images_per_class']} per private identity"
+        sizes = sorted({int(one["batch_size"]) for one in self.inputs.stats["cells"].values()})
+        chosen_by = "the memory" if inversion["batch_size"] is None else "params.yaml"
         return [
             ("Reconstructions", f"{images}, the last iterate of each search, none picked"),
+            (
+                "Rows searched at once",
+                f"{', '.join(map(str, sizes))}, chosen by {chosen_by}; no result depends on it",
+            ),
             ("Seeds of targets and attacks", ", ".join(map(str, self._seeds()))),
             ("Epoch kept of a target", f"by {chosen} accuracy"),
             ("AA-1, AA-5", "share that the evaluator puts first, or among its first five"),
