@@ -136,7 +136,9 @@ def _limits(metric: str, tolerances: Gate) -> tuple[float | None, float | None]:
         return tolerances.trapdoor_drop, None
     if name == "n" or (section == "worst" and name == "attacks"):
         return 0.0, None  # fewer images scored, or fewer attacks tried
-    if section in ("attacks", "worst") and name in ("aa1", "aa5"):
+    # The worst case is the highest AA-1: its AA-5 jumps where another attack takes the first place,
+    # and is judged as that attack's own.
+    if name == "aa1" and section == "worst" or name in ("aa1", "aa5") and section == "attacks":
         defense = rest.split(".")[-2].split("@")[0]
         if defense in tolerances.controls:
             return tolerances.attack_drop, None

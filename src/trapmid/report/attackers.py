@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import deviation
+from trapmid.report.summary import cell_label, deviation, families
 
 Line = tuple[str, ...]
 
@@ -15,13 +15,17 @@ _SURROGATES = "models/surrogates/"
 
 
 def worst_lines(metrics: Mapping[str, Any]) -> list[Line]:
-    """Per defence: AA-1 and AA-5 of the attack that got most, its name, and out of how many."""
+    """Per defence: AA-1 and AA-5 of the attack that got most, its name and how many seeds it has.
+
+    Last, how many attacks ran: a worst case of few attacks says little.
+    """
     return [
         (
             defense,
             _percent(worst["aa1"]),
             _percent(worst["aa5"]),
             worst["attack"] or "–",
+            str(len(_values(metrics, worst["attack"], defense))) if worst["attack"] else "–",
             str(worst["attacks"]),
         )
         for defense, worst in metrics["worst"].items()
@@ -52,8 +56,8 @@ def matrix_lines(metrics: Mapping[str, Any]) -> list[Line]:
 def cost_lines(inputs: Inputs) -> list[Line]:
     """Per attack: seconds of the search, of its own prior, and of what stands in or votes.
 
-    A mean over the attack's rows. A public prior serves every attack and is not counted; what
-    several attacks of one target share is counted in each of them.
+    A mean over the attack's rows. A public prior serves every attack and is not counted, nor are
+    signatures, which nobody times; what several attacks of one target share counts in each of them.
     """
     params, stats = inputs.params, inputs.stats
     found: dict[str, list[list[float]]] = {}
@@ -77,35 +81,63 @@ def cost_lines(inputs: Inputs) -> list[Line]:
 
 
 def count_lines(inputs: Inputs) -> list[Line]:
-    """Per cell that counted something, as label-only attacks do: coverage and the counts."""
-    return [
-        (
-            row,
-            _percent(scores["coverage"]),
-            "; ".join(
-                f"{name.replace('_', ' ')} {_count(numbers)}"
-                for name, numbers in scores["counts"].items()
-            ),
+    """Per attack and defence that counted something, as label-only attacks do.
+
+    Coverage, all images asked about, and of every count the mean of one reconstruction and the
+    largest; means over seeds.
+    """
+    lines = []
+    for (attack, defense), rows in _grouped(inputs).items():
+        scores = [inputs.cells[row] for row in rows]
+        if not scores[0]["counts"]:
+            continue
+        asked = [inputs.stats["cells"][row].get("queries") for row in rows]
+        numbers = {name: [one["counts"][name] for one in scores] for name in scores[0]["counts"]}
+        counted = (
+            f"{name.replace('_', ' ')} {_mean([one['mean'] for one in found]):,.1f}"
+            f" (at most {max(one['max'] for one in found):,.0f})"
+            for name, found in numbers.items()
         )
-        for row, scores in inputs.cells.items()
-        if scores["counts"]
-    ]
+        coverage = _percent(_mean([one["coverage"] for one in scores]))
+        lines.append((attack, defense, coverage, _whole(_mean(asked)), "; ".join(counted)))
+    return lines
 
 
 def stand_in_lines(inputs: Inputs) -> list[Line]:
-    """Per cell whose search asked something else than the target: how much of it was left."""
-    return [
-        (
-            row,
-            inputs.params["cells"][row]["guide"].removeprefix(_SURROGATES),
-            _percent(scores["stand_in"]["test_accuracy"]),
-            _percent(scores["stand_in"]["trapdoor_success"]),
-            _percent(scores["guide_agreement"]),
-            _percent(scores["target_agreement"]),
+    """Per attack and defence whose search asked something else than the target: what was left.
+
+    The row of `surrogates` that was asked, without its seed; means over seeds.
+    """
+    lines = []
+    for (attack, defense), rows in _grouped(inputs).items():
+        scores = [inputs.cells[row] for row in rows if inputs.cells[row]["stand_in"] is not None]
+        if not scores:
+            continue
+        cells = inputs.params["cells"]
+        guides = [str(_surrogate(cells[row]["guide"])) for row in rows]
+        names = families(inputs.params["surrogates"], guides)
+        left = [one["stand_in"] for one in scores]
+        columns = (
+            *([one[key] for one in left] for key in ("test_accuracy", "trapdoor_success")),
+            *([one[key] for one in scores] for key in ("guide_agreement", "target_agreement")),
         )
-        for row, scores in inputs.cells.items()
-        if scores["stand_in"] is not None
-    ]
+        shown = (_percent(_mean(column)) for column in columns)
+        lines.append((attack, defense, ", ".join(names), *shown))
+    return lines
+
+
+def _grouped(inputs: Inputs) -> dict[tuple[str, str], list[str]]:
+    """The cells that are seeds of one: (attack, defence) -> rows."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row, block in inputs.params["cells"].items():
+        name = (block["attack"], cell_label(inputs.params, block))
+        found.setdefault(name, []).append(row)
+    return found
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return math.fsum(there) / len(there) if there else None
 
 
 def _values(metrics: Mapping[str, Any], attack: str, defense: str) -> Sequence[float]:
@@ -122,6 +154,5 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _count(numbers: Mapping[str, float]) -> str:
-    """The sum where rows add up, and the largest of them."""
-    return f"{numbers['sum']:,.0f} (largest {numbers['max']:,.0f})"
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"

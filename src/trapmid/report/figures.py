@@ -10,7 +10,7 @@ import io
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ _STYLES = ("-", "--", "-.", ":")
 _GREY = "#444444"
 _LEGEND = 12  # curves of one panel that have a name and a colour; more are drawn in grey
 _PANELS = 3  # side by side
+_SINGLE = 5  # attacks with a panel each of what protection costs; of more, the worst case alone
 _KINDS = {
     "train": ("private training images", PALETTE[2]),
     "public": ("public images", PALETTE[3]),
@@ -128,9 +129,8 @@ def matrix(attacks: Rates, worst: Mapping[str, str | None]) -> bytes:
         worst: by defence, the attack that got most; the rows of the picture.
     """
     names, defenses = list(attacks), list(worst)
-    figure = Figure(
-        figsize=(2.4 + 0.85 * len(names), 1.6 + 0.36 * len(defenses)), layout="constrained"
-    )
+    width = max(4.6, 2.4 + 0.85 * len(names))  # few attacks: room for the words below
+    figure = Figure(figsize=(width, 1.6 + 0.36 * len(defenses)), layout="constrained")
     ax = figure.subplots()
     grid = [[100 * attacks[a].get(d, math.nan) for a in names] for d in defenses]
     ax.imshow(grid, cmap="YlOrBr", vmin=0, vmax=130, aspect="auto")
@@ -155,7 +155,7 @@ def matrix(attacks: Rates, worst: Mapping[str, str | None]) -> bytes:
     ax.set_xticks(range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor")
     ax.set_yticks(range(len(defenses)), defenses)
     ax.tick_params(length=0, labelsize=8, top=True, labeltop=True, bottom=False, labelbottom=False)
-    ax.set_xlabel("AA-1 (% of reconstructions): what each attack gets out of each defence")
+    ax.set_xlabel("AA-1 (% of reconstructions)", fontsize=9)
     ax.spines[:].set_visible(False)
     return _png(figure)
 
@@ -249,13 +249,14 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     charts["figures/attacks.png"] = attack_bars(
         points, references["floor"]["aa1"], references["ceiling"]["aa1"]
     )
-    charts["figures/trade_off.png"] = trade_off(points)
+    strongest = {name: worst["attack"] for name, worst in metrics["worst"].items()}
+    charts["figures/trade_off.png"] = trade_off(_worst_first(points, strongest))
     charts["figures/matrix.png"] = matrix(
         {
             attack: {name: scores["aa1"] for name, scores in groups.items()}
             for attack, groups in metrics["attacks"].items()
         },
-        {name: worst["attack"] for name, worst in metrics["worst"].items()},
+        strongest,
     )
     for cell, kinds in inputs.signature_scores.items():
         threshold = inputs.cells[cell]["signature"]["threshold"]
@@ -277,6 +278,19 @@ def _points(inputs: Inputs) -> list[Point]:
             )
         )
     return points
+
+
+def _worst_first(points: Sequence[Point], strongest: Mapping[str, str | None]) -> list[Point]:
+    """The points of each defence's worst case, as an attack of that name, before all others."""
+    attacks = {point.attack for point in points}
+    if len(attacks) < 2:
+        return list(points)
+    worst = [
+        replace(point, attack="worst case")
+        for point in points
+        if point.attack == strongest[point.defense]
+    ]
+    return worst if len(attacks) > _SINGLE else [*worst, *points]
 
 
 def _is_rate(name: str) -> bool:

@@ -77,7 +77,7 @@ def summarise(
             for name, rows in by_defense.items()
         },
         "attacks": scored,
-        "worst": {name: worst_case(scored, name) for name in by_defense},
+        "worst": {name: worst_case(scored, name) for name in _named(by_defense, scored)},
         "references": {
             "floor": _attack_scores("cells", floor, cells),
             "ceiling": _attack_scores(
@@ -225,6 +225,12 @@ def _grouped(rows: Rows, name: Any) -> dict[str, list[str]]:
     for row, block in rows.items():
         groups.setdefault(name(block), []).append(row)
     return groups
+
+
+def _named(by_defense: Iterable[str], attacks: Mapping[str, Rows]) -> list[str]:
+    """Every name of a defence: the targets', then those of cells on other data alone."""
+    cells = (name for groups in attacks.values() for name in groups)
+    return list(dict.fromkeys([*by_defense, *cells]))
 
 
 def _attack_scores(section: str, names: list[str], rows: Rows) -> dict[str, float | None]:
