@@ -211,7 +211,8 @@ def write(
         scores = _cell_scores(row, block, study["targets"][block["target"]])
         write_json(reports / "scores" / "cells" / f"{row}.json", scores)
         _picture(reports / "figures" / "cells" / f"{row}.png", row, (560, 420))
-        _stats(root / "reports" / "training" / "cells" / row, batch_size=100)
+        queries = {"queries": 40_000} if block["attack"] == "brepmi" else {}
+        _stats(root / "reports" / "training" / "cells" / row, batch_size=100, **queries)
     return study
 
 
@@ -338,7 +339,10 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         "aa1_std_mean": 0.01,
         "aa5_last_draw": min(1.0, aa1 + 0.2),
         "coverage": 0.9 if block["attack"] == "brepmi" else 1.0,
-        "counts": {"queries": {"mean": 330.0, "max": 990.0, "sum": 33000.0}}
+        "counts": {
+            "queries": {"mean": 330.0, "max": 990.0 + block["seed"], "sum": 33000.0},
+            "initial_batches": {"mean": 2.0 + block["seed"], "max": 17.0, "sum": 200.0},
+        }
         if block["attack"] == "brepmi"
         else {},
         "guide_agreement": 0.98,

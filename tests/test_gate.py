@@ -110,6 +110,8 @@ def test_a_regression_fails(path, value):
         ("attacks.plgmi.none.knn_dist", 500.0),
         ("worst.trapmid.attack", "plgmi"),  # which attack it is
         ("worst.trapmid.aa1", 0.1),
+        ("worst.trapmid.aa5", 1.0),  # of another attack, which is judged by itself
+        ("worst.none.aa5", 0.5),
         ("worst.trapmid.attacks", 9),
     ],
 )

@@ -209,6 +209,28 @@ def test_a_change_of_the_students_reaches_who_asks_them(place):
     }
 
 
+def test_tags_and_parameters_follow_what_a_cell_names(place):
+    study = fake_study.params(seeds=(0,))
+    study["leaks"] = {"trapmid-0": {"target": "trapmid-0", "rank": 3}}
+    study["signatures"] = {
+        "trapmid-0": {"target": "trapmid-0", "leak": "models/leaks/trapmid-0.pt", "top_n": 30}
+    }
+    cells = study["cells"]
+    cells["plgmi-trapmid-0"]["knowledge"] = "models/signatures/trapmid-0.pt"
+    cells["gmi-trapmid-0"]["knowledge"] = "models/surrogates/students-trapmid-0/model.pt"
+    found = {(r.tags["section"], r.name): r for r in tracking.collect(study, place).records}
+    through = found["cells", "plgmi_distil-trapmid-0"]
+    assert (through.tags["attack"], through.tags["method"]) == ("plgmi_distil", "plgmi")
+    assert through.tags["guide"] == "students"
+    assert through.params["guide_surrogacy.epochs"] == "3"
+    assert found["guided_priors", "distil-trapmid-0"].tags["guide"] == "students"
+    adaptive = found["cells", "plgmi-trapmid-0"]
+    assert adaptive.tags["guide"] == "target"
+    assert adaptive.params["knowledge.top_n"] == "30" and adaptive.params["leak.rank"] == "3"
+    assert found["cells", "gmi-trapmid-0"].params["knowledge_surrogacy.epochs"] == "3"
+    assert "guide" not in found["targets", "trapmid-0"].tags
+
+
 def test_a_missing_result_is_an_error_not_a_warning(place):
     (place / "reports/scores/targets/none-0.json").unlink()
     with pytest.raises(ValueError, match=r"targets/none-0\.json: no such file"):

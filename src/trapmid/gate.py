@@ -138,7 +138,8 @@ def _limits(metric: str, tolerances: Gate) -> tuple[float | None, float | None]:
         return 0.0, None  # fewer images scored, or fewer attacks tried
     # The worst case is the highest AA-1: its AA-5 jumps where another attack takes the first place,
     # and is judged as that attack's own.
-    if name == "aa1" and section == "worst" or name in ("aa1", "aa5") and section == "attacks":
+    judged = {"attacks": ("aa1", "aa5"), "worst": ("aa1",)}
+    if name in judged.get(section, ()):
         defense = rest.split(".")[-2].split("@")[0]
         if defense in tolerances.controls:
             return tolerances.attack_drop, None

@@ -190,11 +190,21 @@ def _names(params: Mapping[str, Any], section: str, row: str) -> dict[str, str]:
         "defense": target.get("defense"),
         "attack": block.get("attack"),
         "recipe": block.get("recipe"),
+        "method": block.get("method"),
         "surrogate": block.get("surrogate"),
-        "guide": block.get("guide"),
+        "guide": _guide_kind(params, block.get("guide")),
         "seed": block.get("seed"),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _guide_kind(params: Mapping[str, Any], guide: str | None) -> str | None:
+    """What a search or a prior asks: the target, or a kind of surrogate; None: the row has none."""
+    if guide is None:
+        return None
+    if not guide.startswith("models/surrogates/"):
+        return "target"
+    return str(params["surrogates"][guide.rpartition("/")[2]]["surrogate"])
 
 
 def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]:
@@ -241,6 +251,9 @@ def _made(params: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
     found: dict[str, Any] = {key: block}
     if section == "surrogates":
         found[f"{key}_surrogacy"] = params["surrogacy"].get(block["surrogate"])
+    leak = str(block.get("leak", "")).removeprefix("models/leaks/").removesuffix(".pt")
+    if leak in params["leaks"]:
+        found["leak"] = params["leaks"][leak]
     return found
 
 

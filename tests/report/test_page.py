@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import fake_study
-from trapmid.report import comparison, figures, inputs, page, summary
+from trapmid.report import attackers, comparison, figures, inputs, page, summary
 from trapmid.results import History, ResultError
 
 PNG = b"\x89PNG\r\n"
@@ -184,11 +184,13 @@ def test_what_each_defence_costs_and_buys(some):
 
 def test_the_worst_case_comes_first(pages, some):
     rows = {row[0]: row[1:] for row in table(pages, "## Worst case")}
-    assert rows["trapmid"] == ["43.0", "63.0", "plgmi_distil", "4"]
-    assert rows["none"] == ["96.0", "100.0", "plgmi", "4"]
+    assert rows["trapmid"] == ["43.0", "63.0", "plgmi_distil", "2", "4"]
+    assert rows["none"] == ["96.0", "100.0", "plgmi", "2", "4"]
     assert pages.markdown.index("## Worst case") < pages.markdown.index("## Question")
     assert pages.html.index("Worst case") < pages.html.index('id="question"')
-    assert dict((r[0], r[1:]) for r in table(some[1], "## Worst case"))["mid"][:3] == ["–"] * 3  # noqa: C402
+    other = {row[0]: row[1:] for row in table(some[1], "## Worst case")}
+    assert other["mid"] == ["–", "–", "–", "–", "0"]  # nothing ran
+    assert other["transfer"][2:] == ["gmi", "2", "1"]
 
 
 def test_the_matrix_has_every_attack_on_every_defence(pages, some):
@@ -207,17 +209,34 @@ def test_what_an_attack_costs(pages):
     assert rows["plgmi_distil"] == ["12.5", "12.5", "12.5", "37.5"]
 
 
+def test_students_that_vote_are_paid_for(root, study):
+    """LOMMA asks the target, and its students are what it knows; one row of them counts once."""
+    cells = {row: dict(block) for row, block in study["cells"].items()}
+    for seed in (0, 1):
+        for defense in fake_study.DEFENSES:
+            student = f"models/surrogates/students-{defense}-{seed}"
+            cells[f"gmi-{defense}-{seed}"]["knowledge"] = f"{student}/model.pt"
+            cells[f"plgmi_distil-{defense}-{seed}"]["knowledge"] = f"{student}/model.pt"
+    found = inputs.read(study | {"cells": cells}, root, {})
+    costs = {line[0]: line[1:] for line in attackers.cost_lines(found)}
+    assert costs["gmi"] == ("12.5", "0.0", "12.5", "25.0")
+    assert costs["plgmi_distil"] == ("12.5", "12.5", "12.5", "37.5")
+
+
 def test_the_batch_size_is_stated(pages):
     assert "100, chosen by the memory; no result depends on it" in pages.markdown
 
 
 def test_what_stood_in_and_what_was_counted(pages):
-    rows = {row[0]: row[1:] for row in table(pages, "### What stood in")}
-    assert rows["plgmi_distil-trapmid-0"] == ["students-trapmid-0", "90.0", "25.0", "98.0", "99.0"]
-    assert rows["plgmi_distil-none-1"][2] == "–" and len(rows) == 6
+    rows = {row[1]: row for row in table(pages, "### What stood in")}
+    assert list(rows) == ["none", "none_aug", "trapmid"]  # one line for all seeds
+    words = ["plgmi_distil", "trapmid", "students-trapmid"]
+    assert rows["trapmid"] == [*words, "90.0", "25.0", "98.0", "99.0"]
+    assert rows["none"][4] == "–"  # no trapdoor
     counted = table(pages, "### What was counted")
-    assert counted[0] == ["brepmi-none-0", "90.0", "queries 33,000 (largest 990)"]
-    assert len(counted) == 6
+    numbers = "queries 330.0 (at most 991); initial batches 2.5 (at most 17)"
+    assert counted[0] == ["brepmi", "none", "90.0", "40,000", numbers]
+    assert len(counted) == 3
 
 
 def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
@@ -324,6 +343,25 @@ def test_charts_of_many_defences_stay_on_a_page():
     for png in (figures.attack_bars(points, 0.05, 0.97), figures.trade_off(points)):
         assert size(png)[0] < 1600
     assert rgb(figures.PALETTE[5]) in colours(figures.attack_bars(points[2:3], None, None))
+
+
+def test_many_attacks_fit_on_a_page():
+    """A column an attack; and what protection costs is shown for the worst case alone."""
+    names = [f"plgmi_plus_plus_{i}" for i in range(11)]
+    rates = {name: {f"defence_{i}": 0.3 for i in range(12)} for name in names}
+    worst = {f"defence_{i}": names[0] for i in range(12)}
+    assert size(figures.matrix(rates, worst))[0] < 1600
+    one = figures.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None})
+    assert 400 < size(one)[0] < 700
+    points = [
+        figures.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
+        for name in "abcdef"
+    ]
+    few = figures._worst_first(points[:2], {"none": "b"})
+    assert [point.attack for point in few] == ["worst case", "a", "b"]
+    assert few[0].aa1 == points[1].aa1
+    assert [p.attack for p in figures._worst_first(points, {"none": "b"})] == ["worst case"]
+    assert figures._worst_first(points[:1], {"none": "a"}) == points[:1]
 
 
 def test_frechet_without_inception_is_never_called_fid(pages):

@@ -132,6 +132,8 @@ def test_another_public_set_is_another_row(tmp_path, study):
     made = summary.summarise(study, *scores, {})
     assert made["attacks"]["plgmi"]["none"]["aa1"] == pytest.approx(0.96)
     assert made["attacks"]["plgmi"]["none@faces_ffhq"]["aa1"] == 0.5
+    assert list(made["worst"]) == ["none", "none_aug", "trapmid", "none@faces_ffhq"]
+    assert made["worst"]["none@faces_ffhq"]["attacks"] == 1
 
 
 def test_two_experiments_are_not_averaged_as_seeds(tmp_path, study):

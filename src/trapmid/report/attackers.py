@@ -86,7 +86,7 @@ def count_lines(inputs: Inputs) -> list[Line]:
     Coverage, all images asked about, and of every count the mean of one reconstruction and the
     largest; means over seeds.
     """
-    lines = []
+    lines: list[Line] = []
     for (attack, defense), rows in _grouped(inputs).items():
         scores = [inputs.cells[row] for row in rows]
         if not scores[0]["counts"]:
@@ -108,7 +108,7 @@ def stand_in_lines(inputs: Inputs) -> list[Line]:
 
     The row of `surrogates` that was asked, without its seed; means over seeds.
     """
-    lines = []
+    lines: list[Line] = []
     for (attack, defense), rows in _grouped(inputs).items():
         scores = [inputs.cells[row] for row in rows if inputs.cells[row]["stand_in"] is not None]
         if not scores:
