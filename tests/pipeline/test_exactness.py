@@ -203,7 +203,8 @@ def test_a_study_without_a_trapdoor_reports(study):
     """Rows that go take no other row with them, and a folder of pictures may be empty."""
     text = (study.root / "profiles" / "toy.yaml").read_text(encoding="utf-8")
     kept = [line for line in text.splitlines() if not re.match(r"  (\w+-)?trapmid: \{", line)]
-    (study.root / "profiles" / "toy.yaml").write_text("\n".join(kept), encoding="utf-8")
+    made = re.sub(r"^(surrogates|leaks|signatures):$", r"\1: {}", "\n".join(kept), flags=re.M)
+    (study.root / "profiles" / "toy.yaml").write_text(made, encoding="utf-8")
     study.choose("toy")
     assert study.repro() == ["report", "track"]
     assert not list((study.root / "reports/figures/signatures").iterdir())
