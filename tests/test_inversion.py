@@ -64,7 +64,8 @@ def test_every_row_once_in_order(batch_size: int | None, batches: list[int]) -> 
     found = made.rows
     assert [len(task.labels) for task in tasks] == batches
     assert all(task.knowledge is knowledge for task in tasks)
-    assert set(found) == FIELDS | {"counts"} and found["counts"] == {}
+    assert set(found) == FIELDS | {"counts", "left_out"}
+    assert found["counts"] == {} and found["left_out"] == 0
     assert found["labels"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert found["draws"].tolist() == [0, 1] * 4
     wanted = latents.start(found["labels"], found["draws"], 5, 0)
@@ -122,6 +123,7 @@ def test_a_label_only_attack_gets_labels_and_its_queries_are_counted() -> None:
     made = invert(Asking(), batch_size=3, each=5)
     assert made.queries == 8  # two images of each class, not five
     assert made.rows["labels"].tolist() == [0, 0, 1, 1, 2, 2]  # the class left out is gone
+    assert made.rows["left_out"] == 2
     assert made.rows["found"].tolist() == [True, False] * 3
     assert made.rows["counts"]["queries"].tolist() == [1] * 6
 

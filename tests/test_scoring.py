@@ -264,6 +264,7 @@ def reconstruction(shift: int = 0) -> dict[str, Any]:
         "draws": torch.arange(5).repeat(CLASSES),
         "found": torch.ones(20, dtype=torch.bool),
         "counts": {},
+        "left_out": 0,
     }
 
 
@@ -446,9 +447,12 @@ def test_broken_attacks_are_seen(
     scores = score(evaluator, trapped, private, public, reconstruction(shift=1))
     assert scores["checks"]["target_agreement"] is False
     made = reconstruction()
-    short = {key: value if key == "counts" else value[:15] for key, value in made.items()}
+    short = {k: v if k in ("counts", "left_out") else v[:15] for k, v in made.items()}
     scores = score(evaluator, trapped, private, public, short)
     assert scores["checks"]["every_class_attacked"] is False
+    # An untargeted attack leaves whole classes out, and says so.
+    scores = score(evaluator, trapped, private, public, short | {"left_out": 5})
+    assert scores["checks"]["every_class_attacked"] is True and scores["n"] == 15
 
 
 def test_floor_cells_are_held_against_chance(

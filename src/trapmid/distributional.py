@@ -59,11 +59,14 @@ def search(
     def loss(distribution: Tensor, step: int) -> Tensor:
         return objective(sample(distribution, counter_normal(keys + step, latent_dim)), identities)
 
-    start = torch.cat(
-        [keys.new_zeros(len(keys), latent_dim), keys.new_ones(len(keys), latent_dim)], dim=1
-    )
+    mu = torch.zeros(len(keys), latent_dim, device=keys.device)
     found, _ = latents.adam(
-        start.float(), loss, steps=steps, lr=lr, reference_batch=reference_batch, saving=saving
+        torch.cat([mu, torch.ones_like(mu)], dim=1),
+        loss,
+        steps=steps,
+        lr=lr,
+        reference_batch=reference_batch,
+        saving=saving,
     )
     normal = counter_normal(latents.row_keys(labels, draws, seed, "draws"), latent_dim)
     z = sample(found[row], normal)

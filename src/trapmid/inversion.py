@@ -140,7 +140,10 @@ class _Done:
         self.begun = False
 
     def rows(self) -> dict[str, Any]:
-        """Every field over all parts; `counts` is a dictionary of its own."""
+        """Every field over all parts; `counts` is a dictionary of its own.
+
+        `left_out` is how many rows the attack did not attempt by design; they are not there.
+        """
         whole: dict[str, Any] = {"counts": {}}
         for name in self._parts[0]:
             column = torch.cat([part[name] for part in self._parts])
@@ -149,6 +152,7 @@ class _Done:
                 whole[place][inner] = column
             else:
                 whole[name] = column
+        whole["left_out"] = self.count - len(whole["labels"])
         return whole
 
     def state_dict(self) -> dict[str, Any]:

@@ -168,7 +168,8 @@ def score_cell(
         private: the private images, (n, 3, S, S) uint8, and labels.
         public: (M, 3, S, S) uint8, the negatives of the signature's ROC curve.
         reconstruction: `images` (N, 3, S, S) float32 as the generator made them, `labels`,
-            `draws`, `found` (N,) bool and `counts`, a dictionary of (N,) numbers.
+            `draws`, `found` (N,) bool, `counts`, a dictionary of (N,) numbers, and `left_out`, how
+            many rows an untargeted attack did not attempt: only whole classes are missing then.
         evaluation: how to score.
         bounds: for the checks.
         rt: where to compute; its seed draws the signature's triggers.
@@ -182,11 +183,12 @@ def score_cell(
         "target_agreement": _agreement(target.model, None, *made, evaluation, rt),
         "guide_agreement": _agreement(guide.model, students, *made, evaluation, rt),
     }
+    attempted, wanted = _attempted(labels, reconstruction["left_out"], classes)
     found = [
         checks.evaluator_is_another_network(
             evaluator.model, evaluator.digest, target.model, target.digest
         ),
-        checks.every_class_attacked(labels, draws, classes),
+        checks.every_class_attacked(attempted, draws, wanted),
         checks.floor_is_chance(accuracy.rate(judged.hit), len(labels), classes)
         if cell.attack == checks.FLOOR_ATTACK
         else checks.at_least(
@@ -323,6 +325,14 @@ def _whole_batches(rows: Tensor, evaluation: Evaluation) -> Tensor:
     """The rows (N, F) that the official scripts see: all but those of the last, partial batch."""
     batch = evaluation.frechet_batch
     return rows if batch is None or len(rows) < batch else rows[: len(rows) // batch * batch]
+
+
+def _attempted(labels: Tensor, left_out: int, classes: int) -> tuple[Tensor, int]:
+    """Labels (N,) and the number of classes that had to be attacked, numbered without gaps."""
+    if not left_out:
+        return labels, classes
+    attacked = labels.unique()
+    return torch.searchsorted(attacked, labels), len(attacked)
 
 
 def _agreement(

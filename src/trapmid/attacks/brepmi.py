@@ -108,7 +108,6 @@ class Attack(types.LabelAttack):
     ) -> None:
         """Every row's start: the first latent of its draw's own stream that shows its class."""
         state["initial_batches"].fill_(self.init_batches)
-        chosen = None
         if self.untargeted is not None:
             first = self._first_seen(target, prior, 0, None, self.untargeted, rt)
             order = first.argsort(stable=True)[: self.untargeted]
