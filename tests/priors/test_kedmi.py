@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -140,6 +141,27 @@ def test_the_mode_of_the_target_changes_its_labels_but_never_the_target(mode: st
     assert same_state(before, snapshot(target))
     other = fit("kedmi", target=target, target_mode="eval").state_dict()
     assert same_state(found, other) is (mode == "eval")
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_running_statistics_of_the_asked_copy_move_in_train_mode_alone(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """T7, on the copy that labels."""
+    copies: list[ToyTarget] = []
+    real = copy.deepcopy
+
+    def spy(target: ToyTarget) -> ToyTarget:
+        copies.append(real(target))
+        return copies[-1]
+
+    monkeypatch.setattr(kedmi.copy, "deepcopy", spy)
+    target = seeded(ToyTarget, CLASSES)
+    fit("kedmi", target=target, target_mode=mode)
+    (asked,) = copies
+    moved = not torch.equal(asked.norm.running_mean, target.norm.running_mean)
+    assert moved is (mode == "train")
+    assert torch.equal(asked.classifier.weight, target.classifier.weight)
 
 
 def test_realism_is_the_log_probability_of_being_real() -> None:
