@@ -51,8 +51,8 @@ class Closeness(nn.Module):
 
     o_ib = sum over j != i of exp(-|M_ib - M_jb|_1) with M = f T. T starts at N(0, 1), as in the
     official code, so the distances of different images are in the thousands and the sum underflows
-    to exactly 0, with no gradient: only near-duplicates wake it. It is computed all the same, kernel
-    by kernel, which keeps one distance a pair and kernel and not a vector.
+    to exactly 0, with no gradient: only near-duplicates wake it. It is computed all the same: one
+    number a pair and kernel is kept, not a vector.
 
     In eval mode every image is alone and the sum is empty: a search's rows must not see each other.
     """
