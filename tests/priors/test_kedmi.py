@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -148,14 +149,15 @@ def test_running_statistics_of_the_asked_copy_move_in_train_mode_alone(
     monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """T7, on the copy that labels."""
-    copies: list[ToyTarget] = []
+    copies: list[Any] = []
     real = copy.deepcopy
 
-    def spy(target: ToyTarget) -> ToyTarget:
-        copies.append(real(target))
-        return copies[-1]
+    def spy(x: Any, memo: Any = None) -> Any:
+        made = real(x, memo)
+        copies.extend([made] if isinstance(made, ToyTarget) else [])
+        return made
 
-    monkeypatch.setattr(kedmi.copy, "deepcopy", spy)
+    monkeypatch.setattr("copy.deepcopy", spy)
     target = seeded(ToyTarget, CLASSES)
     fit("kedmi", target=target, target_mode=mode)
     (asked,) = copies
