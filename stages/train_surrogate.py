@@ -30,7 +30,7 @@ def main(name: str) -> None:
         with records(Path(f"reports/training/surrogates/{name}"), rt, keep) as stats:
             learnt = method.fit(start.student, target.model, public, rt, keep)
             stats["parameters"] = sum(p.numel() for p in start.student.parameters())
-        stats["agreement"] = knowledge.agreement(start.student.eval(), target.model, public, rt)
+            stats["agreement"] = knowledge.agreement(start.student, target.model, public, rt)
         path = Path(f"models/surrogates/{name}/model.pt")
         knowledge.save_surrogate(path, name, row, start, target, learnt)
 
