@@ -69,15 +69,18 @@ def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterat
 
 
 @contextmanager
-def records(folder: Path, rt: Runtime, keep: Scratch | None = None) -> Iterator[dict[str, Any]]:
-    """Times the block; then writes stats.json and, of `keep`, history.csv into `folder`."""
+def records(folder: Path, rt: Runtime, keep: Scratch) -> Iterator[dict[str, Any]]:
+    """Times the block; then writes stats.json and, of `keep`, history.csv into `folder`.
+
+    The time of interrupted runs counts as far as their state was of use.
+    """
     stats: dict[str, Any] = {"device": rt.device.type, "torch": torch.__version__}
     begun = time.perf_counter()
     yield stats
-    stats["seconds"] = round(time.perf_counter() - begun, 3)
+    stats["seconds"] = round(keep.earlier + time.perf_counter() - begun, 3)
     stats["peak_memory_mb"] = round(_peak_memory(rt) / 2**20, 1)
-    if keep is not None:
-        checkpoints.write_atomically(folder / "history.csv", keep.history())
+    if (history := keep.history()) is not None:
+        checkpoints.write_atomically(folder / "history.csv", history)
     write_json(folder / "stats.json", stats)
 
 

@@ -33,6 +33,7 @@ def main(row: str) -> None:
         images=made["images"],
         labels=made["labels"],
         hit=score.hit,
+        found=made["found"],
         identities=evaluation.grid_identities,
         title=scoring.title(score.scores),
     )

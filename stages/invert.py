@@ -24,7 +24,7 @@ def main(name: str) -> None:
     known = knowledge.load(files[2], guide, rt)
     identity = [asdict(cell), asdict(plan), block]
     with resumable(f"cells {name}", identity, files, rt) as keep:
-        with records(Path(f"reports/training/cells/{name}"), rt) as stats:
+        with records(Path(f"reports/training/cells/{name}"), rt, keep) as stats:
             found = inversion.invert_all(attack, guide.model, prior, known, plan, rt, keep)
             stats["images"] = len(found.rows["labels"])
             stats["batch_size"], stats["queries"] = found.batch_size, found.queries

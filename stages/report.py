@@ -45,7 +45,8 @@ def _comparisons(study: dict[str, Any], scored: dict[str, Any]) -> dict[str, byt
         for defense, cell in cells.by_defense.items():
             found = checkpoints.load(Path(f"data/reconstructions/{cell}.pt"))
             hit = scored[cell]["hit"]
-            made[defense] = comparison.Made(found["images"], found["labels"], hit)
+            images, labels, answered = (found[key] for key in ("images", "labels", "found"))
+            made[defense] = comparison.Made(images, labels, hit, answered)
         real = (private["train_images"], private["train_labels"])
         shown = study["evaluation"]["grid_identities"]
         pictures[f"figures/comparison/{attack}.png"] = comparison.compare(

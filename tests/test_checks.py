@@ -114,7 +114,7 @@ def scores() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 
 
 def test_a_sound_study_passes_everything() -> None:
-    found = checks.study_checks(*scores(), BOUNDS)
+    found = checks.verdicts(checks.study(*scores(), BOUNDS))
     assert found == dict.fromkeys(checks.EXPLANATIONS, True)
     assert list(found) == list(checks.EXPLANATIONS)
 
@@ -171,6 +171,10 @@ ROW_CHECKS = {
         lambda: checks.every_class_attacked(LABELS, LABELS.new_tensor([0, 0, 0, 1, 1, 1]), 4),
         lambda: checks.every_class_attacked(LABELS, torch.zeros_like(LABELS), 3),
         lambda: checks.every_class_attacked(LABELS[:0], LABELS[:0], 3),
+        # Two of three classes, without saying so; one image of the third; all said to be left out.
+        lambda: checks.every_class_attacked(LABELS[LABELS < 2], torch.tensor([0, 0, 1, 1]), 3),
+        lambda: checks.every_class_attacked(LABELS[LABELS < 2], torch.tensor([0, 0, 1, 1]), 3, 1),
+        lambda: checks.every_class_attacked(LABELS[:0], LABELS[:0], 3, 6),
     ),
     "floor_is_chance": (
         lambda: checks.floor_is_chance(0.12, 100, 20),
@@ -224,11 +228,11 @@ def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> Non
     parts = scores()
     holders = [row for part in parts for row in part.values() if name in row["checks"]]
     holders[-1]["checks"][name] = False
-    found = checks.study_checks(*parts, BOUNDS)
+    found = checks.verdicts(checks.study(*parts, BOUNDS))
     assert [key for key, passed in found.items() if not passed] == [name]
     for row in holders:
         del row["checks"][name]
-    assert checks.study_checks(*parts, BOUNDS)[name] is False
+    assert checks.verdicts(checks.study(*parts, BOUNDS))[name] is False
 
 
 def test_a_failed_row_is_named() -> None:
@@ -249,7 +253,7 @@ def test_positive_control_can_fail(change: str) -> None:
         targets["none-0"]["defense"] = "none_aug"
     else:
         del cells["plgmi-none-0"]["aa1"]
-    found = checks.study_checks(evaluators, targets, cells, BOUNDS)
+    found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
     assert found["positive_control"] is False
 
 
@@ -264,9 +268,9 @@ def test_floor_below_ceiling_can_fail(change: str) -> None:
         del evaluators["judge"]["ceiling"]
     else:
         del cells["random-none-0"]["aa1"]
-    found = checks.study_checks(evaluators, targets, cells, BOUNDS)
+    found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
     assert found["floor_below_ceiling"] is False
 
 
 def test_nothing_scored_is_nothing_believed() -> None:
-    assert not any(checks.study_checks({}, {}, {}, BOUNDS).values())
+    assert not any(checks.verdicts(checks.study({}, {}, {}, BOUNDS)).values())

@@ -212,6 +212,15 @@ def test_an_attack_that_was_cut_off_goes_on(tmp_path: Path, saves: int) -> None:
     assert len(seen) == 30 - done
 
 
+@pytest.mark.parametrize("saves", [1, 2])
+def test_queries_before_an_interruption_count(tmp_path: Path, saves: int) -> None:
+    whole = invert(Asking(), batch_size=3, each=5).queries
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
+        invert(Asking(), 3, 5, keep=Killed(keep, saves))
+    with scratch(tmp_path, "cut") as keep:
+        assert invert(Asking(), 3, 5, keep=keep).queries == whole == 8
+
+
 def test_a_resumed_attack_keeps_its_batches(tmp_path: Path) -> None:
     """Another batch size would round otherwise: who began with halves goes on with halves."""
     with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:

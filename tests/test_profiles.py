@@ -134,6 +134,76 @@ def test_rows_say_what_they_imply(folder):
     assert made["signatures"]["none-0"]["leak"] == "weights/none"
 
 
+STARS = """\
+base: small
+leaks:
+  trapmid: {target: trapmid}
+signatures:
+  "*": {top_n: 3} # of everyone
+  trapmid: {target: trapmid, top_n: 3, leak: models/leaks/trapmid.pt}
+guided_priors:
+  plgmi-*: {recipe: plgmi, knowledge: models/signatures/*.pt}
+surrogates: {}
+cells:
+  gmi-*: {attack: gmi, prior: models/priors/public/gmi}
+  # on what it learnt
+  plgmi-*: {attack: plgmi, prior: models/priors/guided/plgmi-*}
+  plus-*: {attack: plus, knowledge: models/signatures/*.pt, of: [trapmid]}
+"""
+
+
+def test_a_row_with_a_star_is_a_row_of_every_target(folder):
+    (folder / "stars.yaml").write_text(STARS, encoding="utf-8")
+    text = profiles.compose("stars", [4], folder)
+    made = plain(text)
+    assert list(made["cells"]) == [
+        "gmi-none-4",
+        "gmi-trapmid-4",
+        "plgmi-none-4",
+        "plgmi-trapmid-4",
+        "plus-trapmid-4",
+    ]
+    assert made["cells"]["plgmi-none-4"] == {
+        "seed": 4,
+        "attack": "plgmi",
+        "target": "none-4",
+        "prior": "models/priors/guided/plgmi-none-4",
+        "method": "plgmi",
+        "guide": "models/targets/none-4",
+        "knowledge": "weights/none",
+    }
+    knowledge = made["guided_priors"]["plgmi-trapmid-4"]["knowledge"]
+    assert knowledge == "models/signatures/trapmid-4.pt"
+    # A row that is written out takes the place of its own copy.
+    assert made["signatures"]["none-4"]["leak"] == "weights/none"
+    assert made["signatures"]["trapmid-4"]["leak"] == "models/leaks/trapmid-4.pt"
+    assert text.count("# of everyone") == text.count("# on what it learnt") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("of: [trapmid]", "of: [bido]", r"cells\.plus-\*\.of: no \['bido'\]; there are none, trap"),
+        ("of: [trapmid]", "of: bido", r"cells\.plus-\*\.of: no \['bido'\]"),
+        (
+            "target: trapmid}",
+            "target: trapmid, of: [none]}",
+            r"leaks\.trapmid\.of: belongs to a row",
+        ),
+        (
+            "{attack: gmi, prior: models/priors/public/gmi}",
+            "3",
+            r"cells\.gmi-\*: must be a mapping",
+        ),
+    ],
+)
+def test_a_wrong_star_is_one_line(folder, old, new, words):
+    (folder / "stars.yaml").write_text(STARS.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ProfileError, match=words) as error:
+        profiles.compose("stars", folder=folder)
+    assert "\n" not in str(error.value)
+
+
 def test_every_product_follows_the_seed(folder):
     made = plain(profiles.compose("small", [4], folder))
     row = made["cells"]["student-none-4"]

@@ -453,6 +453,39 @@ def test_broken_attacks_are_seen(
     # An untargeted attack leaves whole classes out, and says so.
     scores = score(evaluator, trapped, private, public, short | {"left_out": 5})
     assert scores["checks"]["every_class_attacked"] is True and scores["n"] == 15
+    assert scores["left_out"] == 5
+    scores = score(evaluator, trapped, private, public, short | {"left_out": 1})
+    assert scores["checks"]["every_class_attacked"] is False
+
+
+def test_an_attack_that_mostly_fails_is_no_defense(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """Its few answers are right, but what it did not find counts as refused."""
+    made = reconstruction()
+    made["found"][17:] = False
+    scores = score(evaluator, trapped, private, public, made)
+    assert scores["guide_agreement"] == 1 and scores["coverage"] == 0.85  # under the bound
+    assert scores["checks"]["target_agreement"] is False
+    made["found"][17] = True
+    scores = score(evaluator, trapped, private, public, made)
+    assert scores["checks"]["target_agreement"] is True
+
+
+def test_what_was_not_found_is_no_image(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """What stands in the place of a miss moves neither distance nor signature."""
+    made = reconstruction()
+    made["found"][::5] = False
+    odd = made | {"images": made["images"].clone()}
+    odd["images"][::5] = torch.rand(4, 3, SIZE, SIZE)
+    one, other = (score(evaluator, trapped, private, public, part) for part in (made, odd))
+    assert one == other
+    made["found"][:] = False
+    nothing = score(evaluator, trapped, private, public, made)
+    assert nothing["knn_dist"] is None and nothing["signature"] is None and nothing["aa1"] == 0
+    assert "KNN –" in scoring.title(nothing)
 
 
 def test_floor_cells_are_held_against_chance(
@@ -572,6 +605,7 @@ def test_rows_and_picture_are_written_deterministically(
             images=made["images"],
             labels=made["labels"],
             hit=result.hit,
+            found=made["found"],
             identities=3,
             title=scoring.title(result.scores),
         )

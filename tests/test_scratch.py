@@ -33,6 +33,13 @@ def train_and_die(keep: Scratch, state: dict[str, Any]) -> None:
     raise KeyboardInterrupt
 
 
+def train_on_and_die(keep: Scratch, earlier: float) -> None:
+    keep.restore(parts(1))
+    assert keep.earlier == earlier
+    keep.save(parts(0), 1)
+    raise KeyboardInterrupt
+
+
 def folders(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if path.is_dir()]
 
@@ -52,6 +59,24 @@ def test_state_and_curve_survive_an_interruption(tmp_path: Path) -> None:
         keep.log({"loss": 0.5}, 2)
         assert keep.history() == b"step,loss\n1,2\n2,0.5\n"
     assert folders(tmp_path) == []
+
+
+def test_time_before_an_interruption_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the state that was saved: what came after it is done again."""
+    clock = iter([100.0, 107.0, 200.0, 203.0, 300.0])
+    monkeypatch.setattr("trapmid.scratch.time.perf_counter", lambda: next(clock))
+    for earlier in (0.0, 7.0):
+        with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "t", 1) as keep:
+            train_on_and_die(keep, earlier)
+    with scratch(tmp_path, "t", 1) as keep:
+        keep.restore(parts(1))
+        assert keep.earlier == 10.0
+
+
+def test_no_curve_is_no_file(tmp_path: Path) -> None:
+    assert Scratch(tmp_path, "t").history() is None
 
 
 def test_another_identity_is_another_training(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A check says whether a number may be believed. It never raises: a check that fails, or whose input
 is missing, is False in the scores, in the report and in the gate. Row checks look at one row of
-params.yaml; `study_checks` merges them and adds those that need several rows.
+params.yaml; `study` merges them and adds those that need several rows.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ EXPLANATIONS = {
     "evaluator_is_another_network": "The evaluator has another architecture and other weights.",
     "undefended_accuracy": "The undefended target is a working classifier.",
     "trapdoor_success": "Triggers work on test images of every trapdoored target.",
-    "every_class_attacked": "Every private class was attacked, with the same number of draws.",
-    "target_agreement": "What an attack asked, the target or a stand-in, accepts its images.",
+    "every_class_attacked": "Every private class was attacked, with the same number of draws; an "
+    "untargeted attack leaves whole classes out.",
+    "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
+    "image that the attack did not find counts as refused.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
     "floor_below_ceiling": "Random latents score below real private test images.",
     "positive_control": "The strongest attack succeeds against every undefended target.",
@@ -181,13 +183,23 @@ def evaluator_is_another_network(
     return Check("evaluator_is_another_network", passed, detail)
 
 
-def every_class_attacked(labels: Tensor, draws: Tensor, num_classes: int) -> Check:
-    """Each of the classes 0 .. num_classes - 1 has the draws 0 .. d - 1, each once."""
+def every_class_attacked(
+    labels: Tensor, draws: Tensor, num_classes: int, left_out: int = 0
+) -> Check:
+    """Each of the classes 0 .. num_classes - 1 has the draws 0 .. d - 1, each once.
+
+    Args:
+        labels, draws: (N,) int64, of every image asked for.
+        num_classes: C.
+        left_out: images that were not attempted by design: all of some classes, none of the others.
+    """
     asked = sorted(zip(labels.tolist(), draws.tolist(), strict=True))
-    per_class = len(asked) // num_classes
-    wanted = [(label, draw) for label in range(num_classes) for draw in range(per_class)]
-    detail = f"{len(asked)} images for {num_classes} classes"
-    return Check("every_class_attacked", bool(asked) and asked == wanted, detail)
+    attempted = sorted(set(labels.tolist())) if left_out else list(range(num_classes))
+    per_class = len(asked) // max(1, len(attempted))
+    wanted = [(label, draw) for label in attempted for draw in range(per_class)]
+    complete = asked == wanted and len(asked) + left_out == per_class * num_classes
+    detail = f"{len(asked)} images for {num_classes} classes, {left_out} left out"
+    return Check("every_class_attacked", bool(asked) and complete, detail)
 
 
 def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
@@ -213,19 +225,11 @@ Scores = Mapping[str, Mapping[str, Any]]
 """Row -> what reports/scores/<section>/<row>.json holds."""
 
 
-def study_checks(
-    evaluators: Scores, targets: Scores, cells: Scores, bounds: Checks
-) -> dict[str, bool]:
-    """Every check of the study: name -> True where it holds everywhere.
-
-    Needs the rows of params.yaml, all of them. A check of `EXPLANATIONS` that no row answers is
-    False.
-    """
-    return verdicts(study(evaluators, targets, cells, bounds))
-
-
 def study(evaluators: Scores, targets: Scores, cells: Scores, bounds: Checks) -> list[Check]:
-    """As `study_checks`, with the numbers, in the order of `EXPLANATIONS`."""
+    """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
+
+    Needs the rows of params.yaml, all of them. A check that no row answers is failed.
+    """
     found = {
         "positive_control": _positive_control(targets, cells, bounds.positive_control),
         "floor_below_ceiling": _floor_below_ceiling(evaluators, cells),

@@ -60,9 +60,8 @@ def invert_all(
     labels = torch.arange(target.num_classes).repeat_interleave(each)
     draws = torch.arange(each).repeat(target.num_classes)
     oracle = LabelsOnly(target) if attack.label_only else None
-    done = _Done(
-        plan.batch_size or _affordable(attack, target, prior, len(labels), rt), len(labels)
-    )
+    size = plan.batch_size or _affordable(attack, target, prior, len(labels), rt)
+    done = _Done(size, len(labels), oracle)
     keep.restore({"done": done})
     while done.count < len(labels):
         rows = slice(done.count, done.count + done.size)
@@ -123,8 +122,9 @@ def _affordable(
 class _Done:
     """The finished rows of an attack and the size of its batches, as a state that can be saved."""
 
-    def __init__(self, size: int, total: int) -> None:
+    def __init__(self, size: int, total: int, oracle: LabelsOnly | None) -> None:
         self.size, self.total = min(size, total), total
+        self._oracle = oracle  # its count of queries goes on, too
         self.count = 0
         self.begun = False  # whether the saved state has a part of the batch after these
         self._parts: list[dict[str, Any]] = []
@@ -161,11 +161,14 @@ class _Done:
             "begun": self.begun,
             "count": self.count,
             "parts": self._parts,
+            "queries": None if self._oracle is None else self._oracle.queries,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.size, self.begun = state_dict["size"], state_dict["begun"]
         self._parts, self.count = list(state_dict["parts"]), state_dict["count"]
+        if self._oracle is not None:
+            self._oracle.queries = state_dict["queries"]
 
 
 class _Within:

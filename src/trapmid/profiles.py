@@ -59,6 +59,9 @@ IMPLIED: dict[str, dict[str, str]] = {
 }
 """What a row of a profile may leave out, and what it says then: params.yaml is always complete."""
 
+STAR = "*"
+"""A row with it in its name stands for one row per target."""
+
 _OWN_KEYS = ("base", "profile", "seeds")
 _FILES = {
     "targets": "targets",
@@ -89,6 +92,8 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     tree = _tree(name, folder)
     fanned = _seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
+    for section in FANNED[1:]:
+        tree[section] = _of_each_target(tree, section, name)
     _complete(tree, name)
     for section in FANNED:
         _check_references(tree, section, name)
@@ -208,6 +213,46 @@ def _check_keys(tree: CommentedMap, name: str) -> None:
     for section in ROWS:
         if not isinstance(tree[section], Mapping):
             raise ProfileError(f"{name}: {section} must be a mapping, is {tree[section]!r}")
+
+
+def _of_each_target(tree: CommentedMap, section: str, name: str) -> CommentedMap:
+    """A row `x-*` becomes one per target, whose name replaces every star of the row's values.
+
+    The row is attacked, or made, of the targets in its key `of`; without one, of all there are.
+    A row that is written out, say for a target of another architecture, takes the place of its own.
+    """
+    rows = CommentedMap()
+    for row, block in tree[section].items():
+        where = f"{name}: {section}.{row}"
+        if not isinstance(block, CommentedMap):
+            raise ProfileError(f"{where}: must be a mapping, is {block!r}")
+        if STAR not in row:
+            if "of" in block:
+                raise ProfileError(f"{where}.of: belongs to a row with a star in its name")
+            rows[row] = block
+            if row in tree[section].ca.items:
+                rows.ca.items[row] = tree[section].ca.items[row]
+            continue
+        targets = block.pop("of", list(tree["targets"]))
+        named = targets if isinstance(targets, list) else [targets]
+        if unknown := [target for target in named if target not in tree["targets"]]:
+            known = ", ".join(tree["targets"]) or "none"
+            raise ProfileError(f"{where}.of: no {unknown}; there are {known}")
+        if "target" not in block:
+            block.insert(max(0, min(1, len(block) - 1)), "target", STAR)
+        for target in named:
+            if (own := row.replace(STAR, target)) in tree[section]:
+                continue
+            # A comment after a row hangs on the row's last key: only the last copy keeps it.
+            copied = copy.deepcopy(block) if target == named[-1] else CommentedMap(block)
+            for key, value in copied.items():
+                if isinstance(value, str):
+                    copied[key] = value.replace(STAR, target)
+            rows[own] = copied
+        if rows and row in tree[section].ca.items:
+            rows.ca.items[next(reversed(rows))] = tree[section].ca.items[row]
+    rows.ca.comment = tree[section].ca.comment
+    return rows
 
 
 def _complete(tree: CommentedMap, name: str) -> None:

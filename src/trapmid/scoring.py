@@ -183,21 +183,23 @@ def score_cell(
         "target_agreement": _agreement(target.model, None, *made, evaluation, rt),
         "guide_agreement": _agreement(guide.model, students, *made, evaluation, rt),
     }
-    attempted, wanted = _attempted(labels, reconstruction["left_out"], classes)
+    coverage, left_out = accuracy.rate(answered), int(reconstruction["left_out"])
     found = [
         checks.evaluator_is_another_network(
             evaluator.model, evaluator.digest, target.model, target.digest
         ),
-        checks.every_class_attacked(attempted, draws, wanted),
+        checks.every_class_attacked(labels, draws, classes, left_out),
         checks.floor_is_chance(accuracy.rate(judged.hit), len(labels), classes)
         if cell.attack == checks.FLOOR_ATTACK
         else checks.at_least(
-            "target_agreement", agreed["guide_agreement"], bounds.target_agreement
+            "target_agreement",
+            coverage * (agreed["guide_agreement"] or 0.0),  # a miss is a refusal
+            bounds.target_agreement,
         ),
     ]
     detection, cosines = None, dict[str, Tensor]()
-    if target.trapdoor is not None:
-        seen = _stored(images, evaluation)
+    if target.trapdoor is not None and answered.any():
+        seen = _stored(images[answered], evaluation)
         detection, cosines = _detect(target, private, public, seen, evaluation, rt)
     scores = {
         "row": row,
@@ -211,7 +213,8 @@ def score_cell(
         # As LOMMA's code computes them, and so the paper's tables of it.
         "aa1_std_mean": accuracy.mean_of_stds(judged.hit, labels, draws, evaluation.attack_batch),
         "aa5_last_draw": accuracy.rate(judged.hit5[draws == draws.max()]),
-        "coverage": accuracy.rate(answered),
+        "coverage": coverage,
+        "left_out": left_out,
         "counts": {name: _counted(numbers) for name, numbers in reconstruction["counts"].items()},
         "frechet_features": evaluation.frechet_features,
         **agreed,
@@ -242,9 +245,10 @@ def score_cell(
 
 def title(scores: Mapping[str, Any]) -> str:
     """One line for a cell's picture."""
+    distance = "–" if scores["knn_dist"] is None else f"{scores['knn_dist']:.1f}"
     return (
         f"{scores['attack']} on {scores['target']} (seed {scores['seed']}): "
-        f"AA-1 {scores['aa1']:.1%}, AA-5 {scores['aa5']:.1%}, KNN {scores['knn_dist']:.1f}"
+        f"AA-1 {scores['aa1']:.1%}, AA-5 {scores['aa5']:.1%}, KNN {distance}"
     )
 
 
@@ -268,6 +272,7 @@ class _Judged(NamedTuple):
     hit: Tensor  # (N,) bool
     hit5: Tensor  # (N,) bool
     knn: Tensor  # (N,) float64
+    answered: Tensor  # (N,) bool; False: no image of the attack's, but what stands in its place
     frechet: float | None
 
     @classmethod
@@ -307,6 +312,7 @@ class _Judged(NamedTuple):
             hit=hit,
             hit5=accuracy.hits(raw.logits, labels, 5) & answered,
             knn=knn.nearest_squared(seen.features, labels, train.features, private["train_labels"]),
+            answered=answered,
             frechet=distance,
         )
 
@@ -314,7 +320,7 @@ class _Judged(NamedTuple):
         return {
             "aa1": accuracy.rate(self.hit),
             "aa5": accuracy.rate(self.hit5),
-            "knn_dist": float(self.knn.mean()),
+            "knn_dist": float(self.knn[self.answered].mean()) if self.answered.any() else None,
             "frechet": self.frechet,
             "n_success": int(self.hit.sum()),
             "n": len(self.hit),
@@ -325,14 +331,6 @@ def _whole_batches(rows: Tensor, evaluation: Evaluation) -> Tensor:
     """The rows (N, F) that the official scripts see: all but those of the last, partial batch."""
     batch = evaluation.frechet_batch
     return rows if batch is None or len(rows) < batch else rows[: len(rows) // batch * batch]
-
-
-def _attempted(labels: Tensor, left_out: int, classes: int) -> tuple[Tensor, int]:
-    """Labels (N,) and the number of classes that had to be attacked, numbered without gaps."""
-    if not left_out:
-        return labels, classes
-    attacked = labels.unique()
-    return torch.searchsorted(attacked, labels), len(attacked)
 
 
 def _agreement(

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ class Scratch:
         self._state = folder / "state.pt"
         self._title = title
         self._rows: list[dict[str, float]] = []
+        self._begun = time.perf_counter()
+        self.earlier = 0.0  # seconds of interrupted runs, up to the state that was restored
         self._bar: tqdm[Any] | None = None
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
@@ -49,16 +52,24 @@ class Scratch:
         for name, part in parts.items():
             part.load_state_dict(saved["parts"][name])
         self._rows = json.loads(saved["rows"])
+        self.earlier = float(saved["seconds"])
         return int(saved["step"])
 
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         states = {name: part.state_dict() for name, part in parts.items()}
-        checkpoints.save(
-            self._state, {"parts": states, "rows": json.dumps(self._rows), "step": step}
-        )
+        seconds = self.earlier + time.perf_counter() - self._begun
+        content = {
+            "parts": states,
+            "rows": json.dumps(self._rows),
+            "step": step,
+            "seconds": seconds,
+        }
+        checkpoints.save(self._state, content)
 
-    def history(self) -> bytes:
-        """The curve as CSV: `step` first, then every metric in order of appearance."""
+    def history(self) -> bytes | None:
+        """The curve as CSV, `step` first, then every metric in order of appearance; None: empty."""
+        if not self._rows:
+            return None
         names = list(dict.fromkeys(name for row in self._rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")

@@ -25,6 +25,7 @@ _PARTS = (
     ".dvc/config",
     ".dvcignore",
     ".gitignore",
+    "Makefile",
     "docs",
     "dvc.yaml",
     "profiles",

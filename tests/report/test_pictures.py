@@ -53,9 +53,27 @@ def test_frames_follow_the_hits() -> None:
     }
     frame = 104 * 104 - 96 * 96
     for hit in ([1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]):
-        png = private_vs_reconstructed(hit=torch.tensor(hit).bool(), **arguments)
+        everything = torch.ones(4, dtype=torch.bool)
+        png = private_vs_reconstructed(hit=torch.tensor(hit).bool(), found=everything, **arguments)
         assert count(png, HIT) == sum(hit) * frame
         assert count(png, MISS) == (4 - sum(hit)) * frame
+
+
+def test_what_was_not_found_stays_empty() -> None:
+    labels = torch.tensor([0, 0, 4, 4])
+    red = torch.tensor([1.0, 0.0, 0.0])[:, None, None].expand(4, 3, 32, 32)
+    png = private_vs_reconstructed(
+        private=torch.full((4, 3, 32, 32), 0.5),
+        private_labels=labels,
+        images=red,
+        labels=labels,
+        hit=torch.tensor([True, False, False, False]),
+        found=torch.tensor([True, True, True, False]),
+        identities=2,
+        title="t",
+    )
+    assert count(png, (1.0, 0.0, 0.0)) == 3 * 96 * 96
+    assert count(png, MISS) == 2 * (104 * 104 - 96 * 96)
 
 
 def test_bad_grids_are_refused() -> None:

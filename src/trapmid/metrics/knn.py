@@ -11,7 +11,7 @@ def nearest_squared(
 ) -> Tensor:
     """Squared L2 from every row to the nearest private feature of the same class.
 
-    All reconstructions count, successes or not; smaller is a better attack.
+    Successes or not; smaller is a better attack.
 
     Args:
         features: (N, F).

@@ -23,6 +23,7 @@ class Made(NamedTuple):
     images: Tensor  # (N, 3, S, S), in the order of their draws
     labels: Tensor  # (N,) int64, the attacked classes
     hit: Tensor  # (N,) bool: the evaluator recognises the class
+    found: Tensor | None = None  # (N,) bool; False: the attack has no answer; None: it has all
 
 
 def compare(
@@ -80,7 +81,9 @@ def _band(
         for one in made.values():
             own = one.labels == label
             images, hit = one.images[own][:_DRAWS], one.hit[own][:_DRAWS]
-            row += [*images, *[None] * (_DRAWS - len(images))]
+            found = [True] * len(images) if one.found is None else one.found[own].tolist()
+            row += [image if there else None for image, there in zip(images, found, strict=False)]
+            row += [None] * (_DRAWS - len(images))
             frame += [*hit.tolist(), *[None] * (_DRAWS - len(hit))]
         rows.append(row)
         frames.append(frame)

@@ -79,6 +79,7 @@ def private_vs_reconstructed(
     images: Tensor,
     labels: Tensor,
     hit: Tensor,
+    found: Tensor,
     identities: int,
     title: str,
     examples: int = 3,
@@ -94,6 +95,7 @@ def private_vs_reconstructed(
         images: (N, 3, S, S) reconstructions, in the order of their draws.
         labels: (N,) int64, the attacked classes.
         hit: (N,) bool, whether the evaluator recognises the class: a green frame or a red one.
+        found: (N,) bool, whether the attack has an answer; where not, the place stays empty.
         identities: how many rows.
         title: one line above.
         examples: private images per row, at most.
@@ -106,9 +108,10 @@ def private_vs_reconstructed(
     for label in shown:
         own = labels == label
         real: list[Cell] = list(private[private_labels == label][:examples])
-        made = list(images[own][:draws])
+        answers = list(zip(images[own], hit[own].tolist(), found[own].tolist(), strict=True))
+        made = [image if answered else None for image, _, answered in answers[:draws]]
         rows.append([*real, *[None] * (examples - len(real)), *made])
-        frames.append([*[None] * examples, *hit[own][:draws].tolist()])
+        frames.append([*[None] * examples, *(good for _, good, _ in answers[:draws])])
         names.append(f"{label}\n{int(hit[own].sum())}/{int(own.sum())}")
     width = max(len(row) for row in rows)
     heads = ["private", *[""] * (examples - 1), "reconstructed", *[""] * (width - examples - 1)]
@@ -119,7 +122,7 @@ def private_vs_reconstructed(
         column_labels=heads,
         frames=frames,
         note="Left: identity, and how often it was recognised. "
-        "Frame: green, the evaluator recognises it; red, it does not.",
+        "Frame: green, the evaluator recognises it; red, it does not. Empty: not found.",
         gutter_after=examples,
     )
 
