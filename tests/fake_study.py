@@ -339,6 +339,7 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         "aa1_std_mean": 0.01,
         "aa5_last_draw": min(1.0, aa1 + 0.2),
         "coverage": 0.9 if block["attack"] == "brepmi" else 1.0,
+        "left_out": 0,
         "counts": {
             "queries": {"mean": 330.0, "max": 990.0 + block["seed"], "sum": 33000.0},
             "initial_batches": {"mean": 2.0 + block["seed"], "max": 17.0, "sum": 200.0},
@@ -356,7 +357,10 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         "n": N,
         "target_agreement": 0.99,
         "signature": signature if trapped(defense) else None,
-        "protocol": {"evaluator": "judge"},
+        "protocol": {
+            "evaluator": "judge",
+            "images_per_identity": 1 if block["attack"] == "brepmi" else 5,
+        },
         "checks": {"target_agreement": True},
     }
 

@@ -41,8 +41,8 @@ BASELINE = {
         "plgmi": {"none": scores(0.95), "none_aug": scores(0.9), "trapmid": scores(0.12)},
     },
     "worst": {
-        "none": {"attack": "plgmi", "aa1": 0.95, "aa5": 1.0, "attacks": 3},
-        "trapmid": {"attack": "lomma", "aa1": 0.6, "aa5": 0.8, "attacks": 4},
+        "none": {"attack": "plgmi", "aa1": 0.95, "aa5": 1.0, "attacks": 3, "failed": []},
+        "trapmid": {"attack": "lomma", "aa1": 0.6, "aa5": 0.8, "attacks": 4, "failed": ["gmi"]},
     },
     "references": {"floor": scores(0.05), "ceiling": scores(0.97)},
     "checks": {"positive_control": True, "target_agreement": True},
@@ -109,6 +109,7 @@ def test_a_regression_fails(path, value):
         ("attacks.plgmi.none.aa1", 0.86),
         ("attacks.plgmi.none.knn_dist", 500.0),
         ("worst.trapmid.attack", "plgmi"),  # which attack it is
+        ("worst.trapmid.failed", ["gmi", "plgmi"]),  # judged as checks
         ("worst.trapmid.aa1", 0.1),
         ("worst.trapmid.aa5", 1.0),  # of another attack, which is judged by itself
         ("worst.none.aa5", 0.5),

@@ -152,8 +152,8 @@ def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, float | 
         path = f"{where}.{key}" if where else str(key)
         if isinstance(value, Mapping):
             yield from _leaves(value, path)
-        elif path.startswith("worst.") and key == "attack":
-            continue  # which one it was is no number
+        elif path.startswith("worst.") and key in ("attack", "failed"):
+            continue  # which ones they were is no number
         elif path.startswith("checks."):
             if not isinstance(value, bool):
                 raise ValueError(f"metrics: {path} must be true or false, is {value!r}")

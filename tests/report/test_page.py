@@ -121,10 +121,20 @@ def test_the_attack_table_shows_every_seed_and_the_references(pages):
 
 
 def table(pages, title):
-    """The cells of the first table below a heading of the Markdown page, without emphasis."""
+    """The cells of the first table below a heading of the Markdown page, as a reader sees them."""
     text = pages.markdown[pages.markdown.index(title) :]
     rows = text.split("\n\n|", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    return [[cell.strip().strip("*") for cell in row.split("|")[1:-1]] for row in rows]
+    return [[shown(cell.strip()) for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def shown(cell):
+    """Without the stars of emphasis, which have no backslash."""
+    return re.sub(r"(?<!\\)\*", "", cell).replace("\\*", "*")
+
+
+def edit_cell(root, row, **changes):
+    path = root / f"reports/scores/cells/{row}.json"
+    fake_study.write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
 
 
 def test_the_target_table_has_both_deviations_and_every_seed(pages):
@@ -184,13 +194,110 @@ def test_what_each_defence_costs_and_buys(some):
 
 def test_the_worst_case_comes_first(pages, some):
     rows = {row[0]: row[1:] for row in table(pages, "## Worst case")}
-    assert rows["trapmid"] == ["43.0", "63.0", "plgmi_distil", "2", "4"]
-    assert rows["none"] == ["96.0", "100.0", "plgmi", "2", "4"]
+    assert rows["trapmid"] == ["43.0 ± 1.0", "63.0", "43 / 100", "plgmi_distil", "2", "4"]
+    assert rows["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi", "2", "4"]
     assert pages.markdown.index("## Worst case") < pages.markdown.index("## Question")
     assert pages.html.index("Worst case") < pages.html.index('id="question"')
     other = {row[0]: row[1:] for row in table(some[1], "## Worst case")}
-    assert other["mid"] == ["–", "–", "–", "–", "0"]  # nothing ran
-    assert other["transfer"][2:] == ["gmi", "2", "1"]
+    assert other["mid"] == ["–", "–", "–", "–", "–", "0"]  # nothing ran
+    assert other["transfer"][3:] == ["gmi", "2", "1"]
+
+
+def test_fewer_attacks_are_no_better_defence(pages):
+    for text in (pages.html, pages.markdown):
+        top = text[text.index("Worst case") : text.index("Question and threat model")]
+        assert "Fewer attacks can only lower a worst case" in top and "did not" in top
+
+
+def test_a_failed_check_marks_its_number(tmp_path, pages):
+    """In both tables, and it is said what the star means; what leaked stays the worst case."""
+    study = fake_study.write(tmp_path)
+    edit_cell(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
+    edit_cell(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
+    marked, _ = build(tmp_path, study)
+    worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
+    assert worst["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi*", "2", "4 (1 failed)"]
+    assert worst["none_aug"][3:] == ["plgmi", "2", "4"]
+    assert worst["trapmid"][3:] == ["plgmi_distil", "2", "4 (1 failed)"]
+    rows = {row[0]: row[1:] for row in table(marked, "### Every attack on every")}
+    assert rows["none"][1] == "[96.0 ± 1.0*]" and rows["trapmid"][0] == "5.0 ± 1.0*"
+    assert "".join(map("".join, rows.values())).count("*") == 2
+    for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
+        assert text.count("A star: a validity check of this attack on this defence failed") == 2
+        assert "A star" not in before
+    assert "<td>[96.0 ± 1.0*]</td>" in marked.html
+
+
+def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    before = build(tmp_path, study)[1]
+    edit_cell(tmp_path, "gmi-none-0", checks={"target_agreement": False})
+    after = build(tmp_path, study)[1]
+    assert {path for path in after if after[path] != before[path]} == {"figures/matrix.png"}
+
+
+def test_one_seed_has_no_deviation(tmp_path, pages):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    one, _ = build(tmp_path, study)
+    assert table(one, "## Worst case")[0][1:4] == ["95.0", "100.0", "95 / 100"]
+    assert table(one, "### Every attack on every")[0][2] == "[95.0]"
+    for text in (pages.html, pages.markdown):
+        assert "± population deviation over seeds (no ±: one seed)" in text
+
+
+def test_the_protocol_counts_images_per_attack(pages):
+    listed = "5 per private identity (gmi, plgmi, plgmi_distil, random), 1 (brepmi); "
+    for text in (pages.html, pages.markdown):
+        assert f"{listed}what each search ended with, none picked by result" in text
+
+
+def test_an_attack_without_any_image_has_no_distance(tmp_path):
+    """One seed: a mean of the other; both: null."""
+    study = fake_study.write(tmp_path, defenses={"none": "none"})
+    edit_cell(tmp_path, "gmi-none-0", knn_dist=None)
+    for seed in (0, 1):
+        nothing = {"aa1": 0.0, "aa5": 0.0, "n_success": 0, "knn_dist": None, "frechet": None}
+        edit_cell(tmp_path, f"brepmi-none-{seed}", **nothing)
+    made, _ = build(tmp_path, study)
+    rows = table(made, "### All scores")
+    starts = {row[0]: i for i, row in enumerate(rows) if row[0]}
+    assert rows[starts["gmi"]][6].endswith("(1 of 2)") and rows[starts["gmi"] + 1][6] == "null"
+    assert [row[6] for row in rows[starts["brepmi"] :][:3]] == ["null"] * 3
+
+
+def test_pictures_of_cells_stand_three_in_a_row(some):
+    """Four defences were attacked by GMI."""
+    text = some[1].markdown[some[1].markdown.index("### gmi") :]
+    rows = [line for line in text.splitlines() if line.startswith("| ![")]
+    assert [row.count("![") for row in rows[:4]] == [3, 1, 3, 1]  # two seeds
+    assert max(row.count("![") for row in rows) == 3
+
+
+def test_the_signatures_of_the_worst_cases_stand_open(pages):
+    text = pages.html[pages.html.index("Did the attack recover the trigger") :]
+    opened, folded = text[: text.index("</details>")].split("<details>")
+    assert re.findall(r'alt="([\w-]+):', opened) == ["plgmi_distil-trapmid-0"]
+    assert "<summary>Other attacks and seeds: 7 pictures</summary>" in folded
+    assert folded.count("<img") == 7
+
+
+def test_an_overview_chart_has_a_line_of_its_own(pages):
+    """Charts of a whole study are too wide for two in a line."""
+    inside = pages.html.split('<div class="overview">')[1].split("</div>")[0]
+    assert inside.count("<figure>") == 3 and "AA-1 per attack and defence" in inside
+    style = pages.html[: pages.html.index("</style>")]
+    assert "figure img { display: block; max-width: 100%;" in style
+    (rule,) = re.findall(r"\.overview[^\n]*", style)
+    assert "flex" not in rule and "width" not in rule
+
+
+def test_the_first_column_of_a_wide_table_stays(pages):
+    (rule,) = re.findall(r"\.scroll tr > :first-child \{(.*)\}", pages.html)
+    for part in ("position: sticky", "left: 0", "background: var(--page)"):
+        assert part in rule
+    assert re.findall(r"<table>", pages.html) == re.findall(
+        r'(?<=<div class="scroll">)<table>', pages.html
+    )
 
 
 def test_the_matrix_has_every_attack_on_every_defence(pages, some):
@@ -235,8 +342,19 @@ def test_what_stood_in_and_what_was_counted(pages):
     assert rows["none"][4] == "–"  # no trapdoor
     counted = table(pages, "### What was counted")
     numbers = "queries 330.0 (at most 991); initial batches 2.5 (at most 17)"
-    assert counted[0] == ["brepmi", "none", "90.0", "40,000", numbers]
+    assert counted[0] == ["brepmi", "none", "90.0", "0", "40,000", numbers]
     assert len(counted) == 3
+
+
+def test_what_was_left_out_by_design_is_counted(tmp_path):
+    """A mean over seeds; it is no miss."""
+    study = fake_study.write(tmp_path, defenses={"none": "none"})
+    edit_cell(tmp_path, "brepmi-none-0", left_out=5)
+    found = inputs.read(study, tmp_path, {})
+    assert attackers.count_lines(found)[0][:4] == ("brepmi", "none", "90.0", "2.5")
+    del found.cells["brepmi-none-1"]["left_out"]
+    with pytest.raises(KeyError, match="left_out"):
+        attackers.count_lines(found)
 
 
 def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
@@ -350,8 +468,9 @@ def test_many_attacks_fit_on_a_page():
     names = [f"plgmi_plus_plus_{i}" for i in range(11)]
     rates = {name: {f"defence_{i}": 0.3 for i in range(12)} for name in names}
     worst = {f"defence_{i}": names[0] for i in range(12)}
-    assert size(figures.matrix(rates, worst))[0] < 1600
-    one = figures.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None})
+    assert size(figures.matrix(rates, worst, dict.fromkeys(worst, ())))[0] < 1600
+    nobody = {"none": [], "mid": []}
+    one = figures.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody)
     assert 400 < size(one)[0] < 700
     points = [
         figures.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
@@ -460,13 +579,19 @@ def test_a_missing_picture_is_named(tmp_path):
 
 
 def test_a_comparison_shows_the_first_people():
-    images = torch.rand(12, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    """Private and rebuilt; the fourth person is beyond the limit, a miss leaves its place empty."""
     labels = torch.arange(4).repeat_interleave(3)
-    made = comparison.Made(images, labels, labels % 2 == 0)
-    png = comparison.compare("plgmi", images, labels, {"none": made, "trapmid": made}, 3)
-    assert png.startswith(PNG)
-    assert png == comparison.compare("plgmi", images, labels, {"none": made, "trapmid": made}, 3)
-    assert len(png) < len(comparison.compare("plgmi", images, labels, {"none": made}, 4)) * 2
+    shade = (40 + 50 * labels)[:, None, None, None].expand(12, 3, 8, 8).to(torch.uint8)
+    real, rebuilt = shade.clone(), shade.clone()
+    real[:, 1:], rebuilt[:, :2] = 0, 0  # the private ones red, the others blue
+    found = labels != 1
+    made = comparison.Made(rebuilt, labels, labels == 0, found)
+    parts = ("plgmi", real, labels, {"none": made, "trapmid": made}, 3)
+    png = comparison.compare(*parts)
+    assert png.startswith(PNG) and png == comparison.compare(*parts)
+    shown = colours(png)
+    assert {(40, 0, 0), (90, 0, 0), (140, 0, 0)} <= shown and (190, 0, 0) not in shown
+    assert {(0, 0, 40), (0, 0, 140)} <= shown and not {(0, 0, 90), (0, 0, 190)} & shown
 
 
 def test_a_comparison_of_many_defences_goes_into_bands():

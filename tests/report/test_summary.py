@@ -49,14 +49,30 @@ def test_the_schema_of_the_issue(tmp_path, study):
 def test_the_worst_case_is_the_strongest_attack(tmp_path, study):
     scores = read(tmp_path, study)
     made = summary.summarise(study, *scores, {})["worst"]
-    assert made["none"] == {"attack": "plgmi", "aa1": 0.96, "aa5": 1.0, "attacks": 4}
+    assert made["none"] == {
+        "attack": "plgmi",
+        "aa1": 0.96,
+        "aa5": 1.0,
+        "attacks": 4,
+        "failed": [],
+    }
     # Plain PLG-MI falls into the trapdoor (13 %), an attacker who asks a student does not.
     assert made["trapmid"]["attack"] == "plgmi_distil" and made["trapmid"]["aa1"] == 0.43
     tied = {"b": {"x": {"aa1": 0.5, "aa5": 1.0}}, "a": {"x": {"aa1": 0.5, "aa5": 0.9}}}
     assert summary.worst_case(tied, "x")["attack"] == "b"
-    nothing = {"attack": None, "aa1": None, "aa5": None, "attacks": 0}
+    nothing = {"attack": None, "aa1": None, "aa5": None, "attacks": 0, "failed": []}
     assert summary.worst_case(tied, "y") == nothing
     assert summary.worst_case({"a": {"x": {"aa1": None, "aa5": None}}}, "x") == nothing
+
+
+def test_an_attack_that_failed_a_check_is_named(tmp_path, study):
+    """One seed is enough, the floor is no attack, and a leak stays the worst case."""
+    evaluators, targets, cells = read(tmp_path, study)
+    for row in ("plgmi-none-1", "random-none-0"):
+        cells[row]["checks"]["target_agreement"] = False
+    made = summary.summarise(study, evaluators, targets, cells, {})["worst"]
+    assert made["none"]["failed"] == ["plgmi"] and made["none"]["attack"] == "plgmi"
+    assert made["trapmid"]["failed"] == []
 
 
 def test_the_spread_by_hand(tmp_path, study):

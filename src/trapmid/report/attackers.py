@@ -15,27 +15,39 @@ _SURROGATES = "models/surrogates/"
 
 
 def worst_lines(metrics: Mapping[str, Any]) -> list[Line]:
-    """Per defence: AA-1 and AA-5 of the attack that got most, its name and how many seeds it has.
+    """Per defence: what the attack got that got most, its name and how many seeds it has.
 
-    Last, how many attacks ran: a worst case of few attacks says little.
+    Last, how many attacks ran: a worst case of few attacks says little. A star marks an attack that
+    failed a check.
     """
-    return [
-        (
-            defense,
-            _percent(worst["aa1"]),
-            _percent(worst["aa5"]),
-            worst["attack"] or "–",
-            str(len(_values(metrics, worst["attack"], defense))) if worst["attack"] else "–",
-            str(worst["attacks"]),
+    lines: list[Line] = []
+    for defense, worst in metrics["worst"].items():
+        attack, ran = worst["attack"], str(worst["attacks"])
+        if worst["failed"]:
+            ran += f" ({len(worst['failed'])} failed)"
+        if attack is None:
+            lines.append((defense, *["–"] * 5, ran))
+            continue
+        scores = metrics["attacks"][attack][defense]
+        lines.append(
+            (
+                defense,
+                _over_seeds(metrics, attack, defense),
+                _percent(worst["aa5"]),
+                f"{_whole(scores['n_success'])} / {_whole(scores['n'])}",
+                attack + "*" * (attack in worst["failed"]),
+                str(len(_values(metrics, attack, defense))),
+                ran,
+            )
         )
-        for defense, worst in metrics["worst"].items()
-    ]
+    return lines
 
 
 def matrix_lines(metrics: Mapping[str, Any]) -> list[Line]:
     """Per defence AA-1 of every attack, in the order of `metrics["attacks"]`.
 
-    Several seeds show as mean ± population deviation; the worst case is in brackets.
+    Several seeds show as mean ± population deviation; the worst case is in brackets, and a star
+    marks an attack that failed a check.
     """
     lines = []
     for defense, worst in metrics["worst"].items():
@@ -44,10 +56,7 @@ def matrix_lines(metrics: Mapping[str, Any]) -> list[Line]:
             if defense not in groups:
                 cells.append("–")
                 continue
-            text = _percent(groups[defense]["aa1"])
-            values = _values(metrics, attack, defense)
-            if len(values) > 1:
-                text += f" ± {_percent(deviation(values).population)}"
+            text = _over_seeds(metrics, attack, defense) + "*" * (attack in worst["failed"])
             cells.append(f"[{text}]" if attack == worst["attack"] else text)
         lines.append((defense, *cells))
     return lines
@@ -83,8 +92,8 @@ def cost_lines(inputs: Inputs) -> list[Line]:
 def count_lines(inputs: Inputs) -> list[Line]:
     """Per attack and defence that counted something, as label-only attacks do.
 
-    Coverage, all images asked about, and of every count the mean of one reconstruction and the
-    largest; means over seeds.
+    Coverage, images left out by design, all images asked about, and of every count the mean of one
+    reconstruction and the largest; means over seeds.
     """
     lines: list[Line] = []
     for (attack, defense), rows in _grouped(inputs).items():
@@ -99,7 +108,9 @@ def count_lines(inputs: Inputs) -> list[Line]:
             for name, found in numbers.items()
         )
         coverage = _percent(_mean([one["coverage"] for one in scores]))
-        lines.append((attack, defense, coverage, _whole(_mean(asked)), "; ".join(counted)))
+        left_out = _whole(_mean([float(one["left_out"]) for one in scores]))
+        queries = _whole(_mean(asked))
+        lines.append((attack, defense, coverage, left_out, queries, "; ".join(counted)))
     return lines
 
 
@@ -135,6 +146,13 @@ def _grouped(inputs: Inputs) -> dict[tuple[str, str], list[str]]:
     return found
 
 
+def _over_seeds(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
+    """AA-1 in percent; ± the population deviation where there are several seeds."""
+    text = _percent(metrics["attacks"][attack][defense]["aa1"])
+    values = _values(metrics, attack, defense)
+    return f"{text} ± {_percent(deviation(values).population)}" if len(values) > 1 else text
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     there = [value for value in values if value is not None]
     return math.fsum(there) / len(there) if there else None
@@ -155,4 +173,7 @@ def _percent(value: float | None) -> str:
 
 
 def _whole(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    """A count; a mean over seeds that is none keeps one decimal."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"

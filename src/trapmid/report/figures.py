@@ -121,12 +121,15 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
     return _png(figure)
 
 
-def matrix(attacks: Rates, worst: Mapping[str, str | None]) -> bytes:
+def matrix(
+    attacks: Rates, worst: Mapping[str, str | None], failed: Mapping[str, Sequence[str]]
+) -> bytes:
     """AA-1 of every attack on every defence; the worst case of a defence is framed.
 
     Args:
         attacks: AA-1 in [0, 1] by attack and defence; a defence may lack an attack.
         worst: by defence, the attack that got most; the rows of the picture.
+        failed: by defence, the attacks that failed a check: their numbers get a star.
     """
     names, defenses = list(attacks), list(worst)
     width = max(4.6, 2.4 + 0.85 * len(names))  # few attacks: room for the words below
@@ -139,6 +142,7 @@ def matrix(attacks: Rates, worst: Mapping[str, str | None]) -> bytes:
             value = grid[row][column]
             framed = worst[defense] == attack
             text = "–" if math.isnan(value) else f"{value:.0f}"
+            text += "*" * (attack in failed[defense])
             weight = "bold" if framed else "normal"
             ax.text(column, row, text, ha="center", va="center", fontsize=8, weight=weight)
             if framed:
@@ -257,6 +261,7 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
             for attack, groups in metrics["attacks"].items()
         },
         strongest,
+        {name: worst["failed"] for name, worst in metrics["worst"].items()},
     )
     for cell, kinds in inputs.signature_scores.items():
         threshold = inputs.cells[cell]["signature"]["threshold"]

@@ -77,7 +77,10 @@ def summarise(
             for name, rows in by_defense.items()
         },
         "attacks": scored,
-        "worst": {name: worst_case(scored, name) for name in _named(by_defense, scored)},
+        "worst": {
+            name: worst_case(scored, name, doubtful(params, cells, name))
+            for name in _named(by_defense, scored)
+        },
         "references": {
             "floor": _attack_scores("cells", floor, cells),
             "ceiling": _attack_scores(
@@ -104,15 +107,33 @@ def summarise(
     }
 
 
-def worst_case(attacks: Mapping[str, Rows], defense: str) -> dict[str, Any]:
+def doubtful(params: Mapping[str, Any], cells: Rows, defense: str) -> list[str]:
+    """The attacks on a defence of which a validity check failed, with any seed.
+
+    Such a number says nothing about the defence: the attack, or its scoring, was broken.
+    """
+    found = {
+        block["attack"]
+        for row, block in params["cells"].items()
+        if cell_label(params, block) == defense
+        and not all((cells[row].get("checks") or {}).values())
+    }
+    return sorted(found - {FLOOR})
+
+
+def worst_case(
+    attacks: Mapping[str, Rows], defense: str, failed: Sequence[str] = ()
+) -> dict[str, Any]:
     """What the strongest of all attacks that ran got out of a defence.
 
     An attacker chooses, so a defence is worth what it keeps from the best choice: the attack with
     the highest mean AA-1 over its seeds, the first of `attacks` among equals. One that ran on fewer
-    seeds than others counts, too.
+    seeds than others counts, too, and so does one that failed a check: what the evaluator
+    recognises has leaked.
 
     Returns:
-        `attack` and its `aa1` and `aa5`; None where none ran. `attacks`: how many ran.
+        `attack` and its `aa1` and `aa5`; None where none ran. `attacks`: how many ran. `failed`:
+        those among them that failed a check.
     """
     ran = {
         attack: groups[defense]
@@ -125,6 +146,7 @@ def worst_case(attacks: Mapping[str, Rows], defense: str) -> dict[str, Any]:
         "aa1": None if best is None else ran[best]["aa1"],
         "aa5": None if best is None else ran[best]["aa5"],
         "attacks": len(ran),
+        "failed": [attack for attack in failed if attack in ran],
     }
 
 
