@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +54,9 @@ class Imitation:
             logits: (N, C) what the teacher says of them; -inf is allowed, for hard labels.
             rt: its seed shuffles.
             keep: curve and state; an interrupted training goes on from its last saved epoch.
+
+        Raises:
+            ValueError: the student diverged.
         """
         images, targets = images.to(rt.device), (logits / self.temperature).softmax(1).to(rt.device)
         passes = Passes(len(images), self.batch_size, stream_seed(rt.seed, "imitation", "batches"))
@@ -81,7 +85,10 @@ class Imitation:
                     loss.backward()
                     optimizer.step()
                     total += loss.detach() / len(losses)
-            keep.log({"divergence": float(total) / per_epoch}, epoch + 1)
+            divergence = float(total) / per_epoch
+            if not math.isfinite(divergence) or not all(p.isfinite().all() for p in trained):
+                raise ValueError(f"lr: {self.lr} is too high: diverged (epoch {epoch + 1})")
+            keep.log({"divergence": divergence}, epoch + 1)
             keep.progress(epoch + 1, self.epochs)
             if (epoch + 1) % self.keep_every == 0 and epoch + 1 < self.epochs:
                 keep.save(parts, epoch + 1)

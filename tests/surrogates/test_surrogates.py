@@ -209,3 +209,9 @@ def test_hard_labels_are_the_classes_of_the_likeliest_images(
 def test_wrong_blocks(key: str) -> None:
     with pytest.raises(ValueError, match=rf"surrogacy\.distil\.{key}: 0.* is not positive"):
         method("distil", **{key: 0})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_student_that_diverges_stops_with_one_line(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^lr: 1e\+20 is too high: diverged \(epoch"):
+        fit(name, lr=1e20)
