@@ -184,18 +184,22 @@ def test_nothing_runs_twice(studied):
 
 
 def test_a_reverted_parameter_trains_nothing(study):
+    """Of a surrogate, whose row has every later kind of stage: prior, search, evaluation."""
     before = study.scores()
-    models = ("models/targets/trapmid-0/model.pt", "models/targets/none-0/model.pt")
-    defended, undefended = (study.read(model) for model in models)
-    beta(study)
-    ran = study.repro()
-    assert "train_target@trapmid-0" in ran
-    assert set(ran) <= AFTER_TRAPMID  # fewer, where a stage's result stayed the same
-    assert study.read(models[0]) != defended
-    assert study.read(models[1]) == undefended
-    study.edit("params.yaml", "beta: 0.2", "beta: 0.3")
+    models = (
+        "models/surrogates/washed-trapmid-0/model.pt",
+        "models/priors/guided/washed-trapmid-0/prior.pt",
+        "models/targets/trapmid-0/model.pt",
+    )
+    trained = [study.read(model) for model in models]
+    study.edit("params.yaml", "lr: 0.4\n", "lr: 0.1\n")
+    kinds = ("train_surrogate", "train_guided_prior", "invert", "evaluate")
+    assert study.repro() == [*(f"{kind}@washed-trapmid-0" for kind in kinds), "report", "track"]
+    changed = [study.read(model) != old for model, old in zip(models, trained, strict=True)]
+    assert changed == [True, True, False]
+    study.edit("params.yaml", "lr: 0.1\n", "lr: 0.4\n")
     assert study.repro() == ["track"]
-    assert study.read(models[0]) == defended
+    assert [study.read(model) for model in models] == trained
     assert study.scores() == before
 
 
