@@ -6,6 +6,10 @@ shapes with soft edges, given by signed distances, are composed back to front.
 
 Lengths are in "head units": pixels of CelebA's aligned 178 x 218 images. The head's own frame
 (u to the right, v downwards) has its origin between the eyes.
+
+The same numbers give the same bytes on every processor. Sines, powers and square roots round their
+last bit as the instruction set likes, so everything is computed in float64 and rounded once, to 8
+bits, where such a bit counts for nothing; the noise is made of whole numbers.
 """
 
 from __future__ import annotations
@@ -212,10 +216,10 @@ def _key(*parts: object) -> int:
 
 
 def _uniforms(keys: Tensor, count: int) -> Tensor:
-    """Expand int64 `keys` (N,) into float32 (N, count) in [0, 1), row by row on its own."""
+    """Expand int64 `keys` (N,) into float64 (N, count) in [0, 1), row by row on its own."""
     steps = torch.arange(1, count + 1, dtype=torch.int64) * _GAMMA
     bits = _mix(keys.unsqueeze(1) + steps)
-    return _shift(bits, 40).to(torch.float32) / 2**24
+    return _shift(bits, 40).to(torch.float64) / 2**24
 
 
 def _check_domain(domain: str) -> None:
@@ -233,7 +237,7 @@ def identity_vectors(indices: Sequence[int], *, seed: int, domain: str = "celeba
             and beards, less make-up).
 
     Returns:
-        float32 (N, len(ATTRIBUTES)) in [0, 1]. A row depends on its own index only.
+        float64 (N, len(ATTRIBUTES)) in [0, 1]. A row depends on its own index only.
 
     Raises:
         ValueError: if `domain` is unknown.
@@ -275,7 +279,7 @@ def nuisance_vectors(pairs: Sequence[tuple[int, int]], *, seed: int, domain: str
         domain: "celeba" or "ffhq".
 
     Returns:
-        float32 (N, len(NUISANCES)), uniform in [0, 1). A row depends on its own pair only.
+        float64 (N, len(NUISANCES)), uniform in [0, 1). A row depends on its own pair only.
 
     Raises:
         ValueError: if `domain` is unknown.
@@ -314,7 +318,7 @@ class _Params:
 
 
 def _params(vectors: Tensor, names: tuple[str, ...]) -> _Params:
-    columns = vectors.to(torch.float32).T.reshape(len(names), -1, 1, 1)
+    columns = vectors.to(torch.float64).T.reshape(len(names), -1, 1, 1)
     return _Params(dict(zip(names, columns, strict=True)))
 
 
@@ -335,7 +339,7 @@ def _ramp(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
 
 def _palette(grid: _Grid, row: Tensor, column: Tensor) -> Tensor:
     """Colours (N, 3, 1, 1) interpolated in `grid`; `row` and `column` are (N, 1, 1) in [0, 1]."""
-    table = torch.tensor(grid)
+    table = torch.tensor(grid, dtype=torch.float64)
     rows, columns = table.shape[0], table.shape[1]
     at_row = row.flatten() * (rows - 1)
     at_column = column.flatten() * (columns - 1)
@@ -349,14 +353,14 @@ def _palette(grid: _Grid, row: Tensor, column: Tensor) -> Tensor:
 
 def _wheel(hue: Tensor, light: Tensor, saturation: Tensor | float) -> Tensor:
     """Colours (N, 3, 1, 1) of a smooth hue circle; all arguments (N, 1, 1) in [0, 1]."""
-    phase = torch.arange(3).reshape(1, 3, 1, 1) / 3
+    phase = torch.arange(3, dtype=torch.float64).reshape(1, 3, 1, 1) / 3
     wave = 0.5 - 0.5 * torch.cos(2 * math.pi * (hue.unsqueeze(1) + phase))
     strength = saturation.unsqueeze(1) if isinstance(saturation, Tensor) else saturation
     return light.unsqueeze(1) * (1 - strength * wave)
 
 
 def _colour(red: float, green: float, blue: float) -> Tensor:
-    return torch.tensor((red, green, blue), dtype=torch.float32).reshape(1, 3, 1, 1)
+    return torch.tensor((red, green, blue), dtype=torch.float64).reshape(1, 3, 1, 1)
 
 
 # ----------------------------------------------------------------------------------- shapes
@@ -364,7 +368,7 @@ def _colour(red: float, green: float, blue: float) -> Tensor:
 
 def _ellipse(u: Tensor, v: Tensor, rx: Tensor | float, ry: Tensor | float) -> Tensor:
     """Signed distance, about, from points (u, v) to an ellipse round the origin."""
-    smaller = torch.minimum(torch.as_tensor(rx), torch.as_tensor(ry))
+    smaller = torch.minimum(*(torch.as_tensor(r, dtype=torch.float64) for r in (rx, ry)))
     return (torch.sqrt((u / rx).square_() + (v / ry).square_()) - 1).mul_(smaller)
 
 
@@ -466,12 +470,17 @@ def _span(axis: Tensor, low: float, high: float) -> slice:
     return slice(inside[0], inside[-1] + 1)
 
 
+def _axis(pixels: int, length: float) -> Tensor:
+    """Where the centres of `pixels` pixels lie on a view of `length` head units."""
+    return (torch.arange(pixels, dtype=torch.float64) + 0.5) / pixels * length
+
+
 def _scene(identities: Tensor, nuisances: Tensor, height: int, width: int, view: str) -> _Scene:
     who = _params(_looks(identities, nuisances), ATTRIBUTES)
     how = _params(nuisances, NUISANCES)
     view_width, view_height, centre_x, centre_y = _VIEWS[view]
-    x = (torch.arange(width) + 0.5) / width * view_width + centre_x - view_width / 2 - _EYES_X
-    y = (torch.arange(height) + 0.5) / height * view_height + centre_y - view_height / 2 - _EYES_Y
+    x = _axis(width, view_width) + centre_x - view_width / 2 - _EYES_X
+    y = _axis(height, view_height) + centre_y - view_height / 2 - _EYES_Y
 
     roll = how.bell("roll", math.radians(12))
     scale = how.between("scale", 0.92, 1.12)
@@ -484,7 +493,7 @@ def _scene(identities: Tensor, nuisances: Tensor, height: int, width: int, view:
     grey = who.above("age", 0.7, 1.0).mul(0.75).unsqueeze(1)
     angle = how["light_angle"] * 2 * math.pi
     return _Scene(
-        canvas=torch.empty(len(identities), 3, height, width),
+        canvas=torch.empty(len(identities), 3, height, width, dtype=torch.float64),
         x=x,
         y=y,
         u=cosine * right + sine * down,
@@ -775,8 +784,8 @@ def _wrinkles(scene: _Scene) -> None:
 def _glasses(scene: _Scene) -> None:
     who = scene.who
     patch = scene.feature(0.75, (-66, -34, 66, 40))
-    worn = (who["glasses"] > GLASSES_ABOVE).float()
-    tint = 0.10 + 0.8 * (who["glasses"] > SUNGLASSES_ABOVE).float()
+    worn = (who["glasses"] > GLASSES_ABOVE).double()
+    tint = 0.10 + 0.8 * (who["glasses"] > SUNGLASSES_ABOVE).double()
     size = who.between("glasses_size", 10, 14.5)
     tall = size * (0.62 + 0.36 * who["glasses_roundness"])
     centre = who.between("eye_spacing", 16, 23).maximum(size + 2.5)
@@ -795,6 +804,19 @@ def _glasses(scene: _Scene) -> None:
     patch.paint(torch.minimum(ring, bar), frame, worn)
 
 
+def _grain(shape: torch.Size, seed: int) -> Tensor:
+    """Noise of mean 0 and variance 1, nearly normal: the sum of four uniform 15-bit numbers.
+
+    `torch.randn` would do, but for its logarithms: four numbers in ten differ between instruction
+    sets. The generator's whole numbers do not.
+    """
+    bits = torch.empty(shape, dtype=torch.int64)
+    bits.random_(generator=torch.Generator().manual_seed(seed))  # 63 of them
+    total = sum((bits >> (15 * part)) & 0x7FFF for part in range(4))
+    centre, deviation = 2 * 0x7FFF, math.sqrt((2**30 - 1) / 3)
+    return (total - centre).to(torch.float64) / deviation
+
+
 def _light(scene: _Scene) -> None:
     """Exposure, the light's fall-off, its colour, and the sensor's noise, in place."""
     how, canvas = scene.how, scene.canvas
@@ -805,13 +827,11 @@ def _light(scene: _Scene) -> None:
     strength = how.between("light_strength", 0.0, 0.32)
     fall = 1 + strength * (scene.lit * x + scene.lit_v * y) / 80
     canvas.mul_(fall.unsqueeze(1)).mul_(tint)
-    noise = torch.empty(canvas.shape[2:])
     amplitude = how.between("noise", 0.002, 0.016)
     for image, seed, sigma in zip(
         canvas, how["noise_seed"].flatten().tolist(), amplitude.flatten().tolist(), strict=True
     ):
-        noise.normal_(0, sigma, generator=torch.Generator().manual_seed(int(seed * 2**24)))
-        image.add_(noise)
+        image.add_(_grain(canvas.shape[2:], int(seed * 2**24)), alpha=sigma)
     canvas.clamp_(0, 1)
 
 
@@ -829,7 +849,7 @@ def render(
             central 88/128 is CelebA's central 108 x 108 box).
 
     Returns:
-        float32 (N, 3, height, width) in [0, 1], RGB. An image depends on its own rows only.
+        float64 (N, 3, height, width) in [0, 1], RGB. An image depends on its own rows only.
 
     Raises:
         ValueError: if the framing is unknown or the vectors' shapes do not fit.
@@ -943,6 +963,29 @@ def _save(pixels: Tensor, path: Path, quality: int) -> None:
         image.save(path, compress_level=3)
 
 
+def draw(
+    pairs: Sequence[tuple[int, int]], *, seed: int, domain: str, size: tuple[int, int]
+) -> Tensor:
+    """Draw images as they are written to a file.
+
+    Args:
+        pairs: N pairs (identity index, image index).
+        seed: seed of the whole data set.
+        domain: "celeba" or "ffhq".
+        size: height and width in pixels.
+
+    Returns:
+        uint8 (N, height, width, 3), RGB, the same on every processor.
+
+    Raises:
+        ValueError: if `domain` is unknown.
+    """
+    identities = identity_vectors([identity for identity, _ in pairs], seed=seed, domain=domain)
+    nuisances = nuisance_vectors(pairs, seed=seed, domain=domain)
+    drawn = render(identities, nuisances, height=size[0], width=size[1], framing=domain)
+    return drawn.mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
 def _draw_chunk(
     pairs: Sequence[tuple[int, int]],
     paths: Sequence[Path],
@@ -952,12 +995,10 @@ def _draw_chunk(
     size: tuple[int, int],
 ) -> int:
     """Draw the image of each (identity, image) pair into its path; returns their number."""
-    identities = identity_vectors([identity for identity, _ in pairs], seed=seed, domain=domain)
     nuisances = nuisance_vectors(pairs, seed=seed, domain=domain)
-    drawn = render(identities, nuisances, height=size[0], width=size[1], framing=domain)
-    pixels = drawn.mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     qualities = (75 + 20 * nuisances[:, NUISANCES.index("jpeg_quality")]).int().tolist()
-    for image, path, quality in zip(pixels, paths, qualities, strict=True):
+    drawn = draw(pairs, seed=seed, domain=domain, size=size)
+    for image, path, quality in zip(drawn, paths, qualities, strict=True):
         _save(image, path, quality)
     return len(pairs)
 
@@ -1029,7 +1070,7 @@ class Maker:
             )
 
     def make(self, folder: Path, log: Callable[[str], None]) -> None:
-        """Write `folder`/celeba and `folder`/ffhq, all or nothing.
+        """Write `folder`/celeba and, if there are thumbnails, `folder`/ffhq, all or nothing.
 
         Args:
             folder: where to write; it must not exist or be empty.
@@ -1044,7 +1085,8 @@ class Maker:
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             self._make_celeba(building / "celeba", log)
-            self._make_ffhq(building / "ffhq", log)
+            if self.thumbnails:
+                self._make_ffhq(building / "ffhq", log)
             building.chmod(0o755)  # mkdtemp's folders are closed to other users
             os.replace(building, folder)
         except BaseException:
