@@ -137,18 +137,65 @@ def test_flip_is_per_image() -> None:
     assert torch.equal(found[~where], x[~where])
 
 
-@pytest.mark.parametrize("contrast_first", [True, False])
-def test_jitter_equals_the_formula(contrast_first: bool) -> None:
-    x = 1.4 * images(6) - 0.2  # below 0 and above 1: the generator's range is [-1, 1]
+def in_order(image: Tensor, order: str, brightness: float, contrast: float) -> Tensor:
+    """The operations one after another, by their first letters."""
+    for letter in order:
+        if letter == "b":
+            image = brighten(image, brightness)
+        elif letter == "c":
+            image = stretch(image, contrast)
+        else:  # saturation of factor 1: 0 times grey, 1 times the image, clamped
+            image = image.clamp(0, 1)
+    return image
+
+
+def orders(order: str, n: int) -> tuple[Tensor, Tensor]:
+    """What `jitter` needs to know of it."""
+    first = order.index("c") < order.index("b"), order[0] == "s"
+    return torch.full((n,), first[0]), torch.full((n,), first[1])
+
+
+@pytest.mark.parametrize("order", ["bcs", "bsc", "cbs", "csb", "sbc", "scb"])
+def test_jitter_equals_the_formula(order: str) -> None:
+    x = 3 * images(6) - 1  # far below 0 and above 1
     b, c = 0.8 + 0.4 * uniform(6, seed=1), 0.8 + 0.4 * uniform(6, seed=2)
-    wanted = []
-    for image, brightness, contrast in zip(x, b.tolist(), c.tolist(), strict=True):
-        if contrast_first:
-            wanted.append(brighten(stretch(image, contrast), brightness))
-        else:
-            wanted.append(stretch(brighten(image, brightness), contrast))
-    first = torch.full((6,), contrast_first)
-    assert torch.allclose(augment.jitter(x, b, c, first), torch.stack(wanted), atol=1e-6)
+    factors = zip(x, b.tolist(), c.tolist(), strict=True)
+    wanted = torch.stack([in_order(image, order, *both) for image, *both in factors])
+    assert torch.allclose(augment.jitter(x, b, c, *orders(order, 6)), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [
+        ("scb", [0.08, 0.72]),
+        ("csb", [0.00, 0.68]),  # the mean is of the pixels below 0, too
+        ("cbs", [0.00, 0.68]),
+        ("sbc", [0.08, 0.72]),  # brightness clamps before contrast
+        ("bsc", [0.08, 0.72]),
+        ("bcs", [0.08, 0.72]),
+    ],
+)
+def test_kornias_jitter_of_two_pixels(order: str, wanted: list[float]) -> None:
+    """What kornia 0.7.1 made of them."""
+    x = torch.tensor([-0.4, 0.8]).expand(1, 3, 1, 2)
+    found = augment.jitter(x, torch.ones(1), torch.tensor([0.8]), *orders(order, 1))
+    assert torch.allclose(found, torch.tensor(wanted).expand(1, 3, 1, 2), atol=1e-6)
+
+
+def test_every_order_of_the_jitter_is_equally_likely(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[tuple[bool, bool]] = Counter()
+
+    def spy(x: Tensor, b: Tensor, c: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+        counts.update(zip(contrast.tolist(), saturation.tolist(), strict=True))
+        return x
+
+    monkeypatch.setattr(augment, "jitter", spy)
+    n = 30_000
+    VIEW(images(1).expand(n, -1, -1, -1), uniform(n, PlgView.DRAWS), uniform(n, PlgView.ORDERS))
+    for order in ("bcs", "bsc", "cbs", "csb", "sbc", "scb"):
+        contrast, saturation = (first.item() for first in orders(order, 1))
+        alike = 1 if saturation else 2  # orders that `jitter` cannot, and need not, tell apart
+        assert counts[contrast, saturation] / n == pytest.approx(alike / 6, abs=0.01)
 
 
 # --- Trap-MID's T -------------------------------------------------------------------------------
@@ -212,17 +259,17 @@ def test_a_probability_outside_0_1_is_refused() -> None:
 
 def test_plg_view_equals_the_official_chain() -> None:
     x, u = 1.2 * images(12) - 0.1, uniform(12, PlgView.DRAWS, seed=3)
-    first = uniform(12, seed=4) < 0.5
+    order = uniform(12, PlgView.ORDERS, seed=4)
     view = replace(VIEW, jitter_probability=0.5)
-    found = view(x, u, first)
+    found = view(x, u, order)
     side, left, top = augment.crop_boxes(u[:, :3], 8, 0.8)
     for i, image in enumerate(x):
         wanted = cut_and_resize(image, int(side[i]), int(left[i]), int(top[i]))
         brightness, contrast = (0.8 + 0.4 * u[i, k].item() for k in (4, 5))
         if u[i, 3] < 0.5:
-            steps = [(brighten, brightness), (stretch, contrast)]
-            for change, factor in reversed(steps) if first[i] else steps:
-                wanted = change(wanted, factor)
+            letters = "cb" if order[i, 0] < 1 / 2 else "bc"
+            letters = "s" + letters if order[i, 1] < 1 / 3 else letters + "s"
+            wanted = in_order(wanted, letters, brightness, contrast)
         if u[i, 6] < 0.5:
             wanted = wanted.flip(-1)
         if u[i, 8] < 0.5:
@@ -231,19 +278,15 @@ def test_plg_view_equals_the_official_chain() -> None:
 
 
 def test_plg_view_of_a_row_depends_on_that_row_alone() -> None:
-    x, u, first = (
-        images(5),
-        uniform(5, PlgView.DRAWS),
-        torch.tensor([True, False, True, True, False]),
-    )
-    whole = VIEW(x, u, first)
+    x, u, order = images(5), uniform(5, PlgView.DRAWS), uniform(5, PlgView.ORDERS, seed=2)
+    whole = VIEW(x, u, order)
     for i in range(5):
-        assert torch.allclose(VIEW(x[i : i + 1], u[i : i + 1], first[i : i + 1])[0], whole[i])
+        assert torch.allclose(VIEW(x[i : i + 1], u[i : i + 1], order[i : i + 1])[0], whole[i])
 
 
 def views() -> dict[str, Callable[[Tensor], Tensor]]:
-    u, first = uniform(3, PlgView.DRAWS), torch.tensor([True, False, True])
-    return {"trap": TRAP, "plg": lambda x: VIEW(x, u, first)}
+    u, order = uniform(3, PlgView.DRAWS), uniform(3, PlgView.ORDERS, seed=2)
+    return {"trap": TRAP, "plg": lambda x: VIEW(x, u, order)}
 
 
 @pytest.mark.parametrize("name", views())

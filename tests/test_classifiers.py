@@ -95,6 +95,34 @@ def test_equal_trainings_give_equal_files(tmp_path: Path, init: Path, method: st
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
 
 
+def without_validation() -> dict[str, torch.Tensor]:
+    whole = private(CLASSES, SIZE)
+    return whole | {name: whole[name][:0] for name in ("val_images", "val_labels")}
+
+
+@pytest.mark.parametrize("select", ["test", "last"])
+def test_a_checkpoint_without_a_validation_accuracy(
+    tmp_path: Path, init: Path, select: str
+) -> None:
+    how, given = plan(epochs=2, select=select), without_validation()
+    defense = wiring.defense(*BLOCKS["none"], "none")
+    trained = classifiers.train(row(init), how, defense, given, runtime(), Memory())
+    path = tmp_path / "model.pt"
+    classifiers.save(path, "none-0", row(init), trained, SIZE)
+    meta = classifiers.load(path, runtime()).meta
+    assert meta["val_accuracy"] is None and 0 <= meta["test_accuracy"] <= 1
+
+
+def test_an_epoch_cannot_be_chosen_on_images_that_are_not_there(init: Path) -> None:
+    defense, given = wiring.defense(*BLOCKS["none"], "none"), without_validation()
+    with pytest.raises(ValueError, match="choose test or last") as error:
+        classifiers.train(row(init), plan(), defense, given, runtime(), Memory())
+    assert str(error.value) == (
+        "fits.target.select: val, but data.faces has no validation images (val_fraction: 0); "
+        "choose test or last"
+    )
+
+
 def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
     path = tmp_path / "model.pt"
     with pytest.raises(CheckpointError, match=r"model\.pt: no such file"):

@@ -166,6 +166,19 @@ def test_the_kept_epoch(select: str, epoch: int) -> None:
     assert [row["val_accuracy"] for row in keep.rows] == [0.125, 0.5, 0.25, 0.5, 0.25, 0.125]
 
 
+@pytest.mark.parametrize(("select", "epoch"), [("test", 3), ("last", 6)])
+def test_without_a_validation_split(select: str, epoch: int) -> None:
+    train, _, test = data()
+    none = Labelled(test.images[:0], test.labels[:0])
+    test = Labelled(test.images[:8], torch.tensor([2, 2, 2, 2, 1, 1, 0, 3]))
+    model, scripted, keep = new_network(CLASSES), Scripted([3, 1, 2, 1, 2, 0]), Memory()
+    how = plan(epochs=6, select=select, lr=1e-30, weight_decay=0.0)
+    fitted = fit.fit(model, scripted, train, none, test, how, runtime(), keep)
+    assert (fitted.epoch, fitted.val_accuracy) == (epoch, None)
+    assert [row["test_accuracy"] for row in keep.rows] == [0.125, 0.25, 0.5, 0.25, 0.5, 0.125]
+    assert not any("val_accuracy" in row for row in keep.rows)
+
+
 # --- the loop -----------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from toy import images
-from trapmid.gan import Passes, gradient_penalty
+from trapmid.gan import EndlessPasses, Passes, gradient_penalty
 from trapmid.nets.dcgan import Critic
 
 
@@ -40,6 +40,29 @@ def test_batches_do_not_depend_on_what_was_asked_before() -> None:
 
 def test_a_batch_larger_than_the_data_is_the_data() -> None:
     assert sorted(Passes(3, 8, seed=0).batch(5).tolist()) == [0, 1, 2]
+
+
+def test_endless_passes_run_across_their_borders() -> None:
+    """Literally: one permutation after another, as an infinite sampler gives them."""
+    orders = torch.cat([Passes(11, 11, seed=5).batch(number) for number in range(4)])
+    endless = EndlessPasses(11, 4, seed=5)
+    batches = [endless.batch(index).tolist() for index in range(11)]
+    assert batches == orders.view(11, 4).tolist()
+    for index in (10, 2, 5, 0):  # stateless, as passes are
+        assert EndlessPasses(11, 4, seed=5).batch(index).tolist() == batches[index]
+        assert endless.batch(index).tolist() == batches[index]
+
+
+def test_469_batches_of_64_show_all_30000_images() -> None:
+    endless, passes = EndlessPasses(30_000, 64, seed=0), Passes(30_000, 64, seed=0)
+    shown = torch.cat([endless.batch(index) for index in range(469)])
+    assert len(shown) == 469 * 64 and len(shown.unique()) == 30_000
+    assert len(torch.cat([passes.batch(index) for index in range(468)]).unique()) == 29_952
+
+
+def test_an_endless_batch_may_be_larger_than_the_data() -> None:
+    batch = EndlessPasses(3, 8, seed=0).batch(1).tolist()  # numbers 8 to 15 of 012 012 012 ...
+    assert len(batch) == 8 and sorted(batch[1:4]) == sorted(batch[4:7]) == [0, 1, 2]
 
 
 def test_the_penalty_of_a_linear_critic_is_known() -> None:

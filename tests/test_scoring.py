@@ -238,6 +238,24 @@ def test_a_checkpoint_that_does_not_repeat_its_accuracy_is_seen(
     assert "recorded 0.8, measured 1.0" in scores["failed_checks"]["checkpoint_verified"]
 
 
+@pytest.mark.parametrize(("recorded", "sound"), [(1.0, True), (0.8, False), (None, False)])
+def test_without_a_validation_split_the_test_accuracy_is_repeated(
+    private: dict[str, Tensor], evaluator: Checkpoint, recorded: float | None, sound: bool
+) -> None:
+    given = private | {name: private[name][:0] for name in ("val_images", "val_labels")}
+    meta = evaluator.meta | {"val_accuracy": None, "test_accuracy": recorded}
+    judge, bare = replace(evaluator, meta=meta), [r for r in MANIFEST if r["split"] != "val"]
+    target = scoring.score_target("none-0", judge, given, bare, EVALUATION, BOUNDS, RT)
+    for scores in (target, scoring.score_evaluator("judge", judge, given, EVALUATION, BOUNDS, RT)):
+        assert scores["val_accuracy"] is None and scores["test_accuracy"] == 1
+        assert set(scores["failed_checks"]) == (set() if sound else {"checkpoint_verified"})
+        assert scores["checks"]["checkpoint_verified"] is sound
+        assert all("test accuracy" in words for words in scores["failed_checks"].values())
+    # A manifest with images of a split that the tensors lack is a broken one.
+    odd = scoring.score_target("none-0", judge, given, MANIFEST, EVALUATION, BOUNDS, RT)
+    assert {"private_public_disjoint", "splits_disjoint"} <= set(odd["failed_checks"])
+
+
 def test_evaluator_and_ceiling(private: dict[str, Tensor], evaluator: Checkpoint) -> None:
     scores = scoring.score_evaluator("judge", evaluator, private, EVALUATION, BOUNDS, RT)
     assert scores["test_accuracy"] == scores["val_accuracy"] == 1

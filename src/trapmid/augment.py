@@ -62,8 +62,18 @@ def flip(images: Tensor, where: Tensor) -> Tensor:
     return torch.where(where[:, None, None, None], images.flip(-1), images)
 
 
-def jitter(images: Tensor, brightness: Tensor, contrast: Tensor, contrast_first: Tensor) -> Tensor:
-    """Brightness and contrast by (N,) factors, each clamped to [0, 1], in the order asked for."""
+def jitter(
+    images: Tensor,
+    brightness: Tensor,
+    contrast: Tensor,
+    contrast_first: Tensor,
+    saturation_first: Tensor,
+) -> Tensor:
+    """Brightness and contrast by (N,) factors, each clamped to [0, 1], in the order asked for.
+
+    kornia's saturation of factor 1 changes nothing but clamps, too: that matters where it comes
+    before both, `saturation_first`. Hue of 0 changes nothing at all.
+    """
 
     def brighten(x: Tensor) -> Tensor:
         return (x * brightness[:, None, None, None]).clamp(0, 1)
@@ -74,6 +84,7 @@ def jitter(images: Tensor, brightness: Tensor, contrast: Tensor, contrast_first:
         factor = contrast[:, None, None, None]
         return (factor * x + (1 - factor) * mean).clamp(0, 1)
 
+    images = torch.where(saturation_first[:, None, None, None], images.clamp(0, 1), images)
     first = contrast_first[:, None, None, None]
     return torch.where(first, brighten(stretch(images)), stretch(brighten(images)))
 
@@ -127,6 +138,7 @@ class PlgView:
     """PLG-MI's A: crop, colour jitter, flip, small rotation (official kornia chain)."""
 
     DRAWS = 9
+    ORDERS = 2  # uniform numbers for the order of the jitter's operations
 
     scale: float
     jitter: float
@@ -135,12 +147,18 @@ class PlgView:
     rotation: float
     degrees: float
 
-    def __call__(self, images: Tensor, u: Tensor, contrast_first: Tensor) -> Tensor:
-        """Views of (N, 3, S, S) from `u` (N, DRAWS); `contrast_first` (N,) orders the jitter."""
+    def __call__(self, images: Tensor, u: Tensor, order: Tensor) -> Tensor:
+        """Views of (N, 3, S, S) from `u` (N, DRAWS); `order` (N, ORDERS), uniform, is the jitter's.
+
+        All orders of brightness, contrast and saturation are equally likely: which of the first
+        two comes first is even, and says nothing about whether saturation, one in three, does.
+        """
         images = crop(images, *crop_boxes(u[:, :3], images.shape[-1], self.scale))
         on = u[:, 3] < self.jitter_probability
         factors = 1 + self.jitter * (2 * u[:, 4:6] - 1)
-        coloured = jitter(images, factors[:, 0], factors[:, 1], contrast_first)
+        coloured = jitter(
+            images, factors[:, 0], factors[:, 1], order[:, 0] < 1 / 2, order[:, 1] < 1 / 3
+        )
         images = torch.where(on[:, None, None, None], coloured, images)
         images = flip(images, u[:, 6] < self.flip)
         angle = self.degrees * (2 * u[:, 7] - 1)

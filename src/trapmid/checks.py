@@ -7,6 +7,7 @@ params.yaml; `study` merges them and adds those that need several rows.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -23,7 +24,8 @@ FLOOR_ATTACK = "random"
 """The attack that asks no target: random latents through the public prior."""
 
 EXPLANATIONS = {
-    "checkpoint_verified": "Every checkpoint loads strictly and repeats its validation accuracy.",
+    "checkpoint_verified": "Every checkpoint loads strictly and repeats its validation accuracy; "
+    "without a validation split, its test accuracy.",
     "logits_not_probabilities": "Classifiers return raw logits, not a softmax.",
     "deterministic": "Two forward passes of a classifier in eval mode agree exactly; targets that "
     "draw noise by design are left out.",
@@ -67,9 +69,13 @@ def failures(checks: Iterable[Check]) -> dict[str, str]:
 
 
 def checkpoint_verified(
-    recorded: object, measured: float, tolerance: float = 1e-3, noisy_images: int = 0
+    recorded: object,
+    measured: float,
+    tolerance: float = 1e-3,
+    noisy_images: int = 0,
+    split: str = "validation",
 ) -> Check:
-    """The loaded weights repeat the validation accuracy that was recorded with them.
+    """The loaded weights repeat the accuracy that was recorded with them.
 
     Args:
         recorded: `meta["val_accuracy"]`, or None where the checkpoint has none.
@@ -78,15 +84,16 @@ def checkpoint_verified(
         noisy_images: of a target that draws noise at every forward: how many images there are. Both
             accuracies are draws then, whose variance is at most a binomial's, so the tolerance
             grows by four deviations of their difference.
+        split: which images these are.
     """
     if isinstance(recorded, bool) or not isinstance(recorded, int | float):
-        return Check("checkpoint_verified", False, f"no validation accuracy, but {recorded}")
+        return Check("checkpoint_verified", False, f"no {split} accuracy, but {recorded}")
     if noisy_images:
         # As if one image more were a hit and one a miss: an accuracy of 1 is no certainty.
         rate = (noisy_images * (recorded + measured) / 2 + 1) / (noisy_images + 2)
         tolerance += 4 * math.sqrt(2 * rate * (1 - rate) / noisy_images)
     passed = abs(recorded - measured) <= tolerance
-    detail = f"validation accuracy recorded {recorded}, measured {measured:.4f}"
+    detail = f"{split} accuracy recorded {recorded}, measured {measured:.4f}"
     return Check("checkpoint_verified", passed, f"{detail}, tolerance {tolerance:.4f}")
 
 
@@ -134,14 +141,17 @@ def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Che
 # --- data ---------------------------------------------------------------------------------------
 
 
-def data_disjoint(manifest: Iterable[Mapping[str, str]]) -> list[Check]:
+def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = True) -> list[Check]:
     """`private_public_disjoint` and `splits_disjoint`, from the rows of manifest.csv.
+
+    Every split must be there; `validation`: whether there is one of that name.
 
     An empty identity on the public side is an unknown one (FFHQ has none); its image must still
     differ from every private image.
     """
     identities: dict[bool, set[str]] = {True: set(), False: set()}
-    hashes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set(), "public": set()}
+    splits = ["train", "val", "test"] if validation else ["train", "test"]
+    hashes: dict[str, set[str]] = {split: set() for split in [*splits, "public"]}
     unnamed, unknown = 0, set()
     for row in manifest:
         split, identity = row.get("split", ""), row.get("identity", "")
@@ -152,21 +162,18 @@ def data_disjoint(manifest: Iterable[Mapping[str, str]]) -> list[Check]:
         unnamed += private and not identity
         identities[private] |= {identity} - {""}
         hashes[split] |= {row.get("hash", "")}
-    private_hashes = hashes["train"] | hashes["val"] | hashes["test"]
+    private_hashes = set().union(*(hashes[split] for split in splits))
     people = identities[True] & identities[False]
     images = private_hashes & hashes["public"]
     sound = not unknown and not unnamed and "" not in private_hashes | hashes["public"]
     complete = sound and all(hashes.values())
-    twice = sum(len(hashes[a] & hashes[b]) for a, b in _PAIRS)
+    twice = sum(len(hashes[a] & hashes[b]) for a, b in itertools.combinations(splits, 2))
     note = "" if complete else "; rows are missing or lack a split, identity or hash"
     shared = f"{len(people)} identities and {len(images)} images are private and public{note}"
     return [
         Check("private_public_disjoint", complete and not people and not images, shared),
         Check("splits_disjoint", complete and not twice, f"{twice} images in two splits{note}"),
     ]
-
-
-_PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
 
 
 # --- one cell -----------------------------------------------------------------------------------

@@ -91,11 +91,20 @@ def train(
     rt: Runtime,
     keep: Keep,
 ) -> Trained:
-    """Trains one row under its defence; `private` is the content of private.pt."""
+    """Trains one row under its defence; `private` is the content of private.pt.
+
+    Raises:
+        ValueError: the epoch is chosen on validation images, and there are none.
+    """
     train, val, test = (
         Labelled(private[f"{part}_images"], private[f"{part}_labels"])
         for part in ("train", "val", "test")
     )
+    if plan.select == "val" and not len(val):
+        raise ValueError(
+            f"fits.{row.fit}.select: val, but data.{row.data} has no validation images "
+            "(val_fraction: 0); choose test or last"
+        )
     channels, size = train.images.shape[1], train.images.shape[-1]
     num_classes = len(private["identities"])
     init = Path(row.init)

@@ -118,7 +118,7 @@ class Fitted:
     """What a training leaves: the kept epoch is already loaded into the model."""
 
     epoch: int
-    val_accuracy: float
+    val_accuracy: float | None  # None: there is no validation split
     test_accuracy: float
     trapdoor_success: float | None
     select: Literal["val", "test", "last"]
@@ -138,6 +138,9 @@ def fit(
 
     Every epoch draws from a random stream of its own, so a resumed training equals an undisturbed
     one bit for bit on the CPU. The objective says what an epoch's batches are.
+
+    Args:
+        val: may be empty where `plan.select` is not `val`.
     """
     train, val, test = (data.to(rt.device) for data in (train, val, test))
     main = objective.prepare(model, make_optimizer(plan, model.parameters()))
@@ -157,14 +160,15 @@ def fit(
             means = _epoch(model, objective, main, train, plan, epoch, rt)
         trapdoor = objective.trapdoor
         with rt.seeded("scores", epoch):  # a stochastic network draws noise here, too
-            scores = {"val_accuracy": accuracy(model, val), "test_accuracy": accuracy(model, test)}
+            scores = {"val_accuracy": accuracy(model, val)} if len(val) else {}
+            scores["test_accuracy"] = accuracy(model, test)
             if trapdoor is not None:
                 scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
         keep.log({**means, **scores}, epoch + 1)
-        by = {"val": scores["val_accuracy"], "test": scores["test_accuracy"], "last": float(epoch)}
+        score = float(epoch) if plan.select == "last" else scores[f"{plan.select}_accuracy"]
         # The official code keeps the first of equal test scores. A small validation split has many
         # equal scores, and the first would be an unfinished trapdoor: there the last one is kept.
-        best.offer(by[plan.select], epoch, model, trapdoor, strict=plan.select == "test")
+        best.offer(score, epoch, model, trapdoor, strict=plan.select == "test")
         keep.progress(epoch + 1, plan.epochs)
         if (epoch + 1) % plan.keep_every == 0 and epoch + 1 < plan.epochs:
             keep.save(parts, epoch + 1)
@@ -174,7 +178,7 @@ def fit(
     with rt.seeded("scores", best.epoch):
         return Fitted(
             epoch=best.epoch + 1,
-            val_accuracy=accuracy(model, val),
+            val_accuracy=accuracy(model, val) if len(val) else None,
             test_accuracy=accuracy(model, test),
             trapdoor_success=None
             if objective.trapdoor is None

@@ -34,8 +34,32 @@ class Passes:
         """(size,) int64; a pass drops its last, partial batch."""
         per_pass = self._n // self._size
         number, position = divmod(index, per_pass)
+        return self._order_of(number)[position * self._size : (position + 1) * self._size]
+
+    def _order_of(self, number: int) -> Tensor:
         if number != self._pass:
             generator = torch.Generator().manual_seed(self._seed + number)
             self._order = torch.randperm(self._n, generator=generator)
             self._pass = number
-        return self._order[position * self._size : (position + 1) * self._size]
+        return self._order
+
+
+class EndlessPasses(Passes):
+    """Such passes as one endless row, cut into batches: no image is left out of any pass.
+
+    A batch that runs across the border of two passes may hold an image twice, and one that is
+    larger than the data does.
+    """
+
+    def __init__(self, n: int, size: int, seed: int) -> None:
+        super().__init__(n, size, seed)
+        self._size = size
+
+    def batch(self, index: int) -> Tensor:
+        """(size,) int64."""
+        parts, at, left = [], index * self._size, self._size
+        while left > 0:
+            number, position = divmod(at, self._n)
+            parts.append(self._order_of(number)[position : position + left])
+            at, left = at + len(parts[-1]), left - len(parts[-1])
+        return torch.cat(parts)

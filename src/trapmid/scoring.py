@@ -64,7 +64,7 @@ def score_evaluator(
     test_accuracy = accuracy.rate(accuracy.hits(described.logits, labels))
     val_accuracy = _val_accuracy(loaded, private, evaluation, rt)
     found = [
-        *_classifier_checks(loaded, private, described, val_accuracy, rt),
+        *_classifier_checks(loaded, private, described, test_accuracy, val_accuracy, rt),
         checks.at_least("evaluator_accuracy", test_accuracy, bounds.evaluator_accuracy),
     ]
     real = torch.ones(len(labels), dtype=torch.bool)
@@ -102,9 +102,9 @@ def score_target(
     test_accuracy = accuracy.rate(accuracy.hits(described.logits, labels))
     val_accuracy = _val_accuracy(loaded, private, evaluation, rt)
     found = [
-        *_classifier_checks(loaded, private, described, val_accuracy, rt),
+        *_classifier_checks(loaded, private, described, test_accuracy, val_accuracy, rt),
         _gradients_check(loaded, private, rt),
-        *checks.data_disjoint(manifest),
+        *checks.data_disjoint(manifest, validation=val_accuracy is not None),
     ]
     success = measured = None
     if loaded.trapdoor is not None:
@@ -413,15 +413,22 @@ def _detect(
 
 
 def _classifier_checks(
-    loaded: Loaded, private: Private, described: Description, val_accuracy: float, rt: Runtime
+    loaded: Loaded,
+    private: Private,
+    described: Description,
+    test_accuracy: float,
+    val_accuracy: float | None,
+    rt: Runtime,
 ) -> list[checks.Check]:
     images, _ = _probes(private, rt)
     noisy = loaded.model.stochastic
+    part, split = ("test", "test") if val_accuracy is None else ("val", "validation")
     found = [
         checks.checkpoint_verified(
-            loaded.meta.get("val_accuracy"),
-            val_accuracy,
-            noisy_images=len(private["val_labels"]) if noisy else 0,
+            loaded.meta.get(f"{part}_accuracy"),
+            test_accuracy if val_accuracy is None else val_accuracy,
+            noisy_images=len(private[f"{part}_labels"]) if noisy else 0,
+            split=split,
         ),
         checks.logits_not_probabilities(described.logits),
     ]
@@ -439,7 +446,12 @@ def _probes(private: Private, rt: Runtime) -> tuple[Tensor, Tensor]:
     return images.to(rt.device), private["test_labels"][:_PROBES].to(rt.device)
 
 
-def _val_accuracy(loaded: Loaded, private: Private, evaluation: Evaluation, rt: Runtime) -> float:
+def _val_accuracy(
+    loaded: Loaded, private: Private, evaluation: Evaluation, rt: Runtime
+) -> float | None:
+    """None: there is no validation split."""
+    if not len(private["val_labels"]):
+        return None
     described = _describe(loaded, private["val_images"], evaluation, rt)
     return accuracy.rate(accuracy.hits(described.logits, private["val_labels"]))
 

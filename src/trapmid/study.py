@@ -37,7 +37,7 @@ class DataRow:
     identities: int  # how many private identities: the first ids, ascending, ...
     min_images: int  # ... among those with at least so many images
     test_fraction: float  # ceil(fraction * n) images of every identity
-    val_fraction: float  # likewise, taken from what the test split leaves
+    val_fraction: float  # likewise, taken from what the test split leaves; 0: no such split
     public_images: int | None  # sampled without replacement; null: all there are
     public_max_images: int | None  # only people with at most so many images; the paper: 29
     public_above: int | None  # only people with a larger identity number; the paper: 1000
@@ -48,9 +48,10 @@ class DataRow:
             raise ValueError(f"image_size: {self.image_size} is under 8")
         if self.identities < 2:
             raise ValueError(f"identities: {self.identities} is under 2")
-        for name in ("test_fraction", "val_fraction"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise ValueError(f"{name}: {getattr(self, name)} is outside (0, 0.5)")
+        if not 0 < self.test_fraction < 0.5:
+            raise ValueError(f"test_fraction: {self.test_fraction} is outside (0, 0.5)")
+        if not 0 <= self.val_fraction < 0.5:
+            raise ValueError(f"val_fraction: {self.val_fraction} is outside [0, 0.5)")
         if self.min_images < 3:
             raise ValueError(f"min_images: {self.min_images} is under 3 (train, val and test)")
         for name in ("public_images", "public_max_images"):

@@ -449,15 +449,17 @@ def test_plgmi_jitter_order_is_shared_by_the_rows_of_a_draw() -> None:
     calls: list[Tensor] = []
 
     class Spy:
-        def __call__(self, images: Tensor, u: Tensor, contrast_first: Tensor) -> Tensor:
-            calls.append(contrast_first.clone())
+        def __call__(self, images: Tensor, u: Tensor, order: Tensor) -> Tensor:
+            calls.append(order.clone())
             return images
 
     method = dataclasses.replace(attack("plgmi"), view=Spy(), steps=40)
     run(method, *world(), LABELS, DRAWS)
-    orders = torch.stack(calls)  # (calls, rows)
+    orders = torch.stack(calls)  # (calls, rows, numbers)
     for draw in range(3):
         rows = orders[:, draw == DRAWS]
         assert (rows == rows[:, :1]).all()
-        assert 0.25 < rows.float().mean() < 0.75
+        for column in rows.unbind(dim=2):
+            assert 0.25 < (column < 0.5).float().mean() < 0.75
     assert not torch.equal(orders[:, 0], orders[:, 1])
+    assert len(orders[:, 0].unique()) == orders[:, 0].numel()  # nothing is used twice

@@ -116,7 +116,7 @@ def test_noise_is_added_to_every_view_alone() -> None:
     shown: dict[float, list[Tensor]] = {}
 
     class Plain:
-        def __call__(self, images: Tensor, u: Tensor, contrast_first: Tensor) -> Tensor:
+        def __call__(self, images: Tensor, u: Tensor, order: Tensor) -> Tensor:
             return images
 
     for noise in (0.0, 0.1):

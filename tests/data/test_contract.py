@@ -65,6 +65,20 @@ def test_good_data_keep_the_contract(verdict_of: Verdicts, manifest: pd.DataFram
     assert all(set(row) == keys | {"examples"} for row in content["expectations"])
 
 
+def test_the_validation_split_is_there_or_not_as_asked(
+    row: DataRow, bounds: Validation, prepared: Prepared, manifest: pd.DataFrame
+) -> None:
+    none = dataclasses.replace(row, val_fraction=0.0)
+    without = prepare(none, Reader(), Reader())
+    table = read_manifest(to_csv(without.manifest))
+    good = check("toy", none, bounds, table, without.private, without.public)
+    assert good.success, good.failures()
+    assert good.content["counts"]["val"] == 0 and good.content["counts"]["train"] == 15
+    missing = check("toy", row, bounds, table, without.private, without.public)
+    unasked = check("toy", none, bounds, manifest, prepared.private, prepared.public)
+    assert broken(missing) == broken(unasked) == {("identities", "val")}
+
+
 def test_two_runs_give_the_same_bytes(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
     first, second = (json.dumps(verdict_of(manifest).content, sort_keys=True) for _ in range(2))
     assert first == second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_tensors(row: DataRow) -> None:
         assert private[f"{name}_images"].dtype == torch.uint8
         assert private[f"{name}_labels"].dtype == torch.int64
     assert prepared.public.shape == (6, 3, 16, 16)
+
+
+def test_tensors_without_a_validation_split(row: DataRow) -> None:
+    whole, prepared = run(row).private, run(replace(row, val_fraction=0.0)).private
+    assert prepared["val_images"].shape == (0, 3, 16, 16)
+    assert prepared["val_images"].dtype == torch.uint8
+    assert prepared["val_labels"].shape == (0,) and prepared["val_labels"].dtype == torch.int64
+    assert prepared["train_labels"].tolist() == [0] * 4 + [1] * 6 + [2] * 5
+    assert torch.equal(prepared["test_images"], whole["test_images"])
 
 
 def test_manifest_rows_are_the_tensors_rows(row: DataRow, celeba: Path) -> None:

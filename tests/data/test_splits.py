@@ -132,6 +132,30 @@ def test_too_few_public_images(data_row: Rows) -> None:
         plan(entries, entries, data_row(public_max_images=1))
 
 
+def test_without_a_validation_split_its_images_are_trained_on(data_row: Rows) -> None:
+    """And the test images are the same ones."""
+    entries = people({1: 30, 2: 31, 3: 9, 4: 2})
+    with_val, without = (plan(entries, entries, data_row(val_fraction=f)) for f in (0.1, 0.0))
+    for whole, part in zip(without.parts, with_val.parts, strict=True):
+        assert whole.val == [] and part.val
+        assert whole.test == part.test
+        assert whole.train == sorted(part.train + part.val)
+    assert without.public == with_val.public
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"val_fraction": -0.1}, r"val_fraction: -0\.1 is outside \[0, 0\.5\)"),
+        ({"val_fraction": 0.5}, r"val_fraction: 0\.5 is outside \[0, 0\.5\)"),
+        ({"test_fraction": 0.0}, r"test_fraction: 0\.0 is outside \(0, 0\.5\)"),
+    ],
+)
+def test_wrong_fractions(data_row: Rows, changes: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        data_row(**changes)
+
+
 def test_a_class_without_training_images(data_row: Rows) -> None:
     entries = people({1: 3, 2: 9, 3: 9})
     row = data_row(min_images=3, test_fraction=0.4, val_fraction=0.4)

@@ -13,7 +13,7 @@ from torch import Tensor
 from toy import PLGMI, Memory, runtime, same_state, snapshot
 from trapmid import pseudolabels
 from trapmid.augment import PlgView
-from trapmid.gan import Passes
+from trapmid.gan import EndlessPasses
 from trapmid.priors import plgmi
 from trapmid.runtime import stream_seed
 from trapmid.types import NOTHING, Knowledge
@@ -49,15 +49,15 @@ def test_the_generator_learns_equation_7(b1: float, b2: float, noise: float) -> 
     for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.0, 0.9))
     for_d = torch.optim.Adam(d.parameters(), lr=0.002, betas=(0.0, 0.9))
     chosen, classes = pseudolabels.top_n(target, public(), 6, runtime())
-    passes = Passes(18, 4, stream_seed(0, "plgmi", "batches"))
+    passes = EndlessPasses(18, 4, stream_seed(0, "plgmi", "batches"))
     view = PlgView(**PLGMI["view"])
     for step in range(4):
         with runtime().seeded("plgmi", step):
             z, y = torch.randn(4, 5), torch.randint(CLASSES, (4,))
             fake = g(z, y)
             loss = -d(fake, y).mean()
-            u, order = torch.rand(4, PlgView.DRAWS), torch.rand(()) < 0.5
-            shown = view(fake, u, order.expand(4))
+            u, order = torch.rand(4, PlgView.DRAWS), torch.rand(PlgView.ORDERS)
+            shown = view(fake, u, order.expand(4, -1))
             if noise:
                 shown = shown + noise * torch.randn(shown.shape)
             logits, features = target(shown)[:2]
@@ -77,7 +77,7 @@ def test_the_generator_learns_equation_7(b1: float, b2: float, noise: float) -> 
                 real = real + torch.rand(real.shape) / 256
                 z, y = torch.randn(4, 5), torch.randint(CLASSES, (4,))
                 fake = g(z, y).detach()
-                hinge = F.relu(1 - d(real, classes[picked])).mean() + F.relu(1 + d(fake, y)).mean()
+                hinge = F.relu(1 + d(fake, y)).mean() + F.relu(1 - d(real, classes[picked])).mean()
                 for_d.zero_grad()
                 hinge.backward()
                 for_d.step()

@@ -17,7 +17,7 @@ from toy import PLGMI, Memory, ToyTarget, images, runtime, same_state, seeded, s
 from trapmid import augment, prior_files, pseudolabels, wiring
 from trapmid.augment import PlgView
 from trapmid.checkpoints import CheckpointError
-from trapmid.gan import Passes
+from trapmid.gan import EndlessPasses, Passes
 from trapmid.priors import gmi, plgmi
 from trapmid.runtime import stream_seed
 from trapmid.scratch import Scratch, scratch
@@ -377,15 +377,15 @@ def test_plgmi_equals_the_literal_training(identity: str) -> None:
     for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.0, 0.9))
     for_d = torch.optim.Adam(d.parameters(), lr=0.002, betas=(0.0, 0.9))
     chosen, classes = pseudolabels.top_n(target, public(), 6, runtime())
-    passes = Passes(18, 4, stream_seed(0, "plgmi", "batches"))
+    passes = EndlessPasses(18, 4, stream_seed(0, "plgmi", "batches"))
     view = PlgView(**PLGMI["view"])
     for step in range(4):
         with runtime().seeded("plgmi", step):
             z, y = torch.randn(4, 5), torch.randint(CLASSES, (4,))
             fake = g(z, y)
             adversarial = -d(fake, y).mean()
-            u, order = torch.rand(4, PlgView.DRAWS), torch.rand(()) < 0.5
-            logits = target(view(fake, u, order.expand(4))).logits
+            u, order = torch.rand(4, PlgView.DRAWS), torch.rand(PlgView.ORDERS)
+            logits = target(view(fake, u, order.expand(4, -1))).logits
             own, inversion = logits[range(4), y], F.cross_entropy(logits, y)
             if identity == "margin":
                 others = logits.clone()
@@ -400,12 +400,25 @@ def test_plgmi_equals_the_literal_training(identity: str) -> None:
                 real = real + torch.rand(real.shape) / 256
                 z, y = torch.randn(4, 5), torch.randint(CLASSES, (4,))
                 fake = g(z, y).detach()
-                loss = F.relu(1 - d(real, classes[picked])).mean() + F.relu(1 + d(fake, y)).mean()
+                loss = F.relu(1 + d(fake, y)).mean() + F.relu(1 - d(real, classes[picked])).mean()
                 for_d.zero_grad()
                 loss.backward()
                 for_d.step()
     for key, value in literal.state_dict().items():
         assert torch.allclose(found.state_dict()[key], value, atol=1e-4), key
+
+
+def test_the_critic_scores_the_fake_before_the_real() -> None:
+    """As the official code: the order decides which norms each of the two is divided by."""
+    target, (_, prior) = guide("plgmi"), make("plgmi")
+    assert target is not None and isinstance(prior, plgmi.Prior)
+    made: list[Tensor] = []
+    scored: list[Tensor] = []
+    prior.generator.register_forward_hook(lambda m, args, y: made.append(y.detach()))
+    prior.critic.register_forward_pre_hook(lambda m, args: scored.append(args[0].detach()))
+    make("plgmi", steps=3)[0].fit(prior, public(), target, NOTHING, runtime(), Memory())
+    order = ["fake" if any(torch.equal(x, y) for y in made) else "real" for x in scored]
+    assert order == ["fake", *["fake", "real"] * 2] * 3  # the generator's step, then two such pairs
 
 
 def test_an_unguided_plgmi_knows_one_class_and_no_target() -> None:
@@ -463,7 +476,7 @@ def test_wrong_blocks(changes: dict[str, Any], message: str) -> None:
 def test_views_of_the_fake_go_to_the_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The critic sees the un-augmented fake."""
     black = torch.zeros(4, 3, SIZE, SIZE)
-    monkeypatch.setattr(augment.PlgView, "__call__", lambda self, x, u, first: 0 * x + black)
+    monkeypatch.setattr(augment.PlgView, "__call__", lambda self, x, u, order: 0 * x + black)
     seen: list[Tensor] = []
     target = guide("plgmi")
     assert target is not None

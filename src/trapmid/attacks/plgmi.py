@@ -59,11 +59,12 @@ class Attack(types.Attack):
             u = counter_uniform(keys + step, self.views * PlgView.DRAWS)
             # The official jitter order is one for the whole batch of a seed: so it is a number of
             # (seed, draw, step), which no batch size changes.
-            first = counter_uniform(orders + step, self.views) < 0.5
+            order = counter_uniform(orders + step, PlgView.ORDERS * self.views)
+            order = order.view(len(z), PlgView.ORDERS, self.views)
             seen = torch.cat(
                 [
                     self.view(
-                        images, u[:, v * PlgView.DRAWS : (v + 1) * PlgView.DRAWS], first[:, v]
+                        images, u[:, v * PlgView.DRAWS : (v + 1) * PlgView.DRAWS], order[:, :, v]
                     )
                     for v in range(self.views)
                 ]

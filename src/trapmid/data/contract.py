@@ -156,7 +156,12 @@ def _class_suite(row: DataRow, bounds: Validation) -> list[Any]:
         gxe.ExpectColumnValuesToBeInSet(column="labels", value_set=[1]),
         gxe.ExpectColumnValuesToBeUnique(column="label"),
         gxe.ExpectColumnValuesToBeBetween(column="images", min_value=low, max_value=high),
-        *(gxe.ExpectColumnValuesToBeBetween(column=name, min_value=1) for name in SPLITS),
+        *(
+            gxe.ExpectColumnValuesToBeInSet(column=name, value_set=[0])
+            if name == "val" and row.val_fraction == 0
+            else gxe.ExpectColumnValuesToBeBetween(column=name, min_value=1)
+            for name in SPLITS
+        ),
     ]
 
 

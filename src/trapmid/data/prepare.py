@@ -79,7 +79,8 @@ def prepare(row: DataRow, private: Reader, public: Reader) -> Prepared:
     for name in splits.SPLITS:
         here = [index for index, item in enumerate(items[:n_private]) if item.split == name]
         tensors[f"{name}_images"] = images[here]
-        tensors[f"{name}_labels"] = torch.tensor([items[index].label for index in here])
+        labels = [items[index].label for index in here]
+        tensors[f"{name}_labels"] = torch.tensor(labels, dtype=torch.int64)
     return Prepared(tensors, images[n_private:].clone(), _manifest(row, items, images))
 
 

@@ -19,7 +19,7 @@ from trapmid import losses, types
 from trapmid.anchor import Anchor, Anchoring
 from trapmid.augment import PlgView
 from trapmid.fit import to_float
-from trapmid.gan import Passes
+from trapmid.gan import EndlessPasses
 from trapmid.nets import snresnet
 from trapmid.pseudolabels import top_n
 from trapmid.runtime import Runtime, eval_mode, frozen, stream_seed
@@ -93,7 +93,8 @@ class Recipe(types.PriorRecipe):
             chosen, labels = torch.arange(len(public)), torch.zeros(len(public), dtype=torch.int64)
         else:
             chosen, labels = top_n(target, public, self.top_n, rt)
-        passes = Passes(len(chosen), self.batch_size, stream_seed(rt.seed, "plgmi", "batches"))
+        seed = stream_seed(rt.seed, "plgmi", "batches")
+        passes = EndlessPasses(len(chosen), self.batch_size, seed)
         generator, critic = prior.generator.train(), prior.critic.train()
         averaged = Average(generator, self.ema)
         for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
@@ -156,7 +157,7 @@ class Recipe(types.PriorRecipe):
                 views = self.view(
                     fake.float(),
                     torch.rand(len(fake), PlgView.DRAWS).to(rt.device),
-                    (torch.rand(()) < 0.5).expand(len(fake)).to(rt.device),
+                    torch.rand(PlgView.ORDERS).expand(len(fake), -1).to(rt.device),
                 )
                 if self.view_noise > 0:
                     views = views + self.view_noise * torch.randn(views.shape).to(rt.device)
@@ -191,8 +192,9 @@ class Recipe(types.PriorRecipe):
             with torch.no_grad():
                 latents, others = self._draw(prior, rt)
                 fake = prior(latents, others)
-            on_real = prior.realism(real, labels).float()
+            # The official order: every forward moves the critic's spectral norms by one iteration.
             on_fake = prior.realism(fake, others).float()
+            on_real = prior.realism(real, labels).float()
             hinge = F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean()
         optimizer.zero_grad(set_to_none=True)
         hinge.backward()
