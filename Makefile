@@ -19,7 +19,7 @@ help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
 	@echo "            (JOBS=2: two targets at a time, for a study of many)"
 	@echo "make test   install, run every test (about ten minutes on two cores)"
-	@echo "make check  format, lint, types, import rules, fast tests (about a minute)"
+	@echo "make check  format, lint, types, import rules, fast tests (six minutes of one core)"
 	@echo "make ui     MLflow on http://127.0.0.1:5000"
 	@echo "make gate   compare reports/metrics.json with reports/baseline.json"
 

@@ -313,16 +313,50 @@ def test_an_unknown_profile_names_the_known(folder):
 
 def test_an_edited_file_is_not_replaceable(folder, tmp_path):
     path = tmp_path / "params.yaml"
-    profiles.check_replaceable(path, folder)  # no file yet
+    profiles.check_replaceable(path)  # no file yet
     text = profiles.compose("small", [0, 1], folder)
     path.write_text(text, encoding="utf-8")
-    profiles.check_replaceable(path, folder)
+    profiles.check_replaceable(path)
     path.write_text(text.replace("beta: 0.3", "beta: 0.1"), encoding="utf-8")
-    with pytest.raises(ProfileError, match=r"params\.yaml: not what its profile gives"):
-        profiles.check_replaceable(path, folder)
-    path.write_text("profile: gone\n", encoding="utf-8")
-    with pytest.raises(ProfileError, match="--force"):
-        profiles.check_replaceable(path, folder)
+    with pytest.raises(ProfileError, match=r"params\.yaml: edited since .* --force"):
+        profiles.check_replaceable(path)
+    path.write_text(text, encoding="utf-8")
+    profiles.check_replaceable(path)  # the edit was taken back
+
+
+@pytest.mark.parametrize("text", ["profile: small\n", "", "a: [\n", "# As written:\na: 1\n"])
+def test_a_file_of_unknown_origin_is_not_replaceable(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ProfileError, match=r"params\.yaml: edited since"):
+        profiles.check_replaceable(tmp_path / "params.yaml")
+
+
+def test_a_profile_may_change_under_a_file_that_nobody_edited(folder, tmp_path):
+    """One edits a profile, then writes params.yaml anew: nothing is lost by that."""
+    path = tmp_path / "params.yaml"
+    path.write_text(profiles.compose("small", folder=folder), encoding="utf-8")
+    profile = folder / "small.yaml"
+    profile.write_text(profile.read_text().replace("beta: 0.3", "beta: 0.1"), encoding="utf-8")
+    profiles.check_replaceable(path)
+    profile.unlink()
+    profiles.check_replaceable(path)
+
+
+def test_dvc_rewrites_the_file_and_its_origin_stays(folder, tmp_path):
+    """`dvc exp run -S` writes it in a layout of its own: an edit by -S is one, a layout is none."""
+    from dvc.utils.serialize import modify_yaml
+
+    path = tmp_path / "params.yaml"
+    text = profiles.compose("small", folder=folder)
+    path.write_text(text.replace("milestones:\n    - 10\n    - 20", "milestones: [10,  20]"))
+    assert path.read_text(encoding="utf-8") != text
+    with modify_yaml(path) as values:
+        values["trapdoor"]["beta"] = 0.1
+    with pytest.raises(ProfileError, match="edited"):
+        profiles.check_replaceable(path)
+    with modify_yaml(path) as values:
+        values["trapdoor"]["beta"] = 0.3
+    profiles.check_replaceable(path)
 
 
 def test_a_block_like_another(folder):

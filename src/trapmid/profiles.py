@@ -7,7 +7,9 @@ way to write it. One profile is complete; another names it as its `base` and say
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +18,6 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-
-from trapmid import params
 
 FOLDER = Path("profiles")
 
@@ -107,32 +107,39 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     if seeds is not None:
         header = header.replace(f"profile {name}`", f"profile {name} --seeds {_words(fanned)}`")
     tree.ca.comment = None
-    tree.yaml_set_start_comment(header + "\nEvery number that can change a result is here.")
-    stream = io.StringIO()
-    _round_trip().dump(tree, stream)
-    return stream.getvalue()
+    mark = f"As written: {_digest(_text(tree))}"
+    tree.yaml_set_start_comment(
+        f"{header}\nEvery number that can change a result is here. {mark}"
+    )
+    return _text(tree)
 
 
-def check_replaceable(path: Path, folder: Path = FOLDER) -> None:
-    """Refuses a params.yaml that somebody edited: one that is no profile's output.
+def check_replaceable(path: Path) -> None:
+    """Refuses a params.yaml that somebody edited since `compose` made its text.
 
-    The layout may differ: `dvc exp run -S` writes the file anew.
+    Its own head tells: the profile may have changed, and so may the layout (`dvc exp run -S` writes
+    the file anew, keeps comments, and changes values).
 
     Raises:
-        ProfileError: `path` holds something that composing its profile again would not give.
+        ProfileError: the values at `path` are not those whose digest stands in its comments.
     """
     if not path.exists():
         return
-    now = params.read(path)
+    text = path.read_text(encoding="utf-8")
     try:
-        text = compose(str(now.get("profile")), now.get("seeds"), folder)
-    except ProfileError:
-        text = "{}"
-    if YAML(typ="safe").load(text) != now:
+        digest = _digest(text)
+    except YAMLError:
+        digest = "no YAML"
+    if f"As written: {digest}" not in text:
         raise ProfileError(
-            f"{path}: not what its profile gives (edited by hand, or the profile has changed); "
-            "use --force to replace it"
+            f"{path}: edited since `trapmid profile` wrote it; --force replaces it all the same"
         )
+
+
+def _digest(text: str) -> str:
+    """Of the values, in their order, whatever the layout."""
+    values = json.dumps(YAML(typ="safe").load(text))
+    return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def _tree(name: str, folder: Path) -> CommentedMap:
@@ -333,6 +340,12 @@ def _round_trip() -> YAML:
     yaml = YAML()  # DVC's own settings
     yaml.default_flow_style = False
     return yaml
+
+
+def _text(tree: CommentedMap) -> str:
+    stream = io.StringIO()
+    _round_trip().dump(tree, stream)
+    return stream.getvalue()
 
 
 def _words(seeds: list[int]) -> str:

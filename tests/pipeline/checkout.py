@@ -26,8 +26,10 @@ _PARTS = (
     ".dvcignore",
     ".gitignore",
     "Makefile",
+    "data/README.md",
     "docs",
     "dvc.yaml",
+    "models/README.md",
     "profiles",
     "reports/claims.yaml",
     "src/trapmid",
@@ -59,9 +61,8 @@ class Checkout:
         shutil.copy2(Path(__file__).with_name("toy.yaml"), root / "profiles")
         made = cls(root)
         made.choose(profile, seeds)
-        made._git("init", "--quiet")
-        made._git("add", "--all")
-        made._git("commit", "--quiet", "--message", "a copy for tests")
+        made.git("init", "--quiet")
+        made.commit("a copy for tests")
         return made
 
     def copy(self, root: Path) -> Checkout:
@@ -73,6 +74,11 @@ class Checkout:
         """Writes params.yaml, as `trapmid profile` does."""
         text = profiles.compose(profile, seeds, self.root / "profiles")
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
+
+    def commit(self, message: str) -> None:
+        """All that Git does not ignore."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replaces the only `old` in a text file."""
@@ -93,6 +99,12 @@ class Checkout:
         printed, _ = done.communicate()
         assert done.returncode == 0, f"dvc {' '.join(words)}:\n{printed}"
         return printed
+
+    def trapmid(self, *words: str) -> tuple[int, str]:
+        """Runs the copy's `trapmid`; returns exit code and what it printed."""
+        process = self.start(sys.executable, "-m", "trapmid.cli", *words)
+        printed, _ = process.communicate()
+        return process.returncode, printed
 
     def stage(self, command: str) -> tuple[int, str]:
         """Runs `stages/<command>`; returns exit code and what it printed."""
@@ -189,6 +201,6 @@ class Checkout:
         folders = (self.root / name for name in ("data", "models", "reports"))
         return [file for folder in folders for file in folder.rglob("*.tmp")]
 
-    def _git(self, *words: str) -> None:
+    def git(self, *words: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
         subprocess.run(["git", *identity, *words], cwd=self.root, check=True)

@@ -1,0 +1,270 @@
+"""What README.md and docs/architecture.md tell one to do, done in a copy as they say it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import graph
+import pytest
+from checkout import Checkout
+from closure import ROOT
+
+from trapmid import cli
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TARGETS = ("none", "none_aug", "trapmid")
+READERS = {"report", "track"}
+
+
+def of(kinds: str, *rows: str) -> set[str]:
+    """The stages of these kinds for these rows, at seed 0."""
+    return {f"{kind}@{row}-0" for kind in kinds.split() for row in rows}
+
+
+def add(study: Checkout, profile: str, section: str, line: str) -> None:
+    """Writes a line into a section of a profile, as its first."""
+    file = study.root / "profiles" / f"{profile}.yaml"
+    text, count = re.subn(
+        rf"^{section}:( \{{\}})?(.*)\n",
+        lambda found: f"{section}:{found[2]}\n  {line}\n",
+        file.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert count == 1
+    file.write_text(text, encoding="utf-8")
+
+
+def readme_row() -> str:
+    """The row of the README's third step; its line may be broken anywhere."""
+    found = re.search(r"`(mine-\*: \{[^`]*\})`", README)
+    assert found
+    return " ".join(found[1].split())
+
+
+# --- in a clean checkout --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clean(tmp_path, monkeypatch) -> Checkout:
+    """A copy as a clone has it: the repository's params.yaml, nothing computed; we are inside."""
+    made = Checkout.make(tmp_path / "clean", "small")
+    shutil.copy2(ROOT / "params.yaml", made.root)
+    monkeypatch.chdir(made.root)
+    return made
+
+
+@dataclass(frozen=True)
+class New:
+    """A method as the table of docs/architecture.md adds it: a file, a block, a row."""
+
+    lines: Mapping[str, str]  # section of profiles/small.yaml -> what is written there
+    stages: set[str]  # that this brings
+    folder: str = ""  # of src/trapmid; empty: no file
+    like: str = ""  # the module in it that is copied to mine.py
+    user: str = ""  # the kind of stage that depends on it
+
+
+TRAINED = "data: faces, fit: target, init: weights/random"
+MINE = {"attacks": "mine: {like: gmi}", "cells": readme_row()}
+ATTACKS = of("invert evaluate", *(f"mine-{target}" for target in TARGETS))
+NEW_TARGET = of("train_target evaluate_target", "mine") | of("train_guided_prior", "plgmi-mine")
+NEW_TARGET |= of("invert evaluate", "gmi-mine", "plgmi-mine")  # by the rows with a star
+NEW = {
+    "attack": New(MINE, ATTACKS, "attacks", "gmi", "invert"),
+    "attack on one target": New(
+        MINE | {"cells": readme_row().replace("}", ", of: [trapmid]}")},
+        of("invert evaluate", "mine-trapmid"),
+        "attacks",
+        "gmi",
+        "invert",
+    ),
+    "variant": New(
+        {
+            "attacks": "mine: {like: gmi, steps: 7}",
+            "cells": readme_row().replace("attack: mine", "attack: mine, method: gmi"),
+        },
+        ATTACKS,
+    ),
+    "surrogate": New(
+        {
+            "surrogacy": "mine: {like: students}",
+            "surrogates": "mine-*: {data: faces, arch: small_students, surrogate: mine, "
+            "init: weights/random}",
+        },
+        of("train_surrogate", *(f"mine-{target}" for target in TARGETS)),
+        "surrogates",
+        "distil",
+        "train_surrogate",
+    ),
+    "defence": New(
+        {
+            "targets": "mine: {arch: small_vgg, defense: mine, method: mine, block: mine, "
+            f"{TRAINED}}}",
+            "mine": "like: negls",
+        },
+        NEW_TARGET,
+        "defenses",
+        "negls",
+        "train_target",
+    ),
+    "prior": New(
+        {
+            "recipes": "mine: {like: gmi}",
+            "public_priors": "mine: {data: faces, recipe: mine, init: weights/random, seed: 0}",
+        },
+        {"train_public_prior@mine"},
+        "priors",
+        "gmi",
+        "train_public_prior",
+    ),
+    "network": New(
+        {"targets": f"mine: {{arch: mine, defense: none, method: none, block: none, {TRAINED}}}"},
+        NEW_TARGET,
+        "targets",
+        "small_vgg",
+        "train_target",
+    ),
+}
+
+
+@pytest.mark.parametrize("new", NEW.values(), ids=NEW)
+def test_a_method_is_a_file_a_block_and_a_row(clean, new):
+    """Then `trapmid profile small`: DVC has its rows and no other; they depend on the file."""
+    before = graph.load(clean.root)
+    source = clean.root / "src" / "trapmid" / new.folder
+    if new.folder:
+        shutil.copy2(source / f"{new.like}.py", source / "mine.py")
+    for section, line in new.lines.items():
+        if section == "mine":  # a block of its own
+            clean.append("profiles/small.yaml", "\nmine:\n")
+        add(clean, "small", section, line)
+    assert cli.main(["profile", "small"]) == 0
+    after = graph.load(clean.root)
+    assert set(after) - set(before) == new.stages
+    assert all(after[name] == stage for name, stage in before.items())
+    file = f"src/trapmid/{new.folder}/mine.py"
+    assert {s.kind for s in after.values() if file in s.deps} == {new.user} - {""}
+
+
+def test_seeds_are_rows_and_go_again(clean, capsys):
+    before = graph.load(clean.root)
+    assert cli.main(["profile", "small", "--seeds", "0", "1", "2"]) == 0
+    three = graph.load(clean.root)
+    once = {name for name in before if not name.endswith("-0")}
+    assert set(three) == once | {f"{n[:-1]}{seed}" for n in set(before) - once for seed in range(3)}
+    clean.edit("params.yaml", "  beta: 0.5\n  step_size", "  beta: 0.1\n  step_size")
+    assert cli.main(["profile", "small"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert cli.main(["profile", "small", "--force"]) == 0
+    assert clean.read("params.yaml") == (ROOT / "params.yaml").read_bytes()
+
+
+@pytest.mark.slow
+def test_an_attack_without_a_row_of_tests_fails(clean):
+    """The fourth step: tests/attacks/test_attacks.py says so, and holds the new attack to it."""
+    source = clean.root / "src" / "trapmid" / "attacks"
+    shutil.copy2(source / "gmi.py", source / "mine.py")
+    shutil.copy2(ROOT / "pyproject.toml", clean.root)
+    shutil.copytree(ROOT / "tests" / "attacks", clean.root / "tests" / "attacks")
+    shutil.copy2(ROOT / "tests" / "toy.py", clean.root / "tests")
+    words = (sys.executable, "-m", "pytest", "-q", "tests/attacks/test_attacks.py")
+    process = clean.start(*words, "-k", "every_attack_has_a_row")
+    printed, _ = process.communicate()
+    assert process.returncode == 1 and "'mine'" in printed, printed
+    table = 'ROWS: dict[str, dict[str, Any]] = {\n    "gmi": {'
+    block = '"steps": 20, "lr": 0.02, "momentum": 0.9, "identity_weight": 20.0, "bound": 1.0, '
+    clean.edit(
+        "tests/attacks/test_attacks.py",
+        table,
+        table.replace('    "gmi"', f'    "mine": {{{block}"reference_batch": 6}},\n    "gmi"'),
+    )
+    process = clean.start(*words, "-k", "every_attack_has_a_row or per_label or order[mine]")
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+
+
+# --- in a finished study --------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_status_lists_exactly_the_new_rows(study):
+    source = study.root / "src" / "trapmid" / "attacks"
+    shutil.copy2(source / "gmi.py", source / "mine.py")
+    add(study, "toy", "attacks", "mine: {like: gmi}")
+    add(
+        study,
+        "toy",
+        "cells",
+        readme_row().replace("evaluator: evaluator, data: faces", "evaluator: judge, data: toy"),
+    )
+    code, printed = study.trapmid("profile", "toy")
+    assert code == 0, printed
+    assert study.changed() == ATTACKS | READERS
+
+
+@pytest.mark.slow
+def test_a_day_of_work(study):
+    """The README's block of commands, on a study of one target and one attack."""
+    kept = {"targets": "trapmid", "cells": "gmi-trapmid"}
+    text = (study.root / "profiles" / "toy.yaml").read_text(encoding="utf-8")
+    for section in ("targets", "surrogates", "leaks", "signatures", "guided_priors", "cells"):
+        found = re.search(rf"^{section}:\n((?:  .*\n)+)", text, re.MULTILINE)
+        assert found
+        lines = [
+            line for line in found[1].splitlines() if line.startswith(f"  {kept.get(section)}:")
+        ]
+        new = f"{section}:\n{lines[0]}\n" if lines else f"{section}: {{}}\n"
+        text = text.replace(found[0], new)
+    (study.root / "profiles" / "toy.yaml").write_text(text, encoding="utf-8")
+    code, printed = study.trapmid("profile", "toy")
+    assert code == 0, printed
+    assert study.repro() == ["report", "track"]
+    study.commit("one target, one attack")
+
+    printed = study.dvc("exp", "run", "-S", "trapdoor.beta=0.1")
+    ran = re.findall(r"^Running stage '([^']+)'", printed, re.MULTILINE)
+    assert set(ran) == of("train_target evaluate_target", "trapmid") | READERS | of(
+        "invert evaluate", "gmi-trapmid"
+    )
+    code, printed = study.trapmid("profile", "toy")
+    assert code == 2 and "--force" in printed
+    assert "gmi" in study.dvc("exp", "show")
+    assert "trapdoor" in study.dvc("metrics", "diff")
+    assert "index.html" in study.dvc("plots", "show")
+
+
+@pytest.mark.slow
+def test_own_faces_in_the_layout_that_the_readme_shows(study, tmp_path):
+    """The folder is a link to another disk; a picture there that changes is seen."""
+    disk = tmp_path / "disk"
+    shutil.move(study.root / "data" / "raw" / "toy" / "celeba", disk)
+    (study.root / "data" / "external").mkdir()
+    (study.root / "data" / "external" / "celeba").symlink_to(disk)
+    shown = re.findall(r"^(data/external/celeba/\S+)", README, re.MULTILINE)
+    assert len(shown) == 2 and all((study.root / path).is_file() for path in shown)
+    before = study.read("data/prepared/toy/private.pt")
+    file = study.root / "profiles" / "toy.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("data/raw/toy/celeba", "data/external/celeba"), encoding="utf-8")
+    study.choose("toy")
+    assert study.repro("validate_data@toy") == ["prepare_data@toy", "validate_data@toy"]
+    assert study.read("data/prepared/toy/private.pt") == before
+    shutil.copy2(study.root / shown[0], disk / "img_align_celeba" / "000002.jpg")
+    assert "prepare_data@toy" in study.changed()
+
+
+def test_git_keeps_what_says_where_things_go(clean):
+    """data/ and models/ exist in a clone; what stages write there is ignored."""
+    kept = ["data/README.md", "models/README.md"]
+    outs = [out for stage in graph.load(clean.root).values() for out in stage.outs]
+    made = [out for out in outs if out.startswith(("data/", "models/"))]
+    found = subprocess.run(
+        ["git", "check-ignore", "--no-index", *kept, *made, "data/external/celeba"],
+        cwd=clean.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.stdout.splitlines() == [*made, "data/external/celeba"]

@@ -1,0 +1,88 @@
+"""docs/sharing.md, followed: what one machine computed, another pulls from a remote."""
+
+from __future__ import annotations
+
+import graph
+import pytest
+import torch
+from checkout import Checkout
+
+from trapmid import classifiers
+from trapmid.runtime import Runtime
+
+TARGET = "models/targets/trapmid-0/model.pt"
+
+
+def test_the_trained_targets_of_the_default_study_have_names(tmp_path):
+    """And a description, a type, labels."""
+    from dvc.repo import Repo
+
+    made = Checkout.make(tmp_path / "copy", "small")
+    targets = [s for s in graph.load(made.root).values() if s.kind == "train_target"]
+    with Repo(str(made.root)) as repo:
+        named = repo.artifacts.read()["dvc.yaml"]
+    assert {f"{name}-0": artifact.path for name, artifact in named.items()} == {
+        stage.row: stage.outs[0] for stage in targets
+    }
+    for artifact in named.values():
+        assert artifact.type == "model" and artifact.desc and artifact.labels
+
+
+@pytest.mark.slow
+def test_a_clone_pulls_and_runs_nothing(study, tmp_path):
+    """The words are those of docs/sharing.md; the folder and the address are this test's."""
+    store = tmp_path / "store"
+    study.dvc("remote", "add", "--default", "store", str(store))
+    study.commit("results, and where they are")
+    study.dvc("push")
+    study.git("tag", "--annotate", "trapmid@v1.0.0", "--message", "Trap-MID on drawn faces")
+    origin = str(tmp_path / "origin.git")
+    study.git("init", "--quiet", "--bare", origin)
+    study.git("remote", "add", "origin", origin)
+    study.git("push", "--quiet", "origin", "HEAD")
+    study.git("push", "--quiet", "origin", "trapmid@v1.0.0")
+    original = study.read(TARGET)
+
+    study.git("clone", "--quiet", origin, str(tmp_path / "clone"))
+    clone = Checkout(tmp_path / "clone")
+    assert not (clone.root / TARGET).exists()
+    clone.dvc("pull", TARGET)
+    assert clone.read(TARGET) == original
+    found = [path for path in (clone.root / "models").rglob("*") if path.is_file()]
+    assert {path.name for path in found} == {"README.md", "model.pt"} and len(found) == 2
+    clone.dvc("pull", "train_target@none-0")
+    assert clone.read("models/targets/none-0/model.pt") == study.read(
+        "models/targets/none-0/model.pt"
+    )
+    clone.dvc("pull")
+    assert clone.changed() == set()
+    assert clone.repro() == []
+
+    elsewhere = Checkout(tmp_path / "elsewhere")
+    elsewhere.root.mkdir()
+    elsewhere.dvc("get", origin, TARGET, "--out", "got.pt")
+    elsewhere.dvc("artifacts", "get", origin, "trapmid", "--out", "named.pt")
+    assert elsewhere.read("got.pt") == elsewhere.read("named.pt") == original
+    rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
+    assert classifiers.load(elsewhere.root / "got.pt", rt).num_classes == 4
+
+    study.edit("params.yaml", "beta: 0.3", "beta: 0.1")
+    study.dvc("exp", "save", "--name", "fuzzy-cat")
+    study.dvc("exp", "push", "origin", "fuzzy-cat")
+    clone.dvc("exp", "pull", "origin", "fuzzy-cat")
+    assert "fuzzy-cat" in clone.dvc("exp", "list", "--name-only")
+
+
+@pytest.mark.slow
+def test_clones_of_one_machine_share_a_cache(studied, study, tmp_path):
+    """The second one restores; and links, where the file system knows them, hold the same bytes."""
+    study.git("clone", "--quiet", str(study.root), str(tmp_path / "clone"))
+    clone = Checkout(tmp_path / "clone")
+    clone.dvc("cache", "dir", "--local", str(study.root / ".dvc" / "cache"))
+    clone.dvc("config", "--local", "cache.type", "hardlink,copy")
+    (clone.root / "dvc.lock").write_bytes(studied.read("dvc.lock"))
+    clone.dvc("checkout")
+    clone.dvc("checkout", "--relink")
+    linked = clone.root / TARGET
+    assert linked.read_bytes() == studied.read(TARGET)
+    assert linked.stat().st_nlink > 1

@@ -1,0 +1,118 @@
+"""Every command that the documents show is followed by a test or a script, named here with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS += [ROOT / folder / "README.md" for folder in ("data", "models", "weights")]
+
+CI = ".ci/run"
+WORKFLOW = ".github/workflows/check.yml"
+MAKEFILE = "Makefile"
+DVC = "tests/pipeline/test_dvc.py"
+RECIPES = "tests/pipeline/test_recipes.py"
+SHARING = "tests/pipeline/test_sharing.py"
+DAY = f"{RECIPES}::test_a_day_of_work"
+PROFILES = f"{DVC}::test_every_row_is_a_stage"  # of every profile; their studies take hours
+SIDE_BY_SIDE = "tests/pipeline/test_side_by_side.py::test_it_leaves_nothing_but_the_report"
+CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
+CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
+
+ADDRESS = "https://git.example.org/trapmid"
+FOLLOWED = {
+    "make repro": WORKFLOW,
+    "make test": CI,
+    "make gate": CI,
+    "make check": WORKFLOW,
+    "make repro JOBS=2": SIDE_BY_SIDE,
+    "source .venv/bin/activate": WORKFLOW,  # `. .venv/bin/activate` there
+    "dvc repro": MAKEFILE,
+    "dvc status": f"{RECIPES}::test_status_lists_exactly_the_new_rows",
+    "dvc dag": f"{DVC}::test_the_paper_graph_resolves",
+    "dvc --wait-for-lock repro --single-item --glob": MAKEFILE,
+    "dvc exp run -S trapdoor.beta=0.1": DAY,
+    "dvc exp show": DAY,
+    "dvc metrics diff": DAY,
+    "dvc plots show": DAY,
+    "trapmid gate --update": "tests/test_cli.py::test_update_copies_the_scores",
+    "trapmid profile small": f"{RECIPES}::test_a_method_is_a_file_a_block_and_a_row",
+    "trapmid profile small --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
+    "trapmid profile": PROFILES,
+    "trapmid profile NAME": PROFILES,
+    "trapmid profile NAME --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
+    "trapmid profile paper": f"{DVC}::test_the_paper_graph_resolves",
+    "trapmid profile attacks": PROFILES,
+    "trapmid profile attacks_sweep": PROFILES,
+    "trapmid profile wide --seeds 0 1 2": PROFILES,
+    "dvc commit": "nothing: DVC's own word for `accept what stands here`",
+    "dvc remote add --default store /mnt/lab/trapmid": CLONE,
+    "dvc push": CLONE,
+    "git add .dvc/config": CLONE,
+    'git commit --message "The results are in /mnt/lab/trapmid"': CLONE,
+    "dvc pull": CLONE,
+    "dvc pull models/targets/trapmid-0/model.pt": CLONE,
+    "dvc pull train_target@trapmid-0": CLONE,
+    f"dvc get {ADDRESS} models/targets/trapmid-0/model.pt --out trapmid.pt": CLONE,
+    'git tag --annotate trapmid@v1.0.0 --message "Trap-MID on drawn faces"': CLONE,
+    "git push origin trapmid@v1.0.0": CLONE,
+    f"dvc artifacts get {ADDRESS} trapmid --out trapmid.pt": CLONE,
+    "dvc cache dir --local /mnt/lab/cache": CACHE,
+    "dvc config --local cache.type hardlink,copy": CACHE,
+    "dvc checkout": CACHE,
+    "dvc checkout --relink": CACHE,
+    "make ui": "nothing: a server that stays",
+    "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
+    "dvc exp run -S attacks.plgmi_plus.adaptive.auxiliary_weight=50": "nothing: twenty minutes",
+    "dvc remote add --local": "nothing: the same with --default is followed",
+    "pip install dvc-ssh": "nothing: a download",
+    "dvc remote add --default store ssh://me@lab.example.org/srv/trapmid": "nothing: a server",
+    "dvc remote modify --local store keyfile ~/.ssh/id_ed25519": "nothing: a server",
+    "dvc exp push origin fuzzy-cat": CLONE,
+    "dvc exp pull origin fuzzy-cat": CLONE,
+    "ln -s /disk/celeba data/external/celeba": (
+        f"{RECIPES}::test_own_faces_in_the_layout_that_the_readme_shows"
+    ),
+}
+"""Command -> the test or script that runs it, or why nothing does."""
+
+
+def shown() -> dict[str, str]:
+    """Every command of the documents, with a place of it: of blocks marked `sh`, and in a line."""
+    found = {}
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        lines = [line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+                 for line in block.splitlines()]  # fmt: skip
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+        lines += re.findall(r"`((?:make|dvc|trapmid|ln|pip)\s[^`]+)`", prose)
+        for line in lines:
+            for command in re.sub(r"\s+#.*|^#.*", "", line).split("&&"):
+                if words := " ".join(command.split()):
+                    found.setdefault(words, document.relative_to(ROOT).as_posix())
+    return found
+
+
+def test_every_command_is_followed_somewhere():
+    found = shown()
+    new = {command: place for command, place in found.items() if command not in FOLLOWED}
+    assert not new, f"name the test that follows it in {Path(__file__).name}: {new}"
+    assert not set(FOLLOWED) - set(found), "no document shows these"
+
+
+@pytest.mark.parametrize("place", sorted(set(FOLLOWED.values())))
+def test_what_follows_is_there(place):
+    if place.startswith("nothing: "):
+        return
+    file, _, function = place.partition("::")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if function:
+        assert f"\ndef {function}(" in text
+        return
+    for command in (command for command, where in FOLLOWED.items() if where == place):
+        words = command.replace("source ", ". ")
+        assert re.search(re.escape(words), text), f"{file} does not run `{words}`"
