@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# isort: split
 import torch
 
 from trapmid import checkpoints, params
 from trapmid.checkpoints import CheckpointError
-from trapmid.runtime import Runtime, choose_device
+from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
 from trapmid.scratch import Scratch, scratch
 
 PARAMS = Path("params.yaml")
@@ -42,8 +43,20 @@ def load_params() -> dict[str, Any]:
 
 
 def runtime(seed: int, precision: str = "fp32") -> Runtime:
-    """The runtime of one row, on the device that this machine offers."""
-    return Runtime(device=choose_device(), seed=seed, precision=precision)
+    """The runtime of one row, on the device that this machine offers; says which precision."""
+    device = choose_device()
+    chosen = choose_precision(precision, device)
+    native = bf16_is_native(device)
+    if precision == "auto":
+        why = "has" if native else "has no"
+        print(f"precision: {chosen}; this {device.type} {why} bf16 arithmetic", file=sys.stderr)
+    elif chosen == "bf16" and not native:
+        print(
+            f"warning: precision: bf16 is emulated on this {device.type}, many times slower than "
+            "fp32; `auto` chooses by the hardware",
+            file=sys.stderr,
+        )
+    return Runtime(device=device, seed=seed, precision=chosen)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -64,8 +77,14 @@ def scratch_root() -> Path:
 def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
     """A place for the state of a training that `blocks`, `files` and the loaded code define."""
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    with scratch(scratch_root(), title, blocks, digests, _loaded_code(), rt.device.type) as keep:
+    with scratch(scratch_root(), title, blocks, digests, _loaded_code(), _kind(rt)) as keep:
         yield keep
+
+
+def _kind(rt: Runtime) -> dict[str, str]:
+    """What of a machine decides the digits that it computes."""
+    cpu = torch.backends.cpu.get_cpu_capability() if rt.device.type == "cpu" else ""
+    return {"device": rt.device.type, "instructions": cpu, "precision": rt.precision}
 
 
 @contextmanager
@@ -74,7 +93,7 @@ def records(folder: Path, rt: Runtime, keep: Scratch) -> Iterator[dict[str, Any]
 
     The time of interrupted runs counts as far as their state was of use.
     """
-    stats: dict[str, Any] = {"device": rt.device.type, "torch": torch.__version__}
+    stats: dict[str, Any] = {**_kind(rt), "torch": torch.__version__}
     begun = time.perf_counter()
     yield stats
     stats["seconds"] = round(keep.earlier + time.perf_counter() - begun, 3)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import checkpoints, classifiers, knowledge, params, prior_files, wiring
 from trapmid.report import pictures
@@ -42,12 +40,7 @@ def main(kind: str, name: str) -> None:
         with records(folder, rt, keep) as stats:
             recipe.fit(prior, public, target, known, rt, keep)
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
-        with rt.seeded("samples"), torch.no_grad():
-            rows = min(8, classes) if classes > 1 else 5
-            labels = torch.arange(rows).repeat_interleave(8) % classes
-            latents = torch.randn(len(labels), prior.latent_dim)
-            samples = prior(latents.to(rt.device), labels.to(rt.device)).cpu()
-        grid = [list(part) for part in samples.split(8)]
+        grid = prior_files.samples(prior, classes, rt)
         picture = pictures.image_grid(grid, title=f"{name}: random samples")
         checkpoints.write_atomically(folder / "samples.png", picture)
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")

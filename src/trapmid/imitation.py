@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +12,7 @@ from torch import Tensor
 from trapmid.augment import TrapAugmentation
 from trapmid.fit import to_float
 from trapmid.gan import Passes
-from trapmid.runtime import Runtime, stream_seed
+from trapmid.runtime import Precision, Runtime, stream_seed
 from trapmid.types import Keep, Stateful, Target
 
 
@@ -30,7 +29,7 @@ class Imitation:
     decay: float
     temperature: float
     augmentation: TrapAugmentation | None  # of the student's images; its teacher saw them plain
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     keep_every: int  # epochs between two saved states
 
     def __post_init__(self) -> None:

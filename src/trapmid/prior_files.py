@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trapmid import checkpoints, classifiers, wiring
 from trapmid.checkpoints import CheckpointError
@@ -73,3 +74,14 @@ def export(prior: Path, file: Path) -> str:
     }
     checkpoints.save(file, {"state": state})
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@torch.no_grad()
+def samples(prior: Prior, num_classes: int, rt: Runtime) -> list[list[Tensor]]:
+    """Eight images (3, S, S) of each of up to eight classes, a row a class; of one class, five."""
+    with rt.seeded("samples"):
+        rows = min(8, num_classes) if num_classes > 1 else 5
+        labels = torch.arange(rows).repeat_interleave(8) % num_classes
+        latents = torch.randn(len(labels), prior.latent_dim)
+        images = prior(latents.to(rt.device), labels.to(rt.device)).cpu()
+    return [list(part) for part in images.split(8)]

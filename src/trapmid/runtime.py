@@ -7,11 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+Precision = Literal["auto", "fp32", "bf16"]
+"""What a params.yaml may ask for; `choose_precision` makes of it what a `Runtime` works in."""
+
 PRECISIONS = ("fp32", "bf16")
+_BF16_CPUS = ("amx_bf16", "avx512_bf16")
 _MASK_63 = (1 << 63) - 1
 
 
@@ -35,6 +40,34 @@ def choose_device(name: str | None = None) -> torch.device:
         here = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise ValueError(f"TRAPMID_DEVICE: {wanted!r} is not available here; choose one of {here}")
     return torch.device(wanted)
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """The precision to work in on `device`: a named one is obeyed, "auto" is bf16 where it pays.
+
+    Measured on two cores, one epoch of the laptop profile's target in bf16 against fp32: 0.67 s
+    against 1.02 s with AVX512_BF16, but 11.8 s against 1.0 s where a processor without bf16
+    arithmetic emulates it. So "auto" asks the hardware, never a clock: a busy machine decides the
+    same as an idle one, and a study's numbers do not hang on it.
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if bf16_is_native(device) else "fp32"
+
+
+def bf16_is_native(device: torch.device) -> bool:
+    """Whether `device` multiplies matrices in bf16 without emulation.
+
+    On a CPU oneDNN multiplies, and `ONEDNN_MAX_CPU_ISA` may forbid it what the processor has.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    level = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    allowed = level in ("ALL", "DEFAULT") or any(w in level for w in ("BF16", "FP16", "AMX"))
+    has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return allowed and any(has.get(name, False) for name in _BF16_CPUS)
 
 
 def stream_seed(seed: int, *scope: object) -> int:

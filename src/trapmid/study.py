@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trapmid.runtime import Precision
+
 # --- data ---------------------------------------------------------------------------------------
 
 
@@ -87,7 +89,7 @@ class Fit:
     decay: float
     flip: bool  # horizontal flips by the loader, probability 0.5, for every defence
     select: Literal["val", "test", "last"]  # which epoch is kept; the paper: best on test
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     keep_every: int  # epochs between two saved training states
 
     def __post_init__(self) -> None:

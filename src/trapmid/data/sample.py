@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from trapmid.data.prepare import Prepared
@@ -29,6 +28,8 @@ def draw(prepared: Prepared, title: str) -> bytes:
 
 def _grid(rows: list[tuple[str, Tensor]], title: str) -> bytes:
     """One canvas for all images: a hundred small axes would take seconds to lay out."""
+    from matplotlib.figure import Figure  # when the work is done: no stage should wait for it
+
     size = rows[0][1].shape[-1]
     gap = max(1, size // 16)
     step = size + gap

@@ -812,7 +812,7 @@ def _grain(shape: torch.Size, seed: int) -> Tensor:
     """
     bits = torch.empty(shape, dtype=torch.int64)
     bits.random_(generator=torch.Generator().manual_seed(seed))  # 63 of them
-    total = sum((bits >> (15 * part)) & 0x7FFF for part in range(4))
+    total = torch.stack([(bits >> (15 * part)) & 0x7FFF for part in range(4)]).sum(dim=0)
     centre, deviation = 2 * 0x7FFF, math.sqrt((2**30 - 1) / 3)
     return (total - centre).to(torch.float64) / deviation
 

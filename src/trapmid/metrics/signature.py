@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from trapmid.metrics.accuracy import balanced_labels
@@ -86,6 +85,8 @@ def detect(recovered: Tensor, public: Tensor, train: Tensor, fpr: float) -> Dete
         train: of clean private training images; their (1 - fpr) quantile is the threshold.
         fpr: false positive rate on the training images, in (0, 1).
     """
+    from sklearn.metrics import roc_auc_score  # over a second, for targets with a trapdoor only
+
     threshold = train.double().quantile(1 - fpr)
     truth = torch.cat([torch.zeros(len(public)), torch.ones(len(recovered))])
     return Detection(

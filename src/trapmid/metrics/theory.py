@@ -23,8 +23,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.covariance import ledoit_wolf
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from trapmid.metrics.features import Poison, as_float
@@ -165,6 +163,8 @@ def classifier_divergence(benign: Tensor, poisoned: Tensor, rt: Runtime) -> floa
     Raises:
         ValueError: there are fewer than two images, or not as many on both sides.
     """
+    from sklearn.linear_model import LogisticRegression  # over a second, for trapdoors only
+
     _check_twins(benign, poisoned)
     count = len(benign)
     folds = torch.randperm(count, generator=rt.generator("naturalness folds")) % min(_FOLDS, count)
@@ -198,6 +198,8 @@ def gaussian_divergence(benign: Tensor, poisoned: Tensor) -> float:
     Raises:
         ValueError: there are fewer than two images, or not as many on both sides.
     """
+    from sklearn.covariance import ledoit_wolf
+
     _check_twins(benign, poisoned)
     mean, scale = _scale(benign)
     sides = [((images - mean) / scale).numpy() for images in (benign, poisoned)]

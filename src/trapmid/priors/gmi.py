@@ -6,7 +6,6 @@ Trained once and shared by every attack that wants a target-independent prior.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from trapmid.anchor import Anchor, Anchoring
 from trapmid.fit import to_float
 from trapmid.gan import Passes, gradient_penalty
 from trapmid.nets import dcgan
-from trapmid.runtime import Runtime, frozen, stream_seed
+from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
 
@@ -51,7 +50,7 @@ class Recipe(types.PriorRecipe):
     betas: tuple[float, float]
     penalty: float
     anchor: Anchor | None  # an autoencoder beside the GAN; official: none
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     keep_every: int
 
     def make(self, image_size: int, num_classes: int) -> Prior:

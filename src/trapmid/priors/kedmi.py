@@ -20,7 +20,7 @@ from trapmid.fit import to_float
 from trapmid.gan import Passes
 from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
-from trapmid.runtime import Runtime, frozen, stream_seed
+from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
 
@@ -64,7 +64,7 @@ class Recipe(types.PriorRecipe):
     betas: tuple[float, float]
     entropy_weight: float  # of the fake labels' entropy, summed over the batch
     target_mode: Literal["train", "eval"]  # of the target that labels; official: train
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     keep_every: int
 
     def make(self, image_size: int, num_classes: int) -> Prior:

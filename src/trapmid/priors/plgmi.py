@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from trapmid.fit import to_float
 from trapmid.gan import EndlessPasses
 from trapmid.nets import snresnet
 from trapmid.pseudolabels import top_n
-from trapmid.runtime import Runtime, eval_mode, frozen, stream_seed
+from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
 from trapmid.signatures import Adaptive
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
@@ -64,7 +64,7 @@ class Recipe(types.PriorRecipe):
     adaptive: Adaptive | None  # the terms of PLG-MI+ and ++; official PLG-MI: none
     anchor: Anchor | None  # an autoencoder beside the GAN; official: none
     ema: float  # decay of the averaged generator that is kept; 0 keeps the last one (official)
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     keep_every: int
 
     def __post_init__(self) -> None:

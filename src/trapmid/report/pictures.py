@@ -9,10 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-import matplotlib
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor
 
 HIT, MISS = (0.13, 0.63, 0.25), (0.84, 0.19, 0.15)
@@ -148,6 +145,10 @@ def _annotate(
     side: int,
 ) -> bytes:
     """The mosaic with its words around it."""
+    import matplotlib  # when the work is done: a training should not wait for it
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     longest = max((len(line) for label in row_labels for line in label.split("\n")), default=0)
     margin = 8 * longest + 2 * _GAP if row_labels else 0
     above = _LINE + _GAP + (_LINE if any(column_labels) else 0)
