@@ -577,9 +577,8 @@ def test_the_documented_way_to_do_without_validation_images(composed, name, more
     """After docs/deviations.md, no classifier's epoch is chosen on images that are not there."""
     text = (OWN.parent / "docs" / "deviations.md").read_text(encoding="utf-8")
     study = copy.deepcopy(composed[name])
-    for path, value in re.findall(
-        r"(\S+)=(\S+)", " ".join([*re.findall(r"-S (\S+)", text), *more])
-    ):
+    for setting in (*re.findall(r"-S ([^ `]+)", text), *more):
+        path, value = setting.split("=")
         *above, key = path.split(".")
         block = functools.reduce(lambda node, name: node[name], above, study)
         assert key in block, path
