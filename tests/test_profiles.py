@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import re
 import shutil
 from pathlib import Path
 
@@ -592,6 +595,32 @@ def test_official_values_of_the_paper_profiles(composed, name):
         fit = made["fits"][block["fit"]]
         wanted = 40 if block["arch"] == "ir152" else 50  # Trap-MID, C.3
         assert fit["epochs"] == (100 if "negls" in row else wanted), row
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("paper", ()),
+        ("paper_attacks", ()),
+        ("paper_ablations", ()),
+        ("paper_networks", ("fits.short.select=test", "fits.adam_short.select=test")),
+        ("paper_ffhq", ("data.celeba_ffhq.val_fraction=0",)),
+    ],
+)
+def test_the_documented_way_to_do_without_validation_images(composed, name, more):
+    """After docs/deviations.md, no classifier's epoch is chosen on images that are not there."""
+    text = (OWN.parent / "docs" / "deviations.md").read_text(encoding="utf-8")
+    study = copy.deepcopy(composed[name])
+    for setting in (*re.findall(r"-S ([^ `]+)", text), *more):
+        path, value = setting.split("=")
+        *above, key = path.split(".")
+        block = functools.reduce(lambda node, name: node[name], above, study)
+        assert key in block, path
+        block[key] = plain(value)
+    assert all(row["val_fraction"] == 0 for row in study["data"].values())
+    for section in profiles.CLASSIFIERS:
+        for row, block in study[section].items():
+            assert study["fits"][block["fit"]]["select"] in ("test", "last"), row
 
 
 def test_the_paper_on_ffhq_has_every_row_of_its_tables(composed):

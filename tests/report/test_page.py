@@ -82,6 +82,16 @@ class Links(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_without_a_validation_split_its_accuracy_is_a_dash(tmp_path):
+    study = fake_study.write(tmp_path)
+    for section in ("targets", "evaluators"):
+        for path in (tmp_path / "reports" / "scores" / section).glob("*.json"):
+            scores = json.loads(path.read_text()) | {"val_accuracy": None}
+            path.write_text(json.dumps(scores))
+    rows = table(build(tmp_path, study)[0], "## Targets")
+    assert rows and all(row[3] == "–" for row in rows)
+
+
 def test_html_is_self_contained_and_balanced(pages):
     links = Links(pages.html)
     assert links.open == []
