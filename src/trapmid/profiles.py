@@ -108,9 +108,7 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
         header = header.replace(f"profile {name}`", f"profile {name} --seeds {_words(fanned)}`")
     tree.ca.comment = None
     mark = f"As written: {_digest(_text(tree))}"
-    tree.yaml_set_start_comment(
-        f"{header}\nEvery number that can change a result is here. {mark}"
-    )
+    tree.yaml_set_start_comment(f"{header}\nEvery number that can change a result is here. {mark}")
     return _text(tree)
 
 
