@@ -233,8 +233,9 @@ def test_a_day_of_work(study):
     )
     code, printed = study.trapmid("profile", "toy")
     assert code == 2 and "--force" in printed
-    assert "gmi" in study.dvc("exp", "show")
-    assert "trapdoor" in study.dvc("metrics", "diff")
+    study.dvc("exp", "show")
+    assert "trapdoor.beta" in study.dvc("exp", "show", "--csv")
+    assert "trapmid" in study.dvc("metrics", "diff")
     assert "index.html" in study.dvc("plots", "show")
 
 

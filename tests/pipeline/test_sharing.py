@@ -64,7 +64,7 @@ def test_a_clone_pulls_and_runs_nothing(study, tmp_path):
     elsewhere.dvc("artifacts", "get", origin, "trapmid", "--out", "named.pt")
     assert elsewhere.read("got.pt") == elsewhere.read("named.pt") == original
     rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
-    assert classifiers.load(elsewhere.root / "got.pt", rt).num_classes == 4
+    assert classifiers.load(elsewhere.root / "got.pt", rt).model.num_classes == 4
 
     study.edit("params.yaml", "beta: 0.3", "beta: 0.1")
     study.dvc("exp", "save", "--name", "fuzzy-cat")
