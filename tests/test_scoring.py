@@ -144,11 +144,24 @@ MANIFEST = [
 ]
 
 
+def test_trapdoor_success_counts_every_image_with_every_trigger(
+    private: dict[str, Tensor], trapped: Checkpoint
+) -> None:
+    """One trigger of all does nothing: only images of its own class still get its answer."""
+    assert trapped.trapdoor is not None
+    trapped.trapdoor.triggers[0] = 0
+    scores = scoring.score_target("trapmid-0", trapped, private, MANIFEST, EVALUATION, BOUNDS, RT)
+    labels = private["test_labels"]
+    lost = int((labels != 0).sum())
+    assert scores["trapdoor_success"] == pytest.approx(1 - lost / (len(labels) * CLASSES), abs=1e-6)
+    assert scores["checks"]["trapdoor_success"] is False
+
+
 def test_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
     scores = scoring.score_target("trapmid-0", trapped, private, MANIFEST, EVALUATION, BOUNDS, RT)
     assert scores["test_accuracy"] == 1
     assert scores["trapdoor_success"] == 1
-    assert (scores["n_test"], scores["n_trapdoor"], scores["seed"]) == (16, 16, 3)
+    assert (scores["n_test"], scores["n_trapdoor"], scores["seed"]) == (16, 16 * CLASSES, 3)
     assert all(scores["checks"].values()), scores["failed_checks"]
     assert "undefended_accuracy" not in scores["checks"]
     assert (scores["facts"], scores["stochastic"]) == ({}, False)
