@@ -27,8 +27,7 @@ def main() -> None:
     details = {check.name: check.detail for check in verdicts}
     lines = page.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
     pages = page.render(found, metrics, charts, lines)
-    outs = ("comparison", "curves", "signatures", "training")
-    for name in outs:  # even where nothing goes in
+    for name in ("comparison", "curves", "signatures", "training"):  # outs, even if empty
         (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
     texts = {"report.html": pages.html.encode(), "report.md": pages.markdown.encode()}
     for path, content in (charts | figures.curves(found) | texts).items():

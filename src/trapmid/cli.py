@@ -77,7 +77,7 @@ def _gate(options: argparse.Namespace) -> int:
     path = options.baseline or (own if own.exists() else BASELINE)
     old = results.read_json(path) if path.exists() else None
     other = old is not None and None not in (ours, gate.profile(old)) and ours != gate.profile(old)
-    known = _defenses(study)
+    known = defenses(study)
     if not options.update:
         if old is None:
             raise ValueError(f"{path}: no such file; `trapmid gate --update` makes it")
@@ -90,12 +90,9 @@ def _gate(options: argparse.Namespace) -> int:
         print(gate.table(verdicts, tolerances))
         return 0 if all(verdict.passed for verdict in verdicts) else 1
     if other:
-        path = options.baseline or own
-    print(
-        gate.table(
-            gate.compare(now, now if old is None or other else old, tolerances, known), tolerances
-        )
-    )
+        path, old = options.baseline or own, None
+    verdicts = gate.compare(now, now if old is None else old, tolerances, known)
+    print(gate.table(verdicts, tolerances))
     if invalid := gate.failures(now, weak=False):
         raise ValueError(
             f"{options.scores}: {', '.join(invalid)} failed, so the study is invalid: no baseline "
@@ -110,7 +107,7 @@ def _gate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _defenses(study: Mapping[str, Any]) -> set[str]:
+def defenses(study: Mapping[str, Any]) -> set[str]:
     """What a control may be called: a defence of a target, or a block that one could name."""
     from trapmid import profiles
 
