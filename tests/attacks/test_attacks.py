@@ -155,7 +155,8 @@ def test_every_attack_has_a_row() -> None:
     rows = {module(name) for name in ROWS}
     wrong = sorted(rows ^ set(wiring.names("attacks")))
     assert not wrong, (
-        f"ROWS in tests/attacks/test_attacks.py and the files of src/trapmid/attacks differ by {wrong}"
+        f"ROWS in tests/attacks/test_attacks.py and the files of "
+        f"src/trapmid/attacks differ by {wrong}"
     )
     assert [name for name in ROWS if attack(name).label_only] == LABEL_ONLY
 

@@ -70,7 +70,8 @@ def test_every_defense_has_a_row() -> None:
     rows = {method for method, _ in ROWS.values()}
     wrong = sorted(rows ^ set(wiring.names("defenses")))
     assert not wrong, (
-        f"ROWS in tests/defenses/test_defenses.py and the files of src/trapmid/defenses differ by {wrong}"
+        f"ROWS in tests/defenses/test_defenses.py and the files of "
+        f"src/trapmid/defenses differ by {wrong}"
     )
 
 

@@ -87,7 +87,8 @@ def test_every_surrogate_has_a_row() -> None:
     rows = {module for module, _ in ROWS.values()}
     wrong = sorted(rows ^ set(wiring.names("surrogates")))
     assert not wrong, (
-        f"ROWS in tests/surrogates/test_surrogates.py and the files of src/trapmid/surrogates differ by {wrong}"
+        f"ROWS in tests/surrogates/test_surrogates.py and the files of "
+        f"src/trapmid/surrogates differ by {wrong}"
     )
 
 

@@ -38,7 +38,8 @@ def test_every_architecture_has_a_row() -> None:
     rows = set(ROWS) | ENSEMBLES
     wrong = sorted(rows ^ set(wiring.names("targets")))
     assert not wrong, (
-        f"ROWS in tests/targets/test_targets.py and the files of src/trapmid/targets differ by {wrong}"
+        f"ROWS in tests/targets/test_targets.py and the files of "
+        f"src/trapmid/targets differ by {wrong}"
     )
 
 
