@@ -13,7 +13,10 @@ SHARE = $(shell python3 -c "import os; print(max(1, os.cpu_count() // $(JOBS)))"
 OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW take_signatures@ROW \
   train_guided_prior@*-ROW invert@*-ROW evaluate_target@ROW evaluate@*-ROW
 
-.PHONY: help repro side-by-side test check ui gate install clean weights
+# What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
+KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
+
+.PHONY: help repro side-by-side test check ui exp gate install clean weights
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
@@ -21,6 +24,7 @@ help:
 	@echo "make test   install, run every test (about ten minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (six minutes of one core)"
 	@echo "make ui     MLflow on http://127.0.0.1:5000"
+	@echo "make exp    experiments side by side: what was changed, worst-case AA-1, accuracy"
 	@echo "make gate   compare reports/metrics.json with reports/baseline.json"
 
 install: $(VENV)/.installed
@@ -63,6 +67,9 @@ ui: install
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
 	mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db \
 	  --artifacts-destination $(CURDIR)/mlartifacts --host 127.0.0.1 --port 5000 --workers 1
+
+exp: install
+	dvc exp show --no-pager --only-changed --keep 'Experiment|$(KEEP)' --drop 'Created|.*/'
 
 gate: install
 	trapmid gate

@@ -30,9 +30,21 @@ class StageError(RuntimeError):
 
 
 def run(main: Callable[..., None]) -> None:
-    """Calls `main` with the command line's words; a foreseen error is one line and exit code 1."""
+    """Calls `main` with the command line's words; a foreseen error is one line and exit code 1.
+
+    `--help` prints the script's docstring; another number of words than `main` has is exit code 2.
+    """
+    words = sys.argv[1:]
+    names = " ".join(name.upper() for name in inspect.signature(main).parameters)
+    usage = f"usage: python stages/{Path(sys.argv[0]).name} {names}".rstrip()
+    if {"-h", "--help"} & set(words):
+        print(usage, inspect.getdoc(sys.modules[main.__module__]), sep="\n\n")
+        return
+    if len(words) != len(names.split()):
+        print(usage, "Rows stand in params.yaml; DVC runs every stage.", sep="\n", file=sys.stderr)
+        sys.exit(2)
     try:
-        main(*sys.argv[1:])
+        main(*words)
     except (ValueError, CheckpointError, StageError, FileNotFoundError, BlockingIOError) as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
 
@@ -63,6 +75,15 @@ def write_json(path: Path, content: Any) -> None:
     """Sorted, indented JSON, written at once; NaN and infinity are refused."""
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
     checkpoints.write_atomically(path, text.encode())
+
+
+def write_record(path: Path, content: dict[str, Any]) -> None:
+    """A result that Git keeps and DVC's run cache restores: a list of the one object.
+
+    DVC shows every number of a metrics file whose top is an object, and none of a list's: so only
+    reports/summary.json is in `dvc exp show` and `dvc metrics diff`. `read_json` reads both.
+    """
+    write_json(path, [content])
 
 
 def scratch_root() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_json
+from _stage import load_params, run, runtime, write_record
 from trapmid import checkpoints, classifiers, knowledge, params, scoring
 from trapmid.criteria import Checks, Evaluation
 from trapmid.report import pictures
@@ -39,7 +39,7 @@ def main(row: str) -> None:
     )
     checkpoints.save(Path(f"data/scored/{row}.pt"), score.rows)
     checkpoints.write_atomically(Path(f"reports/figures/cells/{row}.png"), picture)
-    write_json(Path(f"reports/scores/cells/{row}.json"), score.scores)
+    write_record(Path(f"reports/scores/cells/{row}.json"), score.scores)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_json
+from _stage import load_params, run, runtime, write_record
 from trapmid import checkpoints, classifiers, params, scoring
 from trapmid.criteria import Checks, Evaluation
 from trapmid.study import TargetRow
@@ -19,7 +19,7 @@ def main(row: str) -> None:
     loaded = classifiers.load(Path(f"models/evaluators/{row}/model.pt"), rt)
     private = checkpoints.load(Path(f"data/prepared/{block.data}/private.pt"))
     scores = scoring.score_evaluator(row, loaded, private, evaluation, bounds, rt)
-    write_json(Path(f"reports/scores/evaluators/{row}.json"), scores)
+    write_record(Path(f"reports/scores/evaluators/{row}.json"), scores)
 
 
 if __name__ == "__main__":

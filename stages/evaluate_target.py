@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_json
+from _stage import load_params, run, runtime, write_record
 from trapmid import checkpoints, classifiers, params, scoring
 from trapmid.criteria import Checks, Evaluation
 from trapmid.study import TargetRow
@@ -24,7 +24,7 @@ def main(row: str) -> None:
         scores = scoring.score_target(
             row, loaded, private, csv.DictReader(manifest), evaluation, bounds, rt
         )
-    write_json(Path(f"reports/scores/targets/{row}.json"), scores)
+    write_record(Path(f"reports/scores/targets/{row}.json"), scores)
 
 
 if __name__ == "__main__":

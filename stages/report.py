@@ -1,4 +1,4 @@
-"""All scores, curves and pictures -> reports/metrics.json and the report."""
+"""All scores, curves and pictures -> reports/metrics.json, summary.json and the report."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def main() -> None:
     details = {check.name: check.detail for check in verdicts}
     lines = page.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
     pages = page.render(found, metrics, charts, lines)
-    for name in ("comparison", "signatures", "training"):  # outs, even where nothing goes in
+    for name in ("comparison", "curves", "signatures", "training"):  # outs, even if empty
         (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
-    for path, png in charts.items():
-        write_atomically(REPORTS / path, png)
-    write_atomically(REPORTS / "report.html", pages.html.encode())
-    write_atomically(REPORTS / "report.md", pages.markdown.encode())
-    _stage.write_json(REPORTS / "metrics.json", metrics)
+    texts = {"report.html": pages.html.encode(), "report.md": pages.markdown.encode()}
+    for path, content in (charts | figures.curves(found) | texts).items():
+        write_atomically(REPORTS / path, content)
+    _stage.write_record(REPORTS / "metrics.json", metrics)
+    _stage.write_json(REPORTS / "summary.json", summary.headline(metrics))
 
 
 def _comparisons(study: dict[str, Any], scored: dict[str, Any]) -> dict[str, bytes]:

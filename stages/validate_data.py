@@ -29,7 +29,7 @@ def main(name: str) -> None:
         _stage.write_json(breach, verdict.content)
         broken = "\n  ".join(verdict.failures())
         raise _stage.StageError(f"{name} breaks its contract (all of it: {breach})\n  {broken}")
-    _stage.write_json(report, verdict.content)
+    _stage.write_record(report, verdict.content)
 
 
 if __name__ == "__main__":

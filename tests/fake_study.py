@@ -177,6 +177,7 @@ def params(
         },
         "gate": {
             "controls": ["none", "none_aug"],
+            "why": {"attack_rise": "three seeds"},
             "accuracy_drop": 0.02,
             "trapdoor_drop": 0.01,
             "attack_rise": 0.05,
@@ -214,6 +215,19 @@ def write(
         queries = {"queries": 40_000} if block["attack"] == "brepmi" else {}
         _stats(root / "reports" / "training" / "cells" / row, batch_size=100, **queries)
     return study
+
+
+def scores(study: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Made-up scores of the rows of any params.yaml: evaluators, targets and cells."""
+    targets = study["targets"]
+    return (
+        {row: _evaluator(row) for row in study["evaluators"]},
+        {row: _target(row, block) for row, block in targets.items()},
+        {
+            row: _cell_scores(row, block, targets[block["target"]])
+            for row, block in study["cells"].items()
+        },
+    )
 
 
 def signature_scores(study: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
@@ -316,7 +330,7 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
 
 def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     defense = target["defense"]
-    aa1 = 0.05 if block["attack"] == "random" else AA1[block["attack"]].get(defense, 0.5)
+    aa1 = 0.05 if block["attack"] == "random" else AA1.get(block["attack"], {}).get(defense, 0.5)
     aa1 = round(aa1 + 0.02 * block["seed"], 4)
     hits = round(N * aa1)
     signature = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,14 @@ def place(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def rewrite(place, change):
+    """Alters the scores in place."""
+    path = place / "reports/metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    change(metrics)
+    fake_study.write_json(path, metrics)
 
 
 def test_the_gate_passes_and_fails(place, capsys):
@@ -49,7 +58,49 @@ def test_a_failed_check_makes_no_baseline(place, capsys):
     fake_study.write_json(place / "reports" / "metrics.json", metrics)
     assert cli.main(["gate", "--update"]) == 2
     assert not (place / "reports" / "baseline.json").exists()
-    assert "deterministic failed" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "deterministic failed, so the study is invalid: no baseline is made of it" in error
+
+
+def test_a_weak_check_makes_a_baseline_that_says_so(place, capsys):
+    rewrite(place, lambda metrics: metrics["checks"].update(trapdoor_success=False))
+    assert cli.main(["gate", "--update"]) == 0
+    assert "weak: trapdoor_success failed" in capsys.readouterr().out
+    assert cli.main(["gate"]) == 0
+    assert "weak check failed, as in the baseline" in capsys.readouterr().out
+
+
+def test_scores_of_another_profile_are_one_line_and_get_a_baseline_of_their_own(place, capsys):
+    assert cli.main(["gate", "--update"]) == 0
+    before = (place / "reports/baseline.json").read_bytes()
+    rewrite(place, lambda metrics: metrics["study"].update(profile="digits"))
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "trapmid gate: error: reports/baseline.json is of profile fake, the scores are of digits: "
+        "`trapmid gate --update` makes reports/baseline-digits.json of them\n"
+    )
+    assert cli.main(["gate", "--update"]) == 0
+    assert (place / "reports/baseline.json").read_bytes() == before
+    assert cli.main(["gate"]) == 0
+
+
+def test_a_list_of_one_object_is_read_as_the_object(place):
+    path = place / "reports/metrics.json"
+    path.write_text(f"[{path.read_text(encoding='utf-8')}]", encoding="utf-8")
+    assert cli.main(["gate", "--update"]) == 0
+    assert cli.main(["gate"]) == 0
+
+
+def test_version_and_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"trapmid \d+\.\d+\.\d+\n", capsys.readouterr().out)
+    assert cli.main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: trapmid ")
 
 
 @pytest.mark.parametrize("missing", ["reports/metrics.json", "reports/baseline.json"])

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from trapmid import gate
+import fake_study
+from trapmid import checks, cli, criteria, gate, params, profiles
 from trapmid.criteria import Gate
+from trapmid.report import summary
+
+PROFILES = Path(__file__).parents[1] / "profiles"
 
 TOLERANCES = Gate(
     controls=("none", "none_aug"),
+    why={"accuracy_drop": "three seeds on two machines"},
     accuracy_drop=0.02,
     trapdoor_drop=0.01,
     attack_rise=0.05,
@@ -45,7 +53,8 @@ BASELINE = {
         "trapmid": {"attack": "lomma", "aa1": 0.6, "aa5": 0.8, "attacks": 4, "failed": ["gmi"]},
     },
     "references": {"floor": scores(0.05), "ceiling": scores(0.97)},
-    "checks": {"positive_control": True, "target_agreement": True},
+    "checks": {"deterministic": True, "positive_control": True, "target_agreement": True},
+    "study": {"profile": "small", "seeds": [0]},
 }
 
 
@@ -90,7 +99,8 @@ def test_the_baseline_passes():
         ("worst.trapmid.aa1", 0.66),
         ("worst.trapmid.attacks", 3),  # fewer attacks are no better defence
         ("worst.none.aa1", 0.84),
-        ("checks.positive_control", False),
+        ("checks.positive_control", False),  # weak, but it held before
+        ("checks.deterministic", False),
     ],
 )
 def test_a_regression_fails(path, value):
@@ -141,10 +151,27 @@ def test_a_missing_check_fails():
     assert failed(doctored("checks.target_agreement")) == ["checks.target_agreement"]
 
 
-def test_a_check_that_already_failed_still_fails():
-    bad = doctored("checks.positive_control", False)
+def test_an_invalid_study_fails_whatever_the_baseline_was():
+    bad = doctored("checks.deterministic", False)
     verdicts = gate.compare(bad, bad, TOLERANCES)
-    assert [v.metric for v in verdicts if not v.passed] == ["checks.positive_control"]
+    assert [v.metric for v in verdicts if not v.passed] == ["checks.deterministic"]
+
+
+def test_a_weak_check_that_already_failed_is_marked():
+    weak = doctored("checks.positive_control", False)
+    verdicts = {v.metric: v for v in gate.compare(weak, weak, TOLERANCES)}
+    assert all(verdict.passed for verdict in verdicts.values())
+    note = "weak check failed, as in the baseline"
+    assert verdicts["checks.positive_control"].note == note
+    assert gate.failures(weak, weak=True) == ["positive_control"]
+    assert gate.failures(weak, weak=False) == []
+
+
+def test_every_weak_check_is_a_check():
+    assert set(checks.EXPLANATIONS) > criteria.WEAK
+    severities = {name: checks.Check(name, False, "").severity for name in checks.EXPLANATIONS}
+    assert severities["evaluator_is_another_network"] == severities["splits_disjoint"] == "invalid"
+    assert severities["trapdoor_success"] == "weak"
 
 
 def test_a_new_row_is_shown_and_passes():
@@ -172,9 +199,15 @@ def test_a_new_defence_is_protected_unless_it_is_a_control():
 
 
 def test_a_control_that_no_score_knows_is_an_error():
-    wrong = Gate(controls=("nune",), accuracy_drop=0, trapdoor_drop=0, attack_rise=0, attack_drop=0)
-    with pytest.raises(ValueError, match=r"gate\.controls: no defence 'nune'"):
+    wrong = dataclasses.replace(TOLERANCES, controls=("nune",))
+    with pytest.raises(ValueError, match=r"gate\.controls: no defence 'nune'; there are none, no"):
         gate.compare(BASELINE, BASELINE, wrong)
+
+
+def test_a_control_that_the_study_lacks_is_not_judged():
+    small = doctored("targets.none_aug")
+    del small["attacks"]["plgmi"]["none_aug"]
+    assert all(v.passed for v in gate.compare(small, small, TOLERANCES, known=["none_aug"]))
 
 
 @pytest.mark.parametrize(
@@ -194,16 +227,51 @@ def test_a_malformed_summary_is_an_error(path, value, words):
 
 def test_a_tolerance_outside_its_range_is_refused():
     with pytest.raises(ValueError, match=r"attack_rise: 5 is outside \[0, 1\]"):
-        Gate(controls=(), accuracy_drop=0, trapdoor_drop=0, attack_rise=5, attack_drop=0)
+        dataclasses.replace(TOLERANCES, attack_rise=5)
+
+
+def test_a_reason_of_no_tolerance_is_refused():
+    with pytest.raises(
+        ValueError, match=r"why: no tolerance \['attack_dorp'\]; there are accuracy"
+    ):
+        dataclasses.replace(TOLERANCES, why={"attack_dorp": "x"})
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_the_gate_of_every_profile_works(name):
+    """Controls that a profile does not attack must not stop it; a weaker attack on one must."""
+    study = YAML(typ="safe").load(profiles.compose(name, folder=PROFILES))
+    if not study["cells"]:
+        pytest.skip("makes weights alone")
+    tolerances = params.build(Gate, study["gate"], "gate")
+    made = summary.summarise(study, *fake_study.scores(study), {"positive_control": True})
+    assert gate.profile(made) == name
+    verdicts = gate.compare(made, made, tolerances, cli.defenses(study))
+    assert all(verdict.passed for verdict in verdicts)
+    worse = copy.deepcopy(made)
+    for attack in worse["attacks"].values():
+        for scores in attack.values():
+            scores["aa1"] = 0.0
+    failed = [v for v in gate.compare(worse, made, tolerances, cli.defenses(study)) if not v.passed]
+    attacked = {name for groups in made["attacks"].values() for name in groups}
+    assert bool(failed) == any(name.split("@")[0] in tolerances.controls for name in attacked)
 
 
 def test_the_table_ends_with_what_failed():
-    text = gate.table(gate.compare(doctored("evaluator.test_accuracy", 0.9), BASELINE, TOLERANCES))
+    text = gate.table(
+        gate.compare(doctored("evaluator.test_accuracy", 0.9), BASELINE, TOLERANCES), TOLERANCES
+    )
     lines = text.splitlines()
     assert lines[0].split() == ["metric", "baseline", "now", "allowed", "verdict"]
-    assert lines[-3].split() == [
+    assert lines[-8].split() == [
         "evaluator.test_accuracy", "0.97", "0.9", "-0.02", "FAIL", "dropped", "by", "0.07",
     ]  # fmt: skip
+    assert lines[-6:-2] == [
+        "accuracy_drop 0.02: three seeds on two machines",
+        "trapdoor_drop 0.01: no source given",
+        "attack_rise 0.05: no source given",
+        "attack_drop 0.1: no source given",
+    ]
     assert lines[-1] == f"gate: 1 of {len(gate.flatten(BASELINE))} failed"
 
 

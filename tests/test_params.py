@@ -128,5 +128,5 @@ def test_a_section_by_its_path() -> None:
         params.section(study, "attack.gmi")
     with pytest.raises(ParamsError, match=r"attacks: no 'plgmi'; has gmi"):
         params.section(study, "attacks.plgmi")
-    with pytest.raises(ParamsError, match=r"none: no 'x'; has nothing"):
+    with pytest.raises(ParamsError, match=r"none: no 'x'; has none"):
         params.section(study, "none.x")

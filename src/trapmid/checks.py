@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from trapmid import losses
-from trapmid.criteria import UNDEFENDED, Checks
+from trapmid.criteria import UNDEFENDED, WEAK, Checks
 from trapmid.metrics.features import exact
 from trapmid.types import Target
 
@@ -53,6 +53,11 @@ class Check(NamedTuple):
     name: str
     passed: bool
     detail: str  # one line
+
+    @property
+    def severity(self) -> Literal["invalid", "weak"]:
+        """What its failure means: an invalid study, or a number to be read with care."""
+        return "weak" if self.name in WEAK else "invalid"
 
 
 def verdicts(checks: Iterable[Check]) -> dict[str, bool]:

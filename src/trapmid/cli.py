@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 PARAMS = Path("params.yaml")
+BASELINE = Path("reports/baseline.json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A foreseen error is one line on stderr and exit code 2; a regression is exit code 1.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         code: int = options.run(options)
     except (ValueError, OSError) as error:
@@ -32,11 +39,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="trapmid",
         description="Around `dvc repro`: choose a profile, judge the scores. Run it at the root.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"trapmid {version('trapmid')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     gate = commands.add_parser("gate", help="compare the scores with the committed baseline")
     gate.add_argument("--scores", type=Path, default=Path("reports/metrics.json"))
-    gate.add_argument("--baseline", type=Path, default=Path("reports/baseline.json"))
+    gate.add_argument(
+        "--baseline",
+        type=Path,
+        help=f"default: {BASELINE}, or reports/baseline-PROFILE.json for scores of another profile",
+    )
     gate.add_argument("--update", action="store_true", help="make the scores the new baseline")
     gate.set_defaults(run=_gate)
 
@@ -57,23 +69,51 @@ def _gate(options: argparse.Namespace) -> int:
     from trapmid import gate, params, results
     from trapmid.criteria import Gate
 
-    now = results.read_json(options.scores)
-    tolerances = params.build(Gate, params.section(params.read(PARAMS), "gate"), "gate")
+    now, study = results.read_json(options.scores), params.read(PARAMS)
+    tolerances = params.build(Gate, params.section(study, "gate"), "gate")
+    gate.flatten(now)  # refuses what is no summary
+    ours = gate.profile(now)
+    own = BASELINE.with_name(f"{BASELINE.stem}-{ours}.json")
+    path = options.baseline or (own if own.exists() else BASELINE)
+    old = results.read_json(path) if path.exists() else None
+    other = old is not None and None not in (ours, gate.profile(old)) and ours != gate.profile(old)
+    known = defenses(study)
     if not options.update:
-        if not options.baseline.exists():
-            raise ValueError(f"{options.baseline}: no such file; `trapmid gate --update` makes it")
-        verdicts = gate.compare(now, results.read_json(options.baseline), tolerances)
-        print(gate.table(verdicts))
+        if old is None:
+            raise ValueError(f"{path}: no such file; `trapmid gate --update` makes it")
+        if other:
+            raise ValueError(
+                f"{path} is of profile {gate.profile(old)}, the scores are of {ours}: "
+                f"`trapmid gate --update` makes {options.baseline or own} of them"
+            )
+        verdicts = gate.compare(now, old, tolerances, known)
+        print(gate.table(verdicts, tolerances))
         return 0 if all(verdict.passed for verdict in verdicts) else 1
-    old = results.read_json(options.baseline) if options.baseline.exists() else now
-    print(gate.table(gate.compare(now, old, tolerances)))
-    if failed := sorted(name for name, passed in now["checks"].items() if not passed):
-        raise ValueError(f"{options.scores}: {', '.join(failed)} failed: no baseline is made of it")
+    if other:
+        path, old = options.baseline or own, None
+    verdicts = gate.compare(now, now if old is None else old, tolerances, known)
+    print(gate.table(verdicts, tolerances))
+    if invalid := gate.failures(now, weak=False):
+        raise ValueError(
+            f"{options.scores}: {', '.join(invalid)} failed, so the study is invalid: no baseline "
+            "is made of it"
+        )
     from trapmid.checkpoints import write_atomically
 
-    write_atomically(options.baseline, options.scores.read_bytes())
-    print(f"{options.baseline} is now a copy of {options.scores}; commit it to make it count")
+    write_atomically(path, options.scores.read_bytes())
+    if weak := gate.failures(now, weak=True):
+        print(f"weak: {', '.join(weak)} failed; the gate marks it and passes while that stays so")
+    print(f"{path} is now a copy of {options.scores}; commit it to make it count")
     return 0
+
+
+def defenses(study: Mapping[str, Any]) -> set[str]:
+    """What a control may be called: a defence of a target, or a block that one could name."""
+    from trapmid import profiles
+
+    blocks = {name for name, block in study.items() if isinstance(block, Mapping)}
+    rows = study["targets"].values()
+    return blocks - set(profiles.NO_DEFENSES) | {row["defense"] for row in rows}
 
 
 def _profile(options: argparse.Namespace) -> int:

@@ -53,16 +53,34 @@ class Gate:
     """How far a score may move against the baseline before the gate fails; fractions."""
 
     controls: tuple[str, ...]  # defences that do not protect: their attacks must stay strong
+    why: dict[str, str]  # by tolerance: where its number comes from; printed under the table
     accuracy_drop: float  # test accuracy of the evaluator and of every target
     trapdoor_drop: float
     attack_rise: float  # AA-1 and AA-5 of every defence that is no control
     attack_drop: float  # AA-1 and AA-5 of the controls: a weaker attack is a broken one
 
     def __post_init__(self) -> None:
-        for name in ("accuracy_drop", "trapdoor_drop", "attack_rise", "attack_drop"):
+        for name in TOLERANCES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is outside [0, 1]")
+        if unknown := sorted(set(self.why) - set(TOLERANCES)):
+            raise ValueError(f"why: no tolerance {unknown}; there are {', '.join(TOLERANCES)}")
 
+
+TOLERANCES = ("accuracy_drop", "trapdoor_drop", "attack_rise", "attack_drop")
+"""The fields of `Gate` that are numbers."""
+
+WEAK = frozenset(
+    (
+        "evaluator_accuracy",
+        "undefended_accuracy",
+        "trapdoor_success",
+        "target_agreement",
+        "positive_control",
+    )
+)
+"""Checks whose failure marks a number as weak: a bound is missed, but what was measured is what is
+said. Any other check that fails makes the study invalid."""
 
 UNDEFENDED = "none"
 """The defence name of the positive control."""

@@ -45,9 +45,9 @@ def section(params: Mapping[str, Any], where: str) -> Any:
     part: Any = params
     for depth, key in enumerate(keys := where.split(".")):
         if not isinstance(part, Mapping) or key not in part:
-            known = ", ".join(sorted(map(str, part))) if isinstance(part, Mapping) else "nothing"
+            known = ", ".join(sorted(map(str, part))) if isinstance(part, Mapping) else ""
             parent = ".".join(keys[:depth]) or "params.yaml"
-            raise ParamsError(f"{parent}: no {key!r}; has {known}")
+            raise ParamsError(f"{parent}: no {key!r}; has {known or 'none'}")
         part = part[key]
     return part
 

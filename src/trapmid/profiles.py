@@ -36,6 +36,20 @@ ROWS = (
 )
 """Sections made of rows: an overlay that names one replaces it whole."""
 
+NO_DEFENSES = (
+    *ROWS,
+    "validation",
+    "fits",
+    "recipes",
+    "surrogacy",
+    "attacks",
+    "inversion",
+    "evaluation",
+    "checks",
+    "gate",
+)
+"""Sections that are no block of a defence."""
+
 CLASSIFIERS = ("evaluators", "starts", "targets")
 """Sections whose rows are trained classifiers, each with the `block` of its defence."""
 

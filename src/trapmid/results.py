@@ -56,10 +56,12 @@ def grid_path(root: Path, cell: str) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
+    """A JSON object, or the one object in a list.
+
+    Files that DVC knows as metrics are such lists, because it shows no number of a list.
 
     Raises:
-        ResultError: the file is missing, is not JSON, holds NaN, or is not an object.
+        ResultError: the file is missing, is not JSON, holds NaN, or is neither.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
@@ -67,6 +69,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: no such file; `dvc repro` makes it") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise ResultError(f"{path}: not strict JSON ({error})") from None
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0]
     if not isinstance(content, dict):
         raise ResultError(f"{path}: must hold an object, holds {type(content).__name__}")
     return content

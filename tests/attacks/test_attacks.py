@@ -152,7 +152,12 @@ def invert(
 
 
 def test_every_attack_has_a_row() -> None:
-    assert set(wiring.names("attacks")) == {module(name) for name in ROWS}
+    rows = {module(name) for name in ROWS}
+    wrong = sorted(rows ^ set(wiring.names("attacks")))
+    assert not wrong, (
+        f"ROWS in tests/attacks/test_attacks.py and the files of "
+        f"src/trapmid/attacks differ by {wrong}"
+    )
     assert [name for name in ROWS if attack(name).label_only] == LABEL_ONLY
 
 

@@ -67,7 +67,12 @@ def batch(step: int = 0) -> tuple[Any, Any, Progress]:
 
 
 def test_every_defense_has_a_row() -> None:
-    assert set(wiring.names("defenses")) == {method for method, _ in ROWS.values()}
+    rows = {method for method, _ in ROWS.values()}
+    wrong = sorted(rows ^ set(wiring.names("defenses")))
+    assert not wrong, (
+        f"ROWS in tests/defenses/test_defenses.py and the files of "
+        f"src/trapmid/defenses differ by {wrong}"
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -192,7 +192,11 @@ class Checkout:
     def scores(self) -> dict[str, bytes]:
         """Every metrics file, by path."""
         reports = self.root / "reports"
-        files = [reports / "metrics.json", *(reports / "scores").rglob("*.json")]
+        files = [
+            reports / "metrics.json",
+            reports / "summary.json",
+            *(reports / "scores").rglob("*.json"),
+        ]
         files += (reports / "data").glob("*.json")
         return {file.relative_to(self.root).as_posix(): file.read_bytes() for file in files}
 

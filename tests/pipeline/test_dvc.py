@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import graph
@@ -185,6 +189,61 @@ def test_an_attacker_has_no_data(graphs, profile):
             assert not data
         if stage.kind in (*priors, "train_surrogate", "take_signatures"):
             assert data and all(dep.endswith("/public.pt") for dep in data)
+
+
+SHOWN = "reports/summary.json"
+
+
+def test_dvc_shows_one_file_of_numbers():
+    """Every other result that Git keeps is written as a list, of which DVC shows nothing."""
+    graph_file = params.read(ROOT / "dvc.yaml")
+    assert graph_file["metrics"] == [SHOWN]
+    for name, stage in graph_file["stages"].items():
+        body = stage.get("do", stage)
+        kept = [path for entry in body.get("metrics", []) for path in entry if path != SHOWN]
+        script = (ROOT / body["cmd"].split()[1]).read_text(encoding="utf-8")
+        assert script.count("write_record(") == len(kept), name
+        for entry in body.get("metrics", []):
+            assert all(options == {"cache": False} for options in entry.values())
+
+
+@pytest.mark.slow
+def test_a_list_is_in_the_run_cache_and_in_no_table(tmp_path):
+    """What DVC does with `metrics:` that hold a list, and why they are no `outs`."""
+
+    def call(*words):
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    kinds = {"table": "metrics", "record": "metrics", "out": "outs"}
+    (tmp_path / "write.py").write_text(
+        "import json, sys\n"
+        "content = {'number': len(open('params.yaml').read())}\n"
+        "content = content if sys.argv[1] == 'table' else [content]\n"
+        "json.dump(content, open(f'{sys.argv[1]}.json', 'w'))\n"
+    )
+    stages = {
+        name: {
+            "cmd": f"{sys.executable} write.py {name}",
+            "deps": ["write.py"],
+            "params": ["k"],
+            kind: [{f"{name}.json": {"cache": False}}],
+        }
+        for name, kind in kinds.items()
+    }
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    call("git", "init", "-q")
+    call("dvc", "init", "-q")
+    call("git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "empty")
+    for value in (1, 22):
+        (tmp_path / "params.yaml").write_text(f"k: {value}\n")
+        call("dvc", "repro")
+    (tmp_path / "params.yaml").write_text("k: 1\n")
+    assert re.findall("Running stage '(.*)'", call("dvc", "repro")) == ["out"]
+    columns = call("dvc", "exp", "show", "--csv").splitlines()[0].split(",")
+    assert [name for name in columns if "number" in name] == ["number"]
+    shown = json.loads(call("dvc", "metrics", "diff", "--json"))
+    assert "record.json" not in shown
 
 
 # --- profiles -----------------------------------------------------------------------------------

@@ -101,7 +101,11 @@ def fit(
 
 
 def test_every_recipe_has_a_row() -> None:
-    assert set(wiring.names("priors")) == {recipe for recipe, _, _ in ROWS.values()}
+    rows = {recipe for recipe, _, _ in ROWS.values()}
+    wrong = sorted(rows ^ set(wiring.names("priors")))
+    assert not wrong, (
+        f"ROWS in tests/priors/test_priors.py and the files of src/trapmid/priors differ by {wrong}"
+    )
 
 
 # --- promises of types.Prior --------------------------------------------------------------------

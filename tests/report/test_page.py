@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -508,9 +509,48 @@ def test_a_failed_check_stands_at_the_top(root, study):
     pages, _ = build(root, study, failed=["positive_control"])
     for text in (pages.html, pages.markdown):
         top = text[: text.index("Question and threat model")]
-        assert "1 of 5 validity checks failed" in top
+        assert "1 of 5 checks failed that make a number weak, not the study invalid" in top
+        assert "so the study is invalid" not in top
         assert "strongest AA-1 0.41" in top
         assert "FAILED" in text
+
+
+def test_an_invalid_study_is_told_from_a_weak_number(root, study):
+    pages, _ = build(root, study, failed=["positive_control", "floor_is_chance"])
+    for text in (pages.html, pages.markdown):
+        top = text[: text.index("Question and threat model")]
+        assert "1 of 5 validity checks failed, so the study is invalid" in top
+        assert top.index("floor_is_chance") < top.index("1 of 5 checks failed that make")
+        assert top.index("1 of 5 checks failed that make") < top.index("positive_control")
+
+
+@pytest.mark.parametrize(
+    ("path", "drawn"),
+    [
+        ("data/raw/synthetic/celeba", True),
+        ("data/raw/synthetic2/celeba", False),  # another folder
+        ("data/external/celeba", False),
+        ("/mnt/data/raw/synthetic", False),
+    ],
+)
+def test_the_faces_are_drawn_where_the_used_ones_are(tmp_path, path, drawn):
+    """`raw` and unused rows of `data` say nothing about what the classifiers learnt."""
+    study = fake_study.write(tmp_path, seeds=(0,))
+    study["data"]["faces"]["private"]["path"] = path
+    study["data"]["unused"] = {"private": {"reader": "digits", "path": "data/raw/synthetic"}}
+    found = inputs.read(study | {"data": {"faces": study["data"]["faces"]}}, tmp_path, {})
+    cautions = page._Context(dataclasses.replace(found, params=study), {}, {})._cautions()
+    assert any("drawn by a program" in caution for caution in cautions) is drawn
+    assert not any("digits" in caution for caution in cautions)
+
+
+def test_the_curves_for_dvc_have_the_columns_of_dvc_yaml(root, study):
+    found = inputs.read(study, root, {})
+    tables = figures.curves(found)
+    assert list(tables) == [f"figures/curves/{row}.csv" for row in study["targets"]]
+    lines = tables["figures/curves/none-0.csv"].decode().splitlines()
+    assert lines[0] == "step,test_accuracy"
+    assert len(lines) == 9 and float(lines[-1].split(",")[1]) > 0.9
 
 
 def test_a_failed_row_says_what_it_found(tmp_path):

@@ -36,7 +36,8 @@ def test_means_over_seeds(tmp_path, study):
 def test_the_schema_of_the_issue(tmp_path, study):
     made = summary.summarise(study, *read(tmp_path, study), {})
     sections = {"evaluator", "targets", "attacks", "worst", "references", "spread", "checks"}
-    assert set(made) == sections
+    assert set(made) == sections | {"study"}
+    assert made["study"] == {"profile": "fake", "seeds": [0, 1]}
     assert list(made["targets"]) == ["none", "none_aug", "trapmid"]
     assert list(made["attacks"]) == list(fake_study.AA1)  # random is the floor, no attack
     for rows in made["attacks"].values():
@@ -44,6 +45,17 @@ def test_the_schema_of_the_issue(tmp_path, study):
             assert set(scores) == {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
     assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)
     assert made["references"]["ceiling"]["n_success"] == 58
+
+
+def test_the_headline_is_a_dozen_numbers(tmp_path, study):
+    """What `dvc exp show` shows: nothing null, nothing nested deeper than a defence."""
+    made = summary.summarise(study, *read(tmp_path, study), {"positive_control": False})
+    assert summary.headline(made) == {
+        "aa1": {"none": 0.96, "none_aug": 0.92, "trapmid": 0.43},
+        "accuracy": {"none": 0.955, "none_aug": 0.955, "trapmid": 0.925},
+        "success": {"trapmid": 1.0},
+        "checks_failed": 1,
+    }
 
 
 def test_the_worst_case_is_the_strongest_attack(tmp_path, study):

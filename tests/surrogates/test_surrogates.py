@@ -84,7 +84,12 @@ def fit(name: str, keep: Any = None, seed: int = 0, **changes: Any) -> tuple[Tar
 
 
 def test_every_surrogate_has_a_row() -> None:
-    assert set(wiring.names("surrogates")) == {module for module, _ in ROWS.values()}
+    rows = {module for module, _ in ROWS.values()}
+    wrong = sorted(rows ^ set(wiring.names("surrogates")))
+    assert not wrong, (
+        f"ROWS in tests/surrogates/test_surrogates.py and the files of "
+        f"src/trapmid/surrogates differ by {wrong}"
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)

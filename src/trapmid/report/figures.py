@@ -237,6 +237,28 @@ def signatures(title: str, scores: Mapping[str, Sequence[float]], threshold: flo
     return _png(figure)
 
 
+def curves(inputs: Inputs) -> dict[str, bytes]:
+    """The test accuracy of every target as a table, by path under reports/.
+
+    `dvc plots` reads whole folders, and warns of every file there that has no such column.
+    """
+    return {
+        f"figures/curves/{row}.csv": "".join(
+            [
+                "step,test_accuracy\n",
+                *(
+                    f"{step:g},{value:g}\n"
+                    for step, value in zip(
+                        history.steps, history.metrics["test_accuracy"], strict=True
+                    )
+                    if math.isfinite(value)
+                ),
+            ]
+        ).encode()
+        for row, history in inputs.histories["targets"].items()
+    }
+
+
 def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
     steps = {"public_priors": "step", "guided_priors": "step", "cells": "step"}

@@ -11,12 +11,13 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from trapmid import results
-from trapmid.criteria import UNDEFENDED
+from trapmid.criteria import UNDEFENDED, WEAK
 from trapmid.report import attackers
 from trapmid.report.inputs import Inputs
 from trapmid.report.summary import (
@@ -66,6 +67,7 @@ class CheckLine:
 
     name: str
     passed: bool
+    invalid: bool  # whether its failure makes the study worthless
     meaning: str  # what holds when it passes
     detail: str  # the numbers, or the rows that failed
 
@@ -151,7 +153,7 @@ class _Context:
             self.targets_of.setdefault(label(self.params, block), []).append(row)
 
     def build(self, checks: Sequence[CheckLine]) -> dict[str, Any]:
-        failed = [check for check in checks if not check.passed]
+        failed = sorted((c for c in checks if not c.passed), key=lambda check: not check.invalid)
         return {
             "profile": self.params["profile"],
             "seeds": self._seeds(),
@@ -197,6 +199,8 @@ class _Context:
             "stand_in_table": _lines(attackers.stand_in_lines(self.inputs)),
             "cautions": self._cautions(),
             "failed": failed,
+            "invalid": [check for check in failed if check.invalid],
+            "weak": [check for check in failed if not check.invalid],
             "checks": [*failed, *(check for check in checks if check.passed)],
             "data": self._data(),
             "target_header": (
@@ -262,16 +266,28 @@ class _Context:
     def _seeds(self) -> list[int]:
         return sorted({block["seed"] for block in self.params["targets"].values()})
 
+    def _origins(self) -> set[str]:
+        """Who made the private images that a classifier learnt: makers of raw folders, readers."""
+        rows = results.TRAINED[: results.TRAINED.index("targets") + 1]
+        used = {block["data"] for section in rows for block in self.params[section].values()}
+        sides = [self.params["data"][row]["private"] for row in used]
+        return {side["reader"] for side in sides} | {
+            block["maker"]
+            for side in sides
+            for name, block in self.params["raw"].items()
+            if Path(side["path"]).is_relative_to(f"data/raw/{name}")
+        }
+
     def _cautions(self) -> list[str]:
         cautions = []
-        makers = {block["maker"] for block in self.params["raw"].values()}
-        if "synthetic" in makers:
+        origins = self._origins()
+        if "synthetic" in origins:
             cautions.append(
                 "The faces are drawn by a program. They are not people, and a defence that works "
                 "on them need not work on photographs: the numbers test this code and show the "
                 "mechanism, they are no evidence about real faces."
             )
-        if "digits" in makers | {b["private"]["reader"] for b in self.params["data"].values()}:
+        if "digits" in origins:
             cautions.append("Five classes of handwritten digits prove nothing scientifically.")
         noisy = [row for row, scores in self.inputs.targets.items() if scores["stochastic"]]
         if noisy:
@@ -699,6 +715,7 @@ def check_lines(
         CheckLine(
             name=name,
             passed=verdict,
+            invalid=name not in WEAK,
             meaning=meanings.get(name, name.replace("_", " ") + "."),
             detail="; ".join(
                 filter(None, [details.get(name, ""), *_reasons(name, rows)]),

@@ -1,4 +1,4 @@
-"""The one small table that DVC, the gate and scripts read: reports/metrics.json.
+"""The table that the gate and scripts read, reports/metrics.json, and what DVC shows of it.
 
 Rates are fractions in [0, 1]; a value is the mean over the seeds that have one, null if none has.
 `spread` has both deviations over seeds, and every seed's value, of the numbers that say most.
@@ -68,6 +68,10 @@ def summarise(
         for attack, groups in attacks.items()
     }
     return {
+        "study": {
+            "profile": params["profile"],
+            "seeds": sorted({block["seed"] for block in params["targets"].values()}),
+        },
         "evaluator": {"test_accuracy": _mean("evaluators", judges, evaluators, "test_accuracy")},
         "targets": {
             name: {
@@ -105,6 +109,29 @@ def summarise(
         },
         "checks": merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
     }
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of reports/summary.json, the only file whose numbers `dvc exp show` shows.
+
+    Args:
+        metrics: the content of reports/metrics.json.
+
+    Returns:
+        Per defence what its worst case gives away, its test accuracy and trapdoor success, to three
+        digits; what is null is left out. `checks_failed`: how many.
+    """
+    targets = metrics["targets"]
+    parts = {
+        "aa1": {name: worst["aa1"] for name, worst in metrics["worst"].items()},
+        "accuracy": {name: scores["test_accuracy"] for name, scores in targets.items()},
+        "success": {name: scores["trapdoor_success"] for name, scores in targets.items()},
+    }
+    short = {
+        part: {name: round(value, 3) for name, value in values.items() if value is not None}
+        for part, values in parts.items()
+    }
+    return short | {"checks_failed": sum(not passed for passed in metrics["checks"].values())}
 
 
 def doubtful(params: Mapping[str, Any], cells: Rows, defense: str) -> list[str]:

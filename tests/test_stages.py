@@ -1,0 +1,54 @@
+"""What a person who calls a stage by hand is told."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STAGES = Path(__file__).parents[1] / "stages"
+NAMES = sorted(path.stem for path in STAGES.glob("[!_]*.py"))
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """Imports a stage as `python stages/NAME.py` does, and sets the command line."""
+    monkeypatch.syspath_prepend(str(STAGES))
+
+    def call(name, *words):
+        monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", *words])
+        run = __import__("_stage").run
+        run(__import__(name).main)
+
+    return call
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_prints_the_usage(stage, capsys, name):
+    stage(name, "--help")
+    shown = capsys.readouterr().out
+    module = sys.modules[name]
+    words = [word.upper() for word in inspect.signature(module.main).parameters]
+    assert shown.splitlines()[0].split() == ["usage:", "python", f"stages/{name}.py", *words]
+    assert inspect.getdoc(module).splitlines()[0] in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_number_of_words_is_exit_code_2(stage, capsys, name):
+    with pytest.raises(SystemExit) as ended:
+        stage(name, *"abc")
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"usage: python stages/{name}.py")
+
+
+def test_a_real_stage_without_words(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(STAGES / "invert.py")], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "usage: python stages/invert.py NAME"
