@@ -11,6 +11,7 @@ Nothing here may stop a study: a store that cannot be reached costs seconds and 
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -26,7 +27,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,11 +37,11 @@ EXPERIMENT = "trapmid"
 KEY = "trapmid.key"
 """The tag by which a run is found again."""
 
-HEADLINE = ("aa1", "aa5", "frechet", "knn_dist", "test_accuracy", "trapdoor_success")
+HEADLINE = ("aa1", "aa5", "knn_dist", "frechet", "test_accuracy", "trapdoor_success")
 """The scores of a row that MLflow's pages are to show first."""
 
-FIRST = "At a glance"
-"""Their section there, and that of the pictures: MLflow sorts sections by name, capitals or not."""
+FIRST = "Main"
+"""Their section there; MLflow puts metrics that name no section last."""
 
 ARTIFACTS = "mlartifacts"
 """The folder of pictures and files beside mlflow.db, which `trapmid ui` serves."""
@@ -68,7 +68,7 @@ _ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
 }
 _INHERITED = ("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME")  # of a study, by its rows
 _PROBE_SECONDS = 2.0
-_METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
+_VALUES_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
 _PARAM_LENGTH = 6000
 
 
@@ -134,7 +134,7 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
         key=key,
         tags={"stage": "study", "profile": str(params["profile"]), **_identity(root)},
         params=_study_headline(params) | _flat(blocks),
-        metrics=_study_scores(summary) | _sectioned(_numbers(summary)),
+        metrics=_study_scores(params, summary) | _numbers(summary),
         files=tuple(path for path in shown if path.exists()),
         records=records,
     )
@@ -220,15 +220,22 @@ def _headline(
     """What a reader compares rows by, and every row has.
 
     MLflow's compare page draws the first three parameters that differ, capitals first, and calls
-    one that a run lacks "unknown".
+    one that a run lacks "unknown". Two rows differ in three of these, or their blocks are alike.
     """
+    kind = _STAGES[section]
+    prior = f"{section.removesuffix('_priors')}/{row}" if kind == "prior" else None
+    if "prior" in block:
+        prior = str(block["prior"]).removeprefix("models/priors/")
     found = {
         "Attack": names.get("attack"),
         "Defense": names.get("defense"),
-        "Prior": str(block["prior"]).removeprefix("models/priors/") if "prior" in block else None,
-        "Row": f"{_STAGES[section]}/{row}",
+        "Guide": names.get("guide"),
+        "Kind": kind,
+        "Prior": prior,
+        "Row": f"{kind}/{row}",
         "Seed": names.get("seed"),
-        "Target": row if section == "targets" else block.get("target"),
+        "Target": row if kind == "target" else block.get("target"),
+        "Technique": names.get("method"),
     }
     return {name: "-" if value is None else str(value) for name, value in found.items()}
 
@@ -248,20 +255,19 @@ def _listed(values: Iterable[Any]) -> str:
     return " ".join(dict.fromkeys(map(str, values)))[:_PARAM_LENGTH]
 
 
-def _study_scores(summary: Mapping[str, Any]) -> dict[str, float]:
+def _study_scores(params: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, float]:
     """By defence: what the attack that gets most gets, and the accuracy that is left."""
     worst, targets = summary.get("worst", {}), summary.get("targets", {})
-    found = {f"worst_aa1.{name}": scores.get("aa1") for name, scores in worst.items()}
+    defenses = sorted(worst, key=lambda name: name in params["gate"]["controls"])
+    found = {f"worst_aa1.{name}": worst[name].get("aa1") for name in defenses}
     found |= {f"test_accuracy.{name}": row.get("test_accuracy") for name, row in targets.items()}
     return {f"{FIRST}/{name}": value for name, value in _numbers(found).items()}
 
 
 def _sectioned(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics by the names that MLflow's chart page sorts into sections."""
-    return {
-        f"{FIRST}/{name}" if name in HEADLINE else name.replace(".", "/", 1): value
-        for name, value in metrics.items()
-    }
+    """The metrics, `HEADLINE` first by name and in order: MLflow compares by the first."""
+    first = {f"{FIRST}/{name}": metrics[name] for name in HEADLINE if name in metrics}
+    return first | {name: value for name, value in metrics.items() if name not in HEADLINE}
 
 
 def _milliseconds(stats: Mapping[str, Any], key: str, folder: Path) -> int | None:
@@ -501,9 +507,11 @@ class _Store:
             tags |= {"mlflow.parentRunId": parent.info.run_id}
             run = self._create(record.name, tags, record.started)
         elif not self._remote:
-            shutil.rmtree(self._folder(run), ignore_errors=True)  # pictures have random names
-        self._fill(run, record.params | {"Study": parent.info.run_name}, record.metrics)
-        self._add_curve(run, record.curve)
+            shutil.rmtree(
+                self._place(run.info.run_id), ignore_errors=True
+            )  # pictures have random names
+        params = record.params | {"Study": parent.info.run_name}
+        self._fill(run, params, record.metrics, record.curve)
         self._add_pictures(run, record.pictures)
         self._client.set_terminated(run.info.run_id, "FINISHED", end_time=record.ended)
         return run
@@ -515,7 +523,7 @@ class _Store:
 
     def _search(self, condition: str, order_by: list[str] | None = None, most: int = 1000) -> Any:
         """Runs of the experiment, all pages of them; with `order_by`, at most the first `most`."""
-        look = partial(
+        look = functools.partial(
             self._client.search_runs,
             [self._experiment],
             condition,
@@ -529,12 +537,14 @@ class _Store:
             found += page
         return found
 
-    def _folder(self, run: Any) -> Path:
-        """Where the server finds what _LOCATION names."""
-        return self._served / str(run.info.artifact_uri).removeprefix("mlflow-artifacts:/")
+    @functools.cache  # noqa: B019, a store lives as long as its tracking
+    def _place(self, run_id: str) -> Path:
+        """Where the server finds the files of a run, whose address begins with _LOCATION."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        return self._served / uri.removeprefix("mlflow-artifacts:/")
 
     def _write(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
-        folder = self._folder(self._client.get_run(run_id)) / (artifact_path or "")
+        folder = self._place(run_id) / (artifact_path or "")
         folder.mkdir(parents=True, exist_ok=True)
         # Studies share most pictures: one copy of each, and links to it.
         kept = self._served / "content" / _digest([], [Path(local_path)])
@@ -550,34 +560,30 @@ class _Store:
         except OSError:  # a file system without links
             shutil.copyfile(kept, file)
 
-    def _fill(self, run: Any, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def _fill(
+        self,
+        run: Any,
+        params: Mapping[str, str],
+        metrics: Mapping[str, float],
+        curve: results.History | None = None,
+    ) -> None:
         from mlflow.entities import Metric, Param
 
         time = run.info.start_time
-        self._log(run, [Metric(name, value, time, 0) for name, value in metrics.items()])
-        all_params = [Param(name, value) for name, value in params.items()]
-        for i in range(0, len(all_params), _PARAMS_PER_CALL):
-            part = all_params[i : i + _PARAMS_PER_CALL]
-            self._client.log_batch(run.info.run_id, params=part)
-
-    def _add_curve(self, run: Any, curve: results.History | None) -> None:
-        from mlflow.entities import Metric
-
-        if curve is None:
-            return
-        time = run.info.start_time
-        points = [
-            Metric(_allowed(f"curve/{name}"), value, time, int(step))
-            for name, values in curve.metrics.items()
-            for step, value in zip(curve.steps, values, strict=True)
-            if math.isfinite(value)
-        ]
-        self._log(run, points)
-
-    def _log(self, run: Any, metrics: list[Any]) -> None:
-        for i in range(0, len(metrics), _METRICS_PER_CALL):
-            part = metrics[i : i + _METRICS_PER_CALL]
-            self._client.log_batch(run.info.run_id, metrics=part)
+        points = [Metric(name, value, time, 0) for name, value in metrics.items()]
+        if curve is not None:
+            points += [
+                Metric(_allowed(f"curve.{name}"), value, time, int(step))
+                for name, values in curve.metrics.items()
+                for step, value in zip(curve.steps, values, strict=True)
+                if math.isfinite(value)
+            ]
+        left = [Param(name, value) for name, value in params.items()]
+        while left or points:
+            now, left = left[:_PARAMS_PER_CALL], left[_PARAMS_PER_CALL:]
+            most = _VALUES_PER_CALL - len(now)
+            self._client.log_batch(run.info.run_id, metrics=points[:most], params=now)
+            points = points[most:]
 
     def _add_pictures(self, run: Any, pictures: Mapping[str, Path]) -> None:
         """As files, and as images that the compare view can show side by side."""
@@ -589,7 +595,7 @@ class _Store:
                 time = run.info.start_time
                 rgb = image.convert("RGB")
                 self._client.log_image(
-                    run.info.run_id, rgb, key=f"{FIRST}/{name}", step=0, timestamp=time
+                    run.info.run_id, rgb, key=f"Pictures/{name}", step=0, timestamp=time
                 )
 
 
