@@ -9,6 +9,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 JOBS ?= 1
 SHARE = $(shell python3 -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")
 
+# Where `make ui` answers.
+PORT = 5000
+
 # The stages that belong to one target, in an order that can be run; ROW: its name in params.yaml.
 OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW take_signatures@ROW \
   train_guided_prior@*-ROW invert@*-ROW evaluate_target@ROW evaluate@*-ROW
@@ -23,7 +26,7 @@ help:
 	@echo "            (JOBS=2: two targets at a time, for a study of many)"
 	@echo "make test   install, run every test (about ten minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (six minutes of one core)"
-	@echo "make ui     MLflow on http://127.0.0.1:5000"
+	@echo "make ui     the runs in MLflow: prints the link, opens it (PORT=5001: on another port than 5000)"
 	@echo "make exp    experiments side by side: what was changed, worst-case AA-1, accuracy"
 	@echo "make gate   compare reports/metrics.json with reports/baseline.json"
 
@@ -41,7 +44,7 @@ repro: install
 	dvc repro
 	@echo
 	@echo "The report:  $(CURDIR)/reports/report.html"
-	@echo "The runs:    make ui   (MLflow on http://127.0.0.1:5000)"
+	@echo "The runs:    make ui   (MLflow; it prints the link)"
 
 # DVC runs one stage after another, but several of it may share a folder as long as no two touch one
 # stage: hence first what all targets share, then single stages only (whose upstream DVC leaves alone).
@@ -64,9 +67,7 @@ check: install
 	pytest -m "not slow and not gpu" -q
 
 ui: install
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
-	mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db \
-	  --artifacts-destination $(CURDIR)/mlartifacts --host 127.0.0.1 --port 5000 --workers 1
+	@trapmid ui --port $(PORT)
 
 exp: install
 	dvc exp show --no-pager --only-changed --keep 'Experiment|$(KEEP)' --drop 'Created|.*/'

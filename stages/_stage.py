@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,17 @@ def _kind(rt: Runtime) -> dict[str, str]:
 def records(folder: Path, rt: Runtime, keep: Scratch) -> Iterator[dict[str, Any]]:
     """Times the block; then writes stats.json and, of `keep`, history.csv into `folder`.
 
-    The time of interrupted runs counts as far as their state was of use.
+    The time of interrupted runs counts as far as their state was of use, and `started` is so much
+    before `ended`: the pause between the runs is no part of it.
     """
     stats: dict[str, Any] = {**_kind(rt), "torch": torch.__version__}
     begun = time.perf_counter()
     yield stats
-    stats["seconds"] = round(keep.earlier + time.perf_counter() - begun, 3)
+    seconds = timedelta(seconds=round(keep.earlier + time.perf_counter() - begun, 3))
+    ended = datetime.now(UTC)
+    stats["seconds"] = seconds.total_seconds()
+    stats["started"] = (ended - seconds).isoformat(timespec="milliseconds")
+    stats["ended"] = ended.isoformat(timespec="milliseconds")
     stats["peak_memory_mb"] = round(_peak_memory(rt) / 2**20, 1)
     if (history := keep.history()) is not None:
         checkpoints.write_atomically(folder / "history.csv", history)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import torch
 
+import _stage
 import fake_study
-from trapmid import tracking
+from trapmid import results, tracking
+from trapmid.runtime import Runtime
+from trapmid.scratch import scratch
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
 pytestmark = [
@@ -29,7 +36,8 @@ def place(tmp_path, monkeypatch):
     root = tmp_path / "study"
     root.mkdir()
     fake_study.write(root, seeds=(0,))
-    fake_study.write_json(root / "reports" / "metrics.json", {"evaluator": {"test_accuracy": 0.97}})
+    summary = {"evaluator": {"test_accuracy": 0.97}, "worst": {"trapmid": {"aa1": 0.42}}}
+    fake_study.write_json(root / "reports" / "metrics.json", summary)
     (root / "reports" / "report.html").write_text("<p>report</p>", encoding="utf-8")
     (root / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
     return root
@@ -51,10 +59,34 @@ def runs(home):
     return store.search_runs([experiment.experiment_id], max_results=1000)
 
 
+def studies(home):
+    """The parents, the newest first."""
+    found = [run for run in runs(home) if run.data.tags["stage"] == "study"]
+    return sorted(found, key=lambda run: -run.info.end_time)
+
+
+def children(home, parent):
+    """The runs of one study."""
+    return [
+        run for run in runs(home) if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+    ]
+
+
 def by_row(home, section):
+    """The runs of the newest study, by row."""
     return {
-        run.data.tags["row"]: run for run in runs(home) if run.data.tags.get("section") == section
+        run.data.tags["row"]: run
+        for run in children(home, studies(home)[0])
+        if run.data.tags["section"] == section
     }
+
+
+def files(home, run, folder=""):
+    """What the server would list: names under a folder of the run's artifacts."""
+    uri = run.info.artifact_uri
+    assert uri.startswith("mlflow-artifacts:/trapmid/")
+    place = home / "mlartifacts" / uri.removeprefix("mlflow-artifacts:/") / folder
+    return {path.name for path in place.iterdir()}
 
 
 # One store for what needs many looks at it: creating one takes two seconds.
@@ -71,11 +103,15 @@ def test_the_store_through_its_life(place, tmp_path):
     assert tracking.track(collected(place), home) == (0, rows + 1)  # again: nothing new
     assert len(runs(home)) == rows + 1
 
-    # One retrained target: its run and the study's state are new, the rest is reused.
+    # One retrained target: another study, which holds every row of its own; the first one, too.
     scores = place / "reports/scores/targets/trapmid-0.json"
     before = scores.read_text(encoding="utf-8")
     scores.write_text(before.replace("0.94", "0.93"), encoding="utf-8")
-    assert tracking.track(collected(place), home) == (2, rows - 1)
+    assert tracking.track(collected(place), home) == (rows + 1, 0)
+    names = {record.name for record in study.records}
+    assert len(names) == rows
+    for parent in studies(home):
+        assert {run.info.run_name for run in children(home, parent)} == names
     scores.write_text(before, encoding="utf-8")  # as DVC restores it
     assert tracking.track(collected(place), home) == (0, rows + 1)
 
@@ -95,13 +131,16 @@ def test_the_store_through_its_life(place, tmp_path):
 def _check_content(home):
     store = client(home)
     target = by_row(home, "targets")["trapmid-0"]
-    assert target.info.run_name == "trapmid-0"
+    assert target.info.run_name == "target/trapmid-0"
     assert target.info.status == "FINISHED"
+    # When it was trained, not when it was tracked.
+    assert target.info.start_time == 1772352000000
+    assert target.info.end_time - target.info.start_time == 12500
     assert target.data.tags["stage"] == "target"
     assert target.data.tags["defense"] == "trapmid"
     assert target.data.params["trapdoor.beta"] == "0.3"
     assert target.data.params["fit.epochs"] == "8"
-    assert target.data.metrics["trapdoor_success"] == 1.0
+    assert target.data.metrics["Main/trapdoor_success"] == 1.0
     assert target.data.metrics["checks.deterministic"] == 1.0
     assert target.data.metrics["cost.seconds"] == 12.5
     assert target.data.metrics["cost.peak_memory_mb"] == 840.0
@@ -111,47 +150,128 @@ def _check_content(home):
     assert target.data.metrics["theory.naturalness_classifier"] == 0.125
     assert target.data.metrics["theory.holds"] == 1.0
     assert not any(name.startswith("facts") for name in target.data.metrics)
-    pictures = {file.path for file in store.list_artifacts(target.info.run_id, "pictures")}
-    assert pictures == {"pictures/triggers.png", "pictures/poisoned.png"}
+    assert files(home, target, "pictures") == {"triggers.png", "poisoned.png"}
+    assert len(files(home, target, "images")) == 4  # two images and their previews
 
     attack = by_row(home, "cells")["plgmi-trapmid-0"]
+    assert attack.info.run_name == "attack/plgmi-trapmid-0"
     assert attack.data.tags["attack"] == "plgmi"
     assert attack.data.tags["defense"] == "trapmid"
     assert attack.data.params["attack.steps"] == "40"
     assert attack.data.params["trapdoor.beta"] == "0.3"
     assert attack.data.params["recipe.steps"] == "200"
-    assert attack.data.metrics["aa1"] == 0.12
-    files = [file.path for file in store.list_artifacts(attack.info.run_id, "pictures")]
-    assert files == ["pictures/plgmi-trapmid-0.png"]
+    assert attack.data.metrics["Main/aa1"] == 0.12
+    assert files(home, attack, "pictures") == {"plgmi-trapmid-0.png"}
     start = by_row(home, "starts")["strangers"]
     assert start.data.tags["stage"] == "start"
     assert start.data.params["fit.epochs"] == "8"
     assert start.data.metrics["curve.val_accuracy"] > 0
     prior = by_row(home, "guided_priors")["plgmi-none-0"]
-    assert prior.data.tags["stage"] == "prior"
+    assert prior.info.run_name == "prior/plgmi-none-0"
 
-    (parent,) = (run for run in runs(home) if run.data.tags["stage"] == "study")
+    (parent,) = studies(home)
+    assert parent.info.start_time == 1772352000000
     assert parent.data.metrics["evaluator.test_accuracy"] == 0.97
+    assert parent.data.metrics["Main/worst_aa1.trapmid"] == 0.42
     assert parent.data.params["trapdoor.alpha"] == "0.1"
     assert len(parent.data.tags["dvc.lock.md5"]) == 32
-    names = {file.path for file in store.list_artifacts(parent.info.run_id)}
+    names = files(home, parent)
     assert {"report.html", "params.yaml", "dvc.lock", "runs.json", "reconstructions"} <= names
-    children = {run.data.tags.get("mlflow.parentRunId") for run in runs(home)} - {None}
-    assert children == {parent.info.run_id}
-    assert parent.info.artifact_uri.startswith((home.resolve() / "mlartifacts").as_uri())
+    assert len(children(home, parent)) == len(runs(home)) - 1
+    experiment = store.get_experiment_by_name(tracking.EXPERIMENT)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def _check_unfinished_run_is_filled(place, home):
-    """A tracking that was killed half-way leaves a running run; no point of it is doubled."""
+    """A tracking that was killed half-way leaves running runs; no point of them is doubled."""
     store = client(home)
-    target = by_row(home, "targets")["none-0"]
-    store.update_run(target.info.run_id, status="RUNNING")
+    parent = next(run for run in studies(home) if "none-0" in by_row(home, "targets"))
+    target = by_row(home, "targets")["trapmid-0"]
+    for run in (parent, target):
+        store.update_run(run.info.run_id, status="RUNNING")
     count = len(runs(home))
-    assert tracking.track(collected(place), home).new == 1
+    scores = place / "reports/scores/targets/trapmid-0.json"
+    before = scores.read_text(encoding="utf-8")
+    scores.write_text(before.replace("0.94", "0.93"), encoding="utf-8")  # the newest study
+    assert tracking.track(collected(place), home).new == 2
+    scores.write_text(before, encoding="utf-8")
     assert len(runs(home)) == count
-    again = by_row(home, "targets")["none-0"]
+    again = store.get_run(target.info.run_id)
     assert again.info.status == "FINISHED"
     assert len(store.get_metric_history(target.info.run_id, "curve.loss")) == 8
+    assert len(files(home, again, "images")) == 4
+
+
+def _axes(found):
+    """What MLflow's compare page draws by default: the first three parameters that differ."""
+    names = sorted({name for run in found for name in run.data.params})
+    return [name for name in names if len({run.data.params.get(name) for run in found}) > 1][:3]
+
+
+def test_a_study_that_moves(place, tmp_path, monkeypatch):
+    """An experiment of DVC gives its name; no path is kept; every pair of rows can be compared."""
+    home = tmp_path / "first home"
+    tracking.track(collected(place), home)
+    kept = len(list((home / "mlartifacts/content").iterdir()))
+    changed = fake_study.params(seeds=(0,))
+    changed["trapdoor"]["beta"] = 0.1
+    monkeypatch.setenv("DVC_EXP_NAME", "gamer-puck")
+    assert tracking.track(tracking.collect(changed, place), home) is not None
+    newest, older = studies(home)
+    assert newest.info.run_name == "gamer-puck"
+    assert _axes([newest, older]) == ["Study", "trapdoor.beta"]
+    rows = children(home, newest)
+    assert {run.data.params["Study"] for run in rows} == {"gamer-puck"}
+    assert {run.data.tags["DVC_EXP_NAME"] for run in rows} == {"gamer-puck"}
+    for one, other in itertools.combinations(rows, 2):
+        axes = _axes([one, other])
+        shared = one.data.params.keys() & other.data.params.keys()
+        assert len(axes) == 3 and shared.issuperset(axes), (one.info.run_name, other.info.run_name)
+    pair = [
+        next(run for run in children(home, study) if run.info.run_name == "attack/gmi-trapmid-0")
+        for study in (newest, older)
+    ]
+    assert _axes(pair) == ["Study", "trapdoor.beta"]
+
+    # Of the second study only runs.json is another file: it names other runs.
+    assert len(list((home / "mlartifacts/content").iterdir())) == kept + 1
+
+    assert str(tmp_path).encode() not in (home / "mlflow.db").read_bytes()
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    shutil.rmtree(home / "mlartifacts")
+    assert tracking.track(tracking.collect(changed, place), copy).new == 0
+    changed["trapdoor"]["beta"] = 0.2
+    assert tracking.track(tracking.collect(changed, place), copy).new > 0
+    for study in studies(copy):
+        for run in children(copy, study):
+            if run.data.tags["stage"] == "attack":
+                assert files(copy, run, "pictures")
+    assert not (home / "mlartifacts").exists()
+
+
+def test_a_store_of_absolute_paths_is_begun_anew_and_every_run_has_the_commit(place, tmp_path):
+    git = ["git", "-C", str(place), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "begin"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    home = tmp_path / "home"
+    home.mkdir()
+    store = client(home)
+    old = store.create_experiment(tracking.EXPERIMENT, artifact_location=home.as_uri())
+    study = collected(place)
+    assert tracking.track(replace(study, records=study.records[:2]), home) == (3, 0)
+    assert store.get_experiment(old).name == f"trapmid (before, {old})"
+    assert store.get_experiment_by_name(tracking.EXPERIMENT).experiment_id != old
+    commits = {run.data.tags["mlflow.source.git.commit"] for run in runs(home)}
+    assert commits == {head.stdout.strip()}
+
+
+def test_a_time_that_is_none(place):
+    stats = place / "reports/training/targets/none-0/stats.json"
+    fake_study.write_json(stats, {"seconds": 9.0, "started": "yesterday"})
+    with pytest.raises(ValueError, match=r"none-0/stats\.json: started: no time: 'yesterday'"):
+        collected(place)
 
 
 def test_facts_and_curves_of_any_columns(place, tmp_path):
@@ -164,7 +284,7 @@ def test_facts_and_curves_of_any_columns(place, tmp_path):
     history.write_text("\n".join(lines) + "\n", encoding="utf-8")
     home = tmp_path / "home"
     study = collected(place)
-    only = tuple(record for record in study.records if record.name == "none-0")
+    only = tuple(record for record in study.records if record.name == "target/none-0")
     assert tracking.track(replace(study, records=only), home) == (2, 0)
     run = by_row(home, "targets")["none-0"]
     assert run.data.metrics["facts.epsilon"] == 8.5
@@ -185,16 +305,17 @@ def test_facts_and_curves_of_any_columns(place, tmp_path):
 def test_the_key_is_the_content(place):
     keys = {record.name: record.key for record in collected(place).records}
     stats = place / "reports/training/targets/none-0/stats.json"
-    fake_study.write_json(stats, {"seconds": 99.0, "peak_memory_mb": 1.0, "device": "cuda"})
+    fake_study.write_json(stats, {"seconds": 99.0, "device": "cuda"})
     assert {r.name: r.key for r in collected(place).records} == keys  # time is no result
     changed = fake_study.params(seeds=(0,))
     changed["trapdoor"]["beta"] = 0.1
     now = {r.name: r.key for r in tracking.collect(changed, place).records}
     assert {name for name in keys if now[name] != keys[name]} == {
-        "trapmid-0",
-        "students-trapmid-0",
-        "distil-trapmid-0",
-        *(f"{attack}-trapmid-0" for attack in fake_study.AA1),
+        "target/trapmid-0",
+        "surrogate/students-trapmid-0",
+        "prior/plgmi-trapmid-0",
+        "prior/distil-trapmid-0",
+        *(f"attack/{attack}-trapmid-0" for attack in fake_study.AA1),
     }
 
 
@@ -203,7 +324,7 @@ def test_a_change_of_the_students_reaches_who_asks_them(place):
     changed = fake_study.params(seeds=(0,))
     changed["surrogacy"]["students"]["epochs"] = 4
     now = {r.name: r.key for r in tracking.collect(changed, place).records}
-    kinds = ("students", "distil", "plgmi_distil")
+    kinds = ("surrogate/students", "prior/distil", "attack/plgmi_distil")
     assert {name for name in keys if now[name] != keys[name]} == {
         f"{kind}-{defense}-0" for kind in kinds for defense in fake_study.DEFENSES
     }
@@ -218,7 +339,7 @@ def test_tags_and_parameters_follow_what_a_cell_names(place):
     cells = study["cells"]
     cells["plgmi-trapmid-0"]["knowledge"] = "models/signatures/trapmid-0.pt"
     cells["gmi-trapmid-0"]["knowledge"] = "models/surrogates/students-trapmid-0/model.pt"
-    found = {(r.tags["section"], r.name): r for r in tracking.collect(study, place).records}
+    found = {(r.tags["section"], r.tags["row"]): r for r in tracking.collect(study, place).records}
     through = found["cells", "plgmi_distil-trapmid-0"]
     assert (through.tags["attack"], through.tags["method"]) == ("plgmi_distil", "plgmi")
     assert through.tags["guide"] == "students"
@@ -229,6 +350,21 @@ def test_tags_and_parameters_follow_what_a_cell_names(place):
     assert adaptive.params["knowledge.top_n"] == "30" and adaptive.params["leak.rank"] == "3"
     assert found["cells", "gmi-trapmid-0"].params["knowledge_surrogacy.epochs"] == "3"
     assert "guide" not in found["targets", "trapmid-0"].tags
+
+
+def test_a_resumed_training_began_so_much_earlier(tmp_path):
+    """Its pause is not counted, neither in the seconds nor between the two times."""
+    rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
+    with scratch(tmp_path / "scratch", "row") as keep:
+        keep.earlier = 500.0
+        before = datetime.now(UTC)
+        with _stage.records(tmp_path, rt, keep):
+            pass
+    stats = results.read_json(tmp_path / "stats.json")
+    started, ended = (datetime.fromisoformat(stats[name]) for name in ("started", "ended"))
+    assert (ended - started).total_seconds() == pytest.approx(stats["seconds"], abs=0.0015)
+    assert 500 <= stats["seconds"] < 501
+    assert before - timedelta(seconds=1) < ended < before + timedelta(seconds=10)
 
 
 def test_a_missing_result_is_an_error_not_a_warning(place):

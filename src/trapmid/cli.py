@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=_profile)
 
+    ui = commands.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
+    ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")
+    ui.add_argument("--no-browser", action="store_true", help="only print the link")
+    ui.set_defaults(run=_ui)
+
     export = commands.add_parser("export", help="write a prior as initial weights, half precision")
     export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
@@ -126,6 +131,19 @@ def _profile(options: argparse.Namespace) -> int:
 
     write_atomically(PARAMS, text.encode())
     print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+    return int(text)
+
+
+def _ui(options: argparse.Namespace) -> int:
+    from trapmid import ui
+
+    ui.show(Path(), options.port, browse=not options.no_browser)
     return 0
 
 

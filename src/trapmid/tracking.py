@@ -1,8 +1,9 @@
 """MLflow, and the only file that knows it.
 
 MLflow is a view that can be rebuilt: every number and picture comes from a file that a stage left,
-and a run is found again by a key made of its content. So a stage that DVC restored from its cache
-still shows, tracking twice adds nothing, and a deleted store comes back whole.
+and a study is found again by a key made of its content. So a stage that DVC restored from its
+cache still shows, tracking twice adds nothing, and a deleted store comes back whole. A run belongs
+to one study: a row that two studies share has a run under each parent, which holds all its rows.
 
 Nothing here may stop a study: a store that cannot be reached costs seconds and one line.
 """
@@ -10,18 +11,22 @@ Nothing here may stop a study: a store that cannot be reached costs seconds and 
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import logging
 import math
 import os
 import re
+import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +37,19 @@ EXPERIMENT = "trapmid"
 KEY = "trapmid.key"
 """The tag by which a run is found again."""
 
+HEADLINE = ("aa1", "aa5", "knn_dist", "frechet", "test_accuracy", "trapdoor_success")
+"""The scores of a row that MLflow's pages are to show first."""
+
+FIRST = "Main"
+"""Their section there; MLflow puts metrics that name no section last."""
+
+ARTIFACTS = "mlartifacts"
+"""The folder of pictures and files beside mlflow.db, which `trapmid ui` serves."""
+
+# Not a folder: MLflow would store its absolute path, and a moved or copied project would look for
+# its pictures where it came from. What the server serves is known to whoever starts it.
+_LOCATION = "mlflow-artifacts:/trapmid"
+
 _STAGES = {
     "evaluators": "evaluator",
     "starts": "start",
@@ -41,14 +59,16 @@ _STAGES = {
     "guided_priors": "prior",
     "cells": "attack",
 }
+_ROWS = (*results.TRAINED, "leaks", "signatures")  # sections of params.yaml that hold rows
 _ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+_INHERITED = ("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME")  # of a study, by its rows
 _PROBE_SECONDS = 2.0
-_METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
+_VALUES_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
 _PARAM_LENGTH = 6000
 
 
@@ -56,13 +76,15 @@ _PARAM_LENGTH = 6000
 class Record:
     """What MLflow is to hold of one row of params.yaml."""
 
-    name: str
+    name: str  # kind and row
     key: str
     tags: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float]
     curve: results.History | None
     pictures: dict[str, Path]  # by name
+    started: int | None  # ms since 1970; None: the stage did not say
+    ended: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +111,7 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     """Reads everything to track from the files under `root`; touches no store.
 
     Raises:
-        ResultError: a result file is missing or malformed.
+        ValueError: a result file is missing or malformed.
     """
     records = tuple(
         _record(params, root, section, row)
@@ -105,15 +127,22 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     )
     # report.html holds measured times; two machines with equal scores have one study.
     key = _digest([params, summary, [record.key for record in records]], [])
+    name = os.environ.get("DVC_EXP_NAME") or f"{params['profile']}-{key[:8]}"
+    blocks = {k: v for k, v in params.items() if k not in (*_ROWS, "profile", "seeds")}
     return Study(
-        name=f"{params['profile']}-{key[:8]}",
+        name=name,
         key=key,
         tags={"stage": "study", "profile": str(params["profile"]), **_identity(root)},
-        params=_flat(params),
-        metrics=_numbers(summary),
+        params=_study_headline(params) | _flat(blocks),
+        metrics=_study_scores(params, summary) | _numbers(summary),
         files=tuple(path for path in shown if path.exists()),
         records=records,
     )
+
+
+def store(home: Path) -> str:
+    """The address of the store: the environment's, or a database in the folder `home`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.resolve()}/mlflow.db"
 
 
 def track(study: Study, home: Path) -> Tracked | None:
@@ -127,7 +156,7 @@ def track(study: Study, home: Path) -> Tracked | None:
     Returns:
         What was done, or None where the store could not be used; a warning was printed then.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.resolve()}/mlflow.db"
+    uri = store(home)
     problem = _probe(uri)
     if problem is None:
         try:
@@ -166,20 +195,89 @@ def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Re
     files += [path for path in pictures.values() if path.exists()]
     row_params = _flat(_blocks(params, section, row))
     times = {f"cost.{key}": value for key, value in _numbers(stats).items()}
+    name = f"{_STAGES[section]}/{row}"
     tags = {"stage": _STAGES[section], "section": section, "row": row}
     tags["profile"] = str(params["profile"])
     tags |= {"device": str(stats.get("device", "")), "torch": str(stats.get("torch", ""))}
-    tags |= _names(params, section, row)
+    names = _names(params, section, row)
     return Record(
-        name=row,
+        name=name,
         # stats.json is left out: how long it took is no part of what came out.
         key=_digest([section, row, row_params], files),
-        tags=tags,
-        params=row_params,
-        metrics=_numbers(scores) | times,
+        tags=tags | names,
+        params=_headline(params[section][row], section, row, names) | row_params,
+        metrics=_sectioned(_numbers(scores) | times),
         curve=curve,
         pictures={name: path for name, path in pictures.items() if path.exists()},
+        started=_milliseconds(stats, "started", folder),
+        ended=_milliseconds(stats, "ended", folder),
     )
+
+
+def _headline(
+    block: Mapping[str, Any], section: str, row: str, names: Mapping[str, str]
+) -> dict[str, str]:
+    """What a reader compares rows by, and every row has.
+
+    MLflow's compare page draws the first three parameters that differ, capitals first, and calls
+    one that a run lacks "unknown". Two rows differ in three of these, or their blocks are alike.
+    """
+    kind = _STAGES[section]
+    prior = f"{section.removesuffix('_priors')}/{row}" if kind == "prior" else None
+    if "prior" in block:
+        prior = str(block["prior"]).removeprefix("models/priors/")
+    found = {
+        "Attack": names.get("attack"),
+        "Defense": names.get("defense"),
+        "Guide": names.get("guide"),
+        "Kind": kind,
+        "Prior": prior,
+        "Row": f"{kind}/{row}",
+        "Seed": names.get("seed"),
+        "Target": row if kind == "target" else block.get("target"),
+        "Technique": names.get("method"),
+    }
+    return {name: "-" if value is None else str(value) for name, value in found.items()}
+
+
+def _study_headline(params: Mapping[str, Any]) -> dict[str, str]:
+    """The same for whole studies."""
+    return {
+        "Attacks": _listed(row["attack"] for row in params["cells"].values()),
+        "Defenses": _listed(row["defense"] for row in params["targets"].values()),
+        "Profile": str(params["profile"]),
+        "Rows": str(sum(len(params[section]) for section in results.TRAINED)),
+        "Seeds": _listed(params["seeds"]),
+    }
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return " ".join(dict.fromkeys(map(str, values)))[:_PARAM_LENGTH]
+
+
+def _study_scores(params: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, float]:
+    """By defence: what the attack that gets most gets, and the accuracy that is left."""
+    worst, targets = summary.get("worst", {}), summary.get("targets", {})
+    defenses = sorted(worst, key=lambda name: name in params["gate"]["controls"])
+    found = {f"worst_aa1.{name}": worst[name].get("aa1") for name in defenses}
+    found |= {f"test_accuracy.{name}": row.get("test_accuracy") for name, row in targets.items()}
+    return {f"{FIRST}/{name}": value for name, value in _numbers(found).items()}
+
+
+def _sectioned(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics, `HEADLINE` first by name and in order: MLflow compares by the first."""
+    first = {f"{FIRST}/{name}": metrics[name] for name in HEADLINE if name in metrics}
+    return first | {name: value for name, value in metrics.items() if name not in HEADLINE}
+
+
+def _milliseconds(stats: Mapping[str, Any], key: str, folder: Path) -> int | None:
+    if key not in stats:
+        return None
+    try:
+        return round(datetime.fromisoformat(stats[key]).timestamp() * 1000)
+    except (TypeError, ValueError):
+        message = f"{folder / 'stats.json'}: {key}: no time: {stats[key]!r}"
+        raise results.ResultError(message) from None
 
 
 def _names(params: Mapping[str, Any], section: str, row: str) -> dict[str, str]:
@@ -325,91 +423,167 @@ class _Store:
         from mlflow import MlflowClient  # 2 s, and only here
 
         self._client = MlflowClient(tracking_uri=uri)
-        self._experiment = self._open_experiment(uri, home)
+        self._served = home.resolve() / ARTIFACTS
+        # A server keeps pictures itself. Beside a database nobody does, and what stands under
+        # _LOCATION is written here, into the folder that `trapmid ui` serves by that name.
+        self._remote = uri.startswith(("http:", "https:"))
+        if not self._remote:
+            self._client.log_artifact = self._write
+        self._experiment = self._open_experiment()
 
     def track(self, study: Study) -> Tracked:
         """The parent first: a child names it."""
-        parent, made = self._open(study.key, study.name, study.tags, parent=None)
-        new = int(made)
-        rows = {}
+        parent, unfinished = self._open_study(study)
+        known = self._search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+        children = {run.data.tags.get(KEY): run for run in known}
+        same = {name: study.tags[name] for name in _INHERITED if name in study.tags}
+        rows, new = {}, int(unfinished)
         for record in study.records:
-            run, child_made = self._open(record.key, record.name, record.tags, parent)
-            rows[f"{record.tags['section']}/{record.name}"] = run.info.run_id
-            if child_made:
-                self._fill(run, record.params, record.metrics)
-                self._add_curve(run, record.curve)
-                self._add_pictures(run, record.pictures)
-                self._client.set_terminated(run.info.run_id, "FINISHED")
+            run = children.get(record.key)
+            if run is None or run.info.status != "FINISHED":
+                run = self._add(record, parent, run, same)
                 new += 1
-        if made:
-            self._fill(parent, study.params, study.metrics)
-            for path in study.files:
-                self._client.log_artifact(parent.info.run_id, str(path))
-            for record in study.records:
-                if "reconstructions" in record.pictures:
-                    path = record.pictures["reconstructions"]
-                    self._client.log_artifact(parent.info.run_id, str(path), "reconstructions")
-            self._client.log_dict(parent.info.run_id, rows, "runs.json")
-            self._client.set_terminated(parent.info.run_id, "FINISHED")
+            rows[record.name] = run.info.run_id
+        if unfinished:
+            self._finish(parent, study, rows)
         return Tracked(new=new, reused=1 + len(study.records) - new)
 
-    def _open_experiment(self, uri: str, home: Path) -> str:
+    def _open_experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is None:
-            # A server keeps pictures itself; a database would want them in the working directory,
-            # which `dvc exp run --temp` throws away.
-            remote = uri.startswith(("http:", "https:"))
-            location = None if remote else (home.resolve() / "mlartifacts").as_uri()
-            return str(self._client.create_experiment(EXPERIMENT, artifact_location=location))
-        if found.lifecycle_stage == "deleted":
+        if found is not None and found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if found is not None and not self._remote and found.artifact_location != _LOCATION:
+            # Of a version that stored absolute paths; it stays to be looked at, this one is filled.
+            old = f"{EXPERIMENT} (before, {found.experiment_id})"
+            self._client.rename_experiment(found.experiment_id, old)
+            found = None
+        if found is not None:
+            return str(found.experiment_id)
+        location = None if self._remote else _LOCATION
+        # Without the tag, MLflow opens its pages for language models.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        made = self._client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags)
+        return str(made)
 
-    def _open(self, key: str, name: str, tags: Mapping[str, str], parent: Any) -> tuple[Any, bool]:
-        """The run with this key, and whether it still has to be filled.
+    def _open_study(self, study: Study) -> tuple[Any, bool]:
+        """The parent with this key, and whether it still has to be filled.
 
-        A run that an earlier tracking left unfinished is filled again: the same values at the same
-        times and steps are the same points.
+        A parent that an earlier tracking left unfinished is filled again: the same values at the
+        same times and steps are the same points.
         """
-        found = self._client.search_runs([self._experiment], f"tags.`{KEY}` = '{key}'")
+        found = self._search(f"tags.`{KEY}` = '{study.key}' and tags.stage = 'study'")
         for run in found:
             if run.info.status == "FINISHED":
                 return run, False
         if found:
             return found[0], True
-        tags = {**tags, KEY: key, "mlflow.source.name": "stages/track.py"}
-        if parent is not None:
-            tags["mlflow.parentRunId"] = parent.info.run_id
-        return self._client.create_run(self._experiment, tags=tags, run_name=name), True
+        # A study begins with the first row that the study before it did not have.
+        last = self._search("tags.stage = 'study'", order_by=["attributes.end_time DESC"], most=1)
+        before = last[0].info.end_time or 0 if last else 0
+        now = round(time.time() * 1000)
+        fresh = [r.started for r in study.records if r.started and (r.ended or now) > before]
+        tags = {**study.tags, KEY: study.key, "mlflow.source.name": "stages/track.py"}
+        start = min(fresh, default=now)
+        return self._create(study.name, tags, start), True
 
-    def _fill(self, run: Any, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def _finish(self, parent: Any, study: Study, rows: Mapping[str, str]) -> None:
+        """Fills the parent, at last; `rows`: the runs of its rows."""
+        run_id = parent.info.run_id
+        self._fill(parent, study.params | {"Study": parent.info.run_name}, study.metrics)
+        for path in study.files:
+            self._client.log_artifact(run_id, str(path))
+        for record in study.records:
+            if "reconstructions" in record.pictures:
+                path = record.pictures["reconstructions"]
+                self._client.log_artifact(run_id, str(path), "reconstructions")
+        self._client.log_dict(run_id, rows, "runs.json")
+        self._client.set_terminated(run_id, "FINISHED")
+
+    def _add(self, record: Record, parent: Any, run: Any, same: Mapping[str, str]) -> Any:
+        """Makes the run of a row, or fills the unfinished `run` again."""
+        if run is None:
+            tags = {**record.tags, **same, KEY: record.key}
+            tags |= {"mlflow.source.name": "stages/track.py"}
+            tags |= {"mlflow.parentRunId": parent.info.run_id}
+            run = self._create(record.name, tags, record.started)
+        elif not self._remote:
+            shutil.rmtree(
+                self._place(run.info.run_id), ignore_errors=True
+            )  # pictures have random names
+        params = record.params | {"Study": parent.info.run_name}
+        self._fill(run, params, record.metrics, record.curve)
+        self._add_pictures(run, record.pictures)
+        self._client.set_terminated(run.info.run_id, "FINISHED", end_time=record.ended)
+        return run
+
+    def _create(self, name: str, tags: Mapping[str, str], started: int | None) -> Any:
+        return self._client.create_run(
+            self._experiment, start_time=started, tags=dict(tags), run_name=name
+        )
+
+    def _search(self, condition: str, order_by: list[str] | None = None, most: int = 1000) -> Any:
+        """Runs of the experiment, all pages of them; with `order_by`, at most the first `most`."""
+        look = functools.partial(
+            self._client.search_runs,
+            [self._experiment],
+            condition,
+            max_results=most,
+            order_by=order_by,
+        )
+        page = look()
+        found = list(page)
+        while page.token and order_by is None:
+            page = look(page_token=page.token)
+            found += page
+        return found
+
+    @functools.cache  # noqa: B019, a store lives as long as its tracking
+    def _place(self, run_id: str) -> Path:
+        """Where the server finds the files of a run, whose address begins with _LOCATION."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        return self._served / uri.removeprefix("mlflow-artifacts:/")
+
+    def _write(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
+        folder = self._place(run_id) / (artifact_path or "")
+        folder.mkdir(parents=True, exist_ok=True)
+        # Studies share most pictures: one copy of each, and links to it.
+        kept = self._served / "content" / _digest([], [Path(local_path)])
+        if not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            half = kept.with_suffix(".half")
+            shutil.copyfile(local_path, half)
+            half.replace(kept)
+        file = folder / Path(local_path).name
+        file.unlink(missing_ok=True)
+        try:
+            file.hardlink_to(kept)
+        except OSError:  # a file system without links
+            shutil.copyfile(kept, file)
+
+    def _fill(
+        self,
+        run: Any,
+        params: Mapping[str, str],
+        metrics: Mapping[str, float],
+        curve: results.History | None = None,
+    ) -> None:
         from mlflow.entities import Metric, Param
 
         time = run.info.start_time
-        self._log(run, [Metric(name, value, time, 0) for name, value in metrics.items()])
-        all_params = [Param(name, value) for name, value in params.items()]
-        for i in range(0, len(all_params), _PARAMS_PER_CALL):
-            part = all_params[i : i + _PARAMS_PER_CALL]
-            self._client.log_batch(run.info.run_id, params=part)
-
-    def _add_curve(self, run: Any, curve: results.History | None) -> None:
-        from mlflow.entities import Metric
-
-        if curve is None:
-            return
-        time = run.info.start_time
-        points = [
-            Metric(_allowed(f"curve.{name}"), value, time, int(step))
-            for name, values in curve.metrics.items()
-            for step, value in zip(curve.steps, values, strict=True)
-            if math.isfinite(value)
-        ]
-        self._log(run, points)
-
-    def _log(self, run: Any, metrics: list[Any]) -> None:
-        for i in range(0, len(metrics), _METRICS_PER_CALL):
-            part = metrics[i : i + _METRICS_PER_CALL]
-            self._client.log_batch(run.info.run_id, metrics=part)
+        points = [Metric(name, value, time, 0) for name, value in metrics.items()]
+        if curve is not None:
+            points += [
+                Metric(_allowed(f"curve.{name}"), value, time, int(step))
+                for name, values in curve.metrics.items()
+                for step, value in zip(curve.steps, values, strict=True)
+                if math.isfinite(value)
+            ]
+        left = [Param(name, value) for name, value in params.items()]
+        while left or points:
+            now, left = left[:_PARAMS_PER_CALL], left[_PARAMS_PER_CALL:]
+            most = _VALUES_PER_CALL - len(now)
+            self._client.log_batch(run.info.run_id, metrics=points[:most], params=now)
+            points = points[most:]
 
     def _add_pictures(self, run: Any, pictures: Mapping[str, Path]) -> None:
         """As files, and as images that the compare view can show side by side."""
@@ -420,7 +594,9 @@ class _Store:
             with Image.open(path) as image:
                 time = run.info.start_time
                 rgb = image.convert("RGB")
-                self._client.log_image(run.info.run_id, rgb, key=name, step=0, timestamp=time)
+                self._client.log_image(
+                    run.info.run_id, rgb, key=f"Pictures/{name}", step=0, timestamp=time
+                )
 
 
 def _probe(uri: str) -> str | None:

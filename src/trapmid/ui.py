@@ -1,0 +1,194 @@
+"""MLflow's pages on the runs of this project: starts the server, says where to look.
+
+MLflow 3 opens on a page for language models. The link printed here opens on the charts of the
+newest study's attacks instead; without its filter they show every run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from trapmid import tracking
+
+HOST = "127.0.0.1"
+LOG = Path(".scratch", "mlflow.log")
+"""What the server says, under the home."""
+
+_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 500 MB that nothing here uses
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_START_SECONDS = 180.0
+_END_SECONDS = 10.0
+
+
+class UiError(ValueError):
+    """The pages cannot be shown; the message is one line."""
+
+
+def show(home: Path, port: int, *, browse: bool = True) -> None:
+    """Serves the store until it is interrupted, or names the server that the environment names.
+
+    Args:
+        home: the folder of mlflow.db and mlartifacts/.
+        port: of this machine.
+        browse: opens the link in a browser, where there is one.
+
+    Raises:
+        UiError: the port is taken, there is no store yet, or the server did not start.
+    """
+    uri = tracking.store(home)
+    if uri.startswith(("http:", "https:")):
+        _tell(link(uri), browse)
+        return
+    if uri.startswith("sqlite:") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UiError("no runs yet (mlflow.db): `make repro` makes them")
+    _check_free(port)
+    address = f"http://{HOST}:{port}"
+    with _server(uri, home, port) as server:
+        _wait(server, address, home / LOG)
+        _tell(link(address), browse)
+        print("Ctrl-C ends the server.", flush=True)
+        server.wait()
+        raise UiError(f"the server ended with code {server.returncode}: see {home / LOG}")
+
+
+def link(address: str) -> str:
+    """The chart page of the attacks of the newest study on the server at `address`.
+
+    Raises:
+        UiError: nobody answers there, or no study was tracked.
+    """
+    address = address.rstrip("/")
+    try:
+        named = urlencode({"experiment_name": tracking.EXPERIMENT})
+        found = _ask(f"{address}/api/2.0/mlflow/experiments/get-by-name?{named}")
+        experiment = found["experiment"]["experiment_id"]
+        newest = {
+            "experiment_ids": [experiment],
+            "filter": "tags.stage = 'study'",
+            "order_by": ["attributes.end_time DESC"],
+            "max_results": 1,
+        }
+        runs = _ask(f"{address}/api/2.0/mlflow/runs/search", newest).get("runs", [])
+    except urllib.error.HTTPError as error:
+        reason = "no runs yet: `make repro` makes them" if error.code == 404 else str(error)
+        raise UiError(f"{address}: {reason}") from None
+    except OSError as error:
+        raise UiError(f"{address}: no MLflow server answers ({error})") from None
+    view = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
+    if runs:
+        study = runs[0]["info"]["run_name"]
+        # The order by a score is what makes a flat list: by time, rows hide under their study.
+        view |= {
+            "searchFilter": f"params.Study = '{study}' and tags.stage = 'attack'",
+            "orderByKey": f"metrics.`{tracking.FIRST}/aa1`",
+            "orderByAsc": "false",
+        }
+    return f"{address}/#/experiments/{experiment}/runs?{urlencode(view, quote_via=quote)}"
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((HOST, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            other = port + 1 if port < 65535 else port - 1
+            raise UiError(f"port {port}: {reason}; try `make ui PORT={other}`") from None
+
+
+@contextmanager
+def _server(uri: str, home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The running server; however the block ends, its processes end, too."""
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
+        *("--backend-store-uri", uri, "--workers", "1"),
+        *("--artifacts-destination", str(home.resolve() / tracking.ARTIFACTS)),
+    ]
+    (home / LOG).parent.mkdir(parents=True, exist_ok=True)
+    before = {n: signal.signal(n, _interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    with (home / LOG).open("wb") as log:
+        server = subprocess.Popen(
+            command,
+            env=_ENVIRONMENT | os.environ,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # one group, which is ended as a whole
+        )
+        try:
+            yield server
+        except KeyboardInterrupt:
+            print("The server has ended.")
+        finally:
+            _end(server)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, ending)
+            server.wait(_END_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Returns when the server answers."""
+    print("MLflow starts ...", flush=True)
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise UiError(f"the server did not start: see {log}")
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise UiError(f"the server did not answer in {_START_SECONDS:.0f} s: see {log}")
+
+
+def _ask(url: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if content is None else json.dumps(content).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def _tell(url: str, browse: bool) -> None:
+    print(f"The runs:  {url}", flush=True)
+    if browse and _has_screen():
+        with suppress(webbrowser.Error, OSError):  # the link is printed
+            webbrowser.open(url)
+
+
+def _has_screen() -> bool:
+    """Whether a browser can open a window; elsewhere Python starts one in the terminal."""
+    if os.environ.get("BROWSER") or not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,196 @@
+"""`trapmid ui`: the link, a port that is taken, and a server that starts and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+import fake_study
+from trapmid import cli, tracking, ui
+
+STUDY = "params.Study = 'gamer-puck' and tags.stage = 'attack'"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """An empty folder with a space in its path, and no browser."""
+    home = tmp_path / "my project"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+@pytest.fixture
+def server():
+    """Answers as MLflow's interface does: one experiment, whose newest study is gamer-puck."""
+    asked = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(parse_qs(urlsplit(self.path).query))
+            self._send({"experiment": {"experiment_id": "7"}})
+
+        def do_POST(self):
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._send({"runs": [{"info": {"run_name": "gamer-puck"}}]})
+
+        def _send(self, content):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as http:
+        http.asked = asked
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield http
+        http.shutdown()
+        thread.join()
+
+
+def address(server):
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def view(link):
+    """The page of the link, and what it is asked to show."""
+    page, _, query = link.partition("?")
+    return page, {name: value for name, (value,) in parse_qs(query).items()}
+
+
+def test_the_link_is_the_chart_page_of_the_newest_attacks(server):
+    page, shown = view(ui.link(address(server)))
+    assert page == f"{address(server)}/#/experiments/7/runs"
+    assert shown == {
+        "workflowType": "machine_learning",
+        "compareRunsMode": "CHART",
+        "searchFilter": STUDY,
+        "orderByKey": "metrics.`Main/aa1`",
+        "orderByAsc": "false",
+    }
+    assert server.asked[0] == {"experiment_name": [tracking.EXPERIMENT]}
+    assert server.asked[1]["order_by"] == ["attributes.end_time DESC"]
+
+
+def test_a_server_of_the_environment_is_named_and_not_started(server, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{address(server)}/")
+    assert cli.main(["ui"]) == 0
+    assert f"The runs:  {address(server)}/#/experiments/7/runs?" in capsys.readouterr().out
+    assert not opened  # no screen
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert cli.main(["ui", "--no-browser"]) == 0
+    assert not opened
+    assert cli.main(["ui"]) == 0
+    assert opened == [ui.link(address(server))]
+
+
+def test_a_browser_that_fails_is_no_matter(server, monkeypatch, capsys):
+    def fail(_):
+        raise OSError("no such browser")
+
+    monkeypatch.setattr("webbrowser.open", fail)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address(server))
+    assert cli.main(["ui"]) == 0
+    assert "The runs:" in capsys.readouterr().out
+
+
+def _expect_one_line(words, capsys, message):
+    begun = time.monotonic()
+    assert cli.main(words) == 2
+    assert time.monotonic() - begun < 5
+    error = capsys.readouterr().err
+    assert error.startswith("trapmid ui: error: ") and message in error
+    assert error.count("\n") == 1
+
+
+def test_a_taken_port_is_one_line(nowhere, capsys):
+    (nowhere / "mlflow.db").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = f"port {port}: Address already in use; try `make ui PORT="
+        _expect_one_line(["ui", "--port", str(port)], capsys, message)
+    assert not (nowhere / ".scratch").exists()  # nothing was started
+
+
+def test_no_store_and_no_server_are_one_line(capsys, monkeypatch):
+    _expect_one_line(["ui"], capsys, "no runs yet (mlflow.db): `make repro` makes them")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    _expect_one_line(["ui"], capsys, "http://127.0.0.1:9: no MLflow server answers")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "5_000"])
+def test_a_port_that_is_none(port, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["ui", f"--port={port}"])
+    assert end.value.code == 2
+    assert f"{port!r} is no port: 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_server_that_does_not_start(nowhere, capsys, monkeypatch):
+    (nowhere / "mlflow.db").write_text("no database")
+    monkeypatch.setattr(ui.sys, "executable", "/bin/false")
+    assert cli.main(["ui", "--port", str(_free())]) == 2
+    assert "the server did not start: see .scratch/mlflow.log" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tmp_path):
+    fake_study.write(nowhere, seeds=(0,))
+    fake_study.write_json(nowhere / "reports" / "metrics.json", {})
+    study = tracking.collect(fake_study.params(seeds=(0,)), nowhere)
+    cells = [record for record in study.records if record.name == "attack/gmi-none-0"]
+    assert tracking.track(replace(study, records=tuple(cells)), nowhere) == (2, 0)
+    moved = nowhere.rename(tmp_path / "moved to here")
+    port = _free()
+    words = [sys.executable, "-m", "trapmid.cli", "ui", "--port", str(port)]
+    with subprocess.Popen(words, cwd=moved, stdout=subprocess.PIPE, text=True) as shown:
+        try:
+            assert shown.stdout.readline().startswith("MLflow starts")
+            page, asked = view(shown.stdout.readline().removeprefix("The runs:").strip())
+            assert page.startswith(f"http://127.0.0.1:{port}/#/experiments/")
+            assert asked["searchFilter"] == STUDY.replace("gamer-puck", study.name)
+            found = ui._ask(
+                f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
+                {"experiment_ids": [page.split("/")[-2]], "filter": asked["searchFilter"]},
+            )
+            (run,) = found["runs"]
+            picture = f"path=pictures/gmi-none-0.png&run_uuid={run['info']['run_id']}"
+            url = f"http://127.0.0.1:{port}/get-artifact?{picture}"
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                sent = answer.read()
+            assert sent == (moved / "reports/figures/cells/gmi-none-0.png").read_bytes()
+        finally:
+            os.kill(shown.pid, signal.SIGINT)
+        assert shown.wait(30) == 0
+    ui._check_free(port)
+
+
+def _free():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
