@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import trapmid  # noqa: F401  # before torch: it says how torch's threads wait for each other
+
 # isort: split
 import torch
 

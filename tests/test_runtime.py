@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +18,7 @@ from toy import ToyTarget, runtime
 from trapmid.runtime import (
     Runtime,
     choose_device,
+    choose_precision,
     counter_normal,
     counter_uniform,
     eval_mode,
@@ -118,6 +124,80 @@ def test_precision_is_known_and_autocasts() -> None:
         assert layer(x).dtype == torch.bfloat16
     with runtime().autocast():
         assert layer(x).dtype == torch.float32
+
+
+FEATURES = {"amd": {"avx512_bf16": True}, "intel": {"amx_bf16": True}, "old": {"avx2": True}}
+
+
+@pytest.mark.parametrize(
+    ("processor", "level", "chosen"),
+    [
+        ("amd", None, "bf16"),
+        ("intel", None, "bf16"),
+        ("old", None, "fp32"),
+        ("amd", "AVX2", "fp32"),
+        ("intel", "AVX512_CORE_VNNI", "fp32"),
+        ("intel", "AVX512_CORE_AMX", "bf16"),
+        ("amd", "avx512_core_bf16", "bf16"),
+        ("old", "ALL", "fp32"),
+    ],
+)
+def test_auto_is_bf16_where_the_processor_has_it_and_may_use_it(
+    monkeypatch: pytest.MonkeyPatch, processor: str, level: str | None, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: FEATURES[processor])
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if level is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", level)
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu) == chosen
+    assert choose_precision("fp32", cpu) == "fp32" and choose_precision("bf16", cpu) == "bf16"
+    assert choose_precision("auto", torch.device("mps")) == "fp32"
+
+
+POLICY = """
+import importlib.abc, os, sys
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
+sys.meta_path.insert(0, Watch())
+sys.path.insert(0, "stages")
+import _stage
+"""
+"""Says which policy of waiting stands as a stage loads torch."""
+
+
+@pytest.mark.parametrize(
+    ("own", "seen"),
+    [
+        ({}, "None 2000"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"),
+        ({"GOMP_SPINCOUNT": "5"}, "None 5"),
+    ],
+)
+def test_threads_of_a_stage_soon_sleep_while_they_wait(own: dict[str, str], seen: str) -> None:
+    """OpenMP reads its environment once, as torch is loaded: later is too late."""
+    policy = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {key: value for key, value in os.environ.items() if key not in policy}
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", POLICY]
+    done = subprocess.run(
+        command, cwd=root, env=environment | own, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == seen
+
+
+def test_only_the_shared_module_of_the_stages_names_torch() -> None:
+    """Scripts load `_stage` first, and it loads trapmid before torch."""
+    stages = Path(__file__).parents[1] / "stages"
+    named = {
+        path.name
+        for path in stages.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import) and any(name.name == "torch" for name in node.names)
+    }
+    assert named == {"_stage.py"}
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
