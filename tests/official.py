@@ -66,13 +66,19 @@ LABELS = torch.tensor([3, 7])
 
 
 def compare(ours: Tensor, wanted: dict[str, Any]) -> None:
-    """Shape, first values, mean and deviation; float32 sums in another order differ by 1e-4."""
+    """Shape, first values, mean and deviation, to a ten thousandth of the deviation.
+
+    Processors sum float32 in different orders: of 2 x 512 features of 50 layers that differed by up
+    to 2.3e-5 of their deviation (measured with AVX2 and AVX-512, against float64 as well). Relative
+    bounds are none: a feature near zero has no digits to compare. Two layers changed for each other
+    move the features by about their deviation, which a test shows.
+    """
     if list(ours.shape) == wanted["shape"][:1]:
         ours = ours.view(wanted["shape"])  # one score per row
     assert list(ours.shape) == wanted["shape"]
     per_row = len(wanted["first"]) // len(ours) if ours.dim() > 1 else 1
     first = ours.reshape(len(ours), -1)[:, :per_row].flatten().tolist()
-    # Published with six decimals.
-    assert first == pytest.approx(wanted["first"], rel=1e-4, abs=2e-6)
-    assert ours.mean().item() == pytest.approx(wanted["mean"], rel=1e-4, abs=2e-6)
+    within = max(2e-6, 1e-4 * wanted["std"])  # published with six decimals
+    assert first == pytest.approx(wanted["first"], rel=1e-4, abs=within)
+    assert ours.mean().item() == pytest.approx(wanted["mean"], rel=1e-4, abs=within)
     assert ours.double().std().item() == pytest.approx(wanted["std"], rel=1e-3)

@@ -273,6 +273,21 @@ def test_it_computes_what_the_official_network_does(name: str) -> None:
     official.compare(output.logits, logits)
 
 
+def test_two_layers_changed_for_each_other_are_seen() -> None:
+    """The tolerance that every processor needs still tells one convolution from another."""
+    name = "facenet112"
+    model = published(name).to_empty(device="cpu")
+    official.fill(model, lambda key: official_name(name, key))
+    state = model.state_dict()
+    keys = [key for key, value in state.items() if value.shape == (256, 256, 3, 3)]
+    state[keys[4]], state[keys[5]] = state[keys[5]].clone(), state[keys[4]].clone()
+    model.load_state_dict(state)
+    with torch.no_grad(), eval_mode(model):
+        output = model(official.images(112))
+    with pytest.raises(AssertionError):
+        official.compare(output.features, official.outputs(name)[0])
+
+
 @pytest.mark.parametrize("name", ["facenet64", "ir152"])
 def test_the_hidden_layers_have_the_papers_sizes(name: str) -> None:
     with torch.device("meta"):
