@@ -23,6 +23,13 @@ SIDE_BY_SIDE = "tests/pipeline/test_side_by_side.py::test_it_leaves_nothing_but_
 CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
+UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
+PROFILES_TEST = "tests/test_profiles.py"
+WITHOUT_VALIDATION = (
+    "dvc exp run -S data.celeba.val_fraction=0 -S fits.target.select=test "
+    "-S fits.evaluator.select=test -S fits.adam.select=test"
+)
+
 ADDRESS = "https://git.example.org/trapmid"
 FOLLOWED = {
     "make repro": WORKFLOW,
@@ -36,7 +43,11 @@ FOLLOWED = {
     "dvc dag": f"{DVC}::test_the_paper_graph_resolves",
     "dvc --wait-for-lock repro --single-item --glob": MAKEFILE,
     "dvc exp run -S trapdoor.beta=0.1": DAY,
+    "make exp": DAY,
+    "make exp KEEP='trapdoor|aa1'": DAY,
     "dvc exp show": DAY,
+    "dvc exp": "nothing: a family of commands",
+    "dvc plots": "nothing: a family of commands",
     "dvc metrics diff": DAY,
     "dvc plots show": DAY,
     "trapmid gate --update": "tests/test_cli.py::test_update_copies_the_scores",
@@ -65,7 +76,9 @@ FOLLOWED = {
     "dvc config --local cache.type hardlink,copy": CACHE,
     "dvc checkout": CACHE,
     "dvc checkout --relink": CACHE,
-    "make ui": "nothing: a server that stays",
+    "make ui": UI,
+    "trapmid ui": UI,
+    WITHOUT_VALIDATION: f"{PROFILES_TEST}::test_the_documented_way_to_do_without_validation_images",
     "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
     "dvc exp run -S attacks.plgmi_plus.adaptive.auxiliary_weight=50": "nothing: twenty minutes",
     "dvc remote add --local": "nothing: the same with --default is followed",

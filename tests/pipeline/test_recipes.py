@@ -233,8 +233,16 @@ def test_a_day_of_work(study):
     )
     code, printed = study.trapmid("profile", "toy")
     assert code == 2 and "--force" in printed
-    study.dvc("exp", "show")
-    assert "trapdoor.beta" in study.dvc("exp", "show", "--csv")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    keep = re.search(r"^KEEP \?= (.*)$", makefile, re.MULTILINE)
+    assert keep
+    pattern = "Experiment|" + keep[1].replace("$$", "$")
+    filters = ("--only-changed", "--keep", pattern, "--drop", "Created|.*/")
+    table = study.dvc("exp", "show", "--csv", *filters).splitlines()
+    head = table[0].split(",")
+    assert {"Experiment", "trapdoor.beta"} < set(head) and len(head) < 12
+    assert any(name.startswith("aa1.") for name in head)
+    assert any(name.startswith("accuracy.") for name in head)
     assert "trapmid" in study.dvc("metrics", "diff")
     assert "index.html" in study.dvc("plots", "show")
 
