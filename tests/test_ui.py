@@ -185,7 +185,7 @@ def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tm
                 sent = answer.read()
             assert sent == (moved / "reports/figures/cells/gmi-none-0.png").read_bytes()
         finally:
-            os.kill(shown.pid, signal.SIGINT)
+            os.kill(shown.pid, signal.SIGTERM)
         assert shown.wait(30) == 0
     ui._check_free(port)
 
