@@ -115,9 +115,18 @@ def test_a_digest_covers_its_network(monkeypatch, kind, name):
 
 
 def test_packages_hold_no_code():
-    """Only then may dvc.yaml leave their __init__.py out."""
+    """Only then may dvc.yaml leave their __init__.py out.
+
+    The top one says how threads wait, which decides no number: it may set the environment.
+    """
     for file in graph.SOURCE.rglob("__init__.py"):
         body = ast.parse(file.read_text(encoding="utf-8")).body
+        if file.parent == graph.SOURCE:
+            names = {n.id for part in body for n in ast.walk(part) if isinstance(n, ast.Name)}
+            assert names <= {"os", "set"}
+            calls = [n for part in body for n in ast.walk(part) if isinstance(n, ast.Call)]
+            assert [ast.unparse(call.func) for call in calls] == ["set"]
+            continue
         assert all(
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body
         ), file

@@ -22,7 +22,7 @@ def test_it_is_trained_and_scored_and_an_epoch_chosen_on_nothing_is_refused(tmp_
     study = Checkout.make(tmp_path / "bare")
     study.edit("params.yaml", "val_fraction: 0.2", "val_fraction: 0")
     run(study, "make_raw toy", "prepare_data toy", "validate_data toy")
-    counts = json.loads(study.read("reports/data/toy.json"))["counts"]
+    counts = json.loads(study.read("reports/data/toy.json"))[0]["counts"]
     assert (counts["train"], counts["val"], counts["test"]) == (36, 0, 12)
 
     code, printed = study.stage("train_target targets trapmid-0")
@@ -37,7 +37,7 @@ def test_it_is_trained_and_scored_and_an_epoch_chosen_on_nothing_is_refused(tmp_
     for section, name in (("evaluators", "judge"), ("targets", "trapmid-0")):
         stage = f"evaluate_{section.removesuffix('s')}"
         run(study, f"train_target {section} {name}", f"{stage} {name}")
-        scores = json.loads(study.read(f"reports/scores/{section}/{name}.json"))
+        scores = json.loads(study.read(f"reports/scores/{section}/{name}.json"))[0]
         assert scores["val_accuracy"] is None
         sound = ("checkpoint_verified", "splits_disjoint", "private_public_disjoint")
         assert all(scores["checks"].get(check, True) for check in sound)
