@@ -49,7 +49,7 @@ class Anchoring:
     ) -> None:
         self._anchor, self._rt = anchor, rt
         with rt.seeded("anchor"):
-            self._encoder = Encoder(image_size, latent_dim, anchor.width).to(rt.device)
+            self._encoder = rt.place(Encoder(image_size, latent_dim, anchor.width))
         self._for_encoder = torch.optim.Adam(self._encoder.parameters(), lr=anchor.lr)
         self._for_generator = torch.optim.Adam(generator.parameters(), lr=anchor.lr)
 

@@ -80,7 +80,7 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
             network.start_from(state)
         except RuntimeError as error:
             raise CheckpointError(f"{init}: {' '.join(str(error).split())}") from None
-    return network.to(rt.device)
+    return rt.place(network)
 
 
 def train(
@@ -109,7 +109,7 @@ def train(
     num_classes = len(private["identities"])
     init = Path(row.init)
     with rt.seeded("initial weights", "hardened"):  # of what the defence adds
-        model = defense.harden(new_network(row.arch, num_classes, size, init, rt)).to(rt.device)
+        model = rt.place(defense.harden(new_network(row.arch, num_classes, size, init, rt)))
     setting = Setting(
         image_shape=(channels, size, size),
         num_classes=num_classes,
@@ -185,7 +185,7 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
     if content["trapdoor"] is not None:
         trapdoor = Trapdoor(**content["trapdoor"]).to(rt.device).requires_grad_(False).eval()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    model = model.to(rt.device).eval().requires_grad_(False)
+    model = rt.place(model).eval().requires_grad_(False)
     return LoadedClassifier(model, trapdoor, content["meta"], digest)
 
 

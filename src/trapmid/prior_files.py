@@ -28,7 +28,7 @@ def start(recipe: PriorRecipe, image_size: int, num_classes: int, init: Path, rt
             prior.start_from(state)
         except ValueError as error:
             raise CheckpointError(f"{init}: {error}") from None
-    return prior.to(rt.device)
+    return rt.place(prior)
 
 
 def save(path: Path, recipe: str, block: Any, image_size: int, prior: Prior) -> None:
@@ -59,7 +59,7 @@ def load(path: Path, rt: Runtime) -> Prior:
     prior = recipe.make(content["image_size"], content["num_classes"])
     checkpoints.check_code(path, content, prior)
     checkpoints.load_strictly(path, prior, content["state"])
-    return prior.to(rt.device).eval().requires_grad_(False)
+    return rt.place(prior).eval().requires_grad_(False)
 
 
 def export(prior: Path, file: Path) -> str:

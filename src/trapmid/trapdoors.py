@@ -297,4 +297,4 @@ def _feature_critic(setting: Setting) -> nn.Module:
     width = features + setting.num_classes
     with setting.rt.seeded("initial weights", "feature discriminator"):
         critic = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
-    return critic.to(setting.rt.device)
+    return setting.rt.place(critic)
