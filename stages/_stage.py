@@ -20,12 +20,14 @@ import trapmid  # noqa: F401  # before torch: it says how torch's threads wait f
 # isort: split
 import torch
 
-from trapmid import checkpoints, params
+from _unchanged import ChangedError, Watch
+from trapmid import checkpoints
 from trapmid.checkpoints import CheckpointError
+from trapmid.params import Study
 from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
 from trapmid.scratch import Scratch, scratch
 
-PARAMS = Path("params.yaml")
+_watch = Watch(Path(sys.argv[0]).stem)
 
 
 class StageError(RuntimeError):
@@ -47,14 +49,20 @@ def run(main: Callable[..., None]) -> None:
         print(usage, "Rows stand in params.yaml; DVC runs every stage.", sep="\n", file=sys.stderr)
         sys.exit(2)
     try:
+        _watch.check_code()
         main(*words)
-    except (ValueError, CheckpointError, StageError, FileNotFoundError, BlockingIOError) as error:
+        _watch.check_code()
+        _watch.check_params()
+    except (
+        *(ValueError, CheckpointError, StageError, ChangedError),
+        *(FileNotFoundError, BlockingIOError),
+    ) as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
 
 
-def load_params() -> dict[str, Any]:
-    """params.yaml of the working directory, which DVC sets to the folder of dvc.yaml."""
-    return params.read(PARAMS)
+def load_params() -> Study:
+    """params.yaml; at its end a stage refuses that a part which it asked for has changed."""
+    return _watch.load_params()
 
 
 def runtime(seed: int, precision: str = "fp32") -> Runtime:
@@ -99,9 +107,9 @@ def scratch_root() -> Path:
 
 @contextmanager
 def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
-    """A place for the state of a training that `blocks`, `files` and the loaded code define."""
+    """A place for the state of a training that `blocks`, `files` and this run's code define."""
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    with scratch(scratch_root(), title, blocks, digests, _loaded_code(), _kind(rt)) as keep:
+    with scratch(scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)) as keep:
         yield keep
 
 
@@ -138,14 +146,3 @@ def _peak_memory(rt: Runtime) -> float:
         return float(torch.cuda.max_memory_allocated(rt.device))
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, kB on Linux
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
-
-def _loaded_code() -> str:
-    names = sorted(name for name in sys.modules if name.split(".")[0] == "trapmid")
-    sources = [inspect.getsource(sys.modules[n]) for n in names if _has_source(n)]
-    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
-
-
-def _has_source(name: str) -> bool:
-    file = getattr(sys.modules[name], "__file__", None)
-    return file is not None and Path(file).stat().st_size > 0

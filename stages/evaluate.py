@@ -1,4 +1,4 @@
-"""Scores one row of `cells`: an attack on a target, judged by an evaluator; and its picture."""
+"""Scores one row of `cells`: an attack on a target, judged by an evaluator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from _stage import load_params, run, runtime, write_record
 from trapmid import checkpoints, classifiers, knowledge, params, scoring
 from trapmid.criteria import Checks, Evaluation
-from trapmid.report import pictures
 from trapmid.study import CellRow
 
 
@@ -27,18 +26,7 @@ def main(row: str) -> None:
     made = checkpoints.load(Path(f"data/reconstructions/{row}.pt"))
     judged = (evaluator, target, guide, students)
     score = scoring.score_cell(row, cell, *judged, private, public, made, evaluation, bounds, rt)
-    picture = pictures.private_vs_reconstructed(
-        private=private["train_images"],
-        private_labels=private["train_labels"],
-        images=made["images"],
-        labels=made["labels"],
-        hit=score.hit,
-        found=made["found"],
-        identities=evaluation.grid_identities,
-        title=scoring.title(score.scores),
-    )
     checkpoints.save(Path(f"data/scored/{row}.pt"), score.rows)
-    checkpoints.write_atomically(Path(f"reports/figures/cells/{row}.png"), picture)
     write_record(Path(f"reports/scores/cells/{row}.json"), score.scores)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import _stage
 from trapmid import checkpoints, checks, params
 from trapmid.checkpoints import write_atomically
 from trapmid.criteria import Checks
-from trapmid.report import comparison, figures, inputs, page, summary
+from trapmid.report import comparison, figures, grids, inputs, page, summary
 
 REPORTS = Path("reports")
 
 
 def main() -> None:
     study = _stage.load_params()
+    study.asked.add("")  # the report states every value
     scored = {cell: checkpoints.load(Path(f"data/scored/{cell}.pt")) for cell in study["cells"]}
     cosines = {cell: content["signature_scores"] for cell, content in scored.items()}
     found = inputs.read(study, Path(), cosines)
@@ -23,11 +25,19 @@ def main() -> None:
     scores = (found.evaluators, found.targets, found.cells)
     verdicts = checks.study(*scores, bounds)
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts))
-    charts = figures.draw_all(found, metrics) | _comparisons(study, scored)
+    charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
+    charts |= _grids(study, scored, found.cells)
     details = {check.name: check.detail for check in verdicts}
     lines = page.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
     pages = page.render(found, metrics, charts, lines)
-    for name in ("comparison", "curves", "signatures", "training"):  # outs, even if empty
+    for name in (
+        "cells",
+        "comparison",
+        "curves",
+        "samples",
+        "signatures",
+        "training",
+    ):  # outs, even if empty
         (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
     texts = {"report.html": pages.html.encode(), "report.md": pages.markdown.encode()}
     for path, content in (charts | figures.curves(found) | texts).items():
@@ -36,22 +46,35 @@ def main() -> None:
     _stage.write_json(REPORTS / "summary.json", summary.headline(metrics))
 
 
-def _comparisons(study: dict[str, Any], scored: dict[str, Any]) -> dict[str, bytes]:
-    """One picture per attack: what it made of the first seed's targets."""
+def _grids(
+    study: dict[str, Any], scored: dict[str, Any], scores: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """A picture per cell, and one per attack: what it made of the first seed's targets."""
     pictures = {}
+    shown = study["evaluation"]["grid_identities"]
+    private = {d: checkpoints.load(Path(f"data/prepared/{d}/private.pt")) for d in study["data"]}
+    made = {c: checkpoints.load(Path(f"data/reconstructions/{c}.pt")) for c in study["cells"]}
+    for name, row in study["cells"].items():
+        content = (private[row["data"]], made[name], scores[name], scored[name]["hit"])
+        pictures[f"figures/cells/{name}.png"] = grids.cell(*content, shown)
     for attack, cells in summary.side_by_side(study).items():
-        private = checkpoints.load(Path(f"data/prepared/{cells.data}/private.pt"))
-        made = {}
-        for defense, cell in cells.by_defense.items():
-            found = checkpoints.load(Path(f"data/reconstructions/{cell}.pt"))
-            hit = scored[cell]["hit"]
-            images, labels, answered = (found[key] for key in ("images", "labels", "found"))
-            made[defense] = comparison.Made(images, labels, hit, answered)
-        real = (private["train_images"], private["train_labels"])
-        shown = study["evaluation"]["grid_identities"]
-        pictures[f"figures/comparison/{attack}.png"] = comparison.compare(
-            attack, *real, made, shown
+        real = private[cells.data]
+        picture = comparison.compare(
+            attack,
+            real["train_images"],
+            real["train_labels"],
+            {
+                defense: comparison.Made(
+                    made[cell]["images"],
+                    made[cell]["labels"],
+                    scored[cell]["hit"],
+                    made[cell]["found"],
+                )
+                for defense, cell in cells.by_defense.items()
+            },
+            shown,
         )
+        pictures[f"figures/comparison/{attack}.png"] = picture
     return pictures
 
 

@@ -10,7 +10,9 @@ from trapmid import tracking
 
 
 def main() -> None:
-    study = tracking.collect(_stage.load_params(), Path())
+    params = _stage.load_params()
+    params.asked.add("")  # every value is logged
+    study = tracking.collect(params, Path())
     # DVC_ROOT is the main checkout even inside `dvc exp run --temp`, whose folder is thrown away.
     home = Path(os.environ.get("DVC_ROOT", "."))
     tracked = tracking.track(study, home)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import checkpoints, classifiers, knowledge, params, prior_files, wiring
-from trapmid.report import pictures
 from trapmid.study import GuidedPriorRow, PublicPriorRow
 from trapmid.types import NOTHING
 
@@ -40,9 +39,9 @@ def main(kind: str, name: str) -> None:
         with records(folder, rt, keep) as stats:
             recipe.fit(prior, public, target, known, rt, keep)
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
-        grid = prior_files.samples(prior, classes, rt)
-        picture = pictures.image_grid(grid, title=f"{name}: random samples")
-        checkpoints.write_atomically(folder / "samples.png", picture)
+        checkpoints.save(
+            folder / "samples.pt", {"samples": prior_files.samples(prior, classes, rt)}
+        )
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
         prior_files.save(path, row.method, block, size, prior)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import checkpoints, classifiers, params, wiring
 from trapmid.fit import to_float
-from trapmid.report import pictures
 from trapmid.study import Fit, TargetRow
 
 
@@ -31,11 +30,9 @@ def main(kind: str, name: str) -> None:
         trapdoor = trained.objective.trapdoor
         if trapdoor is not None:
             shown = min(8, trained.model.num_classes)
-            images = to_float(private["train_images"][:shown])
-            poisoned = classifiers.poisoned_examples(trapdoor.cpu(), images)
-            for title, grid in (("triggers", trapdoor.triggers[:shown]), ("poisoned", poisoned)):
-                picture = pictures.image_grid([list(grid.cpu())], title=f"{name}: {title}")
-                checkpoints.write_atomically(folder / f"{title}.png", picture)
+            poisoned = trapdoor.cpu().examples(to_float(private["train_images"][:shown]))
+            samples = {"triggers": trapdoor.triggers[None, :shown], "poisoned": poisoned[None]}
+            checkpoints.save(folder / "samples.pt", samples)
         size = private["train_images"].shape[-1]
         classifiers.save(Path(f"models/{kind}/{name}/model.pt"), name, row, trained, size)
 

@@ -18,7 +18,7 @@ from trapmid.checks import EXPLANATIONS
 from trapmid.criteria import Checks, Evaluation
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.features import stretch
-from trapmid.report import pictures
+from trapmid.report import grids, pictures
 from trapmid.runtime import Runtime
 from trapmid.study import CellRow
 from trapmid.types import Output, Target, Trapdoor
@@ -516,7 +516,7 @@ def test_what_was_not_found_is_no_image(
     made["found"][:] = False
     nothing = score(evaluator, trapped, private, public, made)
     assert nothing["knn_dist"] is None and nothing["signature"] is None and nothing["aa1"] == 0
-    assert "KNN –" in scoring.title(nothing)
+    assert "KNN –" in grids.title(nothing)
 
 
 def test_floor_cells_are_held_against_chance(
@@ -638,7 +638,7 @@ def test_rows_and_picture_are_written_deterministically(
             hit=result.hit,
             found=made["found"],
             identities=3,
-            title=scoring.title(result.scores),
+            title=grids.title(result.scores),
         )
         for _ in range(2)
     )

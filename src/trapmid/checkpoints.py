@@ -6,8 +6,6 @@ digest of it, so an edit changes the checkpoint, and a checkpoint of other code 
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import os
 import pickle
 import struct
@@ -18,6 +16,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from trapmid import sources
 
 # What torch.load raises on files that are not its own, or not whole: its unpickler reads any bytes.
 _UNREADABLE = (
@@ -78,30 +78,22 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def code_digest(module: nn.Module, maker: object | None = None) -> str:
-    """A digest of every source file of this project that defines a part of `module`.
+def code_digest(module: nn.Module, *makers: object) -> str:
+    """A digest of all the code of this project that a part of `module` can reach.
 
-    `maker`: something else whose class decides what the module computes, e.g. the defence that
-    altered a network in place.
+    `makers`: what else decides what the module computes, e.g. the defence that altered a network in
+    place, or the trapdoor that is saved beside it.
     """
-    kinds = {type(part) for part in module.modules()} | ({type(maker)} if maker else set())
-    names = {base.__module__ for kind in kinds for base in kind.__mro__}
-    digest = hashlib.sha256()
-    for name in sorted(n for n in names if n.startswith("trapmid.") and n != "trapmid.types"):
-        digest.update(name.encode())
-        digest.update(inspect.getsource(sys.modules[name]).encode())
-    return digest.hexdigest()
+    return sources.digest_of_classes({type(part) for part in (*module.modules(), *makers)})
 
 
-def check_code(
-    path: Path, content: Mapping[str, Any], module: nn.Module, maker: object | None = None
-) -> None:
+def check_code(path: Path, content: Mapping[str, Any], module: nn.Module, *makers: object) -> None:
     """Refuses a checkpoint whose network was defined by other source code.
 
     Raises:
         CheckpointError: the digests differ.
     """
-    if content.get("code") != code_digest(module, maker):
+    if content.get("code") != code_digest(module, *makers):
         raise CheckpointError(
             f"{path}: made by another version of {type(module).__module__}; `dvc repro` renews it"
         )

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from trapmid import checkpoints, fit, wiring
@@ -127,6 +126,7 @@ def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: in
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
     hardened = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
+    makers = ([defense] if hardened else []) + ([] if trapdoor is None else [trapdoor])
     checkpoints.save(
         path,
         {
@@ -142,7 +142,7 @@ def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: in
                 "alpha": float(trapdoor.alpha),
                 "masks": trapdoor.masks,
             },
-            "code": checkpoints.code_digest(trained.model, defense if hardened else None),
+            "code": checkpoints.code_digest(trained.model, *makers),
             "meta": {
                 "row": name,
                 "defense": row.defense,
@@ -179,23 +179,11 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
         raise CheckpointError(f"{path}: not a classifier; no {error}") from None
     except ParamsError as error:  # the defence has other parameters now
         raise CheckpointError(f"{error}; `dvc repro` renews it") from None
-    checkpoints.check_code(path, content, model, defense)
-    checkpoints.load_strictly(path, model, content["state"])
     trapdoor = None
     if content["trapdoor"] is not None:
-        trapdoor = Trapdoor(**content["trapdoor"]).to(rt.device).requires_grad_(False).eval()
+        trapdoor = wiring.trapdoor(content["trapdoor"]).to(rt.device).requires_grad_(False).eval()
+    checkpoints.check_code(path, content, model, *(m for m in (defense, trapdoor) if m is not None))
+    checkpoints.load_strictly(path, model, content["state"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = rt.place(model).eval().requires_grad_(False)
     return LoadedClassifier(model, trapdoor, content["meta"], digest)
-
-
-@torch.no_grad()
-def poisoned_examples(trapdoor: Trapdoor, images: Tensor, strength: float = 10.0) -> Tensor:
-    """Images (N, 3, S, S) with the triggers of classes 0..N-1, blended `strength` times alpha.
-
-    The paper's figure 4 amplifies the blend tenfold, or nothing would be seen.
-    """
-    alpha = min(1.0, strength * float(trapdoor.alpha))
-    amplified = Trapdoor(trapdoor.triggers, alpha, trapdoor.masks)
-    poisoned: Tensor = amplified(images, torch.arange(len(images)))
-    return poisoned

@@ -22,8 +22,20 @@ class ParamsError(ValueError):
     """A parameter is wrong; the message is one line that names it."""
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The file as plain dictionaries, lists and scalars.
+class Study(dict[str, Any]):
+    """params.yaml as plain dictionaries, lists and scalars; it remembers what was asked of it."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.asked: set[str] = set()  # dotted paths; "" is all of it
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+
+def read(path: Path) -> Study:
+    """A file of parameters.
 
     Raises:
         ParamsError: the file is missing, is not YAML, or does not hold a mapping.
@@ -37,12 +49,15 @@ def read(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: must hold a mapping, holds {type(content).__name__}")
-    return content
+    return Study(content)
 
 
 def section(params: Mapping[str, Any], where: str) -> Any:
     """The part of `params` at the dotted path `where`."""
     part: Any = params
+    if isinstance(params, Study):
+        part = dict(params)  # `asked` is the whole path, not its first word
+        params.asked.add(where)
     for depth, key in enumerate(keys := where.split(".")):
         if not isinstance(part, Mapping) or key not in part:
             known = ", ".join(sorted(map(str, part))) if isinstance(part, Mapping) else ""

@@ -77,11 +77,15 @@ def export(prior: Path, file: Path) -> str:
 
 
 @torch.no_grad()
-def samples(prior: Prior, num_classes: int, rt: Runtime) -> list[list[Tensor]]:
-    """Eight images (3, S, S) of each of up to eight classes, a row a class; of one class, five."""
+def samples(prior: Prior, num_classes: int, rt: Runtime) -> Tensor:
+    """Eight images of each of up to eight classes; of one class, five rows.
+
+    Returns:
+        (rows, 8, 3, S, S) float32 on the CPU.
+    """
     with rt.seeded("samples"):
         rows = min(8, num_classes) if num_classes > 1 else 5
         labels = torch.arange(rows).repeat_interleave(8) % num_classes
         latents = torch.randn(len(labels), prior.latent_dim)
-        images = prior(latents.to(rt.device), labels.to(rt.device)).cpu()
-    return [list(part) for part in images.split(8)]
+        images: Tensor = prior(latents.to(rt.device), labels.to(rt.device)).cpu()
+    return torch.stack(images.split(8))

@@ -25,7 +25,7 @@ TRAINED = (
     "guided_priors",
     "cells",
 )
-"""Sections whose rows leave curves, times and pictures."""
+"""Sections whose rows leave curves, times and samples."""
 
 
 class ResultError(ValueError):
@@ -46,8 +46,13 @@ def scores_path(root: Path, section: str, row: str) -> Path:
 
 
 def training_folder(root: Path, section: str, row: str) -> Path:
-    """The curve, the times and the pictures of a row of `TRAINED`."""
+    """The curve, the times and the samples of a row of `TRAINED`."""
     return root / "reports" / "training" / section / row
+
+
+def samples_folder(root: Path, section: str, row: str) -> Path:
+    """The drawn samples of a row of `TRAINED`: triggers, poisoned images, what a prior makes."""
+    return root / "reports" / "figures" / "samples" / section / row
 
 
 def grid_path(root: Path, cell: str) -> Path:

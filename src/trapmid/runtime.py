@@ -143,7 +143,7 @@ class Runtime:
         """
         module = module.to(self.device)
         if self.device.type == "cpu":
-            module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module = module.to(memory_format=torch.channels_last)
         return module
 
     def autocast(self) -> AbstractContextManager[object]:

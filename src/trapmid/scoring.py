@@ -247,15 +247,6 @@ def score_cell(
     return CellScore(rounded(scores), rows, judged.hit)
 
 
-def title(scores: Mapping[str, Any]) -> str:
-    """One line for a cell's picture."""
-    distance = "–" if scores["knn_dist"] is None else f"{scores['knn_dist']:.1f}"
-    return (
-        f"{scores['attack']} on {scores['target']} (seed {scores['seed']}): "
-        f"AA-1 {scores['aa1']:.1%}, AA-5 {scores['aa5']:.1%}, KNN {distance}"
-    )
-
-
 def rounded(scores: Mapping[str, Any], digits: int = 6) -> dict[str, Any]:
     """`scores` with every float inside rounded: the last bits of a sum are not worth a diff."""
     return {key: _round(value, digits) for key, value in scores.items()}

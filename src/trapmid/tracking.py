@@ -189,7 +189,9 @@ def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Re
     if history.exists() or section != "cells":
         curve = results.read_history(history)
         files.append(history)
-    pictures = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    pictures = {
+        path.stem: path for path in sorted(results.samples_folder(root, section, row).glob("*.png"))
+    }
     if section == "cells":
         pictures["reconstructions"] = results.grid_path(root, row)
     files += [path for path in pictures.values() if path.exists()]

@@ -85,6 +85,36 @@ class Patches:
         return patch_trapdoor(setting, self.alpha, self.squares, self.square)
 
 
+class Blend(Trapdoor):
+    """pi_y(x) = (1 - alpha m_y) x + alpha m_y k_y (Trap-MID, eq. 1).
+
+    Args:
+        triggers: k, (C, 3, S, S) in [0, 1].
+        alpha: blend ratio in [0, 1].
+        masks: m, (C, 1, S, S) in [0, 1]; None: 1 everywhere (Trap-MID); patches in TeD.
+    """
+
+    def __init__(self, triggers: Tensor, alpha: float, masks: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("triggers", triggers)
+        self.register_buffer("alpha", triggers.new_tensor(alpha))
+        self.register_buffer("masks", masks)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self.blend(images, self.triggers[labels], labels)
+
+    def blend(self, images: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
+        weight = self.alpha if self.masks is None else self.alpha * self.masks[labels]
+        return torch.lerp(images, keys, weight)
+
+    @torch.no_grad()
+    def examples(self, images: Tensor, strength: float = 10.0) -> Tensor:
+        """Amplified tenfold, as in the paper's figure 4: at alpha nothing would be seen."""
+        amplified = Blend(self.triggers, min(1.0, strength * float(self.alpha)), self.masks)
+        poisoned: Tensor = amplified(images, torch.arange(len(images), device=images.device))
+        return poisoned
+
+
 def check_share(name: str, value: float) -> None:
     """Refuses a value outside [0, 1].
 
@@ -99,7 +129,7 @@ def random_trapdoor(setting: Setting, alpha: float) -> Trapdoor:
     """Triggers over the whole image, uniform in [0, 1] (Trap-MID, App. C.4)."""
     generator = setting.rt.generator("triggers")
     triggers = torch.rand(setting.num_classes, *setting.image_shape, generator=generator)
-    return Trapdoor(triggers.to(setting.rt.device), alpha)
+    return Blend(triggers.to(setting.rt.device), alpha)
 
 
 def patch_trapdoor(setting: Setting, alpha: float, squares: int, square: int) -> Trapdoor:
@@ -133,7 +163,7 @@ def patch_trapdoor(setting: Setting, alpha: float, squares: int, square: int) ->
             key[here] += (mean + deviation * noise).clamp(0, 1)
             mask[here] = 1
     device = setting.rt.device
-    return Trapdoor(keys.clamp(0, 1).to(device), alpha, masks.to(device))
+    return Blend(keys.clamp(0, 1).to(device), alpha, masks.to(device))
 
 
 class Objective(types.Objective):

@@ -149,33 +149,27 @@ class Loss(NamedTuple):
     parts: dict[str, Tensor]  # detached scalars, for the training curves
 
 
-class Trapdoor(nn.Module):
-    """Triggers, one per class: pi_y(x) = (1 - alpha m_y) x + alpha m_y k_y (Trap-MID, eq. 1).
+class Trapdoor(nn.Module, ABC):
+    """Triggers, one per class, and how an image gets one; `trapdoors` makes them.
 
-    Args:
-        triggers: k, (C, 3, S, S) in [0, 1].
-        alpha: blend ratio in [0, 1].
-        masks: m, (C, 1, S, S) in [0, 1]; None: 1 everywhere (Trap-MID); patches in TeD.
+    What only passes a trapdoor on knows no more of it, so that its code reaches trapdoored rows.
     """
 
-    triggers: Tensor
-    alpha: Tensor
-    masks: Tensor | None
+    triggers: Tensor  # k, (C, 3, S, S) in [0, 1]
+    alpha: Tensor  # blend ratio in [0, 1]
+    masks: Tensor | None  # m, (C, 1, S, S) in [0, 1]; None: 1 everywhere
 
-    def __init__(self, triggers: Tensor, alpha: float, masks: Tensor | None = None) -> None:
-        super().__init__()
-        self.register_buffer("triggers", triggers)
-        self.register_buffer("alpha", triggers.new_tensor(alpha))
-        self.register_buffer("masks", masks)
-
+    @abstractmethod
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Poisoned images (N, 3, S, S) that carry the triggers of `labels` (N,)."""
-        return self.blend(images, self.triggers[labels], labels)
 
+    @abstractmethod
     def blend(self, images: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
         """As `forward`, with the triggers `keys` (N, 3, S, S) instead of the stored ones."""
-        weight = self.alpha if self.masks is None else self.alpha * self.masks[labels]
-        return torch.lerp(images, keys, weight)
+
+    @abstractmethod
+    def examples(self, images: Tensor, strength: float = 10.0) -> Tensor:
+        """Images (N, 3, S, S) with the triggers of classes 0..N-1, `strength` times stronger."""
 
 
 class Objective(nn.Module, ABC):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from typing import Any, cast
 
 from trapmid import params
 from trapmid.params import ParamsError
-from trapmid.types import Attack, Defense, LabelAttack, PriorRecipe, Surrogate, Target
+from trapmid.types import Attack, Defense, LabelAttack, PriorRecipe, Surrogate, Target, Trapdoor
 
 _ROLES = {
     "attacks": "Attack",
@@ -53,6 +54,15 @@ def surrogate(name: str, block: Any, where: str | None = None) -> Surrogate:
 def target(arch: str) -> type[Target]:
     """The network class of `targets/<arch>.py`."""
     return cast(type[Target], _role("targets", arch))
+
+
+def trapdoor(content: Mapping[str, Any]) -> Trapdoor:
+    """The trapdoor of a checkpoint.
+
+    By name, as a method: so the code of trapdoors is none of what undefended rows depend on.
+    """
+    module = importlib.import_module("trapmid.trapdoors")
+    return cast(Trapdoor, module.Blend(**content))
 
 
 def reader(name: str) -> Any:

@@ -79,13 +79,9 @@ def read(
 
 
 def _pictures(params: Mapping[str, Any], root: Path) -> dict[str, bytes]:
-    """Samples of the data, grids of the cells, and what the trainings drew."""
+    """Samples of the prepared data."""
     reports = root / "reports"
     paths = [reports / "figures" / "data" / f"{row}.png" for row in params["data"]]
-    paths += [results.grid_path(root, cell) for cell in params["cells"]]
     if missing := [path for path in paths if not path.is_file()]:
         raise ResultError(f"{missing[0]}: no such file; `dvc repro` makes it")
-    for section in results.TRAINED:
-        for row in params[section]:
-            paths += sorted(results.training_folder(root, section, row).glob("*.png"))
     return {path.relative_to(reports).as_posix(): path.read_bytes() for path in paths}

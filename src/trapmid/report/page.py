@@ -551,7 +551,7 @@ class _Context:
         found = _Pictures()
         for row, block in self.params["targets"].items():
             for name, words in captions.items():
-                path = f"training/targets/{row}/{name}"
+                path = f"figures/samples/targets/{row}/{name}"
                 if path in self.pictures:
                     self._file(found, block["seed"], self._picture(path, f"{row}: {words}"))
         return found
@@ -583,7 +583,7 @@ class _Context:
             for family, rows in families(self.params[section], histories).items():
                 pictures.append(self._picture(f"figures/training/{section}/{family}.png", family))
                 row = next(iter(rows.values()))
-                samples = f"training/{section}/{row}/samples.png"
+                samples = f"figures/samples/{section}/{row}/samples.png"
                 if samples in self.pictures:
                     pictures.append(self._picture(samples, f"{row}: samples of the trained prior"))
             if pictures:

@@ -1,0 +1,115 @@
+"""What a stage began with is what DVC records.
+
+DVC (3.67.1) hashes parameters and code after a stage has run. What was edited meanwhile would be
+recorded as what made the result, and count as up to date. So a stage compares at its end, and code
+at its start, too: `code` may have run hours before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from trapmid import params
+from trapmid.params import ParamsError, Study
+from trapmid.sources import INDEX, SCRIPTS, Sources, index_lines
+
+PARAMS = Path("params.yaml")
+DIGESTS = Path("digests")
+_FOLDERS = (Path("src/trapmid"), Path("stages"))
+
+
+class ChangedError(RuntimeError):
+    """A stage would be recorded with what it did not run with; the message is one line."""
+
+
+class Watch:
+    """The code and the parameters of one run of a stage.
+
+    Args:
+        script: the name of the stage's script.
+    """
+
+    def __init__(self, script: str) -> None:
+        self._script = script
+        self._study: Study | None = None
+
+    def load_params(self) -> Study:
+        """params.yaml of the working directory, which DVC sets to the folder of dvc.yaml."""
+        self._study = params.read(PARAMS)
+        return self._study
+
+    def check_params(self) -> None:
+        """Refuses parameters that the stage used and that are others in the file by now.
+
+        Raises:
+            ChangedError: it names the first of them.
+        """
+        if self._study is None:
+            return
+        now = params.read(PARAMS)
+        for where in sorted(self._study.asked):
+            if _at(now, where) != _at(self._study, where):
+                raise ChangedError(
+                    f"{where or PARAMS}: changed while this ran with the old value; "
+                    "put it back and `dvc commit` this stage, or run `dvc repro` again"
+                )
+
+    def check_code(self) -> None:
+        """Refuses code that is not what the stage `code` has written down.
+
+        A stage that is run by hand in a checkout without digests has nothing to compare.
+
+        Raises:
+            ChangedError: it names a definition that differs.
+        """
+        if not DIGESTS.is_dir() or self._files_are_known():
+            return
+        sources = Sources(*_FOLDERS)
+        for unit in self._units(sources):
+            file, now = DIGESTS / unit, sources.listing(*sources.units()[unit])
+            written = file.read_text(encoding="utf-8") if file.exists() else ""
+            if differing := set(now.splitlines()) ^ set(written.splitlines()):
+                name = min(differing).split()[0]
+                raise ChangedError(f"{name}: changed since `dvc repro` began; run it again")
+
+    def code(self) -> str:
+        """A digest of the code of this run: of its script and of the methods that it imported."""
+        sources = Sources(*_FOLDERS)
+        known = DIGESTS.is_dir()
+        texts = [
+            (DIGESTS / unit).read_text(encoding="utf-8")
+            if known
+            else sources.listing(*sources.units()[unit])
+            for unit in self._units(sources)
+        ]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+    def _files_are_known(self) -> bool:
+        """Whether every file that is loaded has the bytes that the stage `code` saw.
+
+        Taking them apart, to see whether a comment alone was edited, takes a second.
+        """
+        known = set((DIGESTS / INDEX).read_text(encoding="utf-8").splitlines())
+        here = Sources(*_FOLDERS)
+        loaded = [file for name, file in here.files.items() if name in {*sys.modules, self._script}]
+        return all(line in known for line in index_lines(loaded))
+
+    def _units(self, sources: Sources) -> list[str]:
+        """The script, and the methods that it has imported by now."""
+        return [
+            unit
+            for unit, roots in sources.units().items()
+            if unit == f"{SCRIPTS}/{self._script}"
+            or (not unit.startswith(f"{SCRIPTS}/") and roots[0].module in sys.modules)
+        ]
+
+
+def _at(study: Study, where: str) -> Any:
+    """The part at a dotted path, all of it at "", None where it is gone."""
+    try:
+        return params.section(dict(study), where) if where else dict(study)
+    except ParamsError:
+        return None
