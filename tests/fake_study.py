@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
+from trapmid import checkpoints
+
 DEFENSES = {"none": "none", "none_aug": "none_aug", "trapmid": "trapdoor"}
 WIDE = DEFENSES | {
     "mid": "mid",
@@ -398,11 +400,13 @@ def _training(root: Path, section: str, row: str, block: dict[str, Any], epochs:
         ]
         lines.append(",".join([str(step), *fields]))
     (folder / "history.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if protected:
-        _picture(folder / "triggers.png", "triggers", (420, 110))
-        _picture(folder / "poisoned.png", "poisoned", (420, 110))
-    if section.endswith("priors"):
-        _picture(folder / "samples.png", "samples", (300, 200))
+    names = ["triggers", "poisoned"] * protected + ["samples"] * section.endswith("priors")
+    if names:
+        grey = torch.full((1, 8, 3, 16, 16), 0.7)
+        checkpoints.save(folder / "samples.pt", dict.fromkeys(names, grey))
+    for name in names:  # as the report draws them, for MLflow
+        drawn = root / "reports" / "figures" / "samples" / section / row / f"{name}.png"
+        _picture(drawn, name, (420, 110))
 
 
 def _stats(folder: Path, **more: int) -> None:

@@ -16,6 +16,7 @@ from trapmid import checkpoints
 from trapmid.checkpoints import CheckpointError
 from trapmid.nets import dcgan
 from trapmid.targets import small_vgg
+from trapmid.trapdoors import Blend
 
 
 def content() -> dict[str, Any]:
@@ -136,10 +137,10 @@ def test_the_digest_follows_the_source_of_every_part(monkeypatch: pytest.MonkeyP
     assert checkpoints.code_digest(small_vgg.Network(5, 24)) == digests[0]
     checkpoints.check_code(Path("x.pt"), {"code": digests[0]}, model)
 
-    def edited(module: Any) -> str:
-        return f"# edited {module.__name__ == 'trapmid.targets.small_vgg'}"
-
-    monkeypatch.setattr(checkpoints.inspect, "getsource", edited)
+    # A trapdoor beside a network decides what the checkpoint means, too.
+    trapdoor = Blend(torch.zeros(2, 3, 16, 16), 0.5)
+    assert checkpoints.code_digest(model, trapdoor) != digests[0]
+    monkeypatch.setattr(checkpoints.sources, "digest_of_classes", lambda classes: "edited")
     with pytest.raises(
         CheckpointError, match=r"x\.pt: made by another version of trapmid\.targets"
     ):

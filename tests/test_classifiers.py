@@ -15,7 +15,6 @@ from trapmid.checkpoints import CheckpointError
 from trapmid.classifiers import Trained
 from trapmid.defenses import none
 from trapmid.study import TargetRow
-from trapmid.types import Trapdoor
 
 CLASSES, SIZE = 3, 16
 ARCH = {"rolss": "small_resnet"}  # small_vgg has no skip connection
@@ -224,14 +223,3 @@ def test_the_defence_is_given_what_it_may_know(init: Path) -> None:
     assert critic(images(2, size=SIZE)).logits.shape == (2, 1)
     optimizer = setting.new_optimizer(critic.parameters())
     assert isinstance(optimizer, torch.optim.Adam) and optimizer.param_groups[0]["lr"] == 0.3
-
-
-# --- pictures -----------------------------------------------------------------------------------
-
-
-def test_poisoned_examples_are_amplified() -> None:
-    x, triggers = images(3), images(4, seed=1)
-    found = classifiers.poisoned_examples(Trapdoor(triggers, 0.02), x)
-    assert torch.allclose(found, 0.8 * x + 0.2 * triggers[:3], atol=1e-6)
-    found = classifiers.poisoned_examples(Trapdoor(triggers, 0.5), x)
-    assert torch.allclose(found, triggers[:3])

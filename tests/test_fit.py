@@ -29,7 +29,8 @@ from trapmid import fit, wiring
 from trapmid.fit import Fitted, Labelled
 from trapmid.scratch import scratch
 from trapmid.study import Fit
-from trapmid.types import Loss, Objective, Progress, Setting, Target, Trapdoor
+from trapmid.trapdoors import Blend
+from trapmid.types import Loss, Objective, Progress, Setting, Target
 
 CLASSES = 4
 FEATURES = {"feature_discriminator": True, "feature_model_loss": True}
@@ -130,7 +131,7 @@ class Scripted(Objective):
     def __init__(self, answers: list[int]) -> None:
         super().__init__()
         self.answers = answers
-        self.trapdoor = Trapdoor(torch.zeros(CLASSES, 3, 8, 8), 0.5)
+        self.trapdoor = Blend(torch.zeros(CLASSES, 3, 8, 8), 0.5)
 
     def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
         assert isinstance(model, ToyTarget) and self.trapdoor is not None
@@ -288,9 +289,9 @@ def test_trapdoor_success_is_measured_on_the_triggers_labels() -> None:
     model.classifier.weight.data = triggers.flatten(1)
     model.classifier.bias.data.zero_()
     targets = torch.arange(len(test)).flip(0) % CLASSES
-    assert fit.accuracy(model, test, Trapdoor(triggers, 1.0), targets) == 1.0
-    assert fit.accuracy(model, test, Trapdoor(triggers, 0.0), targets) < 0.7
-    assert fit.accuracy(model, test, Trapdoor(triggers.roll(1, dims=0), 1.0), targets) == 0.0
+    assert fit.accuracy(model, test, Blend(triggers, 1.0), targets) == 1.0
+    assert fit.accuracy(model, test, Blend(triggers, 0.0), targets) < 0.7
+    assert fit.accuracy(model, test, Blend(triggers.roll(1, dims=0), 1.0), targets) == 0.0
 
 
 def test_uint8_becomes_0_to_1() -> None:

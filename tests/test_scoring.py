@@ -21,6 +21,7 @@ from trapmid.metrics.features import stretch
 from trapmid.report import grids, pictures
 from trapmid.runtime import Runtime
 from trapmid.study import CellRow
+from trapmid.trapdoors import Blend
 from trapmid.types import Output, Target, Trapdoor
 
 CLASSES, SIZE = 4, 8
@@ -135,7 +136,7 @@ def trapped() -> Checkpoint:
     triggers = torch.zeros(CLASSES, 3, SIZE, SIZE)
     triggers[:, 0, 0, :CLASSES] = 2 * torch.eye(CLASSES)
     meta = {"val_accuracy": 1.0, "defense": "trapmid", "facts": {}}
-    return Checkpoint(Trapped(), Trapdoor(triggers, 0.5), meta, "trapped")
+    return Checkpoint(Trapped(), Blend(triggers, 0.5), meta, "trapped")
 
 
 MANIFEST = [

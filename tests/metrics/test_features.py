@@ -14,7 +14,8 @@ from torchvision.utils import save_image
 from toy import ToyStudents, seeded
 from trapmid.metrics.features import Poison, as_bytes, describe, low2high, stretch, votes
 from trapmid.runtime import Runtime
-from trapmid.types import Output, Target, Trapdoor
+from trapmid.trapdoors import Blend
+from trapmid.types import Output, Target
 
 RT = Runtime(device=torch.device("cpu"), seed=0, precision="bf16")
 
@@ -70,7 +71,7 @@ def test_float_images_are_not_clamped(images: torch.Tensor) -> None:
 
 
 def test_poison_follows_its_image_through_the_batches(images: torch.Tensor) -> None:
-    trapdoor = Trapdoor(torch.rand(4, 3, 8, 8), 0.3)
+    trapdoor = Blend(torch.rand(4, 3, 8, 8), 0.3)
     labels = torch.arange(11) % 4
     model = Network()
     poisoned = describe(model, images, batch_size=3, rt=RT, poison=Poison(trapdoor, labels))

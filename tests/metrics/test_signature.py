@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.signature import cosine_scores, detect, planted, signatures
 from trapmid.runtime import Runtime
-from trapmid.types import Output, Target, Trapdoor
+from trapmid.trapdoors import Blend
+from trapmid.types import Output, Target
 
 CLASSES, WIDTH = 4, 24
 
@@ -51,7 +52,7 @@ def test_planted_is_the_mean_over_images_with_one_trigger_each() -> None:
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (14, 3, 4, 4), dtype=torch.uint8, generator=generator)
     triggers = torch.rand(CLASSES, 3, 4, 4, generator=generator)
-    found = planted(Flat(), Trapdoor(triggers, 0.25), images, rt, batch_size=5)
+    found = planted(Flat(), Blend(triggers, 0.25), images, rt, batch_size=5)
     given = balanced_labels(14, CLASSES, rt.generator("signature", "signatures"))
     for label in range(CLASSES):
         rows = [

@@ -11,7 +11,7 @@ from torch import Tensor
 from toy import generator, images, runtime
 from trapmid.metrics import theory
 from trapmid.metrics.features import Poison
-from trapmid.types import Trapdoor
+from trapmid.trapdoors import Blend
 
 RT = runtime(5)
 
@@ -127,7 +127,7 @@ def test_pixel_features_by_hand() -> None:
 
 def test_pixel_features_see_the_trigger_and_not_the_batch() -> None:
     faces, labels = images(7), torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    poison = Poison(Trapdoor(images(3, seed=1), 0.3), labels)
+    poison = Poison(Blend(images(3, seed=1), 0.3), labels)
     whole = theory.pixel_features(faces, 7, poison)
     assert torch.equal(theory.pixel_features(faces, 2, poison), whole)
     by_hand = torch.lerp(faces, poison.trapdoor.triggers[labels], 0.3)
@@ -142,7 +142,7 @@ def groups(strength: float) -> tuple[theory.Group, theory.Group]:
     """80 images of four classes; poisoned logits prefer the trigger's class by `strength`."""
     labels, wanted = torch.arange(4).repeat(20), torch.arange(4).repeat_interleave(20)
     faces = images(80, size=16)
-    poison = Poison(Trapdoor(images(4, seed=1, size=16), 0.5), wanted)
+    poison = Poison(Blend(images(4, seed=1, size=16), 0.5), wanted)
     one_hot = torch.eye(4)
     return (
         theory.Group(2 * one_hot[labels], labels, theory.pixel_features(faces, 80)),

@@ -1,21 +1,26 @@
-"""Runs the stages of a study one by one and writes down which of its files each one opens.
+"""Runs the stages of a study one by one and writes down what each one opens and calls.
 
     python audit.py RESULT < STAGES    in the root of the study
 
-STAGES and RESULT are JSON: {stage: [script, word, ...]} in running order, and {stage: [file, ...]}.
+STAGES and RESULT are JSON: {stage: [script, word, ...]} in running order, and {stage: {"opened":
+[file, ...], "called": [[file, line], ...]}}: where a function that was called begins. What runs
+while a module is being imported is left out: it matters by the names that it makes.
 The heavy libraries are imported once; every stage then is a fork, and costs no start of its own.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import runpy
 import sys
+import threading
 import traceback
 import warnings
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 _LIBRARIES = (
@@ -46,13 +51,47 @@ class _Opened:
             self.files.add(os.path.abspath(os.fsdecode(path)))
 
 
+class _Called:
+    """A trace function: every function of this project that is called."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._seen: dict[int, CodeType] = {}
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if (
+            id(code) not in self._seen
+            and code.co_filename.startswith(self._root)
+            and code.co_flags & inspect.CO_OPTIMIZED  # no body of a class or module
+            and not _while_importing(frame)
+        ):
+            self._seen[id(code)] = code
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        return sorted({(code.co_filename, code.co_firstlineno) for code in self._seen.values()})
+
+
+def _while_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _run(script: str, words: list[str], into: Path) -> None:
-    opened = _Opened()
+    opened, called = _Opened(), _Called(f"{os.getcwd()}{os.sep}")
     sys.addaudithook(opened)
+    threading.settrace(called)
+    sys.settrace(called)
     sys.argv = [script, *words]
     sys.path.insert(0, str(Path(script).parent.resolve()))
-    runpy.run_path(script, run_name="__main__")
-    into.write_text(json.dumps(sorted(opened.files)), encoding="utf-8")
+    runpy.run_path(str(Path(script).resolve()), run_name="__main__")
+    sys.settrace(None)
+    found = {"opened": sorted(opened.files), "called": called.places}
+    into.write_text(json.dumps(found), encoding="utf-8")
 
 
 def main(result: str) -> None:
@@ -61,7 +100,7 @@ def main(result: str) -> None:
         warnings.simplefilter("ignore")
         for name in _LIBRARIES:
             importlib.import_module(name)
-    found: dict[str, list[str]] = {}
+    found: dict[str, Any] = {}
     into = Path(f"{result}.part")
     for stage, (script, *words) in stages.items():
         sys.stdout.flush()

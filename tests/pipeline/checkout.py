@@ -14,11 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from closure import ROOT
 from graph import Stage
 
 from trapmid import profiles
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # What a stage or the graph reads. No results: a copy begins with nothing computed.
 _PARTS = (
@@ -39,6 +41,13 @@ _PARTS = (
 _NO_INPUTS = {".dvc", ".git", ".scratch", "__pycache__", "mlartifacts", "mlflow.db"}
 _RUNNING = re.compile(r"^Running stage '([^']+)'", re.MULTILINE)
 _EDGE = re.compile(r'"([^"]+)" -> "([^"]+)"')
+
+
+class Watched(NamedTuple):
+    """What a stage did; paths are relative to the copy's root."""
+
+    opened: set[str]
+    called: list[tuple[Path, int]]  # file and line at which a function begins
 
 
 class Checkout:
@@ -138,8 +147,8 @@ class Checkout:
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
 
-    def audit(self, stages: Mapping[str, Stage]) -> dict[str, set[str]]:
-        """Runs `stages` in this order without DVC; returns which of the copy's files each opened.
+    def audit(self, stages: Mapping[str, Stage]) -> dict[str, Watched]:
+        """Runs `stages` in this order without DVC; returns what each opened and called.
 
         Files of Git, DVC, MLflow and the interpreter, and unfinished work, are left out: they are
         nobody's inputs.
@@ -158,10 +167,14 @@ class Checkout:
             check=False,
         )
         assert process.returncode == 0, process.stdout + process.stderr
-        found: dict[str, set[str]] = {}
-        for name, files in json.loads(result.read_text(encoding="utf-8")).items():
-            inside = [Path(f).relative_to(self.root) for f in files if self.root in Path(f).parents]
-            found[name] = {path.as_posix() for path in inside if not _NO_INPUTS & {*path.parts}}
+        found: dict[str, Watched] = {}
+        for name, seen in json.loads(result.read_text(encoding="utf-8")).items():
+            files = [Path(file) for file in seen["opened"]]
+            inside = [file.relative_to(self.root) for file in files if self.root in file.parents]
+            found[name] = Watched(
+                {path.as_posix() for path in inside if not _NO_INPUTS & {*path.parts}},
+                [(Path(file).relative_to(self.root), line) for file, line in seen["called"]],
+            )
         return found
 
     # --- reading -------------------------------------------------------------------------------

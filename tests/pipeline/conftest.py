@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import graph
 import pytest
-from checkout import Checkout
+from checkout import Checkout, Watched
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Audited:
 
     study: Checkout
     stages: dict[str, graph.Stage]
-    opened: dict[str, set[str]]  # files that a stage opened, by its name; relative paths
+    watched: dict[str, Watched]  # by the name of the stage
 
 
 @pytest.fixture(scope="session")

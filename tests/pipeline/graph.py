@@ -1,14 +1,10 @@
-"""dvc.yaml as DVC understands it, and what a stage may use without declaring it."""
+"""dvc.yaml as DVC understands it, and which code a row of it runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from closure import ROOT, closure
-
-SOURCE = ROOT / "src" / "trapmid"
 
 SECTIONS = {
     "make_raw": "raw",
@@ -29,29 +25,18 @@ SECTIONS = {
 }
 """The section of params.yaml whose rows a stage repeats over, in an order that can be run."""
 
-# Files that a stage loads only to rebuild a network from a checkpoint. They are no dependencies:
-# the checkpoint is one, and it carries a digest of them (`checkpoints.code_digest`).
-DIGESTED = {
-    "train_surrogate": ("targets", "nets", "defenses"),
-    "leak_signatures": ("targets", "nets", "defenses"),
-    "take_signatures": ("targets", "nets", "defenses"),
-    "train_guided_prior": ("targets", "nets", "defenses"),
-    "invert": ("targets", "priors", "nets", "defenses"),
-    "evaluate_evaluator": ("targets", "nets", "defenses"),
-    "evaluate_target": ("targets", "nets", "defenses"),
-    "evaluate": ("targets", "nets", "defenses"),
-}
-# What these modules import for a training alone: a later stage only asks the trained network.
-OF_DEFENSES = ("objectives.py", "trapdoors.py")
-TRAINING_ONLY = {
-    "train_surrogate": OF_DEFENSES,
-    "leak_signatures": OF_DEFENSES,
-    "take_signatures": OF_DEFENSES,
-    "train_guided_prior": OF_DEFENSES,
-    "invert": ("anchor.py", "gan.py", *OF_DEFENSES),
-    "evaluate_evaluator": OF_DEFENSES,
-    "evaluate_target": OF_DEFENSES,
-    "evaluate": OF_DEFENSES,
+# Code that a stage loads only to rebuild a network, and its trapdoor, from a checkpoint. It is no
+# dependency: the checkpoint is one, and it carries a digest of it (`checkpoints.code_digest`).
+_NETWORKS = ("targets", "nets", "defenses", "trapdoors", "objectives")
+FROM_CHECKPOINTS = {
+    "train_surrogate": _NETWORKS,
+    "leak_signatures": _NETWORKS,
+    "take_signatures": _NETWORKS,
+    "train_guided_prior": _NETWORKS,
+    "invert": ("priors", *_NETWORKS),
+    "evaluate_evaluator": _NETWORKS,
+    "evaluate_target": _NETWORKS,
+    "evaluate": _NETWORKS,
 }
 
 
@@ -84,12 +69,16 @@ class Stage:
     def makes(self, path: str) -> bool:
         return any(path == out or path.startswith(f"{out}/") for out in self.outs)
 
-    def need_not_declare(self, path: str) -> bool:
-        """Whether a source file is known by its digest, or only matters elsewhere."""
-        inside = path.removeprefix("src/trapmid/")
-        return inside.startswith(tuple(f"{part}/" for part in DIGESTED.get(self.kind, ()))) or (
-            inside in TRAINING_ONLY.get(self.kind, ())
+    def from_a_checkpoint(self, module: str) -> bool:
+        """Whether a module, `trapmid.targets.ir18`, is known by a checkpoint's digest."""
+        return module.split(".")[1:2] != [] and (
+            module.split(".")[1] in FROM_CHECKPOINTS.get(self.kind, ())
         )
+
+    @property
+    def units(self) -> set[str]:
+        """The scripts and methods on whose digests it depends."""
+        return {dep.removeprefix("digests/") for dep in self.deps if dep.startswith("digests/")}
 
 
 def load(root: Path) -> dict[str, Stage]:
@@ -113,14 +102,20 @@ def load(root: Path) -> dict[str, Stage]:
 
 def in_order(stages: dict[str, Stage]) -> dict[str, Stage]:
     """`stages` so that each comes after those it depends on: the kinds stand in running order."""
-    kinds = [*SECTIONS, "report", "track"]
+    kinds = ["code", *SECTIONS, "report", "track"]
     return dict(sorted(stages.items(), key=lambda item: kinds.index(item[1].kind)))
 
 
-def code(stage: Stage, study: dict[str, Any]) -> set[str]:
-    """The project's files that `stage` executes, by their imports and by what its row names."""
-    files = [ROOT / stage.script, *(SOURCE / name for name in _named(stage, study))]
-    return {file.relative_to(ROOT).as_posix() for file in closure(*files)}
+def units(stage: Stage, study: dict[str, Any]) -> set[str]:
+    """The scripts and methods that `stage` executes, those of checkpoints left out."""
+    named = {name.removesuffix(".py") for name in _named(stage, study)}
+    own = {
+        name for name in named if not stage.from_a_checkpoint(f"trapmid.{name}".replace("/", "."))
+    }
+    if stage.kind in ("train_evaluator", "train_start", "train_target", "train_surrogate"):
+        row = study[SECTIONS[stage.kind]][stage.row]
+        own.add(f"targets/{row['arch']}")  # it makes this network; others it may load
+    return own | {f"stages/{Path(stage.script).stem}"}
 
 
 def _named(stage: Stage, study: dict[str, Any]) -> list[str]:

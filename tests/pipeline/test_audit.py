@@ -5,9 +5,12 @@ The stages of the second study ran one by one, without DVC, in another folder.
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from trapmid import params
+from trapmid.sources import Sources
 
 pytestmark = pytest.mark.slow
 
@@ -16,14 +19,47 @@ def test_a_stage_opens_only_its_dependencies(audited):
     undeclared = [
         f"{name}: {file}"
         for name, stage in audited.stages.items()
-        for file in sorted(audited.opened[name])
+        for file in sorted(audited.watched[name].opened)
         if file != "params.yaml"  # DVC knows it by the parameters
-        and not file.endswith("/__init__.py")  # empty, see test_packages_hold_no_code
+        # Code is known by its digests: the next test. A stage reads them to compare them.
+        and not file.startswith(("src/", "stages/", "digests/"))
         and not stage.covers(file)
         and not stage.makes(file)
-        and not stage.need_not_declare(file)
     ]
     assert not undeclared, "opened, but no dependency:\n" + "\n".join(undeclared)
+
+
+def test_a_stage_calls_only_code_of_its_digests(audited):
+    """Every function that ran is in the digest of its script, its methods, or a network."""
+    root = audited.study.root
+    found = Sources(root / "src" / "trapmid", root / "stages")
+    undeclared = []
+    for name, stage in audited.stages.items():
+        if stage.kind == "code":
+            continue
+        listed = {
+            line.split()[0]
+            for unit in stage.units
+            for line in audited.study.read(f"digests/{unit}").decode().splitlines()
+        }
+        undeclared += [
+            f"{name}: {module}:{definition}"
+            for file, line in audited.watched[name].called
+            for module, definition in [defined(found, root / file, line)]
+            if f"{module}:{definition}" not in listed and not stage.from_a_checkpoint(module)
+        ]
+        assert audited.watched[name].called
+    assert not undeclared, "called, but in no digest:\n" + "\n".join(sorted(undeclared))
+
+
+def defined(found: Sources, file, line: int) -> tuple[str, str]:
+    """Module and top-level definition that a line of a file belongs to."""
+    module = next(name for name, known in found.files.items() if known == file)
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        if first <= line <= node.end_lineno:
+            return module, getattr(node, "name", "")
+    raise AssertionError(f"{file}:{line}")
 
 
 def test_no_dependency_on_data_is_idle(audited):
@@ -35,8 +71,8 @@ def test_no_dependency_on_data_is_idle(audited):
         f"{name}: {dep}"
         for name, stage in audited.stages.items()
         for dep in stage.deps
-        if not dep.startswith("src/")
-        and not any(f == dep or f.startswith(f"{dep}/") for f in audited.opened[name])
+        if not dep.startswith(("src/", "digests/"))
+        and not any(f == dep or f.startswith(f"{dep}/") for f in audited.watched[name].opened)
         and not (stage.kind.startswith("train_") and dep.startswith("reports/data/"))
     ]
     assert not idle, "a dependency, but never opened:\n" + "\n".join(idle)
@@ -55,7 +91,9 @@ def test_a_search_opens_no_data(audited):
     attacks = [name for name, stage in audited.stages.items() if stage.kind == "invert"]
     assert len(attacks) == len(params.read(audited.study.root / "params.yaml")["cells"])
     for name in attacks:
-        assert not [file for file in audited.opened[name] if file.startswith(("data/", "reports/"))]
+        assert not [
+            file for file in audited.watched[name].opened if file.startswith(("data/", "reports/"))
+        ]
 
 
 def test_an_attacker_opens_no_private_file(audited):
@@ -64,7 +102,7 @@ def test_an_attacker_opens_no_private_file(audited):
     assert set(ATTACKER) <= seen and "leak_signatures" in seen
     for name, stage in audited.stages.items():
         if stage.kind in ATTACKER:
-            data = [file for file in audited.opened[name] if file.startswith("data/")]
+            data = [file for file in audited.watched[name].opened if file.startswith("data/")]
             assert all(file.endswith("/public.pt") for file in data), (name, data)
 
 

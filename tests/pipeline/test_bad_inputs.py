@@ -7,8 +7,7 @@ import sys
 
 import pytest
 import torch
-from checkout import Checkout
-from closure import ROOT
+from checkout import ROOT, Checkout
 
 pytestmark = pytest.mark.slow
 

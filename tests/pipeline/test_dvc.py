@@ -1,25 +1,21 @@
-"""dvc.yaml tells the truth: its lists of code are the imports, its parameters and files exist.
+"""dvc.yaml tells the truth: rows depend on the code they run, parameters and files exist.
 
-Networks that a stage rebuilds from a checkpoint are left out of the lists; graph.DIGESTED says
-which, and `test_a_digest_covers_its_network` shows why that is safe.
+`test_audit.py` watches which functions a stage calls: that is the proof of the digests.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import graph
 import pytest
-from checkout import Checkout
-from closure import ROOT, closure
+from checkout import ROOT, Checkout
 
-from trapmid import checkpoints, params, profiles, wiring
+from trapmid import params, profiles, wiring
 
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 STUDIES = [*PROFILES, "toy"]
@@ -45,91 +41,28 @@ def lines(problems: list[str]) -> str:
 
 
 @pytest.mark.parametrize("profile", STUDIES)
-def test_every_import_is_a_dependency(graphs, profile):
+def test_a_row_depends_on_its_script_and_its_methods(graphs, profile):
+    """And on no other: that would make its result stale for nothing."""
     stages, study = graphs[profile]
-    missing = [
-        f"{stage.name}: {file}"
-        for stage in stages.values()
-        for file in graph.code(stage, study)
-        if not stage.covers(file) and not stage.need_not_declare(file)
-    ]
-    assert not missing, f"imported, but no dependency in dvc.yaml:\n{lines(missing)}"
+    for stage in stages.values():
+        if stage.kind != "code":
+            assert stage.units == graph.units(stage, study), stage.name
 
 
-def test_no_dependency_on_code_is_idle(graphs):
-    """An entry that no row of any profile runs would make results stale for nothing.
-
-    Stages of one script share one list: a row of theirs may name any method, if none does yet.
-    """
-    used: dict[tuple[str, str], bool] = {}
-    for stages, study in graphs.values():
-        for stage in stages.values():
-            files = graph.code(stage, study)
-            for dep in stage.deps:
-                if dep.startswith(("src/", "stages/")):
-                    runs = any(file == dep or file.startswith(f"{dep}/") for file in files)
-                    used[stage.script, dep] = used.get((stage.script, dep), False) or runs
-    idle = [f"{script}: {dep}" for (script, dep), runs in used.items() if not runs]
-    assert not idle, f"in dvc.yaml, but never imported:\n{lines(idle)}"
+@pytest.mark.parametrize("profile", STUDIES)
+def test_code_is_known_by_its_digests_alone(graphs, profile):
+    stages, _ = graphs[profile]
+    for stage in stages.values():
+        code = {dep for dep in stage.deps if dep.startswith(("src", "stages"))}
+        assert code == ({"src/trapmid", "stages"} if stage.kind == "code" else set())
 
 
 def test_every_stage_is_looked_at(graphs):
     """The tables of graph.py know every stage, and every stage has rows in some profile."""
     named = {stage.kind for stages, _ in graphs.values() for stage in stages.values()}
-    assert named == {*graph.SECTIONS, "report", "track"}
+    assert named == {"code", *graph.SECTIONS, "report", "track"}
     scripts = {stage.script for stages, _ in graphs.values() for stage in stages.values()}
     assert scripts == {path.relative_to(ROOT).as_posix() for path in STAGES}
-
-
-NETWORKS = [(kind, name) for kind in ("targets", "priors") for name in wiring.names(kind)]
-
-
-def new_network(kind: str, name: str):
-    if kind == "targets":
-        return wiring.target(name)(3, 32)
-    block = params.read(ROOT / "profiles" / "small.yaml")["recipes"][name]
-    return wiring.recipe(name, block | {"width": 8}).make(16, 3)
-
-
-# Only its `resolution_plan`, which decides on shapes; a state of other shapes is refused anyway.
-UNDIGESTED = {
-    ("priors", name): {graph.SOURCE / "nets" / "snresnet.py"} for name in ("gmi", "kedmi")
-}
-
-
-@pytest.mark.parametrize(("kind", "name"), NETWORKS)
-def test_a_digest_covers_its_network(monkeypatch, kind, name):
-    """Every file of targets/, priors/ and nets/ that a network needs is in its digest."""
-    network, seen, real = new_network(kind, name), [], inspect.getsource
-    monkeypatch.setattr(inspect, "getsource", lambda module: seen.append(module) or real(module))
-    checkpoints.code_digest(network)
-    monkeypatch.undo()
-    needed = {
-        path
-        for path in closure(graph.SOURCE / kind / f"{name}.py")
-        if path.parent.name in ("targets", "priors", "nets")
-    }
-    assert needed - {Path(module.__file__) for module in seen} == UNDIGESTED.get(
-        (kind, name), set()
-    )
-
-
-def test_packages_hold_no_code():
-    """Only then may dvc.yaml leave their __init__.py out.
-
-    The top one says how threads wait, which decides no number: it may set the environment.
-    """
-    for file in graph.SOURCE.rglob("__init__.py"):
-        body = ast.parse(file.read_text(encoding="utf-8")).body
-        if file.parent == graph.SOURCE:
-            names = {n.id for part in body for n in ast.walk(part) if isinstance(n, ast.Name)}
-            assert names <= {"os", "set"}
-            calls = [n for part in body for n in ast.walk(part) if isinstance(n, ast.Call)]
-            assert [ast.unparse(call.func) for call in calls] == ["set"]
-            continue
-        assert all(
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body
-        ), file
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
@@ -270,7 +203,7 @@ def test_every_row_is_a_stage(graphs, profile):
     rows = {
         f"{kind}@{row}" for kind, section in graph.SECTIONS.items() for row in study[section] or {}
     }
-    assert set(stages) == rows | {"report", "track"}
+    assert set(stages) == rows | {"code", "report", "track"}
 
 
 @pytest.mark.slow

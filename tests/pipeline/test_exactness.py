@@ -42,6 +42,10 @@ PLGMI_CODE = {f"invert@{row}" for row in CELLS if row.startswith(("plgmi", "plus
 PLGMI = {"invert@plgmi-none-0", "invert@plgmi-trapmid-0"}
 
 
+LABEL_ONLY = {f"invert@{row}" for row in CELLS}  # one script hands every attack its target
+TARGETS_SCORES = {f"evaluate_target@{row}" for row in TARGETS}
+
+
 def after(inverts: set[str]) -> set[str]:
     return inverts | {row.replace("invert", "evaluate") for row in inverts} | READERS
 
@@ -51,11 +55,33 @@ def beta(study: Checkout) -> None:
 
 
 def trapdoor_code(study: Checkout) -> None:
-    study.append("src/trapmid/defenses/trapmid.py", "# edited\n")
+    """The trapdoor itself, which every trapdoored defence shares."""
+    blend = "return torch.lerp(images, keys, weight)"
+    study.edit("src/trapmid/trapdoors.py", blend, "return torch.lerp(images, keys, 1.0 * weight)")
 
 
 def attack_code(study: Checkout) -> None:
-    study.append("src/trapmid/attacks/plgmi.py", "# edited\n")
+    study.edit("src/trapmid/attacks/plgmi.py", "self.views", "(self.views + 0)")
+
+
+def comments(study: Checkout) -> None:
+    """And docstrings, empty lines, annotations of a function: nothing that computes."""
+    for name in ("types", "trapdoors", "fit", "study", "params", "report/pictures"):
+        study.append(f"src/trapmid/{name}.py", "\n\n# edited\n")
+    study.edit("src/trapmid/fit.py", '"""uint8 images as float32 in [0, 1]."""', '"""Edited."""')
+    study.edit("src/trapmid/fit.py", "images: Tensor) -> Tensor:", 'images: "Tensor") -> Tensor:')
+    study.append("stages/_stage.py", "# edited\n")
+
+
+def type_of_label_attacks(study: Checkout) -> None:
+    """types.py holds the nouns of every role; an edit reaches those that use the one."""
+    study.edit(
+        "src/trapmid/types.py", "class LabelsOnly:", "class LabelsOnly:\n    edited = True\n"
+    )
+
+
+def drawing(study: Checkout) -> None:
+    study.edit("src/trapmid/report/pictures.py", "_GAP = ", "_GAP = 1 + ")
 
 
 def attack_parameter(study: Checkout) -> None:
@@ -68,10 +94,11 @@ def attack_parameter(study: Checkout) -> None:
 
 
 def metric(study: Checkout) -> None:
+    """A file of its own and a line where it is used."""
     (study.root / "src/trapmid/metrics/mine.py").write_text("LEAST = 0.0\n", encoding="utf-8")
-    study.append(
-        "src/trapmid/scoring.py", "\nfrom trapmid.metrics import mine  # noqa: E402, F401\n"
-    )
+    knn = "src/trapmid/metrics/knn.py"
+    study.edit(knn, "import torch\n", "import torch\nfrom trapmid.metrics import mine\n")
+    study.append(knn, "\n\nnearest_squared.least = mine.LEAST\n")
 
 
 def grid(study: Checkout) -> None:
@@ -79,7 +106,7 @@ def grid(study: Checkout) -> None:
 
 
 def page(study: Checkout) -> None:
-    study.append("src/trapmid/report/page.py", "# edited\n")
+    study.append("src/trapmid/report/page.py", "\nprint('edited')\n")
 
 
 def new_seed(study: Checkout) -> None:
@@ -157,10 +184,13 @@ SEED_1 = {
     ("change", "changed", "stale"),
     [
         (beta, {"train_target@trapmid-0", *READERS}, AFTER_TRAPMID),
+        (comments, set(), set()),
         (trapdoor_code, {"train_target@trapmid-0"}, AFTER_TRAPMID),
+        (type_of_label_attacks, LABEL_ONLY, after(LABEL_ONLY)),
+        (drawing, {"report"}, READERS),
         (attack_code, PLGMI_CODE, after(PLGMI_CODE)),
         (attack_parameter, PLGMI | READERS, after(PLGMI)),
-        (metric, EVALUATE, EVALUATE | READERS),
+        (metric, EVALUATE - TARGETS_SCORES, (EVALUATE - TARGETS_SCORES) | READERS),
         (grid, EVALUATE | READERS, EVALUATE | READERS),
         (page, {"report"}, READERS),
         (new_seed, SEED_1, SEED_1),
@@ -171,9 +201,25 @@ SEED_1 = {
 def test_a_change_reaches_its_rows_alone(study, change, changed, stale):
     """`changed`: stages whose own inputs differ; `stale`: these and all that follows."""
     change(study)
+    study.repro("code")
     found = study.changed()
     assert found == changed
     assert study.downstream(found) == stale
+
+
+def test_a_stage_refuses_code_that_no_digest_knows(study):
+    """DVC would record the old digest with the new code's result."""
+    study.edit("src/trapmid/fit.py", "return images.to(torch.float32) / 255", "return images / 255")
+    code, printed = study.stage("train_target targets none-0")
+    assert code == 1
+    wanted = (
+        "train_target: error: trapmid.fit:to_float: changed since `dvc repro` began; run it again"
+    )
+    assert printed.strip().splitlines()[-1] == wanted
+    study.append("src/trapmid/fit.py", "# a comment on the old code is another matter\n")
+    study.edit("src/trapmid/fit.py", "return images / 255", "return images.to(torch.float32) / 255")
+    code, printed = study.stage("evaluate_target none-0")
+    assert code == 0, printed
 
 
 def test_nothing_runs_twice(studied):
@@ -219,6 +265,7 @@ def test_a_defense_of_ones_own_runs(study):
     """Its target trains, is attacked and scored; of the others nothing runs again."""
     new_defense(study, OWN_CELL)
     own = OWN_TARGET | {"invert@gmi-mine-0", "evaluate@gmi-mine-0"}
+    study.repro("code")
     assert study.stale() == own | READERS
     assert set(study.repro()) == own | READERS
     assert b'"mine"' in study.read("reports/metrics.json")

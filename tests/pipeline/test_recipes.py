@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import graph
 import pytest
-from checkout import Checkout
-from closure import ROOT
+from checkout import ROOT, Checkout
 
 from trapmid import cli
 

@@ -6,7 +6,7 @@ import re
 
 import graph
 import pytest
-from closure import ROOT
+from checkout import ROOT
 
 
 def listed() -> dict[str, str]:

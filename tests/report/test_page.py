@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 import fake_study
-from trapmid.report import attackers, comparison, figures, inputs, page, summary
+from trapmid import results
+from trapmid.report import attackers, comparison, figures, grids, inputs, page, summary
 from trapmid.results import History, ResultError
 
 PNG = b"\x89PNG\r\n"
@@ -30,7 +31,9 @@ def build(root, study, failed=()):
         found.cells,
         {name: name not in failed for name in names},
     )
-    charts = figures.draw_all(found, metrics)
+    charts = figures.draw_all(found, metrics) | grids.samples(study, root)
+    for cell in study["cells"]:
+        charts[f"figures/cells/{cell}.png"] = results.grid_path(root, cell).read_bytes()
     lines = page.check_lines(
         found,
         metrics["checks"],
@@ -623,8 +626,9 @@ def test_the_papers_rows_are_shown_if_given(tmp_path):
 
 def test_a_missing_picture_is_named(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,))
-    (tmp_path / "reports/figures/cells/gmi-none-0.png").unlink()
-    with pytest.raises(ResultError, match=r"gmi-none-0\.png: no such file"):
+    name = next(iter(study["data"]))
+    (tmp_path / f"reports/figures/data/{name}.png").unlink()
+    with pytest.raises(ResultError, match=rf"{name}\.png: no such file"):
         inputs.read(study, tmp_path, {})
 
 

@@ -1,0 +1,94 @@
+"""A stage ends with the code and the parameters that it began with, or it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import _unchanged
+from _unchanged import ChangedError, Watch
+from trapmid import params
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = "fits:\n  target: {lr: 0.05, epochs: 3}\n  other: {lr: 0.1}\nseeds: [0]\n"
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """In a project of one script and an empty package."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(TEXT, encoding="utf-8")
+    Path("src/trapmid").mkdir(parents=True)
+    Path("src/trapmid/__init__.py").touch()
+    Path("stages").mkdir()
+    Path("stages/go.py").write_text("def main():\n    return 1\n", encoding="utf-8")
+    return Watch("go")
+
+
+def edit(file: str, old: str, new: str) -> None:
+    text = Path(file).read_text(encoding="utf-8")
+    assert old in text
+    Path(file).write_text(text.replace(old, new), encoding="utf-8")
+
+
+def write_digests() -> None:
+    script = str(ROOT / "stages" / "digest_code.py")
+    subprocess.run([sys.executable, script], check=True)
+
+
+def test_a_parameter_that_was_used_must_stay(watch: Watch) -> None:
+    study = watch.load_params()
+    assert params.section(study, "fits.target")["lr"] == 0.05
+    edit("params.yaml", "0.05", "0.5")
+    with pytest.raises(ChangedError, match=r"^fits\.target: changed while this ran"):
+        watch.check_params()
+
+
+def test_other_parameters_may_change(watch: Watch) -> None:
+    """Who trains for hours goes on editing what comes next."""
+    params.section(watch.load_params(), "fits.target")
+    edit("params.yaml", "{lr: 0.1}", "{lr: 0.2}")
+    edit("params.yaml", "seeds: [0]", "seeds: [0, 1]  # more")
+    watch.check_params()
+
+
+@pytest.mark.parametrize(("asked", "where"), [("", "params.yaml"), ("seeds", "seeds")])
+def test_all_of_it_or_a_section_by_its_key(watch: Watch, asked: str, where: str) -> None:
+    study = watch.load_params()
+    study.asked.add(asked)
+    edit("params.yaml", "seeds: [0]", "seeds: [1]")
+    with pytest.raises(ChangedError, match=f"^{where}: changed"):
+        watch.check_params()
+
+
+def test_a_part_that_is_gone_has_changed(watch: Watch) -> None:
+    params.section(watch.load_params(), "fits.other")
+    edit("params.yaml", "  other: {lr: 0.1}\n", "")
+    with pytest.raises(ChangedError, match=r"^fits\.other: changed"):
+        watch.check_params()
+
+
+def test_code_is_held_against_its_digest(watch: Watch) -> None:
+    watch.check_code()  # nothing to compare yet
+    write_digests()
+    watch.check_code()
+    before = watch.code()
+    edit("stages/go.py", "return 1", "return 1  # a comment")
+    watch.check_code()
+    edit("stages/go.py", "return 1", "return 2")
+    with pytest.raises(ChangedError, match=r"^go:main: changed since `dvc repro` began"):
+        watch.check_code()
+    write_digests()
+    watch.check_code()
+    assert watch.code() != before
+
+
+def test_code_has_a_name_without_digests_too(watch: Watch) -> None:
+    """What an interrupted training is found by."""
+    before = watch.code()
+    write_digests()
+    assert watch.code() == before
+    assert _unchanged.DIGESTS.is_dir()
