@@ -10,6 +10,8 @@ from torch import Tensor
 
 from trapmid import checkpoints, results
 from trapmid.report import pictures
+from trapmid.report.comparison import Made, compare
+from trapmid.report.summary import side_by_side
 
 _TITLES = {"samples": "random samples"}
 
@@ -29,22 +31,48 @@ def samples(params: Mapping[str, Any], root: Path) -> dict[str, bytes]:
     return drawn
 
 
-def cell(
-    private: Mapping[str, Tensor],
-    made: Mapping[str, Any],
-    scores: Mapping[str, Any],
-    hit: Tensor,
-    identities: int,
-) -> bytes:
-    """A PNG: private images beside the reconstructions of one cell.
+def reconstructions(
+    params: Mapping[str, Any], root: Path, scores: Mapping[str, Any], hits: Mapping[str, Tensor]
+) -> dict[str, bytes]:
+    """PNG by path under reports/: one per cell, and per attack what it made of the first seed.
 
     Args:
-        private: content of private.pt.
-        made: content of the cell's reconstructions.
-        scores: the cell's scores.
-        hit: (N,) bool, whether the evaluator recognises the attacked class.
-        identities: how many people, at most.
+        params: params.yaml.
+        root: its folder, in which data/ is.
+        scores: scores by cell.
+        hits: by cell, (N,) bool: whether the evaluator recognises the attacked class.
     """
+    private = {
+        name: checkpoints.load(root / f"data/prepared/{name}/private.pt") for name in params["data"]
+    }
+    made = {
+        cell: checkpoints.load(root / f"data/reconstructions/{cell}.pt") for cell in params["cells"]
+    }
+    people = params["evaluation"]["grid_identities"]
+    drawn = {
+        f"figures/cells/{cell}.png": _cell(
+            private[row["data"]], made[cell], hits[cell], people, title(scores[cell])
+        )
+        for cell, row in params["cells"].items()
+    }
+    for attack, cells in side_by_side(params).items():
+        real = private[cells.data]
+        by_defense = {
+            defense: Made(
+                made[cell]["images"], made[cell]["labels"], hits[cell], made[cell]["found"]
+            )
+            for defense, cell in cells.by_defense.items()
+        }
+        drawn[f"figures/comparison/{attack}.png"] = compare(
+            attack, real["train_images"], real["train_labels"], by_defense, people
+        )
+    return drawn
+
+
+def _cell(
+    private: Mapping[str, Tensor], made: Mapping[str, Any], hit: Tensor, people: int, words: str
+) -> bytes:
+    """Private images beside the reconstructions of one cell."""
     return pictures.private_vs_reconstructed(
         private=private["train_images"],
         private_labels=private["train_labels"],
@@ -52,8 +80,8 @@ def cell(
         labels=made["labels"],
         hit=hit,
         found=made["found"],
-        identities=identities,
-        title=title(scores),
+        identities=people,
+        title=words,
     )
 
 
