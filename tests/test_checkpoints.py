@@ -16,7 +16,6 @@ from trapmid import checkpoints
 from trapmid.checkpoints import CheckpointError
 from trapmid.nets import dcgan
 from trapmid.targets import small_vgg
-from trapmid.trapdoors import Blend
 
 
 def content() -> dict[str, Any]:
@@ -137,9 +136,8 @@ def test_the_digest_follows_the_source_of_every_part(monkeypatch: pytest.MonkeyP
     assert checkpoints.code_digest(small_vgg.Network(5, 24)) == digests[0]
     checkpoints.check_code(Path("x.pt"), {"code": digests[0]}, model)
 
-    # A trapdoor beside a network decides what the checkpoint means, too.
-    trapdoor = Blend(torch.zeros(2, 3, 16, 16), 0.5)
-    assert checkpoints.code_digest(model, trapdoor) != digests[0]
+    # What altered a network in place decides what it computes, too.
+    assert checkpoints.code_digest(model, critic) != digests[0]
     monkeypatch.setattr(checkpoints.sources, "digest_of_classes", lambda classes: "edited")
     with pytest.raises(
         CheckpointError, match=r"x\.pt: made by another version of trapmid\.targets"

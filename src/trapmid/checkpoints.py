@@ -82,7 +82,7 @@ def code_digest(module: nn.Module, *makers: object) -> str:
     """A digest of all the code of this project that a part of `module` can reach.
 
     `makers`: what else decides what the module computes, e.g. the defence that altered a network in
-    place, or the trapdoor that is saved beside it.
+    place.
     """
     return sources.digest_of_classes({type(part) for part in (*module.modules(), *makers)})
 

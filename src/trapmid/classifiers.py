@@ -126,7 +126,6 @@ def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: in
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
     hardened = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
-    makers = ([defense] if hardened else []) + ([] if trapdoor is None else [trapdoor])
     checkpoints.save(
         path,
         {
@@ -141,8 +140,9 @@ def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: in
                 "triggers": trapdoor.triggers,
                 "alpha": float(trapdoor.alpha),
                 "masks": trapdoor.masks,
+                "code": checkpoints.code_digest(trapdoor),
             },
-            "code": checkpoints.code_digest(trained.model, *makers),
+            "code": checkpoints.code_digest(trained.model, *([defense] if hardened else [])),
             "meta": {
                 "row": name,
                 "defense": row.defense,
@@ -179,11 +179,13 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
         raise CheckpointError(f"{path}: not a classifier; no {error}") from None
     except ParamsError as error:  # the defence has other parameters now
         raise CheckpointError(f"{error}; `dvc repro` renews it") from None
-    trapdoor = None
-    if content["trapdoor"] is not None:
-        trapdoor = wiring.trapdoor(content["trapdoor"]).to(rt.device).requires_grad_(False).eval()
-    checkpoints.check_code(path, content, model, *(m for m in (defense, trapdoor) if m is not None))
+    checkpoints.check_code(path, content, model, *([] if defense is None else [defense]))
     checkpoints.load_strictly(path, model, content["state"])
+    trapdoor = None
+    if (saved := content["trapdoor"]) is not None:
+        trapdoor = wiring.trapdoor(saved["triggers"], saved["alpha"], saved["masks"])
+        checkpoints.check_code(path, saved, trapdoor)
+        trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = rt.place(model).eval().requires_grad_(False)
     return LoadedClassifier(model, trapdoor, content["meta"], digest)

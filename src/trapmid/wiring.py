@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
 from typing import Any, cast
+
+from torch import Tensor
 
 from trapmid import params
 from trapmid.params import ParamsError
@@ -56,13 +57,13 @@ def target(arch: str) -> type[Target]:
     return cast(type[Target], _role("targets", arch))
 
 
-def trapdoor(content: Mapping[str, Any]) -> Trapdoor:
-    """The trapdoor of a checkpoint.
+def trapdoor(triggers: Tensor, alpha: float, masks: Tensor | None) -> Trapdoor:
+    """The trapdoor of a checkpoint, see `trapdoors.Blend`.
 
     By name, as a method: so the code of trapdoors is none of what undefended rows depend on.
     """
     module = importlib.import_module("trapmid.trapdoors")
-    return cast(Trapdoor, module.Blend(**content))
+    return cast(Trapdoor, module.Blend(triggers, alpha, masks))
 
 
 def reader(name: str) -> Any:
