@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid import checkpoints, classifiers, params, scoring
+from trapmid import checkpoints, classifiers, params
 from trapmid.criteria import Checks, Evaluation
+from trapmid.scoring import references
+from trapmid.scoring.described import Setup
+from trapmid.scoring.evaluator import score_evaluator
+from trapmid.scoring.judged import Evaluator
 from trapmid.study import TargetRow
 
 
@@ -18,8 +22,10 @@ def main(row: str) -> None:
     rt = runtime(block.seed)
     loaded = classifiers.load(Path(f"models/evaluators/{row}/model.pt"), rt)
     private = checkpoints.load(Path(f"data/prepared/{block.data}/private.pt"))
-    scores = scoring.score_evaluator(row, loaded, private, evaluation, bounds, rt)
-    write_record(Path(f"reports/scores/evaluators/{row}.json"), scores)
+    setup = Setup(evaluation, bounds, rt)
+    evaluator = Evaluator(loaded, references.of_evaluator(loaded, private, setup))
+    scores = score_evaluator(row, evaluator, private, setup)
+    write_record(Path(f"reports/scores/evaluators/{row}.json"), scores.to_json())
 
 
 if __name__ == "__main__":

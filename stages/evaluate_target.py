@@ -6,8 +6,10 @@ import csv
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid import checkpoints, classifiers, params, scoring
+from trapmid import checkpoints, classifiers, params
 from trapmid.criteria import Checks, Evaluation
+from trapmid.scoring.described import Setup
+from trapmid.scoring.target import score_target
 from trapmid.study import TargetRow
 
 
@@ -21,10 +23,9 @@ def main(row: str) -> None:
     prepared = Path(f"data/prepared/{block.data}")
     private = checkpoints.load(prepared / "private.pt")
     with (prepared / "manifest.csv").open(newline="", encoding="utf-8") as manifest:
-        scores = scoring.score_target(
-            row, loaded, private, csv.DictReader(manifest), evaluation, bounds, rt
-        )
-    write_record(Path(f"reports/scores/targets/{row}.json"), scores)
+        setup = Setup(evaluation, bounds, rt)
+        scores = score_target(row, loaded, private, csv.DictReader(manifest), setup)
+    write_record(Path(f"reports/scores/targets/{row}.json"), scores.to_json())
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def read_json(path: Path) -> dict[str, Any]:
         ResultError: the file is missing, is not JSON, holds NaN, or is neither.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite
+        )
     except FileNotFoundError:
         raise ResultError(f"{path}: no such file; `dvc repro` makes it") from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -105,6 +107,12 @@ def read_history(path: Path) -> History:
             raise ResultError(f"{path}: line {number}: {error}") from None
     columns = [list(column) for column in zip(*table, strict=True)] or [[] for _ in names]
     return History(columns[0], dict(zip(names[1:], columns[1:], strict=True)))
+
+
+def _finite(number: str) -> float:
+    """Python reads 1e999 as infinity."""
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
 
 
 def _refuse(constant: str) -> float:

@@ -70,7 +70,8 @@ def attack_parameter(study: Checkout) -> None:
 def metric(study: Checkout) -> None:
     (study.root / "src/trapmid/metrics/mine.py").write_text("LEAST = 0.0\n", encoding="utf-8")
     study.append(
-        "src/trapmid/scoring.py", "\nfrom trapmid.metrics import mine  # noqa: E402, F401\n"
+        "src/trapmid/scoring/described.py",
+        "\nfrom trapmid.metrics import mine  # noqa: E402, F401\n",
     )
 
 
