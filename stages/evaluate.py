@@ -30,8 +30,11 @@ def main(row: str) -> None:
     private = checkpoints.load(prepared / "private.pt")
     public = checkpoints.load(prepared / "public.pt")["images"]
     evidence = Evidence.of(checkpoints.load(Path(f"data/reconstructions/{row}.pt")))
-    evaluator = Evaluator(judge, references.of_evaluator(judge, private, setup))
-    signature = references.of_target(target, private, public, setup)
+    features = Path("data/features")
+    seen = features / f"evaluators/{cell.evaluator}.pt"
+    evaluator = Evaluator(judge, references.load_evaluator(seen, judge, private, evaluation))
+    planted = features / f"targets/{cell.target}.pt"
+    signature = references.load_target(planted, target, private)
     attacked = AttackedModel(target, guide, students, signature)
     scored = score_attack(row, cell, evaluator, attacked, Data(private, public), evidence, setup)
     picture = pictures.private_vs_reconstructed(

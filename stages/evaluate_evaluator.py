@@ -1,4 +1,4 @@
-"""Scores one row of `evaluators`: the judge itself, and the ceiling of the results table."""
+"""Scores one row of `evaluators`, the judge itself, and describes the private images for it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ def main(row: str) -> None:
     loaded = classifiers.load(Path(f"models/evaluators/{row}/model.pt"), rt)
     private = checkpoints.load(Path(f"data/prepared/{block.data}/private.pt"))
     setup = Setup(evaluation, bounds, rt)
-    evaluator = Evaluator(loaded, references.of_evaluator(loaded, private, setup))
-    scores = score_evaluator(row, evaluator, private, setup)
+    reference = references.of_evaluator(loaded, private, setup)
+    scores = score_evaluator(row, Evaluator(loaded, reference), private, setup)
+    features = Path(f"data/features/evaluators/{row}.pt")
+    references.save_evaluator(features, loaded, private, reference)
     write_record(Path(f"reports/scores/evaluators/{row}.json"), scores.to_json())
 
 

@@ -22,7 +22,7 @@ from trapmid.scoring.described import (
     trapdoor_success,
 )
 from trapmid.scoring.judged import Evaluator, Judged, Shown, judge
-from trapmid.scoring.references import SignatureReference, cosines
+from trapmid.scoring.references import SignatureReference, cosines, public_cosines
 from trapmid.scoring.scores import AttackProtocol, AttackScores, Count, StandInScores, rounded
 from trapmid.study import CellRow
 from trapmid.types import Target
@@ -189,7 +189,7 @@ def _detect(
     found = {
         "train": reference.train,
         "poisoned": reference.poisoned,
-        "public": reference.public,
+        "public": public_cosines(reference, target, public, setup),
         "recovered": cosines(target, recovered, reference.centres, setup),
     }
     detection = signature.detect(
