@@ -8,13 +8,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-SCORED = ("evaluators", "targets", "cells")
-"""Sections of params.yaml whose rows get a file of scores."""
 
 TRAINED = (
     "evaluators",
@@ -41,7 +37,7 @@ class History:
 
 
 def scores_path(root: Path, section: str, row: str) -> Path:
-    """The scores of a row of `SCORED`."""
+    """The scores of an evaluator, a target or a cell."""
     return root / "reports" / "scores" / section / f"{row}.json"
 
 
@@ -76,11 +72,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ResultError(f"{path}: must hold an object, holds {type(content).__name__}")
     return content
-
-
-def read_scores(root: Path, params: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]]:
-    """The scores of every row of one section, in the order of params.yaml."""
-    return {row: read_json(scores_path(root, section, row)) for row in params[section]}
 
 
 def read_history(path: Path) -> History:

@@ -156,6 +156,12 @@ Targets = Mapping[str, TargetScores]
 Attacks = Mapping[str, AttackScores]
 
 
+KINDS: dict[str, type[RowScores]] = {
+    kind.section: kind for kind in (EvaluatorScores, TargetScores, AttackScores)
+}
+"""By section of params.yaml: the scores of its rows. Other sections have none."""
+
+
 def read_all(kind: type[R], root: Path, rows: Iterable[str]) -> dict[str, R]:
     """The scores of every one of `rows`, in their order.
 
