@@ -35,7 +35,7 @@ def summarise(
 
     Args:
         params: params.yaml; its rows decide what is in the summary.
-        evaluators, targets, cells: the scores of every row, by row.
+        evaluators, targets, cells: the scores of every row.
         study_checks: the checks that look at several rows at once.
 
     Raises:
@@ -48,11 +48,9 @@ def summarise(
         for attack, found in groups.attacks.items()
     }
     judges = [evaluators[row] for row in groups.judges]
+    seeds = sorted({block["seed"] for block in params["targets"].values()})
     return {
-        "study": {
-            "profile": params["profile"],
-            "seeds": sorted({block["seed"] for block in params["targets"].values()}),
-        },
+        "study": {"profile": params["profile"], "seeds": seeds},
         "evaluator": {"test_accuracy": _mean([one.test_accuracy for one in judges])},
         "targets": {
             name: _target_means([targets[row] for row in rows])

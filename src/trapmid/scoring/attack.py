@@ -23,7 +23,14 @@ from trapmid.scoring.described import (
 )
 from trapmid.scoring.judged import Evaluator, Judged, Shown, judge
 from trapmid.scoring.references import SignatureReference, cosines, public_cosines
-from trapmid.scoring.scores import AttackProtocol, AttackScores, Count, StandInScores, rounded
+from trapmid.scoring.scores import (
+    AttackProtocol,
+    AttackScores,
+    Count,
+    StandInScores,
+    WithinRun,
+    rounded,
+)
 from trapmid.study import CellRow
 from trapmid.types import Target
 
@@ -86,17 +93,7 @@ def score_attack(
     evidence: Evidence,
     setup: Setup,
 ) -> ScoredAttack:
-    """Scores of one attack on one target.
-
-    Args:
-        row: the attack's name.
-        block: its block of params.yaml.
-        evaluator: who judges.
-        attacked: what was attacked.
-        data: private and public images.
-        evidence: what the attack left.
-        setup: how to score.
-    """
+    """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`."""
     shown = Shown(evidence.images, evidence.labels, evidence.found)
     judged = judge(evaluator, shown, setup)
     agreement = _Agreement(
@@ -112,7 +109,7 @@ def score_attack(
         target=block.target,
         seed=block.seed,
         **vars(judged.recognition()),
-        **_within_run(judged, evidence, setup.evaluation.attack_batch),
+        **vars(_within_run(judged, evidence, setup.evaluation.attack_batch)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,
         counts={name: _count(numbers) for name, numbers in evidence.counts.items()},
@@ -198,16 +195,14 @@ def _detect(
     return detection, found
 
 
-def _within_run(judged: Judged, evidence: Evidence, batch: int) -> dict[str, Any]:
-    """The papers' deviations inside one run, and LOMMA's own conventions."""
+def _within_run(judged: Judged, evidence: Evidence, batch: int) -> WithinRun:
     labels, draws = evidence.labels, evidence.draws
-    return {
-        "aa1_std": accuracy.within_run_std(judged.hit, labels, draws, batch),
-        "aa5_std": accuracy.within_run_std(judged.hit5, labels, draws, batch),
-        # As LOMMA's code computes them, and so the paper's tables of it.
-        "aa1_std_mean": accuracy.mean_of_stds(judged.hit, labels, draws, batch),
-        "aa5_last_draw": accuracy.rate(judged.hit5[draws == draws.max()]),
-    }
+    return WithinRun(
+        aa1_std=accuracy.within_run_std(judged.hit, labels, draws, batch),
+        aa5_std=accuracy.within_run_std(judged.hit5, labels, draws, batch),
+        aa1_std_mean=accuracy.mean_of_stds(judged.hit, labels, draws, batch),
+        aa5_last_draw=accuracy.rate(judged.hit5[draws == draws.max()]),
+    )
 
 
 def _count(numbers: Tensor) -> Count:

@@ -68,6 +68,16 @@ class Recognition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithinRun:
+    """How far the batches of one run lie apart, and LOMMA's conventions; None: too few batches."""
+
+    aa1_std: float | None
+    aa5_std: float | None
+    aa1_std_mean: float | None  # as LOMMA's code computes it, and so the paper's tables of it
+    aa5_last_draw: float  # likewise
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluatorScores(RowScores):
     """Scores of one evaluator."""
 
@@ -127,7 +137,7 @@ class AttackProtocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttackScores(RowScores, Recognition):
+class AttackScores(RowScores, Recognition, WithinRun):
     """Scores of one attack on one target."""
 
     section: ClassVar[str] = "cells"
@@ -136,10 +146,6 @@ class AttackScores(RowScores, Recognition):
     defense: str
     target: str  # row of `targets`
     seed: int
-    aa1_std: float | None  # deviations within the run, of the batches that were attacked together
-    aa5_std: float | None
-    aa1_std_mean: float | None  # as LOMMA's code computes it
-    aa5_last_draw: float  # as LOMMA's code computes it
     coverage: float  # share of the attempted reconstructions that were found
     left_out: int  # not attempted by design
     counts: dict[str, Count]
