@@ -150,3 +150,36 @@ def test_a_digest_is_of_type_shape_and_content() -> None:
     assert references.digest(image.reshape(3, 4).T) == references.digest(
         image.reshape(3, 4).T.contiguous()
     )
+
+
+def test_inception_features_of_private_images_come_from_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+    file: Path,
+    private: dict[str, Tensor],
+    public: Tensor,
+    evaluator: Checkpoint,
+    trapped: Checkpoint,
+) -> None:
+    """Mean colours stand for Inception's features: the distance is then the evaluator's."""
+    seen: list[int] = []
+
+    def colours(images: Tensor, **_: object) -> Tensor:
+        seen.append(len(images))
+        return described.features.as_float(images).mean(dim=(2, 3))
+
+    monkeypatch.setattr(described.inception, "inception_features", colours)
+    setup = SETUP._replace(evaluation=replace(EVALUATION, frechet_features="inception"))
+    reference = references.of_evaluator(evaluator, private, setup)
+    references.save_evaluator(file, evaluator, private, reference)
+    read = references.load_evaluator(file, evaluator, private, setup.evaluation)
+    assert seen == [40]
+    attacked = AttackedModel(trapped, trapped, None, None)
+    data, evidence = Data(private, public), Evidence.of(reconstruction())
+    parts = (CELL, Evaluator(evaluator, read), attacked, data, evidence, setup)
+    found = score_attack("c", *parts).scores
+    assert seen == [40, found.n_success]
+    plain = score(evaluator, trapped, private, public, reconstruction())
+    assert found.frechet == pytest.approx(plain.frechet, abs=1e-5)
+    assert found.protocol.frechet_features == found.frechet_features == "inception"
+    with pytest.raises(CheckpointError, match=r"row\.pt: made for other features than evaluator"):
+        references.load_evaluator(file, evaluator, private, EVALUATION)
