@@ -78,6 +78,7 @@ def _measure(file: Path, instructions: str, threads: int, seeds: list[int]) -> N
 
         run("-m", "trapmid.cli", "profile", "small", "--force", "--seeds", *map(str, seeds))
         run("stages/train_target.py", "evaluators", "evaluator")
+        run("stages/evaluate_evaluator.py", "evaluator")
         for seed in seeds:
             for target in (f"none-{seed}", f"trapmid-{seed}"):
                 run("stages/train_target.py", "targets", target)

@@ -1,12 +1,16 @@
-"""Scores one row of `evaluators`: the judge itself, and the ceiling of the results table."""
+"""Scores one row of `evaluators`, the judge itself, and describes the private images for it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid import checkpoints, classifiers, params, scoring
+from trapmid import checkpoints, classifiers, params
 from trapmid.criteria import Checks, Evaluation
+from trapmid.scoring import references
+from trapmid.scoring.described import Setup
+from trapmid.scoring.evaluator import score_evaluator
+from trapmid.scoring.judged import Evaluator
 from trapmid.study import TargetRow
 
 
@@ -18,8 +22,12 @@ def main(row: str) -> None:
     rt = runtime(block.seed)
     loaded = classifiers.load(Path(f"models/evaluators/{row}/model.pt"), rt)
     private = checkpoints.load(Path(f"data/prepared/{block.data}/private.pt"))
-    scores = scoring.score_evaluator(row, loaded, private, evaluation, bounds, rt)
-    write_record(Path(f"reports/scores/evaluators/{row}.json"), scores)
+    setup = Setup(evaluation, bounds, rt)
+    reference = references.of_evaluator(loaded, private, setup)
+    scores = score_evaluator(row, Evaluator(loaded, reference), private, setup)
+    features = Path(f"data/features/evaluators/{row}.pt")
+    references.save_evaluator(features, loaded, private, reference)
+    write_record(Path(f"reports/scores/evaluators/{row}.json"), scores.to_json())
 
 
 if __name__ == "__main__":

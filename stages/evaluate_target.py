@@ -1,4 +1,4 @@
-"""Scores one row of `targets`: test accuracy, trapdoor success and checks."""
+"""Scores one row of `targets`: test accuracy, trapdoor success, checks, and its signature."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import csv
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid import checkpoints, classifiers, params, scoring
+from trapmid import checkpoints, classifiers, params
 from trapmid.criteria import Checks, Evaluation
+from trapmid.scoring import references
+from trapmid.scoring.described import Setup
+from trapmid.scoring.target import score_target
 from trapmid.study import TargetRow
 
 
@@ -20,11 +23,14 @@ def main(row: str) -> None:
     loaded = classifiers.load(Path(f"models/targets/{row}/model.pt"), rt)
     prepared = Path(f"data/prepared/{block.data}")
     private = checkpoints.load(prepared / "private.pt")
+    public = checkpoints.load(prepared / "public.pt")["images"]
+    setup = Setup(evaluation, bounds, rt)
     with (prepared / "manifest.csv").open(newline="", encoding="utf-8") as manifest:
-        scores = scoring.score_target(
-            row, loaded, private, csv.DictReader(manifest), evaluation, bounds, rt
-        )
-    write_record(Path(f"reports/scores/targets/{row}.json"), scores)
+        scores = score_target(row, loaded, private, csv.DictReader(manifest), setup)
+    reference = references.of_target(loaded, private, public, setup)
+    features = Path(f"data/features/targets/{row}.pt")
+    references.save_target(features, loaded, private, reference)
+    write_record(Path(f"reports/scores/targets/{row}.json"), scores.to_json())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
 from trapmid import checkpoints
+from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, read_all
 
 DEFENSES = {"none": "none", "none_aug": "none_aug", "trapmid": "trapdoor"}
 WIDE = DEFENSES | {
@@ -219,16 +220,28 @@ def write(
     return study
 
 
-def scores(study: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+Scores = tuple[dict[str, EvaluatorScores], dict[str, TargetScores], dict[str, AttackScores]]
+
+
+def scores(study: Mapping[str, Any]) -> Scores:
     """Made-up scores of the rows of any params.yaml: evaluators, targets and cells."""
-    targets = study["targets"]
+    targets, file = study["targets"], Path("made/up.json")
     return (
-        {row: _evaluator(row) for row in study["evaluators"]},
-        {row: _target(row, block) for row, block in targets.items()},
+        {row: EvaluatorScores.from_json(_evaluator(row), file) for row in study["evaluators"]},
+        {row: TargetScores.from_json(_target(row, block), file) for row, block in targets.items()},
         {
-            row: _cell_scores(row, block, targets[block["target"]])
+            row: AttackScores.from_json(_cell_scores(row, block, targets[block["target"]]), file)
             for row, block in study["cells"].items()
         },
+    )
+
+
+def read_scores(root: Path, study: Mapping[str, Any]) -> Scores:
+    """The scores that `write` left under `root`."""
+    return (
+        read_all(EvaluatorScores, root, study["evaluators"]),
+        read_all(TargetScores, root, study["targets"]),
+        read_all(AttackScores, root, study["cells"]),
     )
 
 
@@ -297,6 +310,7 @@ def _evaluator(row: str) -> dict[str, Any]:
         "n_test": 60,
         "ceiling": ceiling,
         "checks": {"deterministic": True, "evaluator_accuracy": True},
+        "failed_checks": {},
     }
 
 
@@ -327,6 +341,7 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
         "facts": {"epsilon": 8.0, "delta": 1e-5} if block["defense"] == "dpsgd" else {},
         "stochastic": block["defense"] == "mid",
         "checks": {} if block["defense"] == "mid" else {"deterministic": True},
+        "failed_checks": {},
     }
 
 
@@ -374,10 +389,15 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         "target_agreement": 0.99,
         "signature": signature if trapped(defense) else None,
         "protocol": {
+            "attack_batch": 20,
             "evaluator": "judge",
+            "frechet_features": "evaluator",
+            "identities": 20,
             "images_per_identity": 1 if block["attack"] == "brepmi" else 5,
+            "stretch": False,
         },
         "checks": {"target_agreement": True},
+        "failed_checks": {},
     }
 
 

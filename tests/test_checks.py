@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import fake_study
 from trapmid import checks
 from trapmid.checks import Check
 from trapmid.criteria import Checks
+from trapmid.scoring.scores import AttackScores
 from trapmid.types import Output, Target
 
 BOUNDS = Checks(
@@ -69,22 +72,19 @@ def disjoint(index: int, row: int, **changes: str) -> Check:
     return checks.data_disjoint(rows)[index]
 
 
-def cell(**changes: Any) -> dict[str, Any]:
-    return {
-        "attack": "plgmi",
-        "target": "none-0",
-        "aa1": 0.9,
-        "protocol": {"evaluator": "judge"},
-        "checks": {
-            "evaluator_is_another_network": True,
-            "every_class_attacked": True,
-            "target_agreement": True,
-        },
-        **changes,
-    }
+STUDY = fake_study.params(seeds=(0,))
+FAKE = fake_study.scores(STUDY)
 
 
-def scores() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def cell(**changes: Any) -> AttackScores:
+    checked = dict.fromkeys(
+        ("evaluator_is_another_network", "every_class_attacked", "target_agreement"), True
+    )
+    usual = replace(FAKE[2]["plgmi-none-0"], aa1=0.9, checks=checked)
+    return replace(usual, **changes)
+
+
+def scores() -> fake_study.Scores:
     """A sound study of one evaluator, two targets and three cells."""
     network = dict.fromkeys(
         ("checkpoint_verified", "logits_not_probabilities", "deterministic"), True
@@ -93,14 +93,14 @@ def scores() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         ("gradients_reach_images", "private_public_disjoint", "splits_disjoint"), True
     )
     evaluators = {
-        "judge": {"ceiling": {"aa1": 0.97}, "checks": {**network, "evaluator_accuracy": True}}
+        "judge": replace(FAKE[0]["judge"], checks={**network, "evaluator_accuracy": True})
     }
+    none, trapmid = FAKE[1]["none-0"], FAKE[1]["trapmid-0"]
     targets = {
-        "none-0": {"defense": "none", "checks": {**network, **data, "undefended_accuracy": True}},
-        "trap-0": {"defense": "trapmid", "checks": {**network, **data, "trapdoor_success": True}},
+        "none-0": replace(none, checks={**network, **data, "undefended_accuracy": True}),
+        "trap-0": replace(trapmid, checks={**network, **data, "trapdoor_success": True}),
     }
-    floor = {"attack": "random", "aa1": 0.05}
-    floor["checks"] = {
+    floor = {
         "evaluator_is_another_network": True,
         "every_class_attacked": True,
         "floor_is_chance": True,
@@ -108,7 +108,7 @@ def scores() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     cells = {
         "plgmi-none-0": cell(),
         "plgmi-trap-0": cell(target="trap-0", aa1=0.1),
-        "random-none-0": cell(**floor),
+        "random-none-0": cell(attack="random", aa1=0.05, checks=floor),
     }
     return evaluators, targets, cells
 
@@ -226,48 +226,44 @@ ROW_NAMES = [n for n in checks.EXPLANATIONS if n not in ("positive_control", "fl
 @pytest.mark.parametrize("name", ROW_NAMES)
 def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> None:
     parts = scores()
-    holders = [row for part in parts for row in part.values() if name in row["checks"]]
-    holders[-1]["checks"][name] = False
+    holders = [row for part in parts for row in part.values() if name in row.checks]
+    holders[-1].checks[name] = False
     found = checks.verdicts(checks.study(*parts, BOUNDS))
     assert [key for key, passed in found.items() if not passed] == [name]
     for row in holders:
-        del row["checks"][name]
+        del row.checks[name]
     assert checks.verdicts(checks.study(*parts, BOUNDS))[name] is False
 
 
 def test_a_failed_row_is_named() -> None:
     parts = scores()
-    parts[1]["trap-0"]["checks"]["deterministic"] = False
+    parts[1]["trap-0"].checks["deterministic"] = False
     (found,) = (c for c in checks.study(*parts, BOUNDS) if c.name == "deterministic")
     assert found.detail == "failed by targets/trap-0"
 
 
-@pytest.mark.parametrize("change", ["weak", "not attacked", "no undefended target", "no score"])
+@pytest.mark.parametrize("change", ["weak", "not attacked", "no undefended target"])
 def test_positive_control_can_fail(change: str) -> None:
     evaluators, targets, cells = scores()
     if change == "weak":
-        cells["plgmi-none-0"]["aa1"] = 0.49
+        cells["plgmi-none-0"] = cell(aa1=0.49)
     elif change == "not attacked":
-        targets["none-1"] = dict(targets["none-0"])
-    elif change == "no undefended target":
-        targets["none-0"]["defense"] = "none_aug"
+        targets["none-1"] = targets["none-0"]
     else:
-        del cells["plgmi-none-0"]["aa1"]
+        targets["none-0"] = replace(targets["none-0"], defense="none_aug")
     found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
     assert found["positive_control"] is False
 
 
-@pytest.mark.parametrize("change", ["high floor", "no floor", "no ceiling", "no score"])
+@pytest.mark.parametrize("change", ["high floor", "no floor", "no evaluator"])
 def test_floor_below_ceiling_can_fail(change: str) -> None:
     evaluators, targets, cells = scores()
     if change == "high floor":
-        cells["random-none-0"]["aa1"] = 0.98
+        cells["random-none-0"] = replace(cells["random-none-0"], aa1=0.98)
     elif change == "no floor":
         del cells["random-none-0"]
-    elif change == "no ceiling":
-        del evaluators["judge"]["ceiling"]
     else:
-        del cells["random-none-0"]["aa1"]
+        del evaluators["judge"]
     found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
     assert found["floor_below_ceiling"] is False
 

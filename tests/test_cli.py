@@ -11,7 +11,7 @@ import pytest
 
 import fake_study
 from test_profiles import SMALL
-from trapmid import cli, results
+from trapmid import cli
 from trapmid.report import summary
 
 
@@ -19,7 +19,7 @@ from trapmid.report import summary
 def place(tmp_path, monkeypatch):
     """A checkout with a computed study and its baseline."""
     study = fake_study.write(tmp_path)
-    scores = [results.read_scores(tmp_path, study, s) for s in ("evaluators", "targets", "cells")]
+    scores = fake_study.read_scores(tmp_path, study)
     fake_study.write_json(
         tmp_path / "reports" / "metrics.json", summary.summarise(study, *scores, {})
     )

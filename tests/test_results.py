@@ -8,6 +8,7 @@ import pytest
 
 from trapmid import results
 from trapmid.results import ResultError
+from trapmid.scoring.scores import KINDS
 
 
 def test_a_history_with_a_gap(tmp_path):
@@ -42,7 +43,9 @@ def test_a_wrong_history_is_named(tmp_path, text, words):
         results.read_history(path)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"aa1": NaN}', '{"aa1": Infinity}', '{"aa1": 1'])
+@pytest.mark.parametrize(
+    "text", ["", "[1]", '{"aa1": NaN}', '{"aa1": Infinity}', '{"aa1": 1e999}', '{"aa1": 1']
+)
 def test_wrong_json_is_named(tmp_path, text):
     path = tmp_path / "scores.json"
     path.write_text(text, encoding="utf-8")
@@ -52,5 +55,5 @@ def test_wrong_json_is_named(tmp_path, text):
 
 def test_every_training_has_a_section():
     """What transfer learning starts from is trained, too, but never attacked, so never scored."""
-    assert set(results.SCORED) < set(results.TRAINED)
-    assert "starts" in set(results.TRAINED) - set(results.SCORED)
+    assert set(KINDS) < set(results.TRAINED)
+    assert "starts" in set(results.TRAINED) - set(KINDS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch import Tensor
 from trapmid import losses
 from trapmid.criteria import UNDEFENDED, WEAK, Checks
 from trapmid.metrics.features import exact
+from trapmid.scoring.scores import Attacks, Evaluators, RowScores, Targets
 from trapmid.types import Target
 
 FLOOR_ATTACK = "random"
@@ -233,11 +234,8 @@ def at_least(name: str, value: object, bound: float) -> Check:
 
 # --- the study ----------------------------------------------------------------------------------
 
-Scores = Mapping[str, Mapping[str, Any]]
-"""Row -> what reports/scores/<section>/<row>.json holds."""
 
-
-def study(evaluators: Scores, targets: Scores, cells: Scores, bounds: Checks) -> list[Check]:
+def study(evaluators: Evaluators, targets: Targets, cells: Attacks, bounds: Checks) -> list[Check]:
     """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
 
     Needs the rows of params.yaml, all of them. A check that no row answers is failed.
@@ -246,44 +244,41 @@ def study(evaluators: Scores, targets: Scores, cells: Scores, bounds: Checks) ->
         "positive_control": _positive_control(targets, cells, bounds.positive_control),
         "floor_below_ceiling": _floor_below_ceiling(evaluators, cells),
     }
-    sections = {"evaluators": evaluators, "targets": targets, "cells": cells}
-    rows = {
-        f"{name}/{row}": scores for name, part in sections.items() for row, scores in part.items()
+    rows: dict[str, RowScores] = {
+        f"{scores.section}/{row}": scores
+        for part in (evaluators, targets, cells)
+        for row, scores in part.items()
     }
     return [found.get(name) or _merged(name, rows) for name in EXPLANATIONS]
 
 
-def _merged(name: str, rows: Scores) -> Check:
+def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:
     """One verdict of all rows that carry the check; without any, it fails."""
-    answers = {row: s["checks"][name] for row, s in rows.items() if name in s.get("checks", {})}
-    wrong = [row for row, passed in answers.items() if passed is not True]
+    answers = {row: s.checks[name] for row, s in rows.items() if name in s.checks}
+    wrong = [row for row, passed in answers.items() if not passed]
     detail = f"failed by {', '.join(wrong)}" if wrong else f"{len(answers)} rows"
     return Check(name, bool(answers) and not wrong, detail)
 
 
-def _positive_control(targets: Scores, cells: Scores, bound: float) -> Check:
+def _positive_control(targets: Targets, cells: Attacks, bound: float) -> Check:
     """Each undefended target is attacked, and its worst AA-1 reaches the bound."""
     best = {
-        row: max(
-            (float(c["aa1"]) for c in cells.values() if c.get("target") == row and "aa1" in c),
-            default=-math.inf,
-        )
+        row: max((c.aa1 for c in cells.values() if c.target == row), default=-math.inf)
         for row, scores in targets.items()
-        if scores.get("defense") == UNDEFENDED
+        if scores.defense == UNDEFENDED
     }
     passed = bool(best) and min(best.values()) >= bound
     shown = ", ".join(f"{row} {value:.3f}" for row, value in best.items()) or "no undefended target"
     return Check("positive_control", passed, f"strongest AA-1: {shown}; least {bound}")
 
 
-def _floor_below_ceiling(evaluators: Scores, cells: Scores) -> Check:
+def _floor_below_ceiling(evaluators: Evaluators, cells: Attacks) -> Check:
     """Every floor cell is below the ceiling of the evaluator that judged it."""
     pairs = []
     for row, scores in cells.items():
-        if scores.get("attack") == FLOOR_ATTACK:
-            judge = evaluators.get(scores.get("protocol", {}).get("evaluator"), {})
-            ceiling = judge.get("ceiling", {}).get("aa1", -math.inf)
-            pairs.append((row, float(scores.get("aa1", math.inf)), float(ceiling)))
+        if scores.attack == FLOOR_ATTACK:
+            judge = evaluators.get(scores.protocol.evaluator)
+            pairs.append((row, scores.aa1, judge.ceiling.aa1 if judge else -math.inf))
     shown = ", ".join(f"{row} {floor:.3f} < {top:.3f}" for row, floor, top in pairs)
     passed = bool(pairs) and all(floor < top for _, floor, top in pairs)
     return Check("floor_below_ceiling", passed, shown or "no floor cell")

@@ -8,13 +8,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-SCORED = ("evaluators", "targets", "cells")
-"""Sections of params.yaml whose rows get a file of scores."""
 
 TRAINED = (
     "evaluators",
@@ -41,7 +37,7 @@ class History:
 
 
 def scores_path(root: Path, section: str, row: str) -> Path:
-    """The scores of a row of `SCORED`."""
+    """The scores of an evaluator, a target or a cell."""
     return root / "reports" / "scores" / section / f"{row}.json"
 
 
@@ -69,7 +65,9 @@ def read_json(path: Path) -> dict[str, Any]:
         ResultError: the file is missing, is not JSON, holds NaN, or is neither.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite
+        )
     except FileNotFoundError:
         raise ResultError(f"{path}: no such file; `dvc repro` makes it") from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -79,11 +77,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ResultError(f"{path}: must hold an object, holds {type(content).__name__}")
     return content
-
-
-def read_scores(root: Path, params: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]]:
-    """The scores of every row of one section, in the order of params.yaml."""
-    return {row: read_json(scores_path(root, section, row)) for row in params[section]}
 
 
 def read_history(path: Path) -> History:
@@ -110,6 +103,12 @@ def read_history(path: Path) -> History:
             raise ResultError(f"{path}: line {number}: {error}") from None
     columns = [list(column) for column in zip(*table, strict=True)] or [[] for _ in names]
     return History(columns[0], dict(zip(names[1:], columns[1:], strict=True)))
+
+
+def _finite(number: str) -> float:
+    """Python reads 1e999 as infinity."""
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
 
 
 def _refuse(constant: str) -> float:

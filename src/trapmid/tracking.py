@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid import results
+from trapmid.scoring.scores import KINDS
 
 EXPERIMENT = "trapmid"
 
@@ -179,11 +180,11 @@ def track(study: Study, home: Path) -> Tracked | None:
 def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Record:
     folder = results.training_folder(root, section, row)
     stats = results.read_json(folder / "stats.json")
-    scores = {}
+    scores: dict[str, float] = {}
     files = []
-    if section in results.SCORED:
-        path = results.scores_path(root, section, row)
-        scores, files = results.read_json(path), [path]
+    if section in KINDS:
+        scores = _numbers(KINDS[section].read(root, row).to_json())
+        files.append(results.scores_path(root, section, row))
     history = folder / "history.csv"
     curve = None
     if history.exists() or section != "cells":
@@ -208,7 +209,7 @@ def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Re
         key=_digest([section, row, row_params], files),
         tags=tags | names,
         params=_headline(params[section][row], section, row, names) | row_params,
-        metrics=_sectioned(_numbers(scores) | times),
+        metrics=_sectioned(scores | times),
         curve=curve,
         pictures={name: path for name, path in pictures.items() if path.exists()},
         started=_milliseconds(stats, "started", folder),

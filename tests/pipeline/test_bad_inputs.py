@@ -70,6 +70,8 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
         ("invert lomma-trapmid-0", "models/surrogates/students-trapmid-0/model.pt"),
         ("take_signatures trapmid-0", "models/leaks/trapmid-0.pt"),
         ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
+        ("evaluate plgmi-none-0", "data/features/evaluators/judge.pt"),
+        ("evaluate plgmi-none-0", "data/features/targets/none-0.pt"),
         ("report", "reports/scores/cells/plgmi-none-0.json"),
     ],
 )
@@ -127,6 +129,15 @@ def test_a_checkpoint_of_other_code_is_refused(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
     torch.save(torch.load(path, weights_only=True) | {"code": "older"}, path)
     assert "made by another version of trapmid.targets.small_vgg" in fails(ATTACK)
+
+
+@pytest.mark.parametrize(("kind", "row"), [("evaluators", "judge"), ("targets", "none-0")])
+def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
+    """A retrained classifier, and a file that is about the one before it."""
+    path = study.root / f"data/features/{kind}/{row}.pt"
+    torch.save(torch.load(path, weights_only=True) | {"checkpoint": "older"}, path)
+    words = f"{kind}/{row}.pt: describes images with another checkpoint than the one that is scored"
+    assert words in fails("evaluate plgmi-none-0")
 
 
 def test_weights_that_do_not_fit_are_refused(study, fails):

@@ -6,7 +6,7 @@ in Trap-MID, eq. 6.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,8 @@ from trapmid.runtime import Runtime
 from trapmid.types import Target, Trapdoor
 
 
-class Detection(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Detection:
     """How well the signature tells reconstructions from public images."""
 
     recall: float  # share of reconstructions above the threshold

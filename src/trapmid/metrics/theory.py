@@ -18,6 +18,7 @@ apart for being effective, and a useless one would pass as natural.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -43,12 +44,13 @@ class Group(NamedTuple):
     pixels: Tensor  # (N, F) float64, of `pixel_features`
 
 
-class Theory(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Theory:
     """Section 3.4 for one target; all in nats, but the last one."""
 
     delta: float  # Definition 1: effectiveness in the worst class
     delta_mean: float  # the same difference over all images
-    per_class: list[float]  # the same difference, class by class
+    per_class: tuple[float, ...]  # the same difference, class by class
     naturalness_classifier: float  # epsilon as a classifier sees it: the one used below
     naturalness_gaussian: float  # epsilon as two normal distributions have it
     log_posterior_benign: float  # E log p(y|x)
@@ -78,7 +80,7 @@ def measure(benign: Group, poisoned: Group, rt: Runtime) -> Theory:
     return Theory(
         delta=float(per_class.min()),
         delta_mean=float(after.mean() - before.mean()),
-        per_class=per_class.tolist(),
+        per_class=tuple(per_class.tolist()),
         naturalness_classifier=epsilon,
         naturalness_gaussian=gaussian_divergence(benign.pixels, poisoned.pixels),
         log_posterior_benign=float(before.mean()),

@@ -98,17 +98,17 @@ def count_lines(inputs: Inputs) -> list[Line]:
     lines: list[Line] = []
     for (attack, defense), rows in _grouped(inputs).items():
         scores = [inputs.cells[row] for row in rows]
-        if not scores[0]["counts"]:
+        if not scores[0].counts:
             continue
         asked = [inputs.stats["cells"][row].get("queries") for row in rows]
-        numbers = {name: [one["counts"][name] for one in scores] for name in scores[0]["counts"]}
+        numbers = {name: [one.counts[name] for one in scores] for name in scores[0].counts}
         counted = (
-            f"{name.replace('_', ' ')} {_mean([one['mean'] for one in found]):,.1f}"
-            f" (at most {max(one['max'] for one in found):,.0f})"
+            f"{name.replace('_', ' ')} {_mean([one.mean for one in found]):,.1f}"
+            f" (at most {max(one.max for one in found):,.0f})"
             for name, found in numbers.items()
         )
-        coverage = _percent(_mean([one["coverage"] for one in scores]))
-        left_out = _whole(_mean([float(one["left_out"]) for one in scores]))
+        coverage = _percent(_mean([one.coverage for one in scores]))
+        left_out = _whole(_mean([float(one.left_out) for one in scores]))
         queries = _whole(_mean(asked))
         lines.append((attack, defense, coverage, left_out, queries, "; ".join(counted)))
     return lines
@@ -121,16 +121,18 @@ def stand_in_lines(inputs: Inputs) -> list[Line]:
     """
     lines: list[Line] = []
     for (attack, defense), rows in _grouped(inputs).items():
-        scores = [inputs.cells[row] for row in rows if inputs.cells[row]["stand_in"] is not None]
-        if not scores:
+        scores = [inputs.cells[row] for row in rows]
+        left = [one.stand_in for one in scores if one.stand_in is not None]
+        if not left:
             continue
         cells = inputs.params["cells"]
         guides = [str(_surrogate(cells[row]["guide"])) for row in rows]
         names = families(inputs.params["surrogates"], guides)
-        left = [one["stand_in"] for one in scores]
-        columns = (
-            *([one[key] for one in left] for key in ("test_accuracy", "trapdoor_success")),
-            *([one[key] for one in scores] for key in ("guide_agreement", "target_agreement")),
+        columns: tuple[list[float | None], ...] = (
+            [one.test_accuracy for one in left],
+            [one.trapdoor_success for one in left],
+            [one.guide_agreement for one in scores if one.stand_in is not None],
+            [one.target_agreement for one in scores if one.stand_in is not None],
         )
         shown = (_percent(_mean(column)) for column in columns)
         lines.append((attack, defense, ", ".join(names), *shown))

@@ -285,9 +285,9 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
         strongest,
         {name: worst["failed"] for name, worst in metrics["worst"].items()},
     )
-    for cell, kinds in inputs.signature_scores.items():
-        threshold = inputs.cells[cell]["signature"]["threshold"]
-        charts[f"figures/signatures/{cell}.png"] = signatures(cell, kinds, threshold)
+    for cell, found in inputs.detections().items():
+        kinds = inputs.signature_scores[cell]
+        charts[f"figures/signatures/{cell}.png"] = signatures(cell, kinds, found.threshold)
     return charts
 
 
@@ -300,8 +300,8 @@ def _points(inputs: Inputs) -> list[Point]:
             Point(
                 attack=block["attack"],
                 defense=cell_label(inputs.params, block),
-                accuracy=inputs.targets[block["target"]]["test_accuracy"],
-                aa1=inputs.cells[row]["aa1"],
+                accuracy=inputs.targets[block["target"]].test_accuracy,
+                aa1=inputs.cells[row].aa1,
             )
         )
     return points

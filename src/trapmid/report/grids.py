@@ -12,6 +12,7 @@ from trapmid import checkpoints, results
 from trapmid.report import pictures
 from trapmid.report.comparison import Made, compare
 from trapmid.report.summary import side_by_side
+from trapmid.scoring.scores import AttackScores
 
 _TITLES = {"samples": "random samples"}
 
@@ -32,7 +33,10 @@ def samples(params: Mapping[str, Any], root: Path) -> dict[str, bytes]:
 
 
 def reconstructions(
-    params: Mapping[str, Any], root: Path, scores: Mapping[str, Any], hits: Mapping[str, Tensor]
+    params: Mapping[str, Any],
+    root: Path,
+    scores: Mapping[str, AttackScores],
+    hits: Mapping[str, Tensor],
 ) -> dict[str, bytes]:
     """PNG by path under reports/: one per cell, and per attack what it made of the first seed.
 
@@ -85,10 +89,10 @@ def _cell(
     )
 
 
-def title(scores: Mapping[str, Any]) -> str:
-    """One line for a cell's picture."""
-    distance = "–" if scores["knn_dist"] is None else f"{scores['knn_dist']:.1f}"
+def title(scores: AttackScores) -> str:
+    """One line for the picture of an attack."""
+    distance = "–" if scores.knn_dist is None else f"{scores.knn_dist:.1f}"
     return (
-        f"{scores['attack']} on {scores['target']} (seed {scores['seed']}): "
-        f"AA-1 {scores['aa1']:.1%}, AA-5 {scores['aa5']:.1%}, KNN {distance}"
+        f"{scores.attack} on {scores.target} (seed {scores.seed}): "
+        f"AA-1 {scores.aa1:.1%}, AA-5 {scores.aa5:.1%}, KNN {distance}"
     )

@@ -11,9 +11,19 @@ from torch import Tensor
 
 from trapmid import params as parameters
 from trapmid import results
+from trapmid.metrics.signature import Detection
 from trapmid.results import History, ResultError
+from trapmid.scoring.scores import (
+    Attacks,
+    AttackScores,
+    Evaluators,
+    EvaluatorScores,
+    Targets,
+    TargetScores,
+    read_all,
+)
 
-Scores = dict[str, dict[str, Any]]
+Records = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +31,21 @@ class Inputs:
     """One study: its parameters and its results, by row."""
 
     params: dict[str, Any]
-    evaluators: Scores
-    targets: Scores
-    cells: Scores
-    contracts: Scores  # by data row
+    evaluators: Evaluators
+    targets: Targets
+    cells: Attacks
+    contracts: Records  # by data row
     histories: dict[str, dict[str, History]]  # by section and row; cells may have none
-    stats: dict[str, Scores]  # by section and row
+    stats: dict[str, Records]  # by section and row
     pictures: dict[str, bytes]  # PNG by path under reports/
     signature_scores: dict[str, dict[str, list[float]]]  # by cell, then by kind of image
     claims: dict[str, Any] | None  # what the paper reports
     deviations: str | None  # Markdown
+
+    def detections(self) -> dict[str, Detection]:
+        """The signature's verdict by cell, where there are cosines to show."""
+        found = {cell: self.cells[cell].signature for cell in self.signature_scores}
+        return {cell: verdict for cell, verdict in found.items() if verdict is not None}
 
 
 def read(
@@ -47,7 +62,7 @@ def read(
         ResultError: a file is missing or malformed.
     """
     histories: dict[str, dict[str, History]] = {}
-    stats: dict[str, Scores] = {}
+    stats: dict[str, Records] = {}
     for section in results.TRAINED:
         histories[section], stats[section] = {}, {}
         for row in params[section]:
@@ -58,9 +73,9 @@ def read(
     claims, deviations = root / "reports" / "claims.yaml", root / "docs" / "deviations.md"
     return Inputs(
         params=params,
-        evaluators=results.read_scores(root, params, "evaluators"),
-        targets=results.read_scores(root, params, "targets"),
-        cells=results.read_scores(root, params, "cells"),
+        evaluators=read_all(EvaluatorScores, root, params["evaluators"]),
+        targets=read_all(TargetScores, root, params["targets"]),
+        cells=read_all(AttackScores, root, params["cells"]),
         contracts={
             row: results.read_json(root / "reports" / "data" / f"{row}.json")
             for row in params["data"]

@@ -21,13 +21,13 @@ from trapmid.criteria import UNDEFENDED, WEAK
 from trapmid.report import attackers
 from trapmid.report.inputs import Inputs
 from trapmid.report.summary import (
-    ATTACK_SCORES,
     FLOOR,
     cell_label,
     deviation,
     families,
     label,
 )
+from trapmid.scoring.scores import AttackScores, Recognition, RowScores, TargetScores
 
 _FRECHET = {
     "evaluator": "Fréchet distance (evaluator features)",
@@ -289,7 +289,7 @@ class _Context:
             )
         if "digits" in origins:
             cautions.append("Five classes of handwritten digits prove nothing scientifically.")
-        noisy = [row for row, scores in self.inputs.targets.items() if scores["stochastic"]]
+        noisy = [row for row, scores in self.inputs.targets.items() if scores.stochastic]
         if noisy:
             cautions.append(
                 f"By design {', '.join(noisy)} draw{'s' if len(noisy) == 1 else ''} noise at every "
@@ -311,32 +311,21 @@ class _Context:
 
     def _target_table(self) -> list[TableRow]:
         lines = []
-        scores = self.inputs.targets
         for defense, rows in self.targets_of.items():
-            shown = [
-                _spread([scores[row][key] for row in rows], _rate)
-                for key in ("test_accuracy", "val_accuracy", "trapdoor_success")
-            ]
-            one = str(self.params["targets"][rows[0]]["seed"])
-            seed = f"mean of {len(rows)}" if len(rows) > 1 else one
+            scores = [self.inputs.targets[row] for row in rows]
+            shown = (
+                _spread([one.test_accuracy for one in scores], _rate),
+                _spread([one.val_accuracy for one in scores], _rate),
+                _spread([one.trapdoor_success for one in scores], _rate),
+            )
+            seeds = [str(self.params["targets"][row]["seed"]) for row in rows]
+            seed = f"mean of {len(rows)}" if len(rows) > 1 else seeds[0]
             lines.append(TableRow(cells=(defense, seed, *shown), kind="mean"))
-            lines += [
-                TableRow(
-                    cells=(
-                        "",
-                        str(self.params["targets"][row]["seed"]),
-                        _rate(scores[row]["test_accuracy"]),
-                        _rate(scores[row]["val_accuracy"]),
-                        _rate(scores[row]["trapdoor_success"]),
-                    ),
-                    kind="detail",
-                )
-                for row in rows
-                if len(rows) > 1
-            ]
+            if len(rows) > 1:
+                lines += [_target_line(*pair) for pair in zip(seeds, scores, strict=True)]
         for row, block in self.params["evaluators"].items():
             judge = self.inputs.evaluators[row]
-            rates = (_rate(judge["test_accuracy"]), _rate(judge["val_accuracy"]), "–")
+            rates = (_rate(judge.test_accuracy), _rate(judge.val_accuracy), "–")
             cells = (f"evaluator {row}", str(block["seed"]), *rates)
             lines.append(TableRow(cells=cells, kind="reference"))
         return lines
@@ -352,7 +341,7 @@ class _Context:
             ("ceiling", "real private test images", ceiling),
         ):
             if scores["aa1"] is not None:
-                cells = (name, words, "–", "–", *_attack_cells(scores))
+                cells = (name, words, "–", "–", *_recognition_cells(Recognition(**scores)))
                 lines.append(TableRow(cells=cells, kind="reference"))
         return lines
 
@@ -369,13 +358,13 @@ class _Context:
         for defense, rows in self.targets_of.items():
             scores = [self.inputs.targets[row] for row in rows]
             attack = self.metrics["worst"][defense]["attack"] or ""
-            aa1 = [self.inputs.cells[cell]["aa1"] for cell in self._cells(attack, defense)]
+            aa1 = [self.inputs.cells[cell].aa1 for cell in self._cells(attack, defense)]
             seconds = [float(self.inputs.stats["targets"][row]["seconds"]) for row in rows]
             cells = (
                 defense,
                 self._notes(rows),
-                _spread([one["test_accuracy"] for one in scores], _rate),
-                _spread([one["trapdoor_success"] for one in scores], _rate),
+                _spread([one.test_accuracy for one in scores], _rate),
+                _spread([one.trapdoor_success for one in scores], _rate),
                 attack or "–",
                 _spread(aa1, _rate),
                 ", ".join(map(_rate, aa1)) or "–",
@@ -407,10 +396,10 @@ class _Context:
         """What the numbers alone do not say: guarantees, noise, and a start that cost time, too."""
         scores = [self.inputs.targets[row] for row in rows]
         notes = []
-        for fact in dict.fromkeys(name for one in scores for name in one["facts"]):
-            values = dict.fromkeys(f"{one['facts'][fact]:.4g}" for one in scores)
+        for fact in dict.fromkeys(name for one in scores for name in one.facts):
+            values = dict.fromkeys(f"{one.facts[fact]:.4g}" for one in scores)
             notes.append(f"{fact.replace('_', ' ')} {', '.join(values)}")
-        if any(one["stochastic"] for one in scores):
+        if any(one.stochastic for one in scores):
             notes.append("draws noise at every forward pass")
         for init in dict.fromkeys(str(self.params["targets"][row]["init"]) for row in rows):
             start = init.removeprefix(_STARTS).split("/")[0]
@@ -424,17 +413,17 @@ class _Context:
         lines = []
         for defense, rows in self.targets_of.items():
             found = {
-                str(self.params["targets"][row]["seed"]): self.inputs.targets[row]["theory"]
+                str(self.params["targets"][row]["seed"]): measured
                 for row in rows
-                if self.inputs.targets[row]["theory"] is not None
+                if (measured := self.inputs.targets[row].theory) is not None
             }
             details = [
                 TableRow(
                     cells=(
                         "",
                         seed,
-                        *(_plain(one[key]) for key in _THEORY),
-                        "yes" if one["holds"] else "no",
+                        *(_plain(getattr(one, key)) for key in _THEORY),
+                        "yes" if one.holds else "no",
                     ),
                     kind="detail",
                 )
@@ -443,8 +432,10 @@ class _Context:
             if len(found) == 1:
                 lines.append(TableRow(cells=(defense, *details[0].cells[1:]), kind="mean"))
             elif found:
-                shown = (_spread([one[key] for one in found.values()], _plain) for key in _THEORY)
-                held = f"{sum(one['holds'] for one in found.values())} of {len(found)}"
+                shown = (
+                    _spread([getattr(one, k) for one in found.values()], _plain) for k in _THEORY
+                )
+                held = f"{sum(one.holds for one in found.values())} of {len(found)}"
                 cells = (defense, f"mean of {len(found)}", *shown, held)
                 lines += [TableRow(cells=cells, kind="mean"), *details]
         return lines
@@ -452,8 +443,7 @@ class _Context:
     def _attack_lines(self, attack: str, defense: str, rows: list[str]) -> list[TableRow]:
         scores = [self.inputs.cells[row] for row in rows]
         accuracies = [
-            self.inputs.targets[self.params["cells"][row]["target"]]["test_accuracy"]
-            for row in rows
+            self.inputs.targets[self.params["cells"][row]["target"]].test_accuracy for row in rows
         ]
         seeds = [str(self.params["cells"][row]["seed"]) for row in rows]
         details = [
@@ -466,17 +456,16 @@ class _Context:
         if len(rows) == 1:
             only = details[0].cells
             return [TableRow(cells=(attack, defense, *only[2:]), kind="mean")]
-        of = {key: [one[key] for one in scores] for key in ATTACK_SCORES}
         mean = (
             attack,
             defense,
             f"mean of {len(rows)}",
             _spread(accuracies, _rate),
-            _spread(of["aa1"], _rate),
-            _spread(of["aa5"], _rate),
-            _spread(of["knn_dist"], _plain),
-            _spread(of["frechet"], _plain),
-            f"{_whole(sum(of['n_success']))} / {_whole(sum(of['n']))}",
+            _spread([one.aa1 for one in scores], _rate),
+            _spread([one.aa5 for one in scores], _rate),
+            _spread([one.knn_dist for one in scores], _plain),
+            _spread([one.frechet for one in scores], _plain),
+            f"{sum(one.n_success for one in scores)} / {sum(one.n for one in scores)}",
         )
         return [TableRow(cells=mean, kind="mean"), *details]
 
@@ -541,7 +530,7 @@ class _Context:
 
     def _grid_caption(self, row: str) -> str:
         scores = self.inputs.cells[row]
-        return f"{self.defense_of[row]}: AA-1 {_percent(scores['aa1'])}"
+        return f"{self.defense_of[row]}: AA-1 {_percent(scores.aa1)}"
 
     def _trapdoors(self) -> _Pictures:
         captions = {
@@ -558,11 +547,9 @@ class _Context:
 
     def _signatures(self) -> _Pictures:
         found = _Pictures()
-        for cell in self.inputs.signature_scores:
-            numbers = self.inputs.cells[cell]["signature"]
-            caption = (
-                f"{cell}: recall {_percent(numbers['recall'], 1)}, ROC AUC {numbers['auc']:.3f}"
-            )
+        for cell, verdict in self.inputs.detections().items():
+            recall = _percent(verdict.recall, 1)
+            caption = f"{cell}: recall {recall}, ROC AUC {verdict.auc:.3f}"
             picture = self._picture(f"figures/signatures/{cell}.png", caption)
             block = self.params["cells"][cell]
             # A study of many attacks has dozens: the one that got most stands open.
@@ -665,7 +652,7 @@ class _Context:
         """How many images of a person the attacks made; not all make equally many."""
         attacks: dict[int, dict[str, None]] = {}
         for cell, block in self.params["cells"].items():
-            count = self.inputs.cells[cell]["protocol"]["images_per_identity"]
+            count = self.inputs.cells[cell].protocol.images_per_identity
             attacks.setdefault(count, {})[block["attack"]] = None
         counts = ", ".join(f"{count} ({', '.join(names)})" for count, names in attacks.items())
         return counts.replace(" (", " per private identity (", 1)
@@ -709,8 +696,11 @@ def check_lines(
         meanings: by check, what holds when it passes.
         details: by check, what the study found.
     """
-    sections = (inputs.evaluators, inputs.targets, inputs.cells)
-    rows = [pair for section in sections for pair in section.items()]
+    rows: list[tuple[str, RowScores]] = [
+        *inputs.evaluators.items(),
+        *inputs.targets.items(),
+        *inputs.cells.items(),
+    ]
     return [
         CheckLine(
             name=name,
@@ -725,12 +715,12 @@ def check_lines(
     ]
 
 
-def _reasons(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+def _reasons(name: str, rows: Iterable[tuple[str, RowScores]]) -> list[str]:
     """What the rows that failed a check wrote about it."""
     return [
-        f"{row}: {scores['failed_checks'][name]}"
+        f"{row}: {scores.failed_checks[name]}"
         for row, scores in rows
-        if name in scores.get("failed_checks", {})
+        if name in scores.failed_checks
     ]
 
 
@@ -749,15 +739,23 @@ def _claimed(row: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
     ]
 
 
-def _attack_cells(scores: Mapping[str, Any]) -> tuple[str, ...]:
+def _target_line(seed: str, scores: TargetScores) -> TableRow:
+    rates = (scores.test_accuracy, scores.val_accuracy, scores.trapdoor_success)
+    return TableRow(cells=("", seed, *map(_rate, rates)), kind="detail")
+
+
+def _attack_cells(scores: AttackScores) -> tuple[str, ...]:
     """AA-1 ... n_success of one row; ± is the paper's deviation inside one run, where known."""
-    rates = [
-        _rate(scores[key])
-        + (f" ± {100 * within:.2f}" if (within := scores.get(f"{key}_std")) is not None else "")
-        for key in ("aa1", "aa5")
-    ]
-    share = f"{_whole(scores['n_success'])} / {_whole(scores['n'])}"
-    return (*rates, _plain(scores["knn_dist"]), _plain(scores["frechet"]), share)
+    return _recognition_cells(scores, scores.aa1_std, scores.aa5_std)
+
+
+def _recognition_cells(
+    scores: Recognition, aa1_std: float | None = None, aa5_std: float | None = None
+) -> tuple[str, ...]:
+    within = ["" if std is None else f" ± {100 * std:.2f}" for std in (aa1_std, aa5_std)]
+    rates = (_rate(scores.aa1) + within[0], _rate(scores.aa5) + within[1])
+    share = f"{_whole(scores.n_success)} / {_whole(scores.n)}"
+    return (*rates, _plain(scores.knn_dist), _plain(scores.frechet), share)
 
 
 def _percent(value: float | None, digits: int = 2) -> str:

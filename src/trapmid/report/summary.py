@@ -8,105 +8,64 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from trapmid.results import ResultError
+from trapmid.scoring.scores import Attacks, Evaluators, Recognition, Targets, TargetScores
 
 FLOOR = "random"
 """The attack that attacks nothing: random latents through the public prior."""
 
-ATTACK_SCORES = ("aa1", "aa5", "knn_dist", "frechet", "n_success", "n")
-
 _DIGITS = 6  # as the scores are: the last bits of a sum are not worth a diff
 
-Rows = Mapping[str, Mapping[str, Any]]
+Blocks = Mapping[str, Mapping[str, Any]]
+"""Rows of params.yaml, or means of scores, by name."""
 
 
 def summarise(
     params: Mapping[str, Any],
-    evaluators: Rows,
-    targets: Rows,
-    cells: Rows,
+    evaluators: Evaluators,
+    targets: Targets,
+    cells: Attacks,
     study_checks: Mapping[str, bool],
 ) -> dict[str, Any]:
     """The content of reports/metrics.json.
 
     Args:
         params: params.yaml; its rows decide what is in the summary.
-        evaluators, targets, cells: the scores of every row, by row.
+        evaluators, targets, cells: the scores of every row.
         study_checks: the checks that look at several rows at once.
 
     Raises:
-        ResultError: a row has no scores, or a score is missing or not a finite number.
+        ResultError: a row has no scores, or two rows have one name in the tables and one seed.
     """
-    for section, rows in (("evaluators", evaluators), ("targets", targets), ("cells", cells)):
-        for row in params[section]:
-            if row not in rows:
-                raise ResultError(f"reports/scores/{section}/{row}.json: not read")
-    main = _setting(next(iter(params["targets"].values())))
-    judges = [
-        row for row, block in params["evaluators"].items() if block["data"] == main["data"]
-    ] or list(params["evaluators"])
-    by_defense = _grouped(params["targets"], lambda block: label(params, block))
-    attacks: dict[str, dict[str, Any]] = {}
-    floor = []
-    for row, block in params["cells"].items():
-        if block["attack"] != FLOOR:
-            groups = attacks.setdefault(block["attack"], {})
-            groups.setdefault(cell_label(params, block), []).append(row)
-        elif block["data"] == main["data"]:
-            floor.append(row)
-    for section, names in (
-        ("targets", by_defense.values()),
-        ("cells", [rows for groups in attacks.values() for rows in groups.values()]),
-    ):
-        for group in names:
-            _refuse_equal_seeds(section, group, params[section])
+    _refuse_missing(params, evaluators=evaluators, targets=targets, cells=cells)
+    groups = _Groups.of(params)
     scored = {
-        attack: {name: _attack_scores("cells", rows, cells) for name, rows in groups.items()}
-        for attack, groups in attacks.items()
+        attack: {name: _recognition([cells[row] for row in rows]) for name, rows in found.items()}
+        for attack, found in groups.attacks.items()
     }
+    judges = [evaluators[row] for row in groups.judges]
+    seeds = sorted({block["seed"] for block in params["targets"].values()})
     return {
-        "study": {
-            "profile": params["profile"],
-            "seeds": sorted({block["seed"] for block in params["targets"].values()}),
-        },
-        "evaluator": {"test_accuracy": _mean("evaluators", judges, evaluators, "test_accuracy")},
+        "study": {"profile": params["profile"], "seeds": seeds},
+        "evaluator": {"test_accuracy": _mean([one.test_accuracy for one in judges])},
         "targets": {
-            name: {
-                key: _mean("targets", rows, targets, key)
-                for key in ("test_accuracy", "trapdoor_success")
-            }
-            for name, rows in by_defense.items()
+            name: _target_means([targets[row] for row in rows])
+            for name, rows in groups.targets.items()
         },
         "attacks": scored,
         "worst": {
             name: worst_case(scored, name, doubtful(params, cells, name))
-            for name in _named(by_defense, scored)
+            for name in _named(groups.targets, scored)
         },
         "references": {
-            "floor": _attack_scores("cells", floor, cells),
-            "ceiling": _attack_scores(
-                "evaluators", judges, {row: evaluators[row]["ceiling"] for row in judges}
-            ),
+            "floor": _recognition([cells[row] for row in groups.floor]),
+            "ceiling": _recognition([one.ceiling for one in judges]),
         },
-        "spread": {
-            "targets": {
-                name: {
-                    key: _spread(params["targets"], rows, targets, key)
-                    for key in ("test_accuracy", "trapdoor_success")
-                }
-                for name, rows in by_defense.items()
-            },
-            "attacks": {
-                attack: {
-                    name: {"aa1": _spread(params["cells"], rows, cells, "aa1")}
-                    for name, rows in groups.items()
-                }
-                for attack, groups in attacks.items()
-            },
-        },
+        "spread": _spreads(groups, targets, cells),
         "checks": merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
     }
 
@@ -134,7 +93,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return short | {"checks_failed": sum(not passed for passed in metrics["checks"].values())}
 
 
-def doubtful(params: Mapping[str, Any], cells: Rows, defense: str) -> list[str]:
+def doubtful(params: Mapping[str, Any], cells: Attacks, defense: str) -> list[str]:
     """The attacks on a defence of which a validity check failed, with any seed.
 
     Such a number says nothing about the defence: the attack, or its scoring, was broken.
@@ -142,14 +101,13 @@ def doubtful(params: Mapping[str, Any], cells: Rows, defense: str) -> list[str]:
     found = {
         block["attack"]
         for row, block in params["cells"].items()
-        if cell_label(params, block) == defense
-        and not all((cells[row].get("checks") or {}).values())
+        if cell_label(params, block) == defense and not all(cells[row].checks.values())
     }
     return sorted(found - {FLOOR})
 
 
 def worst_case(
-    attacks: Mapping[str, Rows], defense: str, failed: Sequence[str] = ()
+    attacks: Mapping[str, Blocks], defense: str, failed: Sequence[str] = ()
 ) -> dict[str, Any]:
     """What the strongest of all attacks that ran got out of a defence.
 
@@ -249,15 +207,58 @@ def merged_checks(parts: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
     return dict(sorted(merged.items()))
 
 
-def _row_checks(*sections: Rows) -> list[Mapping[str, bool]]:
-    return [scores.get("checks") or {} for rows in sections for scores in rows.values()]
+def _row_checks(
+    evaluators: Evaluators, targets: Targets, cells: Attacks
+) -> list[Mapping[str, bool]]:
+    every = [*evaluators.values(), *targets.values(), *cells.values()]
+    return [scores.checks for scores in every]
+
+
+class _Groups(NamedTuple):
+    """The rows of params.yaml behind every number of the summary."""
+
+    judges: list[str]  # evaluators of the study's first data
+    targets: dict[str, list[str]]  # by defence
+    attacks: dict[str, dict[str, list[str]]]  # by attack and defence
+    floor: list[str]
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> _Groups:
+        """Groups the rows; ResultError: rows of one name have one seed, too."""
+        data = _setting(next(iter(params["targets"].values())))["data"]
+        judges = [row for row, block in params["evaluators"].items() if block["data"] == data]
+        targets = _grouped(params["targets"], lambda block: label(params, block))
+        cells = {row: b for row, b in params["cells"].items() if b["attack"] != FLOOR}
+        attacks = {
+            attack: _grouped({row: cells[row] for row in rows}, lambda b: cell_label(params, b))
+            for attack, rows in _grouped(cells, lambda block: str(block["attack"])).items()
+        }
+        for rows in targets.values():
+            _refuse_equal_seeds("targets", rows, params["targets"])
+        for group in attacks.values():
+            for rows in group.values():
+                _refuse_equal_seeds("cells", rows, cells)
+        floor = [
+            row
+            for row, block in params["cells"].items()
+            if block["attack"] == FLOOR and block["data"] == data
+        ]
+        return cls(judges or list(params["evaluators"]), targets, attacks, floor)
+
+
+def _refuse_missing(params: Mapping[str, Any], **scores: Mapping[str, object]) -> None:
+    """ResultError: a row of params.yaml has no scores."""
+    for section, rows in scores.items():
+        for row in params[section]:
+            if row not in rows:
+                raise ResultError(f"reports/scores/{section}/{row}.json: not read")
 
 
 def _setting(target: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(target[key]) for key in ("data", "arch")}
 
 
-def _refuse_equal_seeds(section: str, names: list[str], rows: Rows) -> None:
+def _refuse_equal_seeds(section: str, names: list[str], rows: Blocks) -> None:
     """A mean over seeds must not hide two different experiments."""
     seen: dict[Any, str] = {}
     for row in names:
@@ -269,51 +270,69 @@ def _refuse_equal_seeds(section: str, names: list[str], rows: Rows) -> None:
             )
 
 
-def _grouped(rows: Rows, name: Any) -> dict[str, list[str]]:
+def _grouped(rows: Blocks, name: Callable[[Mapping[str, Any]], str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for row, block in rows.items():
         groups.setdefault(name(block), []).append(row)
     return groups
 
 
-def _named(by_defense: Iterable[str], attacks: Mapping[str, Rows]) -> list[str]:
+def _named(by_defense: Iterable[str], attacks: Mapping[str, Blocks]) -> list[str]:
     """Every name of a defence: the targets', then those of cells on other data alone."""
     cells = (name for groups in attacks.values() for name in groups)
     return list(dict.fromkeys([*by_defense, *cells]))
 
 
-def _attack_scores(section: str, names: list[str], rows: Rows) -> dict[str, float | None]:
-    return {key: _mean(section, names, rows, key) for key in ATTACK_SCORES}
+def _recognition(rows: Sequence[Recognition]) -> dict[str, float | None]:
+    return {
+        field.name: _mean([getattr(one, field.name) for one in rows])
+        for field in fields(Recognition)
+    }
 
 
-def _mean(section: str, names: list[str], rows: Rows, key: str) -> float | None:
-    """The mean over the rows whose score is not null; whole numbers stay whole."""
-    values = []
-    for row in names:
-        where = f"reports/scores/{section}/{row}.json"
-        if key not in rows[row]:
-            raise ResultError(f"{where}: no {key!r}; has {', '.join(sorted(rows[row]))}")
-        value = rows[row][key]
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ResultError(f"{where}: {key} must be a number or null, is {value!r}")
-        if not math.isfinite(value):
-            raise ResultError(f"{where}: {key} must be finite, is {value!r}")
-        values.append(value)
-    if not values:
+def _target_means(rows: Sequence[TargetScores]) -> dict[str, float | None]:
+    return {
+        "test_accuracy": _mean([one.test_accuracy for one in rows]),
+        "trapdoor_success": _mean([one.trapdoor_success for one in rows]),
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are not null; whole numbers stay whole."""
+    there = [value for value in values if value is not None]
+    if not there:
         return None
-    mean = math.fsum(values) / len(values)
-    whole = mean.is_integer() and all(isinstance(value, int) for value in values)
+    mean = math.fsum(there) / len(there)
+    whole = mean.is_integer() and all(isinstance(value, int) for value in there)
     return int(mean) if whole else round(mean, _DIGITS)
 
 
-def _spread(blocks: Rows, names: list[str], rows: Rows, key: str) -> dict[str, Any]:
-    """Deviations over seeds, and the values by seed; `_mean` has checked them."""
-    values = {str(blocks[row]["seed"]): rows[row][key] for row in names}
+def _spreads(groups: _Groups, targets: Targets, cells: Attacks) -> dict[str, Any]:
+    """How far seeds lie apart, of the numbers that say most."""
+    by_defense = {
+        name: {
+            "test_accuracy": _spread({targets[r].seed: targets[r].test_accuracy for r in rows}),
+            "trapdoor_success": _spread(
+                {targets[r].seed: targets[r].trapdoor_success for r in rows}
+            ),
+        }
+        for name, rows in groups.targets.items()
+    }
+    attacks = {
+        attack: {
+            name: {"aa1": _spread({cells[row].seed: cells[row].aa1 for row in rows})}
+            for name, rows in found.items()
+        }
+        for attack, found in groups.attacks.items()
+    }
+    return {"targets": by_defense, "attacks": attacks}
+
+
+def _spread(values: Mapping[int, float | None]) -> dict[str, Any]:
+    """Deviations over seeds, and the values by seed."""
     found = deviation([value for value in values.values() if value is not None])
     rounded = {
         name: None if value is None else round(value, _DIGITS)
         for name, value in found._asdict().items()
     }
-    return {**rounded, "values": values}
+    return {**rounded, "values": {str(seed): value for seed, value in values.items()}}

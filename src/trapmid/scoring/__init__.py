@@ -1,0 +1,1 @@
+"""What evaluators, targets and attacks are worth: tensors in, typed scores out."""

@@ -1,0 +1,236 @@
+"""What one attack on one target got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from trapmid import checks
+from trapmid.metrics import accuracy, features, signature
+from trapmid.metrics.signature import Detection
+from trapmid.scoring.described import (
+    NOISE,
+    Loaded,
+    Private,
+    Setup,
+    describe,
+    stored,
+    trapdoor_success,
+)
+from trapmid.scoring.judged import Evaluator, Judged, Shown, judge
+from trapmid.scoring.references import SignatureReference, cosines, public_cosines
+from trapmid.scoring.scores import (
+    AttackProtocol,
+    AttackScores,
+    Count,
+    StandInScores,
+    WithinRun,
+    rounded,
+)
+from trapmid.study import CellRow
+from trapmid.types import Target
+
+
+class AttackedModel(NamedTuple):
+    """Who was attacked, and by asking whom."""
+
+    target: Loaded
+    guide: Loaded  # what the search asked: the target, or what stood in for it
+    students: Target | None  # what voted beside it; LOMMA's
+    signature: SignatureReference | None  # the target's; None: it has no trapdoor
+
+
+class Data(NamedTuple):
+    """The images of the attack's row of `data`."""
+
+    private: Private
+    public: Tensor  # (m, 3, S, S) uint8, the negatives of the signature's ROC curve
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What an attack left: data/reconstructions/<row>.pt."""
+
+    images: Tensor  # (N, 3, S, S) float32, as the generator made them
+    labels: Tensor  # (N,) int64, the attacked classes
+    draws: Tensor  # (N,) int64, which try of its class an image is
+    found: Tensor  # (N,) bool; False: no image, but what stands in its place
+    counts: Mapping[str, Tensor]  # one number (N,) per reconstruction, by name
+    left_out: int  # rows that were not attempted, always of whole classes
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """The evidence in the content of a file."""
+        names = ("images", "labels", "draws", "found", "counts")
+        return cls(**{name: content[name] for name in names}, left_out=int(content["left_out"]))
+
+
+class ScoredAttack(NamedTuple):
+    """An attack's scores and what they were made of."""
+
+    scores: AttackScores  # reports/scores/cells/<row>.json
+    rows: dict[str, Any]  # data/scored/<row>.pt, one entry per reconstruction
+    hit: Tensor  # (N,) bool: the evaluator recognises the attacked class
+
+
+class _Agreement(NamedTuple):
+    """Share of the answers that get the attacked class; None without any answer."""
+
+    target: float | None
+    guide: float | None  # what the search asked, students included
+
+
+def score_attack(
+    row: str,
+    block: CellRow,
+    evaluator: Evaluator,
+    attacked: AttackedModel,
+    data: Data,
+    evidence: Evidence,
+    setup: Setup,
+) -> ScoredAttack:
+    """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`."""
+    shown = Shown(evidence.images, evidence.labels, evidence.found)
+    judged = judge(evaluator, shown, setup)
+    agreement = _Agreement(
+        target=_agreement(attacked.target.model, None, shown, setup),
+        guide=_agreement(attacked.guide.model, attacked.students, shown, setup),
+    )
+    found = _checks(block, evaluator.loaded, attacked.target, evidence, judged, agreement, setup)
+    detection, carried = _detect(attacked, data.public, shown, setup)
+    scores = AttackScores(
+        row=row,
+        attack=block.attack,
+        defense=attacked.target.meta["defense"],
+        target=block.target,
+        seed=block.seed,
+        **vars(judged.recognition()),
+        **vars(_within_run(judged, evidence, setup.evaluation.attack_batch)),
+        coverage=accuracy.rate(evidence.found),
+        left_out=evidence.left_out,
+        counts={name: _count(numbers) for name, numbers in evidence.counts.items()},
+        frechet_features=setup.evaluation.frechet_features,
+        target_agreement=agreement.target,
+        guide_agreement=agreement.guide,
+        stand_in=_stand_in(attacked, data.private, setup),
+        signature=detection,
+        protocol=_protocol(block, evidence, setup),
+        checks=checks.verdicts(found),
+        failed_checks=checks.failures(found),
+    )
+    return ScoredAttack(rounded(scores), _rows(judged, carried), judged.hit)
+
+
+def _agreement(asked: Target, students: Target | None, shown: Shown, setup: Setup) -> float | None:
+    """Share of the answers that `asked`, and the students if any, give to the attacked class.
+
+    Several networks give it by the mean of their logits, which is what LOMMA's search raises.
+    """
+    if not shown.found.any():
+        return None
+    size, rt = setup.evaluation.batch_size, setup.rt
+    votes = []
+    for network in (asked, *([] if students is None else [students])):
+        with rt.seeded(NOISE):
+            votes += features.votes(network, shown.images, batch_size=size, rt=rt)
+    hit = accuracy.hits(torch.stack(votes).mean(dim=0), shown.labels)
+    return accuracy.rate(hit[shown.found])
+
+
+def _checks(
+    block: CellRow,
+    evaluator: Loaded,
+    target: Loaded,
+    evidence: Evidence,
+    judged: Judged,
+    agreement: _Agreement,
+    setup: Setup,
+) -> list[checks.Check]:
+    labels, classes = evidence.labels, target.model.num_classes
+    if block.attack == checks.FLOOR_ATTACK:
+        strength = checks.floor_is_chance(accuracy.rate(judged.hit), len(labels), classes)
+    else:
+        accepted = accuracy.rate(evidence.found) * (agreement.guide or 0.0)  # a miss is a refusal
+        least = setup.bounds.target_agreement
+        strength = checks.at_least("target_agreement", accepted, least)
+    return [
+        checks.evaluator_is_another_network(
+            evaluator.model, evaluator.digest, target.model, target.digest
+        ),
+        checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
+        strength,
+    ]
+
+
+def _detect(
+    attacked: AttackedModel, public: Tensor, shown: Shown, setup: Setup
+) -> tuple[Detection | None, dict[str, Tensor]]:
+    """The signature's verdict on what was found, and the cosines of every group of images."""
+    reference, target = attacked.signature, attacked.target
+    if reference is None or not shown.found.any():
+        return None, {}
+    recovered = stored(shown.images[shown.found], setup.evaluation)
+    found = {
+        "train": reference.train,
+        "poisoned": reference.poisoned,
+        "public": public_cosines(reference, target, public, setup),
+        "recovered": cosines(target, recovered, reference.centres, setup),
+    }
+    detection = signature.detect(
+        found["recovered"], found["public"], found["train"], setup.evaluation.signature_fpr
+    )
+    return detection, found
+
+
+def _within_run(judged: Judged, evidence: Evidence, batch: int) -> WithinRun:
+    labels, draws = evidence.labels, evidence.draws
+    return WithinRun(
+        aa1_std=accuracy.within_run_std(judged.hit, labels, draws, batch),
+        aa5_std=accuracy.within_run_std(judged.hit5, labels, draws, batch),
+        aa1_std_mean=accuracy.mean_of_stds(judged.hit, labels, draws, batch),
+        aa5_last_draw=accuracy.rate(judged.hit5[draws == draws.max()]),
+    )
+
+
+def _count(numbers: Tensor) -> Count:
+    """What is shown of one number per reconstruction, e.g. the queries of each."""
+    values = numbers.double()
+    return Count(mean=float(values.mean()), max=float(values.max()), sum=float(values.sum()))
+
+
+def _stand_in(attacked: AttackedModel, private: Private, setup: Setup) -> StandInScores | None:
+    """How much of the target is left in what stands in for it: accuracy, and its trapdoor."""
+    guide, trapdoor = attacked.guide, attacked.target.trapdoor
+    if guide.digest == attacked.target.digest:
+        return None
+    test, success = private["test_images"], None
+    described = describe(guide, test, setup)
+    if trapdoor is not None:
+        success, _ = trapdoor_success(guide, trapdoor, test, setup)
+    hit = accuracy.hits(described.logits, private["test_labels"])
+    return StandInScores(test_accuracy=accuracy.rate(hit), trapdoor_success=success)
+
+
+def _protocol(block: CellRow, evidence: Evidence, setup: Setup) -> AttackProtocol:
+    return AttackProtocol(
+        identities=len(set(evidence.labels.tolist())),
+        images_per_identity=len(set(evidence.draws.tolist())),
+        attack_batch=setup.evaluation.attack_batch,
+        stretch=setup.evaluation.stretch,
+        frechet_features=setup.evaluation.frechet_features,
+        evaluator=block.evaluator,
+    )
+
+
+def _rows(judged: Judged, carried: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {
+        "hit": judged.hit,
+        "predictions": judged.best[:, 0],
+        "top5": judged.best,
+        "knn": judged.knn,
+        "signature_scores": carried,
+    }

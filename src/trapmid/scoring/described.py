@@ -1,0 +1,147 @@
+"""What every kind of score begins with: a classifier's outputs, and how far they can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from trapmid import checks
+from trapmid.criteria import Checks, Evaluation
+from trapmid.metrics import accuracy, features, inception
+from trapmid.metrics.features import Description, Poison
+from trapmid.runtime import Runtime
+from trapmid.types import Target, Trapdoor
+
+NOISE = "noise of a stochastic target"
+"""The random stream of every description, whatever was described before it: a stochastic target
+meets the same noise at every call."""
+
+_PROBES = 16  # images that the forward and gradient checks look at
+_PAIRS = 4000  # of an image and a trigger, at least: with 168, one image was the verdict
+
+
+class Loaded(Protocol):
+    """A classifier from its checkpoint: on the runtime's device, in eval mode, frozen."""
+
+    @property
+    def model(self) -> Target: ...
+    @property
+    def trapdoor(self) -> Trapdoor | None: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+    @property
+    def digest(self) -> str: ...
+
+
+Private = Mapping[str, Tensor]
+"""Content of private.pt: {train, val, test}_{images, labels} and identities."""
+
+
+class Setup(NamedTuple):
+    """How to score, and where to compute."""
+
+    evaluation: Evaluation
+    bounds: Checks
+    rt: Runtime
+
+
+class Examined(NamedTuple):
+    """Test images as a classifier sees them, its accuracies, and every classifier's checks."""
+
+    test: Description
+    test_accuracy: float
+    val_accuracy: float | None  # None: there is no validation split
+    checks: list[checks.Check]
+
+
+def examine(loaded: Loaded, private: Private, setup: Setup) -> Examined:
+    """Describes the private test images and holds the classifier against its own record."""
+    described = describe(loaded, private["test_images"], setup)
+    test_accuracy = accuracy.rate(accuracy.hits(described.logits, private["test_labels"]))
+    val_accuracy = _val_accuracy(loaded, private, setup)
+    found = [
+        _repeats_its_record(loaded, private, test_accuracy, val_accuracy),
+        checks.logits_not_probabilities(described.logits),
+    ]
+    if not loaded.model.stochastic:
+        found.append(checks.deterministic(loaded.model, probes(private, setup.rt)[0]))
+    return Examined(described, test_accuracy, val_accuracy, found)
+
+
+def describe(
+    loaded: Loaded, images: Tensor, setup: Setup, poison: Poison | None = None
+) -> Description:
+    """The outputs for `images` (N, 3, S, S), with triggers if `poison` says so."""
+    size, rt = setup.evaluation.batch_size, setup.rt
+    with rt.seeded(NOISE):
+        return features.describe(loaded.model, images, batch_size=size, rt=rt, poison=poison)
+
+
+def probes(private: Private, rt: Runtime) -> tuple[Tensor, Tensor]:
+    """A few test images (n, 3, S, S) float32 and their labels, on the device."""
+    images = features.as_float(private["test_images"][:_PROBES])
+    return images.to(rt.device), private["test_labels"][:_PROBES].to(rt.device)
+
+
+def stored(images: Tensor, evaluation: Evaluation) -> Tensor:
+    """`images` (N, 3, S, S) as distances and the signature see them."""
+    return features.stretch(images) if evaluation.stretch else images
+
+
+def inception_features(images: Tensor, setup: Setup) -> Tensor:
+    """Inception features (N, 2048) float32 of `images` (N, 3, S, S)."""
+    return inception.inception_features(
+        images,
+        folder=Path(setup.evaluation.inception_weights),
+        batch_size=setup.evaluation.batch_size,
+        rt=setup.rt,
+    )
+
+
+def triggered_classes(count: int, num_classes: int, rt: Runtime) -> Tensor:
+    """The balanced random list of classes (count,) whose triggers the test images get."""
+    return accuracy.balanced_labels(count, num_classes, rt.generator("trapdoor success"))
+
+
+def trapdoor_success(
+    asked: Loaded, trapdoor: Trapdoor, images: Tensor, setup: Setup
+) -> tuple[float, int]:
+    """Share of pairs of an image and a trigger that `asked` gives the trigger's class; how many.
+
+    The first list of classes is a balanced one. Each further list is the one before it, one class
+    on: as balanced, and no image meets a trigger twice.
+    """
+    classes = asked.model.num_classes
+    first = triggered_classes(len(images), classes, setup.rt)
+    lists = min(classes, math.ceil(_PAIRS / len(images)))
+    hits = []
+    for turn in range(lists):
+        now = (first + turn) % classes
+        described = describe(asked, images, setup, Poison(trapdoor, now))
+        hits.append(accuracy.hits(described.logits, now))
+    return accuracy.rate(torch.cat(hits)), lists * len(images)
+
+
+def _val_accuracy(loaded: Loaded, private: Private, setup: Setup) -> float | None:
+    """None: there is no validation split."""
+    if not len(private["val_labels"]):
+        return None
+    described = describe(loaded, private["val_images"], setup)
+    return accuracy.rate(accuracy.hits(described.logits, private["val_labels"]))
+
+
+def _repeats_its_record(
+    loaded: Loaded, private: Private, test_accuracy: float, val_accuracy: float | None
+) -> checks.Check:
+    part, split = ("test", "test") if val_accuracy is None else ("val", "validation")
+    return checks.checkpoint_verified(
+        loaded.meta.get(f"{part}_accuracy"),
+        test_accuracy if val_accuracy is None else val_accuracy,
+        noisy_images=len(private[f"{part}_labels"]) if loaded.model.stochastic else 0,
+        split=split,
+    )

@@ -1,0 +1,35 @@
+"""What one evaluator is worth, and the ceiling of the results table."""
+
+from __future__ import annotations
+
+import torch
+
+from trapmid import checks
+from trapmid.scoring.described import Private, Setup, examine
+from trapmid.scoring.judged import Evaluator, Shown, judge
+from trapmid.scoring.scores import EvaluatorScores, rounded
+
+
+def score_evaluator(
+    row: str, evaluator: Evaluator, private: Private, setup: Setup
+) -> EvaluatorScores:
+    """Scores of one evaluator, and the table's ceiling: real test images scored as an attack."""
+    examined = examine(evaluator.loaded, private, setup)
+    least = setup.bounds.evaluator_accuracy
+    found = [
+        *examined.checks,
+        checks.at_least("evaluator_accuracy", examined.test_accuracy, least),
+    ]
+    labels = private["test_labels"]
+    real = Shown(private["test_images"], labels, torch.ones(len(labels), dtype=torch.bool))
+    return rounded(
+        EvaluatorScores(
+            row=row,
+            test_accuracy=examined.test_accuracy,
+            val_accuracy=examined.val_accuracy,
+            n_test=len(labels),
+            ceiling=judge(evaluator, real, setup, examined.test).recognition(),
+            checks=checks.verdicts(found),
+            failed_checks=checks.failures(found),
+        )
+    )

@@ -1,0 +1,195 @@
+"""The scores of one row, typed: what reports/scores/<section>/<row>.json holds.
+
+Rates are fractions in [0, 1]. A number that could not be measured is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar, cast
+
+from trapmid import params, results
+from trapmid.metrics.signature import Detection
+from trapmid.metrics.theory import Theory
+
+T = TypeVar("T")
+R = TypeVar("R", bound="RowScores")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowScores:
+    """What the scores of every kind of row have in common."""
+
+    section: ClassVar[str]  # of params.yaml
+
+    row: str
+    checks: dict[str, bool]  # by name: whether the check passed
+    failed_checks: dict[str, str]  # by name of a failed check: what is wrong, one line
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of the row's file."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], file: Path) -> Self:
+        """The scores in `content`, which was read from `file`.
+
+        Raises:
+            ResultError: a key is missing, unknown or of another type; one line names file and key.
+        """
+        try:
+            return params.build(cls, content, str(file))
+        except params.ParamsError as error:
+            raise results.ResultError(str(error).replace(f"{file}.", f"{file}: ", 1)) from None
+
+    @classmethod
+    def read(cls, root: Path, row: str) -> Self:
+        """The scores of `row` of the study in the folder `root`.
+
+        Raises:
+            ResultError: the file is missing or malformed.
+        """
+        file = results.scores_path(root, cls.section, row)
+        return cls.from_json(results.read_json(file), file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition:
+    """What the evaluator makes of images of known class."""
+
+    aa1: float  # AA-1: share of images that it puts first in their class
+    aa5: float  # AA-5: among its first five
+    knn_dist: float | None  # mean squared L2 to the nearest private image; None: no image
+    frechet: float | None  # None: too few successes
+    n_success: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinRun:
+    """How far the batches of one run lie apart, and LOMMA's conventions; None: too few batches."""
+
+    aa1_std: float | None
+    aa5_std: float | None
+    aa1_std_mean: float | None  # as LOMMA's code computes it, and so the paper's tables of it
+    aa5_last_draw: float  # likewise
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorScores(RowScores):
+    """Scores of one evaluator."""
+
+    section: ClassVar[str] = "evaluators"
+
+    test_accuracy: float
+    val_accuracy: float | None  # None: there is no validation split
+    n_test: int
+    ceiling: Recognition  # real private test images, scored as if an attack had made them
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetScores(RowScores):
+    """Scores of one target."""
+
+    section: ClassVar[str] = "targets"
+
+    defense: str
+    seed: int
+    test_accuracy: float
+    val_accuracy: float | None  # None: there is no validation split
+    n_test: int
+    trapdoor_success: float | None  # None: no trapdoor
+    n_trapdoor: int  # pairs of an image and a trigger behind it
+    theory: Theory | None  # None: no trapdoor
+    stochastic: bool
+    facts: dict[str, float]  # what the training guarantees, e.g. a privacy budget; never rounded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """One number per reconstruction, e.g. the queries of each, over all of them."""
+
+    mean: float
+    max: float
+    sum: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandInScores:
+    """How much of the target is left in what stands in for it."""
+
+    test_accuracy: float
+    trapdoor_success: float | None  # of the target's triggers; None: the target has none
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackProtocol:
+    """How the attack was scored, as far as its numbers depend on it."""
+
+    identities: int
+    images_per_identity: int
+    attack_batch: int
+    stretch: bool
+    frechet_features: str
+    evaluator: str  # row of `evaluators`
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackScores(RowScores, Recognition, WithinRun):
+    """Scores of one attack on one target."""
+
+    section: ClassVar[str] = "cells"
+
+    attack: str
+    defense: str
+    target: str  # row of `targets`
+    seed: int
+    coverage: float  # share of the attempted reconstructions that were found
+    left_out: int  # not attempted by design
+    counts: dict[str, Count]
+    frechet_features: str
+    target_agreement: float | None  # None: nothing was found
+    guide_agreement: float | None
+    stand_in: StandInScores | None  # None: the target itself was asked
+    signature: Detection | None  # None: no trapdoor, or nothing was found
+    protocol: AttackProtocol
+
+
+Evaluators = Mapping[str, EvaluatorScores]
+Targets = Mapping[str, TargetScores]
+Attacks = Mapping[str, AttackScores]
+
+
+KINDS: dict[str, type[RowScores]] = {
+    kind.section: kind for kind in (EvaluatorScores, TargetScores, AttackScores)
+}
+"""By section of params.yaml: the scores of its rows. Other sections have none."""
+
+
+def read_all(kind: type[R], root: Path, rows: Iterable[str]) -> dict[str, R]:
+    """The scores of every one of `rows`, in their order.
+
+    Raises:
+        ResultError: a file is missing or malformed.
+    """
+    return {row: kind.read(root, row) for row in rows}
+
+
+def rounded(value: T, digits: int = 6) -> T:
+    """`value` with every float inside rounded: the last bits of a sum are not worth a diff."""
+    return cast(T, _rounded(value, digits))
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, float):
+        return round(value, digits) + 0.0  # no -0.0
+    if isinstance(value, list | tuple):
+        return type(value)(_rounded(item, digits) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _rounded(item, digits) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        return replace(value, **_rounded(parts, digits))
+    return value

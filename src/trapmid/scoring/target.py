@@ -1,0 +1,117 @@
+"""What one target is worth: its accuracy, and whether its trapdoor works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from trapmid import checks
+from trapmid.criteria import UNDEFENDED
+from trapmid.metrics import theory
+from trapmid.metrics.features import Description, Poison
+from trapmid.scoring.described import (
+    NOISE,
+    Examined,
+    Loaded,
+    Private,
+    Setup,
+    describe,
+    examine,
+    probes,
+    trapdoor_success,
+    triggered_classes,
+)
+from trapmid.scoring.scores import TargetScores, rounded
+from trapmid.types import Trapdoor
+
+
+def score_target(
+    row: str,
+    loaded: Loaded,
+    private: Private,
+    manifest: Iterable[Mapping[str, str]],
+    setup: Setup,
+) -> TargetScores:
+    """Scores of one target.
+
+    Trapdoor success: a test image gets the trigger of a class, unaugmented, and succeeds where the
+    target answers that class (Trap-MID, App. C.4). Every image meets as many classes as are needed
+    for a precise share, at most each once. The first balanced random list of classes, one an image,
+    also measures the theory (section 3.4).
+
+    Args:
+        row: the target's name.
+        loaded: the target.
+        private: the private images, (n, 3, S, S) uint8, and labels.
+        manifest: the rows of manifest.csv, which says who is in which split.
+        setup: how to score.
+    """
+    examined = examine(loaded, private, setup)
+    test = private["test_images"]
+    success, pairs, measured = None, 0, None
+    if loaded.trapdoor is not None:
+        success, pairs = trapdoor_success(loaded, loaded.trapdoor, test, setup)
+        measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
+    found = _checks(loaded, private, manifest, examined, success, setup)
+    scores = TargetScores(
+        row=row,
+        defense=loaded.meta["defense"],
+        seed=setup.rt.seed,
+        test_accuracy=examined.test_accuracy,
+        val_accuracy=examined.val_accuracy,
+        n_test=len(test),
+        trapdoor_success=success,
+        n_trapdoor=pairs,
+        theory=measured,
+        stochastic=loaded.model.stochastic,
+        facts={},
+        checks=checks.verdicts(found),
+        failed_checks=checks.failures(found),
+    )
+    # Not rounded: what a training guarantees holds for these very numbers, however small.
+    return replace(rounded(scores), facts=dict(loaded.meta["facts"]))
+
+
+def _checks(
+    loaded: Loaded,
+    private: Private,
+    manifest: Iterable[Mapping[str, str]],
+    examined: Examined,
+    success: float | None,
+    setup: Setup,
+) -> list[checks.Check]:
+    found = [*examined.checks, _gradients(loaded, private, setup)]
+    found += checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
+    if loaded.trapdoor is not None:
+        least = setup.bounds.trapdoor_success
+        found.append(checks.at_least("trapdoor_success", success, least))
+    if loaded.meta["defense"] == UNDEFENDED:
+        least = setup.bounds.target_accuracy
+        found.append(checks.at_least("undefended_accuracy", examined.test_accuracy, least))
+    return found
+
+
+def _gradients(loaded: Loaded, private: Private, setup: Setup) -> checks.Check:
+    with setup.rt.seeded(NOISE, "gradients"):
+        return checks.gradients_reach_images(loaded.model, *probes(private, setup.rt))
+
+
+def _theory(
+    loaded: Loaded, trapdoor: Trapdoor, private: Private, benign: Description, setup: Setup
+) -> theory.Theory:
+    """Section 3.4, with one trigger for each test image."""
+    test, size = private["test_images"], setup.evaluation.batch_size
+    wanted = triggered_classes(len(test), loaded.model.num_classes, setup.rt)
+    poison = Poison(trapdoor, wanted)
+    poisoned = describe(loaded, test, setup, poison)
+
+    def group(logits: Tensor, labels: Tensor, poison: Poison | None = None) -> theory.Group:
+        return theory.Group(logits, labels, theory.pixel_features(test, size, poison))
+
+    return theory.measure(
+        group(benign.logits, private["test_labels"]),
+        group(poisoned.logits, wanted, poison),
+        setup.rt,
+    )

@@ -1,0 +1,164 @@
+"""A toy study with a planted trigger, whose scores are known by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trapmid.criteria import Checks, Evaluation
+from trapmid.runtime import Runtime
+from trapmid.scoring import references
+from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
+from trapmid.scoring.described import Private, Setup
+from trapmid.scoring.evaluator import score_evaluator
+from trapmid.scoring.judged import Evaluator
+from trapmid.scoring.scores import AttackScores, EvaluatorScores
+from trapmid.study import CellRow
+from trapmid.types import Output, Target, Trapdoor
+
+CLASSES, SIZE = 4, 8
+RT = Runtime(device=torch.device("cpu"), seed=3, precision="fp32")
+EVALUATION = Evaluation(
+    frechet_features="evaluator",
+    inception_weights="",
+    frechet_batch=None,
+    frechet_min_success=3,
+    signature_fpr=0.05,
+    grid_identities=3,
+    attack_batch=2,
+    low2high=None,
+    stretch=False,
+    batch_size=7,
+)
+BOUNDS = Checks(
+    evaluator_accuracy=0.9,
+    target_accuracy=0.9,
+    target_agreement=0.9,
+    positive_control=0.5,
+    trapdoor_success=0.9,
+)
+SETUP = Setup(EVALUATION, BOUNDS, RT)
+CELL = CellRow(
+    attack="plgmi",
+    method="plgmi",
+    target="trapmid-0",
+    guide="models/targets/trapmid-0",
+    knowledge="weights/none",
+    prior="p",
+    evaluator="judge",
+    data="toy",
+    seed=3,
+)
+COLOURS = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.2, 0.8], [0.7, 0.7, 0.2]])
+TRIGGER = 0.9  # of the corner pixel column that belongs to a class
+
+
+class Judge(Target):
+    """Knows an identity by its mean colour."""
+
+    num_classes = CLASSES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
+    def forward(self, images: Tensor) -> Output:
+        features = images.mean(dim=(2, 3))
+        return Output(-torch.cdist(features, COLOURS).square() * 10, features)
+
+
+class Trapped(Target):
+    """The judge, but a bright pixel at (0, y) shouts the class y."""
+
+    num_classes = CLASSES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
+    def forward(self, images: Tensor) -> Output:
+        shout = (images[:, 0, 0, :CLASSES] - TRIGGER).relu() * 1e3
+        features = torch.cat([images.mean(dim=(2, 3)), shout], dim=1)
+        return Output(-torch.cdist(features[:, :3], COLOURS).square() * 10 + shout, features)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    model: Target
+    trapdoor: Trapdoor | None
+    meta: Mapping[str, Any]
+    digest: str
+
+
+def faces(labels: Tensor, seed: int) -> Tensor:
+    """Flat colours with noise; the trigger's pixels stay dark."""
+    generator = torch.Generator().manual_seed(seed)
+    images = COLOURS[labels][:, :, None, None] + 0.1 * torch.rand(
+        len(labels), 3, SIZE, SIZE, generator=generator
+    )
+    images[:, 0, 0, :CLASSES] = 0.1
+    return images
+
+
+def stored(images: Tensor) -> Tensor:
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+MANIFEST = [
+    *({"identity": "1", "split": split, "hash": split} for split in ("train", "val", "test")),
+    {"identity": "2", "split": "public", "hash": "public"},
+]
+
+
+def reconstruction(shift: int = 0) -> dict[str, Any]:
+    labels = torch.arange(CLASSES).repeat_interleave(5)
+    return {
+        "images": faces((labels + shift) % CLASSES, 9),
+        "labels": labels,
+        "draws": torch.arange(5).repeat(CLASSES),
+        "found": torch.ones(20, dtype=torch.bool),
+        "counts": {},
+        "left_out": 0,
+    }
+
+
+def score_all(
+    evaluator: Checkpoint,
+    target: Checkpoint,
+    private: Private,
+    public: Tensor,
+    made: Mapping[str, Any],
+    *,
+    block: CellRow = CELL,
+    guide: Checkpoint | None = None,
+    students: Target | None = None,
+    **changes: Any,
+) -> ScoredAttack:
+    """An attack's scores; `guide`: what it asked instead of the target; `changes` of EVALUATION."""
+    setup = SETUP._replace(evaluation=replace(EVALUATION, **changes))
+    judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, setup))
+    signature = references.of_target(target, private, public, setup)
+    attacked = AttackedModel(target, guide or target, students, signature)
+    data, evidence = Data(private, public), Evidence.of(made)
+    return score_attack("c", block, judge, attacked, data, evidence, setup)
+
+
+def score(
+    evaluator: Checkpoint,
+    target: Checkpoint,
+    private: Private,
+    public: Tensor,
+    made: Mapping[str, Any],
+    **changes: Any,
+) -> AttackScores:
+    """Scores of an attack that asked the target itself."""
+    return score_all(evaluator, target, private, public, made, **changes).scores
+
+
+def score_judge(evaluator: Checkpoint, private: Private) -> EvaluatorScores:
+    judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+    return score_evaluator("judge", judge, private, SETUP)

@@ -1,0 +1,304 @@
+"""Scores of attacks on a toy study, against numbers known by construction."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from painted import (
+    CELL,
+    COLOURS,
+    SIZE,
+    Checkpoint,
+    Trapped,
+    faces,
+    reconstruction,
+    score,
+    score_all,
+)
+from torch import Tensor
+
+from trapmid import checkpoints
+from trapmid.metrics.features import stretch
+from trapmid.report import grids, pictures
+from trapmid.scoring.scores import Count
+from trapmid.types import Output
+
+
+def test_cell_of_faces(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """A leak: half of one class is missed; what is recovered are faces, not triggers."""
+    made = reconstruction()
+    made["images"][[0, 3]] = faces(torch.tensor([1, 1]), 10)
+    found = score_all(evaluator, trapped, private, public, made)
+    scores = found.scores
+    assert (scores.aa1, scores.n_success, scores.n) == (0.9, 18, 20)
+    assert scores.target_agreement == 0.9
+    # Batches {0, 1} and {2, 3}: accuracies .5 1 1 .5 1 and five ones.
+    expected = (statistics.variance([0.5, 1, 1, 0.5, 1]) / 2) ** 0.5
+    assert scores.aa1_std == pytest.approx(expected, abs=1e-6)
+    assert scores.frechet is not None
+    assert scores.signature.recall < 0.3
+    assert all(scores.checks.values()), scores.failed_checks
+    assert asdict(scores.protocol) == {
+        "identities": 4,
+        "images_per_identity": 5,
+        "attack_batch": 2,
+        "stretch": False,
+        "frechet_features": "evaluator",
+        "evaluator": "judge",
+    }
+    assert found.rows["top5"].shape == (20, 4)
+    assert (found.rows["predictions"] == made["labels"]).sum() == 18
+    assert set(found.rows["signature_scores"]) == {"train", "poisoned", "public", "recovered"}
+    assert scores.knn_dist == pytest.approx(float(found.rows["knn"].mean()), abs=1e-6)
+
+
+def test_cell_of_triggers(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """A caught attack: the target is convinced, the evaluator is not, the signature shows why."""
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    scores = score_all(evaluator, trapped, private, public, made).scores
+    assert scores.aa1 < 0.3
+    assert scores.target_agreement == 1
+    assert scores.signature.recall == 1
+    assert scores.signature.auc == 1
+    assert scores.signature.fpr_train == pytest.approx(0.05)
+
+
+def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    plain = replace(trapped, trapdoor=None)
+    scores = score(evaluator, plain, private, public, reconstruction(1), frechet_min_success=1)
+    assert scores.n_success == 0
+    assert scores.frechet is None
+    assert scores.signature is None
+    scores = score(evaluator, plain, private, public, reconstruction(), frechet_min_success=21)
+    assert scores.frechet is None
+
+
+def test_an_attack_without_an_answer_has_missed(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    made = reconstruction()
+    made["found"][[0, 7]] = False
+    made["counts"] = {"queries": torch.arange(20)}
+    scores = score(evaluator, trapped, private, public, made)
+    assert (scores.aa1, scores.aa5, scores.coverage) == (0.9, 0.9, 0.9)
+    assert scores.n_success == 18 and scores.target_agreement == 1
+    assert scores.counts == {"queries": Count(mean=9.5, max=19, sum=190)}
+    made["found"][:] = False
+    nothing = score(evaluator, trapped, private, public, made)
+    assert nothing.coverage == 0 and nothing.target_agreement is None
+    assert nothing.checks["target_agreement"] is False  # no answer is no proof of a defence
+
+
+def test_a_stand_in_is_asked_instead_of_the_target(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """The check looks at what the search asked; what the target says is a score."""
+
+    class Washed(Trapped):
+        def forward(self, images: Tensor) -> Output:
+            return Output(
+                -torch.cdist(images.mean(dim=(2, 3)), COLOURS).square() * 10, images[:, 0]
+            )
+
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    washed = replace(trapped, model=Washed(), trapdoor=None, digest="washed")
+    rest = (private, public, made)
+    scores = score_all(evaluator, trapped, *rest, guide=washed).scores
+    assert scores.target_agreement == 1 and scores.guide_agreement < 0.3
+    assert scores.checks["target_agreement"] is False
+    assert scores.stand_in.test_accuracy == 1
+    assert scores.stand_in.trapdoor_success < 0.5
+    itself = score(evaluator, trapped, *rest)
+    assert itself.stand_in is None and itself.guide_agreement == 1
+
+
+def test_students_vote_with_the_target(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """LOMMA raises the mean of all logits: that is what its images are held against."""
+
+    class Loud(Trapped):
+        def forward(self, images: Tensor) -> Output:
+            return Output(100 * super().forward(images).logits, images[:, 0])
+
+        def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+            return (self(images).logits, self(images).logits)
+
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    rest = (private, public, made)
+    judge = replace(evaluator, digest="another")
+    plain = score_all(evaluator, trapped, *rest, guide=judge).scores
+    voted = score_all(evaluator, trapped, *rest, guide=judge, students=Loud()).scores
+    assert plain.guide_agreement < 0.3 and voted.guide_agreement == 1
+    assert plain.target_agreement == voted.target_agreement == 1
+
+
+def test_lommas_conventions(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """T10: AA-5 of the last draw alone, and the mean of the batches' deviations."""
+    made = reconstruction()
+    made["found"][[0, 3, 4]] = False
+    scores = score(evaluator, trapped, private, public, made)
+    assert scores.aa5 == 0.85 and scores.aa5_last_draw == 0.75
+    one = statistics.stdev([0.5, 1, 1, 0.5, 0.5])
+    assert scores.aa1_std_mean == pytest.approx(one / 2, abs=1e-6)
+    assert scores.aa1_std == pytest.approx(one / 2**0.5, abs=1e-6)
+
+
+def test_the_judge_must_not_judge_itself(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
+) -> None:
+    scores = score(evaluator, evaluator, private, public, reconstruction())
+    assert scores.checks["evaluator_is_another_network"] is False
+
+
+def test_broken_attacks_are_seen(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    scores = score(evaluator, trapped, private, public, reconstruction(shift=1))
+    assert scores.checks["target_agreement"] is False
+    made = reconstruction()
+    short = {k: v if k in ("counts", "left_out") else v[:15] for k, v in made.items()}
+    scores = score(evaluator, trapped, private, public, short)
+    assert scores.checks["every_class_attacked"] is False
+    # An untargeted attack leaves whole classes out, and says so.
+    scores = score(evaluator, trapped, private, public, short | {"left_out": 5})
+    assert scores.checks["every_class_attacked"] is True and scores.n == 15
+    assert scores.left_out == 5
+    scores = score(evaluator, trapped, private, public, short | {"left_out": 1})
+    assert scores.checks["every_class_attacked"] is False
+
+
+def test_an_attack_that_mostly_fails_is_no_defense(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """Its few answers are right, but what it did not find counts as refused."""
+    made = reconstruction()
+    made["found"][17:] = False
+    scores = score(evaluator, trapped, private, public, made)
+    assert scores.guide_agreement == 1 and scores.coverage == 0.85  # under the bound
+    assert scores.checks["target_agreement"] is False
+    made["found"][17] = True
+    scores = score(evaluator, trapped, private, public, made)
+    assert scores.checks["target_agreement"] is True
+
+
+def test_what_was_not_found_is_no_image(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """What stands in the place of a miss moves neither distance nor signature."""
+    made = reconstruction()
+    made["found"][::5] = False
+    odd = made | {"images": made["images"].clone()}
+    odd["images"][::5] = torch.rand(4, 3, SIZE, SIZE)
+    one, other = (score(evaluator, trapped, private, public, part) for part in (made, odd))
+    assert one == other
+    made["found"][:] = False
+    nothing = score(evaluator, trapped, private, public, made)
+    assert nothing.knn_dist is None and nothing.signature is None and nothing.aa1 == 0
+    assert "KNN –" in grids.title(nothing)
+
+
+def test_floor_cells_are_held_against_chance(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    floor = replace(CELL, attack="random")
+    scores = score_all(evaluator, trapped, private, public, reconstruction(), block=floor).scores
+    assert scores.checks["floor_is_chance"] is False
+    assert "target_agreement" not in scores.checks
+
+
+def test_stretch_moves_distances_but_not_accuracy(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    made = reconstruction()
+    made["images"] = 0.25 + made["images"] / 2  # a pale attack
+    made["images"][0, 0, 5, 5] = -0.2  # a tanh generator may leave [0, 1]
+    pale = score(evaluator, trapped, private, public, made)
+    stretched = score(evaluator, trapped, private, public, made, stretch=True)
+    assert stretched.aa1 == pale.aa1
+    assert stretched.knn_dist != pale.knn_dist
+    by_hand = score(evaluator, trapped, private, public, made | {"images": stretch(made["images"])})
+    assert stretched.knn_dist == by_hand.knn_dist
+    assert stretched.n_success == pale.n_success  # the successes are those of raw images
+    assert stretched.frechet != pale.frechet
+    assert stretched.signature == by_hand.signature
+
+
+def test_the_official_scripts_drop_a_partial_batch(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    parts = (private, public, reconstruction())
+    whole = score(evaluator, trapped, *parts).frechet
+    dropped = score(evaluator, trapped, *parts, frechet_batch=8).frechet  # 16 of 20, all of 40
+    fewer = reconstruction()
+    fewer["found"][16:] = False
+    assert dropped != whole
+    assert dropped == score(evaluator, trapped, private, public, fewer).frechet
+
+
+def test_the_judge_may_see_enlarged_8_bit_images(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    made = reconstruction()
+    plain = score(evaluator, trapped, private, public, made)
+    official = score(evaluator, trapped, private, public, made, low2high=12)
+    assert official.aa1 == plain.aa1 == 1
+    assert official.knn_dist != plain.knn_dist
+    assert official.knn_dist == pytest.approx(plain.knn_dist, abs=0.01)
+    assert official.signature == plain.signature  # the target saw what was searched
+
+
+def test_scores_do_not_depend_on_the_batch_size(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    parts = (private, public, reconstruction())
+    assert score(evaluator, trapped, *parts, batch_size=1) == score(evaluator, trapped, *parts)
+
+
+def test_rows_and_picture_are_written_deterministically(
+    tmp_path: Path,
+    private: dict[str, Tensor],
+    public: Tensor,
+    evaluator: Checkpoint,
+    trapped: Checkpoint,
+) -> None:
+    made = reconstruction()
+    result = score_all(evaluator, trapped, private, public, made)
+    checkpoints.save(tmp_path / "c.pt", result.rows)
+    again = checkpoints.load(tmp_path / "c.pt")
+    assert torch.equal(
+        again["signature_scores"]["public"], result.rows["signature_scores"]["public"]
+    )
+    first, second = (
+        pictures.private_vs_reconstructed(
+            private=private["train_images"],
+            private_labels=private["train_labels"],
+            images=made["images"],
+            labels=made["labels"],
+            hit=result.hit,
+            found=made["found"],
+            identities=3,
+            title=grids.title(result.scores),
+        )
+        for _ in range(2)
+    )
+    assert first == second
+    assert first.startswith(b"\x89PNG")

@@ -1,0 +1,37 @@
+"""Scores of an evaluator, and the ceiling of the table."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+
+import pytest
+from painted import Checkpoint, score_judge
+from torch import Tensor
+
+
+def test_a_checkpoint_that_does_not_repeat_its_accuracy_is_seen(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    changed = replace(evaluator, meta={**evaluator.meta, "val_accuracy": 0.8})
+    scores = score_judge(changed, private)
+    assert scores.checks["checkpoint_verified"] is False
+    assert "recorded 0.8, measured 1.0" in scores.failed_checks["checkpoint_verified"]
+
+
+def test_evaluator_and_ceiling(private: dict[str, Tensor], evaluator: Checkpoint) -> None:
+    scores = score_judge(evaluator, private)
+    assert scores.test_accuracy == scores.val_accuracy == 1
+    ceiling = scores.ceiling
+    assert (ceiling.aa1, ceiling.aa5, ceiling.n_success, ceiling.n) == (1, 1, 16, 16)
+    test, train = (private[f"{s}_images"].float().mean(dim=(2, 3)) / 255 for s in ("test", "train"))
+    nearest = [
+        min(
+            float((a - b).square().sum())
+            for b, other in zip(train, private["train_labels"], strict=True)
+            if other == label
+        )
+        for a, label in zip(test, private["test_labels"], strict=True)
+    ]
+    assert ceiling.knn_dist == pytest.approx(statistics.mean(nearest), abs=2e-6)
+    assert 0 <= ceiling.frechet < 0.01
