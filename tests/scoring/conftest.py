@@ -7,6 +7,8 @@ import torch
 from painted import CLASSES, RT, SIZE, Checkpoint, Judge, Trapped, faces, stored
 from torch import Tensor
 
+from trapmid.trapdoors import Blend
+
 
 @pytest.fixture
 def private() -> dict[str, Tensor]:
