@@ -137,7 +137,7 @@ def test_the_digest_follows_the_source_of_every_part(monkeypatch: pytest.MonkeyP
     checkpoints.check_code(Path("x.pt"), {"code": digests[0]}, model)
 
     # What altered a network in place decides what it computes, too.
-    assert checkpoints.code_digest(model, critic) != digests[0]
+    assert checkpoints.code_digest(model, critic[0]) != digests[0]
     monkeypatch.setattr(checkpoints.sources, "digest_of_classes", lambda classes: "edited")
     with pytest.raises(
         CheckpointError, match=r"x\.pt: made by another version of trapmid\.targets"
