@@ -22,6 +22,40 @@ class ParamsError(ValueError):
     """A parameter is wrong; the message is one line that names it."""
 
 
+class Layered(dict[str, Any]):
+    """A block with a row's changes merged onto it; it knows where each of its values stands.
+
+    Mappings are merged key by key; anything else, null included, takes the place of what was there.
+
+    Args:
+        block: the parameters of a method, and `where` they stand in params.yaml.
+        changes: what a row says instead, and `above`, where that stands.
+    """
+
+    def __init__(
+        self, block: Mapping[str, Any], where: str, changes: Mapping[str, Any], above: str
+    ) -> None:
+        super().__init__(block)
+        self._block, self._where, self._changes, self._above = block, where, changes, above
+        for key, value in changes.items():
+            old = block.get(key)
+            if isinstance(old, Mapping) and isinstance(value, Mapping):
+                value = Layered(old, f"{where}.{key}", value, f"{above}.{key}")
+            self[key] = value
+
+    def place(self, key: str) -> str:
+        """The dotted path of a value, or of the mapping's part that the row changes."""
+        return f"{self._above if self.changes(key) else self._where}.{key}"
+
+    def changes(self, key: str) -> bool:
+        """Whether the row says something of this key."""
+        return key in self._changes
+
+    def plain(self) -> dict[str, Any]:
+        """The same values in ordinary dictionaries, as a file may keep them."""
+        return {k: v.plain() if isinstance(v, Layered) else v for k, v in self.items()}
+
+
 def read(path: Path) -> dict[str, Any]:
     """The file as plain dictionaries, lists and scalars.
 
@@ -52,6 +86,34 @@ def section(params: Mapping[str, Any], where: str) -> Any:
     return part
 
 
+BLOCKS = {
+    "public_priors": "recipes",
+    "surrogates": "surrogacy",
+    "guided_priors": "recipes",
+    "cells": "attacks",
+}
+"""Section of rows -> the section with a block of parameters for each of their methods.
+
+The row of a classifier names the block of its defence itself.
+"""
+
+
+def of_row(params: Mapping[str, Any], rows: str, name: str) -> Layered:
+    """What a row runs with: its method's block, and what the row's key `set` changes of it.
+
+    Args:
+        params: the whole of params.yaml.
+        rows: the section of the row, e.g. cells.
+        name: the row.
+    """
+    row = section(params, f"{rows}.{name}")
+    where = f"{BLOCKS[rows]}.{row['method']}" if rows in BLOCKS else row["block"]
+    block = section(params, where)
+    if not isinstance(block, Mapping):
+        raise ParamsError(f"{where}: must be a mapping, is {block!r}")
+    return Layered(block, where, row.get("set", {}), f"{rows}.{name}.set")
+
+
 def build(cls: type[T], block: Any, where: str) -> T:
     """A `cls` (a dataclass) made of `block`; `where` is the block's name in messages.
 
@@ -61,19 +123,41 @@ def build(cls: type[T], block: Any, where: str) -> T:
     if not isinstance(block, Mapping):
         raise ParamsError(f"{where}: must be a mapping, is {block!r}")
     hints = typing.get_type_hints(cls)
-    fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    missing, unknown = _names(set(fields) - set(block)), _names(set(block) - set(fields))
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    needed = {name for name, field in fields.items() if not _has_default(field)}
+    missing, unknown = _names(needed - set(block)), _names(set(block) - set(fields))
     if missing:
         raise ParamsError(f"{where}: missing {missing}; given {_names(block)}")
     if unknown:
-        raise ParamsError(f"{where}: unknown {unknown}; known {sorted(fields)}")
-    values = {name: _convert(hints[name], block[name], f"{where}.{name}") for name in fields}
+        raise ParamsError(_unknown(unknown, block, where, sorted(fields)))
+    values = {
+        name: _convert(hints[name], block[name], _place(block, where, name))
+        for name in fields
+        if name in block
+    }
     try:
         return cls(**values)
     except ParamsError:
         raise
     except ValueError as error:
-        raise ParamsError(f"{where}.{error}") from None
+        name, colon, words = str(error).partition(":")
+        raise ParamsError(f"{_place(block, where, name)}{colon}{words}") from None
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
+
+
+def _place(block: Mapping[str, Any], where: str, key: str) -> str:
+    """Where the value of `key` stands: in the block, or in the row that changes it."""
+    return block.place(key) if isinstance(block, Layered) else f"{where}.{key}"
+
+
+def _unknown(unknown: list[str], block: Mapping[str, Any], where: str, known: list[str]) -> str:
+    if isinstance(block, Layered) and (changed := [key for key in unknown if block.changes(key)]):
+        return f"{block.place(changed[0])}: unknown; known {known}"
+    return f"{where}: unknown {unknown}; known {known}"
 
 
 def _names(keys: Iterable[Any]) -> list[str]:

@@ -5,7 +5,7 @@ A row names its seed and every file it reads, so that dvc.yaml can depend on exa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trapmid.runtime import Precision
@@ -104,12 +104,13 @@ class TargetRow:
 
     data: str
     arch: str  # module of trapmid.targets
-    defense: str  # the name in tables
+    defense: str  # the name in tables: of the method, or of a variant of it
     method: str  # module of trapmid.defenses
     block: str  # top-level section of params.yaml with the method's parameters
     fit: str  # entry of `fits`
     init: str  # file with the initial weights; weights/random: none
     seed: int
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 # --- what an attacker learns --------------------------------------------------------------------
@@ -120,10 +121,10 @@ class PublicPriorRow:
     """A prior learnt from public images alone, shared by every attack that names it."""
 
     data: str
-    recipe: str  # entry of `recipes`
-    method: str  # module of trapmid.priors
+    method: str  # module of trapmid.priors, and entry of `recipes`
     init: str
     seed: int
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +134,11 @@ class SurrogateRow:
     data: str
     target: str  # whose answers it learns
     arch: str  # module of trapmid.targets; the target's own where the method copies the target
-    surrogate: str  # entry of `surrogacy`
-    method: str  # module of trapmid.surrogates
+    surrogate: str  # the name in tables
+    method: str  # module of trapmid.surrogates, and entry of `surrogacy`
     init: str  # its first weights; a copy of the target has these already
     seed: int
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,13 +170,13 @@ class GuidedPriorRow:
     """A prior learnt by asking one classifier."""
 
     data: str
-    recipe: str
-    method: str
+    method: str  # module of trapmid.priors, and entry of `recipes`
     target: str  # who is attacked
     guide: str  # folder of the classifier that is asked: the target, or a surrogate of it
     knowledge: str  # file of `types.Knowledge`; weights/none: there is none
     init: str
     seed: int
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 # --- attacks ------------------------------------------------------------------------------------
@@ -200,8 +202,8 @@ class Inversion:
 class CellRow:
     """One cell of the results table."""
 
-    attack: str  # the name in tables, and entry of `attacks`
-    method: str  # module of trapmid.attacks
+    attack: str  # the name in tables: of the method, or of a variant of it
+    method: str  # module of trapmid.attacks, and entry of `attacks`
     target: str  # who is attacked
     guide: str  # folder of the classifier that the search asks: the target, or a surrogate of it
     knowledge: str  # file of `types.Knowledge`; weights/none: there is none
@@ -209,3 +211,20 @@ class CellRow:
     evaluator: str
     data: str
     seed: int
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+ROWS: dict[str, type[Any]] = {
+    "raw": RawRow,
+    "data": DataRow,
+    "evaluators": TargetRow,
+    "starts": TargetRow,
+    "targets": TargetRow,
+    "public_priors": PublicPriorRow,
+    "surrogates": SurrogateRow,
+    "leaks": LeakRow,
+    "signatures": SignatureRow,
+    "guided_priors": GuidedPriorRow,
+    "cells": CellRow,
+}
+"""Every section of params.yaml that is made of rows: what one of its rows says."""
