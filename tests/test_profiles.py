@@ -110,7 +110,6 @@ def plain(text: str):
 
 def test_rows_get_their_seed(folder):
     made = plain(profiles.compose("small", folder=folder))
-    assert next(iter(made)) == "profile"
     assert made["profile"] == "small"
     assert list(made["targets"]) == ["none-0", "trapmid-0"]
     assert made["targets"]["none-0"]["seed"] == 0
@@ -329,6 +328,20 @@ def test_dvc_writes_the_same_values_and_comments(name):
     lines = again.splitlines()
     assert not [line for line in text.splitlines() if len(line) <= 80 and line not in lines]
     assert "&" not in text and " *" not in text  # aliases
+
+
+def test_an_experiment_keeps_every_comment(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    path, text = tmp_path / "params.yaml", profiles.compose("attacks", folder=OWN)
+    path.write_text(text, encoding="utf-8")
+    changes = ["trapdoor.beta=0.125", "cells.plus-trapmid-0.set.adaptive.auxiliary_weight=50"]
+    apply_overrides(str(path), changes)
+    again, wanted = path.read_text(encoding="utf-8"), plain(text)
+    wanted["trapdoor"]["beta"] = 0.125
+    wanted["cells"]["plus-trapmid-0"]["set"]["adaptive"]["auxiliary_weight"] = 50
+    assert plain(again) == wanted
+    assert re.findall("#.*", again) == re.findall("#.*", text)
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [True], ["0"], 3])

@@ -143,8 +143,10 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     fanned = _seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
     _write_rows(tree, fanned, name)
-    tree["seeds"] = CommentedSeq(fanned)
+    # Seeds first: `-S` writes lists anew, and loses the comment that follows one.
+    tree.pop("seeds", None)
     tree.insert(0, "profile", name)
+    tree.insert(0, "seeds", CommentedSeq(fanned))
     header = f"Profile `{name}`: written by `trapmid profile {name}` from profiles/{name}.yaml."
     if seeds is not None:
         header = header.replace(f"profile {name}`", f"profile {name} --seeds {_words(fanned)}`")
@@ -163,6 +165,13 @@ def _write_rows(tree: CommentedMap, seeds: list[int], name: str) -> None:
         _check_references(tree, section, name)
     for section in FANNED:
         tree[section] = _fan_out(tree, section, seeds)
+
+
+def defenses(params: Mapping[str, Any]) -> set[str]:
+    """What a control may be called: a defence of a target, or a block that one could name."""
+    blocks = {name for name, block in params.items() if isinstance(block, Mapping)}
+    rows = params["targets"].values()
+    return blocks - set(NO_DEFENSES) | {row["defense"] for row in rows}
 
 
 def check_replaceable(path: Path) -> None:
