@@ -40,6 +40,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 repro: install
+	trapmid check
 	@[ "$(JOBS)" = 1 ] || $(MAKE) --no-print-directory side-by-side
 	dvc repro
 	@echo

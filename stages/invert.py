@@ -12,11 +12,11 @@ from trapmid.study import CellRow, Inversion
 
 def main(name: str) -> None:
     study = load_params()
-    cell = params.build(CellRow, params.section(study, f"cells.{name}"), f"cells.{name}")
+    place = f"cells.{name}"
+    cell = params.build(CellRow, params.section(study, place), place)
     plan = params.build(Inversion, params.section(study, "inversion"), "inversion")
-    where = f"attacks.{cell.attack}"
-    block = params.section(study, where)
-    attack = wiring.attack(cell.method, block, where)
+    block = params.of_row(study, "cells", name)
+    attack = wiring.attack(cell.method, block)
     rt = runtime(cell.seed)
     files = [Path(cell.guide) / "model.pt", Path(cell.prior) / "prior.pt", Path(cell.knowledge)]
     guide = classifiers.load(files[0], rt)

@@ -19,10 +19,10 @@ def main(kind: str, name: str) -> None:
         "public_priors": PublicPriorRow,
         "guided_priors": GuidedPriorRow,
     }
-    row = params.build(kinds[kind], params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
-    where = f"recipes.{row.recipe}"
-    block = params.section(study, where)
-    recipe = wiring.recipe(row.method, block, where)
+    place = f"{kind}.{name}"
+    row = params.build(kinds[kind], params.section(study, place), place)
+    block = params.of_row(study, kind, name)
+    recipe = wiring.recipe(row.method, block)
     rt = runtime(row.seed, block["precision"])
     files = [Path(f"data/prepared/{row.data}/public.pt"), Path(row.init)]
     public = checkpoints.load(files[0])["images"]
@@ -43,7 +43,7 @@ def main(kind: str, name: str) -> None:
             folder / "samples.pt", {"samples": prior_files.samples(prior, classes, rt)}
         )
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
-        prior_files.save(path, row.method, block, size, prior)
+        prior_files.save(path, row.method, block.plain(), size, prior)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ def main(name: str) -> None:
     study = load_params()
     place = f"surrogates.{name}"
     row = params.build(SurrogateRow, params.section(study, place), place)
-    where = f"surrogacy.{row.surrogate}"
-    block = params.section(study, where)
-    method = wiring.surrogate(row.method, block, where)
+    block = params.of_row(study, "surrogates", name)
+    method = wiring.surrogate(row.method, block)
     rt = runtime(row.seed, block["precision"])
     files = [
         Path(f"data/prepared/{row.data}/public.pt"),

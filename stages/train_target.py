@@ -13,9 +13,10 @@ from trapmid.study import Fit, TargetRow
 
 def main(kind: str, name: str) -> None:
     study = load_params()
-    row = params.build(TargetRow, params.section(study, f"{kind}.{name}"), f"{kind}.{name}")
+    place = f"{kind}.{name}"
+    row = params.build(TargetRow, params.section(study, place), place)
     plan = params.build(Fit, params.section(study, f"fits.{row.fit}"), f"fits.{row.fit}")
-    block = params.section(study, row.block)
+    block = params.of_row(study, kind, name)
     defense = wiring.defense(row.method, block, row.block)
     rt = runtime(row.seed, plan.precision)
     data = Path(f"data/prepared/{row.data}/private.pt")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Before torch is loaded: a thread pool that exists spins, however few of its threads are used.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
 import pytest
 import torch
 

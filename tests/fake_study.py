@@ -93,7 +93,6 @@ def params(
             for prior, guide in (("plgmi", f"models/targets/{target}"), ("distil", student)):
                 guided[f"{prior}-{target}"] = {
                     "data": "faces",
-                    "recipe": "plgmi",
                     "method": "plgmi",
                     "target": target,
                     "guide": guide,
@@ -156,18 +155,17 @@ def params(
         "none_aug": {"augmentation": {"flip": True}},
         "trapdoor": {"alpha": 0.1, "beta": 0.3},
         "public_priors": {
-            "gmi": {"data": "faces", "recipe": "gmi", "init": "weights/random", "seed": 0}
+            "gmi": {"data": "faces", "method": "gmi", "init": "weights/random", "seed": 0}
         },
         "surrogates": surrogates,
         "leaks": {},
         "signatures": {},
-        "surrogacy": {"students": {"epochs": 3}},
+        "surrogacy": {"distil": {"epochs": 3}},
         "guided_priors": guided,
         "recipes": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
         "attacks": {
             "gmi": {"steps": 50},
             "plgmi": {"steps": 40},
-            "plgmi_distil": {"steps": 40},
             "brepmi": {"patience": 9},
             "random": {},
         },

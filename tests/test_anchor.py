@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from toy import ToyPrior, images, runtime, same_state, seeded, snapshot
+from trapmid import params
 from trapmid.anchor import Anchor, Anchoring
 
 BLOCK = Anchor(alone=3, lr=0.01, weight=0.5, sigma=0.2, width=4)
@@ -72,5 +73,5 @@ def test_its_encoder_comes_from_the_seed() -> None:
 
 @pytest.mark.parametrize("name", ["lr", "sigma", "width"])
 def test_wrong_blocks(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"^{name}: 0 is not positive"):
-        Anchor(**(vars(BLOCK) | {name: 0}))
+    with pytest.raises(ValueError, match=rf"^anchor\.{name}: 0.* is (not positive|under 1)"):
+        params.build(Anchor, vars(BLOCK) | {name: 0}, "anchor")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toy import generator, images, uniform
-from trapmid import augment
+from trapmid import augment, params
 from trapmid.augment import PlgView, TrapAugmentation
 
 # Counted with kornia itself: a few thousand draws, so good to 0.008.
@@ -251,7 +251,7 @@ def test_trap_angles_and_order() -> None:
 
 def test_a_probability_outside_0_1_is_refused() -> None:
     with pytest.raises(ValueError, match=r"flip: 1\.5 is outside \[0, 1\]"):
-        replace(TRAP, flip=1.5)
+        params.build(TrapAugmentation, vars(TRAP) | {"flip": 1.5}, "augmentation")
 
 
 # --- PLG-MI's A ---------------------------------------------------------------------------------

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import fake_study
-from test_profiles import SMALL
 from trapmid import cli
 from trapmid.report import summary
+
+PROFILES = Path(__file__).parents[1] / "profiles"
 
 
 @pytest.fixture
@@ -116,17 +119,19 @@ def test_a_missing_file_is_one_line(place, capsys, missing):
 
 def test_profile_writes_params(tmp_path, monkeypatch, capsys):
     (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "small.yaml").write_text(SMALL, encoding="utf-8")
+    shutil.copy2(PROFILES / "small.yaml", tmp_path / "profiles")
     monkeypatch.chdir(tmp_path)
     assert cli.main(["profile", "small"]) == 0
     assert cli.main(["profile", "small", "--seeds", "0", "1"]) == 0
     params = tmp_path / "params.yaml"
     assert "none-1:" in params.read_text(encoding="utf-8")
-    params.write_text(params.read_text(encoding="utf-8").replace("0.3", "0.9"), encoding="utf-8")
+    params.write_text(
+        params.read_text(encoding="utf-8").replace("beta: 0.5", "beta: 0.9"), encoding="utf-8"
+    )
     assert cli.main(["profile", "small"]) == 2
-    assert "0.9" in params.read_text(encoding="utf-8")
+    assert "beta: 0.9" in params.read_text(encoding="utf-8")
     assert cli.main(["profile", "small", "--force"]) == 0
-    assert "0.9" not in params.read_text(encoding="utf-8")
+    assert "beta: 0.9" not in params.read_text(encoding="utf-8")
     assert cli.main(["profile", "large"]) == 2
     assert "no profile 'large'" in capsys.readouterr().err
 

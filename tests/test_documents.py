@@ -51,6 +51,7 @@ FOLLOWED = {
     "dvc metrics diff": DAY,
     "dvc plots show": DAY,
     "trapmid gate --update": "tests/test_cli.py::test_update_copies_the_scores",
+    "trapmid check": "tests/test_preflight.py::test_the_command",
     "trapmid profile small": f"{RECIPES}::test_a_method_is_a_file_a_block_and_a_row",
     "trapmid profile small --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
     "trapmid profile": PROFILES,
@@ -80,7 +81,9 @@ FOLLOWED = {
     "trapmid ui": UI,
     WITHOUT_VALIDATION: f"{PROFILES_TEST}::test_the_documented_way_to_do_without_validation_images",
     "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
-    "dvc exp run -S attacks.plgmi_plus.adaptive.auxiliary_weight=50": "nothing: twenty minutes",
+    "dvc exp run -S cells.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
+        f"{PROFILES_TEST}::test_an_experiment_keeps_every_comment"
+    ),
     "dvc remote add --local": "nothing: the same with --default is followed",
     "pip install dvc-ssh": "nothing: a download",
     "dvc remote add --default store ssh://me@lab.example.org/srv/trapmid": "nothing: a server",

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import fake_study
-from trapmid import checks, cli, criteria, gate, params, profiles
+from trapmid import checks, criteria, gate, params, profiles
 from trapmid.criteria import Gate
 from trapmid.report import summary
 
@@ -226,8 +226,8 @@ def test_a_malformed_summary_is_an_error(path, value, words):
 
 
 def test_a_tolerance_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match=r"attack_rise: 5 is outside \[0, 1\]"):
-        dataclasses.replace(TOLERANCES, attack_rise=5)
+    with pytest.raises(ValueError, match=r"attack_rise: 5\.0 is outside \[0, 1\]"):
+        params.build(Gate, vars(TOLERANCES) | {"attack_rise": 5}, "gate")
 
 
 def test_a_reason_of_no_tolerance_is_refused():
@@ -246,13 +246,15 @@ def test_the_gate_of_every_profile_works(name):
     tolerances = params.build(Gate, study["gate"], "gate")
     made = summary.summarise(study, *fake_study.scores(study), {"positive_control": True})
     assert gate.profile(made) == name
-    verdicts = gate.compare(made, made, tolerances, cli.defenses(study))
+    verdicts = gate.compare(made, made, tolerances, profiles.defenses(study))
     assert all(verdict.passed for verdict in verdicts)
     worse = copy.deepcopy(made)
     for attack in worse["attacks"].values():
         for scores in attack.values():
             scores["aa1"] = 0.0
-    failed = [v for v in gate.compare(worse, made, tolerances, cli.defenses(study)) if not v.passed]
+    failed = [
+        v for v in gate.compare(worse, made, tolerances, profiles.defenses(study)) if not v.passed
+    ]
     attacked = {name for groups in made["attacks"].values() for name in groups}
     assert bool(failed) == any(name.split("@")[0] in tolerances.controls for name in attacked)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from toy import Memory, ToyPrior, ToyTarget, runtime, seeded
-from trapmid import latents, types
+from trapmid import latents, params, types
 from trapmid.attacks import gmi, random
 from trapmid.inversion import Inverted, invert_all
 from trapmid.scratch import Scratch, scratch
@@ -234,8 +234,9 @@ def test_a_resumed_attack_keeps_its_batches(tmp_path: Path) -> None:
     [({"batch_size": 0}, "batch_size: 0 is under 1"), ({"keep_every": 0}, "keep_every: 0")],
 )
 def test_wrong_plans(change: dict[str, int], words: str) -> None:
+    block = {"images_per_class": 1, "batch_size": None, "keep_every": 1} | change
     with pytest.raises(ValueError, match=words):
-        Inversion(**({"images_per_class": 1, "batch_size": None, "keep_every": 1} | change))
+        params.build(Inversion, block, "inversion")
 
 
 def test_progress_counts_rows() -> None:

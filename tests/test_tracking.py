@@ -322,7 +322,7 @@ def test_the_key_is_the_content(place):
 def test_a_change_of_the_students_reaches_who_asks_them(place):
     keys = {record.name: record.key for record in collected(place).records}
     changed = fake_study.params(seeds=(0,))
-    changed["surrogacy"]["students"]["epochs"] = 4
+    changed["surrogacy"]["distil"]["epochs"] = 4
     now = {r.name: r.key for r in tracking.collect(changed, place).records}
     kinds = ("surrogate/students", "prior/distil", "attack/plgmi_distil")
     assert {name for name in keys if now[name] != keys[name]} == {

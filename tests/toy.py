@@ -247,7 +247,7 @@ def plan(**changes: Any) -> Fit:
         "lr": 0.05,
         "momentum": 0.9,
         "weight_decay": 1e-4,
-        "milestones": (3,),
+        "milestones": (3,) if changes.get("epochs", 4) > 3 else (),
         "decay": 0.1,
         "flip": True,
         "select": "val",

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trapmid.params import Count, Natural, NonNegative, Positive
 from trapmid.runtime import Runtime
 from trapmid.types import Stateful
 
@@ -29,16 +30,11 @@ class Anchor:
     The loss is |x - G(E(x))|^2 / (2 sigma^2) + KL(E(x) || N(0, I)), summed over pixels and latents.
     """
 
-    alone: int  # steps before the critic joins, counted as the recipe counts its steps
-    lr: float  # of encoder and generator while they are alone
-    weight: float  # of the autoencoder's loss beside the adversarial one, later
-    sigma: float  # standard deviation of a pixel around its reconstruction
-    width: int  # of the encoder's first layer
-
-    def __post_init__(self) -> None:
-        for name in ("lr", "sigma", "width"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
+    alone: Natural  # steps before the critic joins, counted as the recipe counts its steps
+    lr: Positive  # of encoder and generator while they are alone
+    weight: NonNegative  # of the autoencoder's loss beside the adversarial one, later
+    sigma: Positive  # standard deviation of a pixel around its reconstruction
+    width: Count  # of the encoder's first layer
 
 
 class Anchoring:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trapmid.params import Degrees, PositiveShare, Share
+
 _GREY = (0.299, 0.587, 0.114)
 
 
@@ -102,17 +104,12 @@ class TrapAugmentation:
     "image" decides for every image, as the paper reads.
     """
 
-    crop: float
+    crop: Share
     crop_per: Literal["batch", "image"]
-    scale: float  # least area of a crop, as a share of the image
-    flip: float
-    rotation: float
-    degrees: float
-
-    def __post_init__(self) -> None:
-        for name in ("crop", "flip", "rotation"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is outside [0, 1]")
+    scale: PositiveShare  # least area of a crop, as a share of the image
+    flip: Share
+    rotation: Share
+    degrees: Degrees
 
     def __call__(self, images: Tensor) -> Tensor:
         """A fresh view of (N, 3, S, S), drawn from torch's global generator."""
@@ -140,12 +137,12 @@ class PlgView:
     DRAWS = 9
     ORDERS = 2  # uniform numbers for the order of the jitter's operations
 
-    scale: float
-    jitter: float
-    jitter_probability: float  # 0.5 when the prior is trained, 1 in the latent search
-    flip: float
-    rotation: float
-    degrees: float
+    scale: PositiveShare
+    jitter: Share
+    jitter_probability: Share  # 0.5 when the prior is trained, 1 in the latent search
+    flip: Share
+    rotation: Share
+    degrees: Degrees
 
     def __call__(self, images: Tensor, u: Tensor, order: Tensor) -> Tensor:
         """Views of (N, 3, S, S) from `u` (N, DRAWS); `order` (N, ORDERS), uniform, is the jitter's.

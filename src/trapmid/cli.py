@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 PARAMS = Path("params.yaml")
 BASELINE = Path("reports/baseline.json")
@@ -58,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=_profile)
 
+    check = commands.add_parser("check", help="check the whole of params.yaml before it runs")
+    check.add_argument("file", type=Path, nargs="?", default=PARAMS, help="default: params.yaml")
+    check.set_defaults(run=_check)
+
     ui = commands.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
     ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")
     ui.add_argument("--no-browser", action="store_true", help="only print the link")
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _gate(options: argparse.Namespace) -> int:
-    from trapmid import gate, params, results
+    from trapmid import gate, params, profiles, results
     from trapmid.criteria import Gate
 
     now, study = results.read_json(options.scores), params.read(PARAMS)
@@ -82,7 +85,7 @@ def _gate(options: argparse.Namespace) -> int:
     path = options.baseline or (own if own.exists() else BASELINE)
     old = results.read_json(path) if path.exists() else None
     other = old is not None and None not in (ours, gate.profile(old)) and ours != gate.profile(old)
-    known = defenses(study)
+    known = profiles.defenses(study)
     if not options.update:
         if old is None:
             raise ValueError(f"{path}: no such file; `trapmid gate --update` makes it")
@@ -112,21 +115,30 @@ def _gate(options: argparse.Namespace) -> int:
     return 0
 
 
-def defenses(study: Mapping[str, Any]) -> set[str]:
-    """What a control may be called: a defence of a target, or a block that one could name."""
-    from trapmid import profiles
+def _check(options: argparse.Namespace) -> int:
+    from trapmid import preflight
 
-    blocks = {name for name, block in study.items() if isinstance(block, Mapping)}
-    rows = study["targets"].values()
-    return blocks - set(profiles.NO_DEFENSES) | {row["defense"] for row in rows}
+    found = preflight.problems(options.file.read_text(encoding="utf-8"))
+    if not found:
+        print(f"{options.file}: every row and every block can be built")
+    return _refuse(found, f"trapmid {options.command}")
+
+
+def _refuse(problems: Sequence[str], who: str) -> int:
+    """Prints problems, a line each; the exit code."""
+    for problem in problems:
+        print(f"{who}: error: {problem}", file=sys.stderr)
+    return 2 if problems else 0
 
 
 def _profile(options: argparse.Namespace) -> int:
-    from trapmid import profiles
+    from trapmid import preflight, profiles
 
     text = profiles.compose(options.name, options.seeds)
     if not options.force:
         profiles.check_replaceable(PARAMS)
+    if found := preflight.problems(text):
+        return _refuse(found, f"trapmid profile {options.name}")
     from trapmid.checkpoints import write_atomically
 
     write_atomically(PARAMS, text.encode())

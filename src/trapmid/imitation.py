@@ -12,6 +12,15 @@ from torch import Tensor
 from trapmid.augment import TrapAugmentation
 from trapmid.fit import to_float
 from trapmid.gan import Passes
+from trapmid.params import (
+    Count,
+    Milestones,
+    Momentum,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    check_milestones,
+)
 from trapmid.runtime import Precision, Runtime, stream_seed
 from trapmid.types import Keep, Stateful, Target
 
@@ -20,22 +29,20 @@ from trapmid.types import Keep, Stateful, Target
 class Imitation:
     """A training on images whose labels are distributions over classes; SGD."""
 
-    epochs: int
-    batch_size: int
-    lr: float
-    momentum: float
-    weight_decay: float
-    milestones: tuple[int, ...]  # epochs at which the learning rate is multiplied by `decay`
-    decay: float
-    temperature: float
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    momentum: Momentum
+    weight_decay: NonNegative
+    milestones: Milestones  # epochs at which the learning rate is multiplied by `decay`
+    decay: PositiveShare
+    temperature: Positive
     augmentation: TrapAugmentation | None  # of the student's images; its teacher saw them plain
     precision: Precision
-    keep_every: int  # epochs between two saved states
+    keep_every: Count  # epochs between two saved states
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr", "temperature", "keep_every"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
+        check_milestones(self.milestones, self.epochs)
 
     def learn(
         self, student: Target, images: Tensor, logits: Tensor, rt: Runtime, keep: Keep

@@ -6,11 +6,13 @@ Read with ruamel.yaml, DVC's own parser: PyYAML takes `1e-4` for a string.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import types as pytypes
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -20,6 +22,74 @@ T = TypeVar("T")
 
 class ParamsError(ValueError):
     """A parameter is wrong; the message is one line that names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """What the value of a field must hold: `Annotated[int, Bound(...)]` beside the field."""
+
+    holds: Callable[[Any], bool]
+    otherwise: str  # follows the value in the message
+
+
+def _ascends(values: tuple[float, ...]) -> bool:
+    return all(low < high for low, high in itertools.pairwise(values))
+
+
+Count = Annotated[int, Bound(lambda n: n >= 1, "is under 1")]
+Natural = Annotated[int, Bound(lambda n: n >= 0, "is negative")]
+Positive = Annotated[float, Bound(lambda x: x > 0, "is not positive")]
+NonNegative = Annotated[float, Bound(lambda x: x >= 0, "is negative")]
+Share = Annotated[float, Bound(lambda x: 0 <= x <= 1, "is outside [0, 1]")]
+PositiveShare = Annotated[float, Bound(lambda x: 0 < x <= 1, "is outside (0, 1]")]
+OpenShare = Annotated[float, Bound(lambda x: 0 < x < 1, "is outside (0, 1)")]
+Momentum = Annotated[float, Bound(lambda x: 0 <= x < 1, "is outside [0, 1)")]
+Degrees = Annotated[float, Bound(lambda x: 0 <= x <= 180, "is outside [0, 180]")]
+Milestones = Annotated[tuple[Count, ...], Bound(_ascends, "does not ascend")]
+
+
+def check_milestones(milestones: tuple[int, ...], epochs: int) -> None:
+    """Refuses a schedule whose last step no epoch reaches.
+
+    Raises:
+        ValueError: it names the field.
+    """
+    if milestones and milestones[-1] >= epochs:
+        raise ValueError(f"milestones: {milestones[-1]} is not reached in {epochs} epochs")
+
+
+class Layered(dict[str, Any]):
+    """A block with a row's changes merged onto it; it knows where each of its values stands.
+
+    Mappings are merged key by key; anything else, null included, takes the place of what was there.
+
+    Args:
+        block: the parameters of a method, and `where` they stand in params.yaml.
+        changes: what a row says instead, and `above`, where that stands.
+    """
+
+    def __init__(
+        self, block: Mapping[str, Any], where: str, changes: Mapping[str, Any], above: str
+    ) -> None:
+        super().__init__(block)
+        self.where, self._changes, self._above = where, changes, above
+        for key, value in changes.items():
+            old = block.get(key)
+            if isinstance(old, Mapping) and isinstance(value, Mapping):
+                value = Layered(old, f"{where}.{key}", value, f"{above}.{key}")
+            self[key] = value
+
+    def place(self, key: str) -> str:
+        """The dotted path of a value, or of the mapping's part that the row changes."""
+        return f"{self._above if self.changes(key) else self.where}.{key}"
+
+    def changes(self, key: str) -> bool:
+        """Whether the row says something of this key."""
+        return key in self._changes
+
+    def plain(self) -> dict[str, Any]:
+        """The same values in ordinary dictionaries, as a file may keep them."""
+        return {k: v.plain() if isinstance(v, Layered) else v for k, v in self.items()}
 
 
 class Study(dict[str, Any]):
@@ -35,21 +105,61 @@ class Study(dict[str, Any]):
 
 
 def read(path: Path) -> Study:
-    """A file of parameters.
+    """The file as plain dictionaries, lists and scalars.
 
     Raises:
-        ParamsError: the file is missing, is not YAML, or does not hold a mapping.
+        ParamsError: the file is missing, or `parse` refuses its text.
     """
     try:
-        with path.open(encoding="utf-8") as stream:
-            content = YAML(typ="safe").load(stream)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str = "params.yaml") -> Study:
+    """The text of params.yaml as plain dictionaries, lists and scalars.
+
+    Raises:
+        ParamsError: it is not YAML, does not hold a mapping, or holds what DVC would lose: an
+            anchor, a merge key, a variable, a key that is no text, a number that is not finite.
+    """
+    try:
+        content = YAML(typ="safe").load(text)
+        for line, what in _rewritten(text):
+            raise ParamsError(f"{path}: line {line}: {what}: write the value out, `-S` loses it")
     except YAMLError as error:
         raise ParamsError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: must hold a mapping, holds {type(content).__name__}")
+    _check_plain(content, "")
     return Study(content)
+
+
+def _rewritten(text: str) -> Iterator[tuple[int, str]]:
+    """(line, what) of everything that means another value after DVC wrote the file anew."""
+    if not any(sign in text for sign in ("&", "*", "<<", "${")):  # parsing again takes its time
+        return
+    for event in YAML(typ="safe", pure=True).parse(text):
+        line, value = event.start_mark.line + 1, getattr(event, "value", None) or ""
+        if anchor := getattr(event, "anchor", None):
+            yield line, f"the anchor {anchor}"
+        if value == "<<":
+            yield line, "the merge key <<"
+        if "${" in value:
+            yield line, f"the variable in {value!r}"
+
+
+def _check_plain(node: Any, where: str) -> None:
+    """Refuses keys that are no text, of which DVC makes no stage, and numbers that are none."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise ParamsError(f"{where}: {node} is not finite")
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if not isinstance(key, str):
+            raise ParamsError(f"{where or 'params.yaml'}: the key {key!r} must be in quotes")
+        _check_plain(value, f"{where}.{key}".removeprefix("."))
+    for value in node if isinstance(node, list) else ():
+        _check_plain(value, where)
 
 
 def section(params: Mapping[str, Any], where: str) -> Any:
@@ -67,6 +177,34 @@ def section(params: Mapping[str, Any], where: str) -> Any:
     return part
 
 
+BLOCKS = {
+    "public_priors": "recipes",
+    "surrogates": "surrogacy",
+    "guided_priors": "recipes",
+    "cells": "attacks",
+}
+"""Section of rows -> the section with a block of parameters for each of their methods.
+
+The row of a classifier names the block of its defence itself.
+"""
+
+
+def of_row(params: Mapping[str, Any], rows: str, name: str) -> Layered:
+    """What a row runs with: its method's block, and what the row's key `set` changes of it.
+
+    Args:
+        params: the whole of params.yaml.
+        rows: the section of the row, e.g. cells.
+        name: the row.
+    """
+    row = section(params, f"{rows}.{name}")
+    where = f"{BLOCKS[rows]}.{row['method']}" if rows in BLOCKS else row["block"]
+    block = section(params, where)
+    if not isinstance(block, Mapping):
+        raise ParamsError(f"{where}: must be a mapping, is {block!r}")
+    return Layered(block, where, row.get("set", {}), f"{rows}.{name}.set")
+
+
 def build(cls: type[T], block: Any, where: str) -> T:
     """A `cls` (a dataclass) made of `block`; `where` is the block's name in messages.
 
@@ -75,20 +213,42 @@ def build(cls: type[T], block: Any, where: str) -> T:
     """
     if not isinstance(block, Mapping):
         raise ParamsError(f"{where}: must be a mapping, is {block!r}")
-    hints = typing.get_type_hints(cls)
-    fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    missing, unknown = _names(set(fields) - set(block)), _names(set(block) - set(fields))
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    needed = {name for name, field in fields.items() if not _has_default(field)}
+    missing, unknown = _names(needed - set(block)), _names(set(block) - set(fields))
     if missing:
         raise ParamsError(f"{where}: missing {missing}; given {_names(block)}")
     if unknown:
-        raise ParamsError(f"{where}: unknown {unknown}; known {sorted(fields)}")
-    values = {name: _convert(hints[name], block[name], f"{where}.{name}") for name in fields}
+        raise ParamsError(_unknown(unknown, block, where, sorted(fields)))
+    values = {
+        name: _convert(hints[name], block[name], _place(block, where, name))
+        for name in fields
+        if name in block
+    }
     try:
         return cls(**values)
     except ParamsError:
         raise
     except ValueError as error:
-        raise ParamsError(f"{where}.{error}") from None
+        name, colon, words = str(error).partition(":")
+        raise ParamsError(f"{_place(block, where, name)}{colon}{words}") from None
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
+
+
+def _place(block: Mapping[str, Any], where: str, key: str) -> str:
+    """Where the value of `key` stands: in the block, or in the row that changes it."""
+    return block.place(key) if isinstance(block, Layered) else f"{where}.{key}"
+
+
+def _unknown(unknown: list[str], block: Mapping[str, Any], where: str, known: list[str]) -> str:
+    if isinstance(block, Layered) and (changed := [key for key in unknown if block.changes(key)]):
+        return f"{block.place(changed[0])}: unknown; known {known}"
+    return f"{where}: unknown {unknown}; known {known}"
 
 
 def _names(keys: Iterable[Any]) -> list[str]:
@@ -101,6 +261,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _within(arguments[1:], _convert(arguments[0], value, where), where)
     if origin in (typing.Union, pytypes.UnionType):
         return _convert_union(arguments, value, where)
     if origin is typing.Literal:
@@ -123,11 +285,21 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return {k: _convert(arguments[1], item, f"{where}.{k}") for k, item in value.items()}
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type[Any], hint), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ParamsError(f"{where}: {value} is not finite")
         return float(value)
     if type(value) is not hint:
         name = getattr(hint, "__name__", str(hint))
         raise ParamsError(f"{where}: must be {name}, is {value!r} ({type(value).__name__})")
+    return value
+
+
+def _within(bounds: Iterable[Any], value: Any, where: str) -> Any:
+    for bound in bounds:
+        if not bound.holds(value):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise ParamsError(f"{where}: {shown} {bound.otherwise}")
     return value
 
 

@@ -1,7 +1,8 @@
 """From profiles/<name>.yaml to params.yaml.
 
 params.yaml is the truth that every stage reads and that `dvc exp run -S` edits; a profile is only a
-way to write it. One profile is complete; another names it as its `base` and says what differs.
+way to write it. One profile is complete; another names it as its `base` and says what differs. A
+row of a profile says what cannot be derived; params.yaml has all of it, one row a line.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ROWS = (
     "guided_priors",
     "cells",
 )
-"""Sections made of rows: an overlay that names one replaces it whole."""
+"""Sections made of rows: an overlay's are merged onto its base's, `x: null` takes one away."""
 
 NO_DEFENSES = (
     *ROWS,
@@ -57,26 +58,58 @@ FANNED = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "cell
 """Sections whose rows are repeated for every seed: the row K becomes K-<seed>."""
 
 IMPLIED: dict[str, dict[str, str]] = {
-    "public_priors": {"method": "{recipe}"},
-    "surrogates": {"method": "{surrogate}"},
+    "evaluators": {"method": "{defense}", "block": "{method}"},
+    "starts": {"method": "{defense}", "block": "{method}"},
+    "targets": {"defense": "{row}", "method": "{defense}", "block": "{method}"},
+    "public_priors": {"method": "{row}"},
+    "surrogates": {"surrogate": "{family}", "method": "{surrogate}"},
     "signatures": {"leak": "weights/none"},
     "guided_priors": {
-        "method": "{recipe}",
+        "method": "{family}",
         "guide": "models/targets/{target}",
         "knowledge": "weights/none",
     },
     "cells": {
+        "attack": "{family}",
         "method": "{attack}",
         "guide": "models/targets/{target}",
         "knowledge": "weights/none",
     },
 }
-"""What a row of a profile may leave out, and what it says then: params.yaml is always complete."""
+"""What a row says that neither it nor the section's `defaults` say, in this order.
+
+`row` is its name, `family` that name without the target's: what is before the star.
+"""
 
 STAR = "*"
 """A row with it in its name stands for one row per target."""
 
-_OWN_KEYS = ("base", "profile", "seeds")
+_ORDER = (
+    "attack",
+    "defense",
+    "surrogate",
+    "method",
+    "block",
+    "arch",
+    "fit",
+    "target",
+    "guide",
+    "knowledge",
+    "leak",
+    "top_n",
+    "prior",
+    "evaluator",
+    "init",
+    "data",
+    "seed",
+    "set",
+)
+"""In which order a row of params.yaml says what: the method, what it works on, where it starts."""
+
+_BLOCKS = ("fits", "recipes", "surrogacy", "attacks")
+"""Sections that hold blocks of parameters by name."""
+
+_OWN_KEYS = ("base", "defaults", "profile", "seeds")
 _FILES = {
     "targets": "targets",
     "surrogates": "surrogates",
@@ -86,6 +119,8 @@ _FILES = {
 }
 """Folder under models -> the section whose rows make it."""
 _PRODUCT = re.compile(rf"models/({'|'.join(_FILES)})/([^/.]+)(.*)")
+_REMARK = re.compile(r"^(\w+):[^#'\"\n]*# (.*)$", re.MULTILINE)
+_WIDTH = 80  # at which DVC breaks lines when `-S` writes the file anew
 
 
 class ProfileError(ValueError):
@@ -103,27 +138,40 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     Raises:
         ProfileError: no such profile, an unknown key, a wrong seed or a reference to no row.
     """
-    tree = _tree(name, folder)
+    remarks: dict[str, str] = {}
+    tree = _layered(name, folder, (), remarks)
     fanned = _seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
-    for section in FANNED[1:]:
-        tree[section] = _of_each_target(tree, section, name)
-    _complete(tree, name)
-    for section in FANNED:
-        _check_references(tree, section, name)
-    for section in FANNED:
-        tree[section] = _fan_out(tree, section, fanned, name)
-    tree["seeds"] = CommentedSeq(fanned)
-    tree.pop("profile", None)
+    _write_rows(tree, fanned, name)
+    # Seeds first: `-S` writes lists anew, and loses the comment that follows one.
+    tree.pop("seeds", None)
     tree.insert(0, "profile", name)
-    _make_block_style(tree)
+    tree.insert(0, "seeds", CommentedSeq(fanned))
     header = f"Profile `{name}`: written by `trapmid profile {name}` from profiles/{name}.yaml."
     if seeds is not None:
         header = header.replace(f"profile {name}`", f"profile {name} --seeds {_words(fanned)}`")
-    tree.ca.comment = None
-    mark = f"As written: {_digest(_text(tree))}"
-    tree.yaml_set_start_comment(f"{header}\nEvery number that can change a result is here. {mark}")
-    return _text(tree)
+    return _text(_laid_out(tree, remarks, header))
+
+
+def _write_rows(tree: CommentedMap, seeds: list[int], name: str) -> None:
+    """Turns the rows of a profile into those of params.yaml, in place."""
+    defaults = tree.pop("defaults", {})
+    for section in ROWS:
+        if section in FANNED[1:]:
+            tree[section] = _of_each_target(tree, section, name)
+        for row in () if section in ("raw", "data") else tree[section]:
+            _complete(tree, section, row, defaults.get(section, {}), name)
+    for section in FANNED:
+        _check_references(tree, section, name)
+    for section in FANNED:
+        tree[section] = _fan_out(tree, section, seeds)
+
+
+def defenses(params: Mapping[str, Any]) -> set[str]:
+    """What a control may be called: a defence of a target, or a block that one could name."""
+    blocks = {name for name, block in params.items() if isinstance(block, Mapping)}
+    rows = params["targets"].values()
+    return blocks - set(NO_DEFENSES) | {row["defense"] for row in rows}
 
 
 def check_replaceable(path: Path) -> None:
@@ -154,33 +202,28 @@ def _digest(text: str) -> str:
     return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
-def _tree(name: str, folder: Path) -> CommentedMap:
-    """The profile over its bases, before rows are repeated."""
-    tree = _layered(name, folder, ())
-    sections = [tree, *(block for block in tree.values() if isinstance(block, CommentedMap))]
-    for section in sections:
-        for key in list(section):
-            _resolve(section, key, name)
-    return tree
-
-
-def _layered(name: str, folder: Path, above: tuple[str, ...]) -> CommentedMap:
+def _layered(
+    name: str, folder: Path, above: tuple[str, ...], remarks: dict[str, str]
+) -> CommentedMap:
     """The profile over its base, and that over its own; `above`: who asked."""
     if name in above:
         raise ProfileError(f"{folder / name}.yaml: its bases lead back to it")
-    overlay = _load(name, folder)
+    overlay = _load(name, folder, remarks)
     base_name = overlay.pop("base", None)
     if base_name is None:
+        for section in {*ROWS} & {*overlay}:
+            overlay[section] = _merge_rows(CommentedMap(), overlay[section], f"{name}: {section}")
         return overlay
-    base = _layered(str(base_name), folder, (*above, name))
-    known = set(base) | set(_OWN_KEYS)
+    base = _layered(str(base_name), folder, (*above, name), remarks)
+    known = {*base, *_OWN_KEYS}
     for key, value in overlay.items():
-        if key in ROWS or not isinstance(base.get(key), Mapping) or not isinstance(value, Mapping):
-            base[key] = value
+        if key in ROWS:
+            _merge_rows(base.setdefault(key, CommentedMap()), value, f"{name}: {key}")
         else:
-            _merge(base[key], value)
-    rows = [row for section in CLASSIFIERS for row in (base.get(section) or {}).values()]
-    if unknown := sorted(set(overlay) - known - {row.get("block") for row in rows}):
+            _merge(base, {key: value})
+    rows = [row for section in CLASSIFIERS for row in (base.get(section) or {}).items()]
+    named = {(row or {}).get("block") or key for key, row in rows}
+    if unknown := sorted(set(overlay) - known - named):
         raise ProfileError(
             f"{folder / name}.yaml: unknown {unknown}; neither in {base_name}.yaml nor the `block` "
             "of a target"
@@ -188,33 +231,20 @@ def _layered(name: str, folder: Path, above: tuple[str, ...]) -> CommentedMap:
     return base
 
 
-def _resolve(section: CommentedMap, key: str, name: str) -> None:
-    """A block `{like: other, ...}` becomes a copy of its sibling with what it says changed."""
-    block = section[key]
-    if not isinstance(block, CommentedMap) or "like" not in block:
-        return
-    other = block.pop("like")
-    if other == key or not isinstance(section.get(other), CommentedMap):
-        raise ProfileError(f"{name}: {key}.like: no block {other!r} beside it")
-    _resolve(section, other, name)
-    copied = copy.deepcopy(section[other])
-    copied.ca.items.clear()  # the comments belong to the original
-    copied.ca.comment = None
-    _merge(copied, block)
-    section[key] = copied
-
-
-def _load(name: str, folder: Path) -> CommentedMap:
+def _load(name: str, folder: Path, remarks: dict[str, str]) -> CommentedMap:
+    """The content of a profile; adds the comments of its sections to `remarks`."""
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise ProfileError(f"no profile {name!r} in {folder}/; there are {known}")
     try:
-        content = _round_trip().load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = _round_trip().load(text)
     except YAMLError as error:
         raise ProfileError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(content, CommentedMap):
         raise ProfileError(f"{path}: must hold a mapping")
+    remarks |= dict(_REMARK.findall(text))
     return content
 
 
@@ -226,67 +256,130 @@ def _merge(base: CommentedMap, overlay: Mapping[str, Any]) -> None:
             base[key] = value
 
 
+def _merge_rows(base: CommentedMap, overlay: Any, where: str) -> CommentedMap:
+    """Merges rows of `overlay` onto those of `base`, in place; null takes a row away.
+
+    Null stays where a row with a star would otherwise make the row again.
+    """
+    if not isinstance(overlay, Mapping):
+        raise ProfileError(f"{where} must be a mapping, is {overlay!r}")
+    for row, block in overlay.items():
+        if not isinstance(block, Mapping | None):
+            raise ProfileError(f"{where}.{row}: must be a mapping, is {block!r}")
+        if block is not None:
+            _merge(base, {row: block})
+    for row in (row for row, block in overlay.items() if block is None):
+        there = base.pop(row, None)
+        if any(_covers(star, row) for star in base):
+            base[row] = None
+        elif there is None:
+            raise ProfileError(f"{where}.{row}: null takes a row away, and there is none")
+    return base
+
+
+def _covers(star: str, row: str) -> bool:
+    """Whether the row with a star may make `row`."""
+    before, found, after = star.partition(STAR)
+    return bool(found) and row != star and row.startswith(before) and row.endswith(after)
+
+
 def _check_keys(tree: CommentedMap, name: str) -> None:
     if missing := [section for section in ROWS if section not in tree]:
         raise ProfileError(f"{name}: no {', '.join(missing)}; an empty section is written {{}}")
-    for section in ROWS:
-        if not isinstance(tree[section], Mapping):
-            raise ProfileError(f"{name}: {section} must be a mapping, is {tree[section]!r}")
+    if unknown := sorted(set(tree.get("defaults", {})) - set(ROWS)):
+        raise ProfileError(f"{name}: defaults: no section of rows {unknown}")
 
 
 def _of_each_target(tree: CommentedMap, section: str, name: str) -> CommentedMap:
     """A row `x-*` becomes one per target, whose name replaces every star of the row's values.
 
     The row is attacked, or made, of the targets in its key `of`; without one, of all there are.
-    A row that is written out, say for a target of another architecture, takes the place of its own.
+    A row that is written out, say for a target of another architecture, is merged onto its copy.
     """
     rows = CommentedMap()
     for row, block in tree[section].items():
-        where = f"{name}: {section}.{row}"
-        if not isinstance(block, CommentedMap):
-            raise ProfileError(f"{where}: must be a mapping, is {block!r}")
-        if STAR not in row:
+        if STAR in row:
+            for target in _targets(tree, block, f"{name}: {section}.{row}"):
+                rows[row.replace(STAR, target)] = _copy(block, target)
+    for row, block in tree[section].items():
+        if block is None:
+            rows.pop(row, None)
+        elif STAR not in row:
             if "of" in block:
+                where = f"{name}: {section}.{row}"
                 raise ProfileError(f"{where}.of: belongs to a row with a star in its name")
-            rows[row] = block
-            if row in tree[section].ca.items:
-                rows.ca.items[row] = tree[section].ca.items[row]
-            continue
-        targets = block.pop("of", list(tree["targets"]))
-        named = targets if isinstance(targets, list) else [targets]
-        if unknown := [target for target in named if target not in tree["targets"]]:
-            known = ", ".join(tree["targets"]) or "none"
-            raise ProfileError(f"{where}.of: no {unknown}; there are {known}")
-        if "target" not in block:
-            block.insert(max(0, min(1, len(block) - 1)), "target", STAR)
-        for target in named:
-            if (own := row.replace(STAR, target)) in tree[section]:
-                continue
-            # A comment after a row hangs on the row's last key: only the last copy keeps it.
-            copied = copy.deepcopy(block) if target == named[-1] else CommentedMap(block)
-            for key, value in copied.items():
-                if isinstance(value, str):
-                    copied[key] = value.replace(STAR, target)
-            rows[own] = copied
-        if rows and row in tree[section].ca.items:
-            rows.ca.items[next(reversed(rows))] = tree[section].ca.items[row]
-    rows.ca.comment = tree[section].ca.comment
-    return rows
+            _merge(rows, {row: block})
+    return _as_written(rows, tree[section], list(tree["targets"]))
 
 
-def _complete(tree: CommentedMap, name: str) -> None:
-    """Writes what the rows imply."""
-    for section, implied in IMPLIED.items():
-        for row, block in tree[section].items():
-            for key, pattern in implied.items():
-                if key in block:
-                    continue
-                try:
-                    value = pattern.format_map(block)
-                except KeyError as error:
-                    raise ProfileError(f"{name}: {section}.{row}: no {error}") from None
-                # Not at the end: a comment after the row hangs on its last key.
-                block.insert(max(0, len(block) - 1), key, value)
+def _targets(tree: CommentedMap, block: CommentedMap, where: str) -> list[str]:
+    """Of which targets there is a copy of the row `block`, which has a star in its name."""
+    targets = block.get("of", list(tree["targets"]))
+    named = targets if isinstance(targets, list) else [targets]
+    if unknown := [target for target in named if target not in tree["targets"]]:
+        known = ", ".join(tree["targets"]) or "none"
+        raise ProfileError(f"{where}.of: no {unknown}; there are {known}")
+    return named
+
+
+def _copy(block: CommentedMap, target: str) -> CommentedMap:
+    """The row of one target, of a row with a star."""
+    copied = copy.deepcopy(block)
+    copied.pop("of", None)
+    copied.setdefault("target", STAR)
+    for key, value in copied.items():
+        if isinstance(value, str):
+            copied[key] = value.replace(STAR, target)
+    return copied
+
+
+def _as_written(rows: CommentedMap, section: CommentedMap, targets: list[str]) -> CommentedMap:
+    """The rows in the order of the profile's: a row with a star where it stands."""
+    order = [
+        own
+        for row in section
+        for own in ([row.replace(STAR, target) for target in targets] if STAR in row else [row])
+    ]
+    return CommentedMap((row, rows[row]) for row in dict.fromkeys(order) if row in rows)
+
+
+def _complete(
+    tree: CommentedMap, section: str, row: str, defaults: Mapping[str, Any], name: str
+) -> None:
+    """Writes what a row leaves out, and puts its keys in order."""
+    block = tree[section][row]
+    for key, value in {**defaults, **_related(tree, section, row)}.items():
+        block.setdefault(key, copy.deepcopy(value))
+    names = {"row": row, "family": row.removesuffix(f"-{block.get('target')}")}
+    for key, pattern in IMPLIED.get(section, {}).items():
+        try:
+            block.setdefault(key, pattern.format_map({**block, **names}))
+        except KeyError as error:
+            raise ProfileError(f"{name}: {section}.{row}: no {error}") from None
+    tree[section][row] = CommentedMap((key, block[key]) for key in sorted(block, key=_order))
+
+
+def _order(key: str) -> int:
+    return _ORDER.index(key) if key in _ORDER else len(_ORDER)
+
+
+def _related(tree: CommentedMap, section: str, row: str) -> dict[str, Any]:
+    """What follows from other rows: the target's, or the guided prior's of the same name.
+
+    An attack on a prior of its own searches that prior, and asks what the prior asked.
+    """
+    block = tree[section][row]
+    target = tree["targets"].get(block.get("target"), {})
+    found = {"data": target["data"]} if "data" in target else {}
+    if section == "surrogates" and "arch" in target:
+        found["arch"] = target["arch"]
+    if section == "signatures" and block.get("target") in tree["leaks"]:
+        found["leak"] = f"models/leaks/{block['target']}.pt"
+    if section == "cells" and row in tree["guided_priors"]:
+        own = tree["guided_priors"][row]
+        found |= {key: own[key] for key in ("guide", "knowledge", "data") if key in own}
+        found["prior"] = f"models/priors/guided/{row}"
+    return found
 
 
 def _check_references(tree: CommentedMap, section: str, name: str) -> None:
@@ -314,19 +407,16 @@ def _seeds(value: Any, where: str) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def _fan_out(tree: CommentedMap, section: str, seeds: list[int], name: str) -> CommentedMap:
+def _fan_out(tree: CommentedMap, section: str, seeds: list[int]) -> CommentedMap:
     fanned = CommentedMap()
     for row, block in tree[section].items():
         for seed in seeds:
-            # A comment after a row hangs on the row's last key: only the last copy keeps it.
-            copied = copy.deepcopy(block) if seed == seeds[-1] else CommentedMap(block)
-            for key, value in copied.items():
-                copied[key] = _with_seed(key, value, seed)
-            copied.insert(0, "seed", seed)
+            copied = CommentedMap((k, _with_seed(k, v, seed)) for k, v in block.items())
+            changes = copied.pop("set", None)
+            copied["seed"] = seed
+            if changes:
+                copied["set"] = changes
             fanned[f"{row}-{seed}"] = copied
-        if row in tree[section].ca.items:
-            fanned.ca.items[f"{row}-{seeds[0]}"] = tree[section].ca.items[row]
-    fanned.ca.comment = tree[section].ca.comment
     return fanned
 
 
@@ -340,17 +430,61 @@ def _with_seed(key: str, value: Any, seed: int) -> Any:
     return value
 
 
-def _make_block_style(node: Any) -> None:
-    """As `dvc exp run -S` would write it, so that its first edit changes one line."""
-    if isinstance(node, CommentedMap | CommentedSeq) and len(node):
-        node.fa.set_block_style()
-        for child in node.values() if isinstance(node, CommentedMap) else node:
-            _make_block_style(child)
+def _laid_out(tree: CommentedMap, remarks: Mapping[str, str], header: str) -> CommentedMap:
+    """The values as a person reads them: a row a line, a comment a section, no other comment."""
+    made = CommentedMap((key, _without_comments(value)) for key, value in tree.items())
+    for section, content in made.items():
+        if section in ROWS:
+            for row in content.values():
+                row.fa.set_flow_style()
+        elif section in _BLOCKS:
+            for name, block in content.items():
+                _break_lines(f"  {name}", block)
+        else:
+            _break_lines(section, content)
+    for section, remark in remarks.items():
+        _explain(made, section, remark)
+    mark = f"As written: {_digest(_text(made))}"
+    made.yaml_set_start_comment(f"{header}\nEvery number that can change a result is here. {mark}")
+    return made
+
+
+def _break_lines(key: str, block: Any) -> None:
+    """Gives every parameter a line where they do not fit one: `-S` then changes that one line."""
+    if isinstance(block, CommentedMap) and len(_text(CommentedMap({key: block}))) > _WIDTH + 1:
+        block.fa.set_block_style()
+
+
+def _explain(tree: CommentedMap, section: str, remark: str) -> None:
+    """Writes the comment of a section: above it, or beside one of a single line."""
+    content = tree.get(section)
+    if not isinstance(content, CommentedMap):
+        return
+    if content and content.fa.flow_style():
+        tree.yaml_add_eol_comment(remark, section)
+    else:
+        tree.yaml_set_comment_before_after_key(section, before=f"\n{remark}" if content else remark)
+
+
+def _without_comments(node: Any) -> Any:
+    """A copy that is written in the same style, without the comments of the profile."""
+    if isinstance(node, CommentedMap):
+        made: Any = CommentedMap((key, _without_comments(value)) for key, value in node.items())
+    elif isinstance(node, CommentedSeq):
+        made = CommentedSeq(map(_without_comments, node))
+    else:
+        return node
+    if node.fa.flow_style() or not isinstance(node, CommentedMap):
+        made.fa.set_flow_style()
+    else:
+        made.fa.set_block_style()
+    return made
 
 
 def _round_trip() -> YAML:
     yaml = YAML()  # DVC's own settings
     yaml.default_flow_style = False
+    yaml.width = 1_000  # a row is a line
     return yaml
 
 

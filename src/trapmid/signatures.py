@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid.fit import to_float
+from trapmid.params import NonNegative
 from trapmid.pseudolabels import likeliest
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.types import Knowledge, Output, Target
@@ -23,8 +24,8 @@ from trapmid.types import Knowledge, Output, Target
 class Adaptive:
     """The two terms of eq. 7; without the first, those of eq. 12 (PLG-MI+)."""
 
-    trapdoor_weight: float  # b1, away from the trapdoor's signature of the predicted class
-    auxiliary_weight: float  # b2, towards the auxiliary signature of the attacked class
+    trapdoor_weight: NonNegative  # b1, away from the trapdoor's signature of the predicted class
+    auxiliary_weight: NonNegative  # b2, towards the auxiliary signature of the attacked class
 
     def check(self, knowledge: Knowledge) -> None:
         """Refuses a term whose signatures are not known.

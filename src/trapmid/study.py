@@ -5,9 +5,21 @@ A row names its seed and every file it reads, so that dvc.yaml can depend on exa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
+from trapmid.params import (
+    Bound,
+    Count,
+    Milestones,
+    Momentum,
+    Natural,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Share,
+    check_milestones,
+)
 from trapmid.runtime import Precision
 
 # --- data ---------------------------------------------------------------------------------------
@@ -29,47 +41,43 @@ class Source:
     path: str
 
 
+Identities = Annotated[int, Bound(lambda n: n >= 2, "is under 2")]
+MinImages = Annotated[int, Bound(lambda n: n >= 3, "is under 3")]
+TestFraction = Annotated[float, Bound(lambda x: 0 < x < 0.5, "is outside (0, 0.5)")]
+ValFraction = Annotated[float, Bound(lambda x: 0 <= x < 0.5, "is outside [0, 0.5)")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataRow:
     """One prepared data set: who is private, who is public, and at which size."""
 
     private: Source
     public: Source
-    image_size: int
-    identities: int  # how many private identities: the first ids, ascending, ...
-    min_images: int  # ... among those with at least so many images
-    test_fraction: float  # ceil(fraction * n) images of every identity
-    val_fraction: float  # likewise, taken from what the test split leaves; 0: no such split
-    public_images: int | None  # sampled without replacement; null: all there are
-    public_max_images: int | None  # only people with at most so many images; the paper: 29
-    public_above: int | None  # only people with a larger identity number; the paper: 1000
-    seed: int
+    image_size: Count
+    identities: Identities  # how many private identities: the first ids, ascending, ...
+    min_images: MinImages  # ... among those with at least so many images: train, val and test
+    test_fraction: TestFraction  # ceil(fraction * n) images of every identity
+    val_fraction: ValFraction  # likewise, of what the test split leaves; 0: no such split
+    public_images: Count | None  # sampled without replacement; null: all there are
+    public_max_images: Count | None  # only people with at most so many images; the paper: 29
+    public_above: Natural | None  # only people with a larger identity number; the paper: 1000
+    seed: Natural
 
-    def __post_init__(self) -> None:
-        if self.image_size < 8:
-            raise ValueError(f"image_size: {self.image_size} is under 8")
-        if self.identities < 2:
-            raise ValueError(f"identities: {self.identities} is under 2")
-        if not 0 < self.test_fraction < 0.5:
-            raise ValueError(f"test_fraction: {self.test_fraction} is outside (0, 0.5)")
-        if not 0 <= self.val_fraction < 0.5:
-            raise ValueError(f"val_fraction: {self.val_fraction} is outside [0, 0.5)")
-        if self.min_images < 3:
-            raise ValueError(f"min_images: {self.min_images} is under 3 (train, val and test)")
-        for name in ("public_images", "public_max_images"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name}: {value} is under 1; null means no limit")
+
+Between = Annotated[
+    tuple[Natural, Natural], Bound(lambda pair: pair[0] <= pair[1], "does not ascend")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
     """Bounds of the data contract; `[low, high]` pairs are inclusive."""
 
-    images_per_class: tuple[int, int]  # train + val + test of one private identity
-    public_images: tuple[int, int]
-    pixel_mean: tuple[float, float]  # mean of one image, in [0, 1]
-    pixel_std: tuple[float, float]  # of one image over all pixels and channels
-    max_dark_share: float  # share of images that may fall outside the two pixel bounds
+    images_per_class: Between  # train + val + test of one private identity
+    public_images: Between
+    pixel_mean: tuple[Share, Share]  # mean of one image, in [0, 1]
+    pixel_std: tuple[Share, Share]  # of one image over all pixels and channels
+    max_dark_share: Share  # share of images that may fall outside the two pixel bounds
 
 
 # --- classifiers --------------------------------------------------------------------------------
@@ -79,23 +87,21 @@ class Validation:
 class Fit:
     """How a classifier is trained."""
 
-    epochs: int
-    batch_size: int
+    epochs: Count
+    batch_size: Count
     optimizer: Literal["sgd", "adam"]
-    lr: float
-    momentum: float  # sgd only
-    weight_decay: float
-    milestones: tuple[int, ...]  # epochs at which the learning rate is multiplied by `decay`
-    decay: float
+    lr: Positive
+    momentum: Momentum  # sgd only
+    weight_decay: NonNegative
+    milestones: Milestones  # epochs at which the learning rate is multiplied by `decay`
+    decay: PositiveShare
     flip: bool  # horizontal flips by the loader, probability 0.5, for every defence
     select: Literal["val", "test", "last"]  # which epoch is kept; the paper: best on test
     precision: Precision
-    keep_every: int  # epochs between two saved training states
+    keep_every: Count  # epochs between two saved training states
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr", "keep_every"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
+        check_milestones(self.milestones, self.epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +110,13 @@ class TargetRow:
 
     data: str
     arch: str  # module of trapmid.targets
-    defense: str  # the name in tables
+    defense: str  # the name in tables: of the method, or of a variant of it
     method: str  # module of trapmid.defenses
     block: str  # top-level section of params.yaml with the method's parameters
     fit: str  # entry of `fits`
     init: str  # file with the initial weights; weights/random: none
-    seed: int
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 # --- what an attacker learns --------------------------------------------------------------------
@@ -120,10 +127,10 @@ class PublicPriorRow:
     """A prior learnt from public images alone, shared by every attack that names it."""
 
     data: str
-    recipe: str  # entry of `recipes`
-    method: str  # module of trapmid.priors
+    method: str  # module of trapmid.priors, and entry of `recipes`
     init: str
-    seed: int
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +140,11 @@ class SurrogateRow:
     data: str
     target: str  # whose answers it learns
     arch: str  # module of trapmid.targets; the target's own where the method copies the target
-    surrogate: str  # entry of `surrogacy`
-    method: str  # module of trapmid.surrogates
+    surrogate: str  # the name in tables
+    method: str  # module of trapmid.surrogates, and entry of `surrogacy`
     init: str  # its first weights; a copy of the target has these already
-    seed: int
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +153,7 @@ class LeakRow:
 
     data: str  # whose private training images carry the triggers
     target: str
-    seed: int
+    seed: Natural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,12 +163,8 @@ class SignatureRow:
     data: str
     target: str
     leak: str  # file of the trapdoor's signatures; weights/none: they did not leak
-    top_n: int  # public images per class whose mean feature is its auxiliary signature
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.top_n < 1:
-            raise ValueError(f"top_n: {self.top_n} is under 1")
+    top_n: Count  # public images per class whose mean feature is its auxiliary signature
+    seed: Natural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,13 +172,13 @@ class GuidedPriorRow:
     """A prior learnt by asking one classifier."""
 
     data: str
-    recipe: str
-    method: str
+    method: str  # module of trapmid.priors, and entry of `recipes`
     target: str  # who is attacked
     guide: str  # folder of the classifier that is asked: the target, or a surrogate of it
     knowledge: str  # file of `types.Knowledge`; weights/none: there is none
     init: str
-    seed: int
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
 # --- attacks ------------------------------------------------------------------------------------
@@ -184,28 +188,40 @@ class GuidedPriorRow:
 class Inversion:
     """What every attack is asked for."""
 
-    images_per_class: int
-    batch_size: int | None  # rows searched at once; null: as memory allows; no result depends on it
-    keep_every: int  # steps between two saved states of a search
-
-    def __post_init__(self) -> None:
-        for name in ("images_per_class", "keep_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is under 1")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size: {self.batch_size} is under 1; null means: as it fits")
+    images_per_class: Count
+    batch_size: (
+        Count | None
+    )  # rows searched at once; null: as memory allows; no result depends on it
+    keep_every: Count  # steps between two saved states of a search
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellRow:
     """One cell of the results table."""
 
-    attack: str  # the name in tables, and entry of `attacks`
-    method: str  # module of trapmid.attacks
+    attack: str  # the name in tables: of the method, or of a variant of it
+    method: str  # module of trapmid.attacks, and entry of `attacks`
     target: str  # who is attacked
     guide: str  # folder of the classifier that the search asks: the target, or a surrogate of it
     knowledge: str  # file of `types.Knowledge`; weights/none: there is none
     prior: str  # folder of the prior, e.g. models/priors/public/gmi
     evaluator: str
     data: str
-    seed: int
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+ROWS: dict[str, type[Any]] = {
+    "raw": RawRow,
+    "data": DataRow,
+    "evaluators": TargetRow,
+    "starts": TargetRow,
+    "targets": TargetRow,
+    "public_priors": PublicPriorRow,
+    "surrogates": SurrogateRow,
+    "leaks": LeakRow,
+    "signatures": SignatureRow,
+    "guided_priors": GuidedPriorRow,
+    "cells": CellRow,
+}
+"""Every section of params.yaml that is made of rows: what one of its rows says."""

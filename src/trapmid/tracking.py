@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid import results
+from trapmid.params import of_row
 from trapmid.scoring.scores import KINDS
 
 EXPERIMENT = "trapmid"
@@ -290,7 +291,6 @@ def _names(params: Mapping[str, Any], section: str, row: str) -> dict[str, str]:
     found = {
         "defense": target.get("defense"),
         "attack": block.get("attack"),
-        "recipe": block.get("recipe"),
         "method": block.get("method"),
         "surrogate": block.get("surrogate"),
         "guide": _guide_kind(params, block.get("guide")),
@@ -312,34 +312,40 @@ def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]
     """The row and every block of parameters that it names, of its target, prior and guide, too."""
     block = params[section][row]
     found: dict[str, Any] = {"row": block}
-    if section in ("evaluators", "starts", "targets"):
-        found |= {"fit": params["fits"].get(block["fit"]), block["block"]: params[block["block"]]}
-    if "recipe" in block:
-        found["recipe"] = params["recipes"].get(block["recipe"])
     if "data" in block:
         found["data"] = params["data"].get(block["data"])
+    if section in _BLOCK:
+        found[_BLOCK[section]] = of_row(params, section, row)
+    if section in ("evaluators", "starts", "targets"):
+        found |= _classifier(params, section, row)
     if section == "cells":
-        found |= {
-            "attack": params["attacks"].get(block["attack"]),
-            "inversion": params["inversion"],
-            "evaluation": params["evaluation"],
-        }
+        found |= {"inversion": params["inversion"], "evaluation": params["evaluation"]}
         kind, _, prior = str(block["prior"]).removeprefix("models/priors/").partition("/")
-        prior_row = params.get(f"{kind}_priors", {}).get(prior)
-        if prior_row:
-            found |= {"prior": prior_row, "recipe": params["recipes"].get(prior_row["recipe"])}
+        priors = f"{kind}_priors"
+        if prior_row := params.get(priors, {}).get(prior):
+            found |= {"prior": prior_row, "recipe": of_row(params, priors, prior)}
     for key in ("guide", "knowledge"):
         found |= _made(params, key, str(block.get(key, "")))
-    if "surrogate" in block:
-        found["surrogacy"] = params["surrogacy"].get(block["surrogate"])
     if "target" in block:
-        target = params["targets"][block["target"]]
-        found |= {
-            "target": target,
-            "fit": params["fits"].get(target["fit"]),
-            target["block"]: params[target["block"]],
-        }
+        found["target"] = params["targets"][block["target"]]
+        found |= _classifier(params, "targets", block["target"])
     return found
+
+
+_BLOCK = {
+    "public_priors": "recipe",
+    "surrogates": "surrogacy",
+    "guided_priors": "recipe",
+    "cells": "attack",
+}
+"""What the parameters of a row's method are called in MLflow."""
+
+
+def _classifier(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]:
+    """How a classifier was trained, and the parameters of its defence."""
+    block = params[section][row]
+    fit = params["fits"].get(block["fit"])
+    return {"fit": fit, block["block"]: of_row(params, section, row)}
 
 
 def _made(params: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
@@ -351,7 +357,7 @@ def _made(params: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
     block = params[section][row]
     found: dict[str, Any] = {key: block}
     if section == "surrogates":
-        found[f"{key}_surrogacy"] = params["surrogacy"].get(block["surrogate"])
+        found[f"{key}_surrogacy"] = of_row(params, section, row)
     leak = str(block.get("leak", "")).removeprefix("models/leaks/").removesuffix(".pt")
     if leak in params["leaks"]:
         found["leak"] = params["leaks"][leak]

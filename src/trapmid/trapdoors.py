@@ -18,6 +18,7 @@ from trapmid import losses, types
 from trapmid.augment import TrapAugmentation
 from trapmid.losses import Smoothing
 from trapmid.metrics.accuracy import balanced_labels
+from trapmid.params import Count, Share
 from trapmid.runtime import eval_mode, frozen
 from trapmid.types import Loss, Output, Progress, Setting, Target, Trapdoor
 
@@ -55,11 +56,6 @@ class Search:
     until: float  # share of the epochs after which the triggers stay; 1 in the paper
 
     def __post_init__(self) -> None:
-        check_share("until", self.until)
-        if self.step_size <= 0:
-            raise ValueError(f"step_size: {self.step_size} is not positive")
-        if self.hiding_weight < 0:
-            raise ValueError(f"hiding_weight: {self.hiding_weight} is negative")
         if self.feature_model_loss and not self.feature_discriminator:
             raise ValueError("feature_model_loss: needs feature_discriminator")
 
@@ -68,17 +64,10 @@ class Search:
 class Patches:
     """TeD's kind of trigger; what the blocks of TeD and TeD+ have in common."""
 
-    alpha: float  # blend ratio on the squares
-    beta: float  # weight of the trapdoor loss
-    squares: int  # per trigger
-    square: int  # their side, in pixels
-
-    def __post_init__(self) -> None:
-        for name in ("alpha", "beta"):
-            check_share(name, getattr(self, name))
-        for name in ("squares", "square"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is under 1")
+    alpha: Share  # blend ratio on the squares
+    beta: Share  # weight of the trapdoor loss
+    squares: Count  # per trigger
+    square: Count  # their side, in pixels
 
     def trapdoor(self, setting: Setting) -> Trapdoor:
         """The drawn triggers, see `patch_trapdoor`."""
@@ -113,16 +102,6 @@ class Blend(Trapdoor):
         amplified = Blend(self.triggers, min(1.0, strength * float(self.alpha)), self.masks)
         poisoned: Tensor = amplified(images, torch.arange(len(images), device=images.device))
         return poisoned
-
-
-def check_share(name: str, value: float) -> None:
-    """Refuses a value outside [0, 1].
-
-    Raises:
-        ValueError: it names the field.
-    """
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name}: {value} is outside [0, 1]")
 
 
 def random_trapdoor(setting: Setting, alpha: float) -> Trapdoor:

@@ -69,10 +69,9 @@ def test_the_terms_are_those_of_equation_7() -> None:
 
 def test_every_view_has_its_own_terms() -> None:
     """Losses at a start: margins and signature terms, added up over the views."""
-    values = [
-        run(attack("plgmi", steps=0, adaptive=block), *world(), LABELS, DRAWS).losses
-        for block in (None, adaptive(1.0, 0.0), adaptive(0.0, 1.0), adaptive(1.0, 1.0))
-    ]
+    blocks = (None, adaptive(1.0, 0.0), adaptive(0.0, 1.0), adaptive(1.0, 1.0))
+    starts = [dataclasses.replace(attack("plgmi", adaptive=block), steps=0) for block in blocks]
+    values = [run(start, *world(), LABELS, DRAWS).losses for start in starts]
     plain, first, second, both = values
     assert torch.allclose(both - plain, (first - plain) + (second - plain), atol=1e-5)
     assert ((first - plain).abs() <= 2 + 1e-5).all() and (first - plain).abs().max() > 0.01

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 
 import pytest
 
+from trapmid import params
 from trapmid.data import splits
 from trapmid.data.listing import DataError, Entry
 from trapmid.data.splits import Parts, check_disjoint, plan
@@ -153,7 +155,7 @@ def test_without_a_validation_split_its_images_are_trained_on(data_row: Rows) ->
 )
 def test_wrong_fractions(data_row: Rows, changes: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        data_row(**changes)
+        params.build(DataRow, dataclasses.asdict(data_row()) | changes, "data.x")
 
 
 def test_a_class_without_training_images(data_row: Rows) -> None:

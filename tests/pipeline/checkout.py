@@ -12,11 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from graph import Stage
+from ruamel.yaml import YAML
 
 from trapmid import profiles
 
@@ -83,6 +84,18 @@ class Checkout:
         """Writes params.yaml, as `trapmid profile` does."""
         text = profiles.compose(profile, seeds, self.root / "profiles")
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
+
+    def without(self, gone: Callable[[str], bool]) -> str:
+        """Writes a profile: `toy` without the rows that `gone` names by section.row; its name."""
+        rows = YAML(typ="safe").load(profiles.compose("toy", [0], self.root / "profiles"))
+        names = {s: [row.removesuffix("-0") for row in rows[s]] for s in profiles.FANNED}
+        lines = {
+            section: {row: None for row in found if gone(f"{section}.{row}")}
+            for section, found in names.items()
+        }
+        text = json.dumps({"base": "toy", **lines})
+        (self.root / "profiles" / "less.yaml").write_text(text, encoding="utf-8")
+        return "less"
 
     def commit(self, message: str) -> None:
         """All that Git does not ignore."""

@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(study, fails, command, file):
 def replace_in_row(study, section, name, old, new):
     path = study.root / "params.yaml"
     text = path.read_text(encoding="utf-8")
-    begin = text.index(f"  {name}:\n", text.index(f"\n{section}:"))
+    begin = text.index(f"  {name}: {{", text.index(f"\n{section}:"))
     at = text.index(old, begin)
     path.write_text(text[:at] + new + text[at + len(old) :], encoding="utf-8")
 
@@ -143,17 +143,15 @@ def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
 def test_weights_that_do_not_fit_are_refused(study, fails):
     study.edit(
         "params.yaml",
-        "init: weights/random\n  plgmi-trapmid-0",
-        "init: weights/torchvision\n  plgmi-trapmid-0",
+        "init: weights/random, data: toy, seed: 0}\n  plgmi-trapmid-0",
+        "init: weights/torchvision, data: toy, seed: 0}\n  plgmi-trapmid-0",
     )
     assert "weights/torchvision does not fit a prior" in fails(PRIOR)
 
 
 def test_a_broken_contract_stops_the_study(tmp_path_factory, study):
     """The real commands: DVC stops at the contract, and nothing trains."""
-    study.edit(
-        "params.yaml", "images_per_class:\n  - 12\n  - 12", "images_per_class:\n  - 13\n  - 20"
-    )
+    study.edit("params.yaml", "images_per_class: [12, 12]", "images_per_class: [13, 20]")
     process = study.start(sys.executable, "-m", "dvc", "repro", "train_target@none-0")
     printed, _ = process.communicate()
     assert process.returncode != 0

@@ -8,39 +8,42 @@ within the class, where its most typical images are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from trapmid import latents, types
 from trapmid.latents import Variables, restored
+from trapmid.params import Bound, Count, Positive
 from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
 from trapmid.types import LabelsOnly, Prior, Reconstruction, Saving, Task
 
 _CHUNK = 16  # initial batches asked at once; whoever is found first stays the same
 
 
+Expansion = Annotated[float, Bound(lambda x: x > 1, "does not widen")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.LabelAttack):
-    images_per_class: int  # at most; 1 in the paper, as a search is long
-    points: int  # on the sphere; 32
-    inside: int  # points inside the class that widen the sphere; 29, the paper says all 32
-    radius: float  # of the first sphere; 2
-    expansion: float  # of a sphere that lies inside; 1.3
-    max_step: float  # of a move, which otherwise is a third of the radius; 3
-    bound: float  # latents, not the points around them, stay in [-bound, bound]; 1.5
-    patience: int  # moves without an expansion that end a search; 1000
-    init_batch: int  # latents per initial batch; 256
-    init_batches: int  # after which a class that was not seen is given up; official: no limit
-    rejection_cap: int  # moves out of the class in a row that end a search; official: no limit
-    proposals: int | None  # moves, rejected ones included, that end a search; official: no limit
-    untargeted: int | None  # attack the first so many classes that turn up; null: every class
+    images_per_class: Count  # at most; 1 in the paper, as a search is long
+    points: Count  # on the sphere; 32
+    inside: Count  # points inside the class that widen the sphere; 29, the paper says all 32
+    radius: Positive  # of the first sphere; 2
+    expansion: Expansion  # of a sphere that lies inside; 1.3
+    max_step: Positive  # of a move, which otherwise is a third of the radius; 3
+    bound: Positive  # latents, not the points around them, stay in [-bound, bound]; 1.5
+    patience: Count  # moves without an expansion that end a search; 1000
+    init_batch: Count  # latents per initial batch; 256
+    init_batches: Count  # after which a class that was not seen is given up; official: no limit
+    rejection_cap: Count  # moves out of the class in a row that end a search; official: no limit
+    proposals: Count | None  # moves, rejected ones included, that end a search; official: no limit
+    untargeted: Count | None  # attack the first so many classes that turn up; null: every class
 
     def __post_init__(self) -> None:
-        if not 1 <= self.inside <= self.points:
+        if self.inside > self.points:
             raise ValueError(f"inside: {self.inside} is outside 1 .. {self.points} (points)")
-        if self.expansion <= 1:
-            raise ValueError(f"expansion: {self.expansion} does not widen")
 
     def images_of_each(self, asked: int) -> int:
         return min(asked, self.images_per_class)

@@ -11,18 +11,19 @@ import torch
 from torch import Tensor
 
 from trapmid import latents, losses, types
+from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
-    steps: int
-    lr: float
-    momentum: float
-    identity_weight: float
-    bound: float  # latents are clipped to [-bound, bound]
-    reference_batch: int  # the batch whose mean the official code descends; 250 in the paper
+    steps: Count
+    lr: Positive
+    momentum: Momentum
+    identity_weight: NonNegative
+    bound: Positive  # latents are clipped to [-bound, bound]
+    reference_batch: Count  # the batch whose mean the official code descends; 250 in the paper
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         labels, draws = task.labels, task.draws

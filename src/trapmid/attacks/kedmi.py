@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from trapmid import distributional, losses, types
+from trapmid.params import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
-    steps: int
-    lr: float
-    identity_weight: float
-    reference_batch: int  # 250 in the paper, inferred: GMI's script
+    steps: Count
+    lr: Positive
+    identity_weight: NonNegative
+    reference_batch: Count  # 250 in the paper, inferred: GMI's script
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         labels, draws = task.labels, task.draws

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trapmid import distributional, latents, losses, types
+from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.types import Prior, Reconstruction, Target, Task
 
@@ -20,13 +21,13 @@ from trapmid.types import Prior, Reconstruction, Target, Task
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
     search: Literal["points", "distributions"]  # GMI's, or KED-MI's with clamped latents
-    steps: int
-    lr: float
-    momentum: float  # of the search for points
-    bound: float  # latents stay in [-bound, bound]
-    identity_weight: float
-    feature_weight: float  # lambda of the regulariser, inside the identity loss
-    reference_batch: int  # 50 in the paper
+    steps: Count
+    lr: Positive
+    momentum: Momentum  # of the search for points
+    bound: Positive  # latents stay in [-bound, bound]
+    identity_weight: NonNegative
+    feature_weight: NonNegative  # lambda of the regulariser, inside the identity loss
+    reference_batch: Count  # 50 in the paper
 
     def rows_in_memory(self) -> float:
         return 4.0  # the target and three students

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trapmid import latents, losses, types
 from trapmid.augment import PlgView
+from trapmid.params import Count, NonNegative, Positive
 from trapmid.runtime import (
     Runtime,
     counter_normal,
@@ -27,19 +28,13 @@ from trapmid.types import Prior, Reconstruction, Target, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
-    steps: int
-    lr: float
-    views: int  # independent random views per step; 2 in the paper
+    steps: Count
+    lr: Positive
+    views: Count  # independent random views per step; 2 in the paper
     view: PlgView
-    view_noise: float  # deviation of Gaussian noise on the pixels of every view; official: 0
+    view_noise: NonNegative  # deviation of Gaussian noise on the pixels of every view; official: 0
     adaptive: Adaptive | None  # official: none
-    reference_batch: int
-
-    def __post_init__(self) -> None:
-        if self.views < 1:
-            raise ValueError(f"views: {self.views} is under 1")
-        if self.view_noise < 0:
-            raise ValueError(f"view_noise: {self.view_noise} is negative")
+    reference_batch: Count
 
     def rows_in_memory(self) -> float:
         return float(self.views)

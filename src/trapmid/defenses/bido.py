@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import losses, types
+from trapmid.params import Count, NonNegative, Positive
 from trapmid.runtime import Runtime
 from trapmid.types import Loss, Progress, Setting, Target
 
@@ -29,21 +30,11 @@ class Defense(types.Defense):
     measure: Measure  # of dependence
     kernel: Kernel  # of images and hidden layers
     label_kernel: Kernel  # officially linear: 1 for images of one person, else 0
-    input_weight: float  # lambda_x
-    label_weight: float  # lambda_y
-    sigma: float  # width of Gaussian kernels; distances are divided by the square root of d
-    identities_per_batch: int
-    images_per_identity: int
-
-    def __post_init__(self) -> None:
-        for name in ("input_weight", "label_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is negative")
-        if self.sigma <= 0:
-            raise ValueError(f"sigma: {self.sigma} is not positive")
-        for name in ("identities_per_batch", "images_per_identity"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is under 1")
+    input_weight: NonNegative  # lambda_x
+    label_weight: NonNegative  # lambda_y
+    sigma: Positive  # width of Gaussian kernels; distances are divided by the square root of d
+    identities_per_batch: Count
+    images_per_identity: Count
 
     def objective(self, setting: Setting) -> types.Objective:
         return Objective(self, setting.num_classes, setting.rt)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from trapmid import types
 from trapmid.objectives import Classify
+from trapmid.params import OpenShare, Positive
 from trapmid.types import Loss, Progress, Setting, Target
 
 
@@ -32,17 +33,10 @@ from trapmid.types import Loss, Progress, Setting, Target
 class Defense(types.Defense):
     alters_network: ClassVar[bool] = True
 
-    noise_multiplier: float  # standard deviation of the noise, in units of `max_grad_norm`
-    max_grad_norm: float  # to which an image's gradient is clipped
-    delta: float  # chance that the guarantee fails; under 1 / number of images
+    noise_multiplier: Positive  # standard deviation of the noise, in units of `max_grad_norm`
+    max_grad_norm: Positive  # to which an image's gradient is clipped
+    delta: OpenShare  # chance that the guarantee fails; under 1 / number of images
     poisson: bool  # every image joins a batch by chance of its own; false: shuffled batches
-
-    def __post_init__(self) -> None:
-        for name in ("noise_multiplier", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
-        if not 0 < self.delta < 1:
-            raise ValueError(f"delta: {self.delta} is outside (0, 1)")
 
     def harden(self, model: Target) -> Target:
         """Normalises every image by itself: batch normalisation would mix the images of a batch.

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trapmid import losses, types
+from trapmid.params import Count, NonNegative
 from trapmid.runtime import Runtime
 from trapmid.types import Embedding, Loss, Output, Progress, Setting, Target
 
@@ -20,15 +21,9 @@ from trapmid.types import Embedding, Loss, Output, Progress, Setting, Target
 class Defense(types.Defense):
     alters_network: ClassVar[bool] = True
 
-    weight: float  # of the mutual information's bound, beside the cross-entropy
-    width: int  # of the bottleneck
+    weight: NonNegative  # of the mutual information's bound, beside the cross-entropy
+    width: Count  # of the bottleneck
     noise: Literal["fresh", "mean"]  # in eval mode: drawn at every forward (official), or none
-
-    def __post_init__(self) -> None:
-        if self.weight < 0:
-            raise ValueError(f"weight: {self.weight} is negative")
-        if self.width < 1:
-            raise ValueError(f"width: {self.width} is under 1")
 
     def harden(self, model: Target) -> Target:
         return Bottleneck(model, self.width, fresh=self.noise == "fresh")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from trapmid import types
 from trapmid.objectives import Classify
+from trapmid.params import Count, Share
 from trapmid.types import Setting, Target
 
 
@@ -16,14 +17,8 @@ from trapmid.types import Setting, Target
 class Defense(types.Defense):
     alters_network: ClassVar[bool] = True
 
-    scale: float  # of the last stage's skip connections; 0 removes them
-    stages: int  # how many stages, from the last one on
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.scale <= 1:
-            raise ValueError(f"scale: {self.scale} is outside [0, 1]")
-        if self.stages < 1:
-            raise ValueError(f"stages: {self.stages} is under 1")
+    scale: Share  # of the last stage's skip connections; 0 removes them
+    stages: Count  # how many stages, from the last one on
 
     def harden(self, model: Target) -> Target:
         parts: list[Any] = [

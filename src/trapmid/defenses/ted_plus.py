@@ -9,20 +9,17 @@ from dataclasses import dataclass
 
 from trapmid import trapdoors, types
 from trapmid.augment import TrapAugmentation
+from trapmid.params import NonNegative, Positive, Share
 from trapmid.trapdoors import Patches
 from trapmid.types import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defense(Patches, types.Defense):
-    step_size: float  # of the sign step on the triggers
-    until: float  # share of the epochs after which the triggers stay; 1 in the paper
-    hiding_weight: float  # of the discriminator's term in eq. 5; 1 in the paper
+    step_size: Positive  # of the sign step on the triggers
+    until: Share  # share of the epochs after which the triggers stay; 1 in the paper
+    hiding_weight: NonNegative  # of the discriminator's term in eq. 5; 1 in the paper
     augmentation: TrapAugmentation | None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._search()
 
     def objective(self, setting: Setting) -> types.Objective:
         mix = trapdoors.Mix(

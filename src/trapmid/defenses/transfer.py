@@ -13,18 +13,15 @@ from torch import Tensor, nn
 
 from trapmid import types
 from trapmid.objectives import Classify
+from trapmid.params import Count
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.types import Loss, Progress, Setting, Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defense(types.Defense):
-    frozen_stages: int  # how many of `Target.stages()`, from the image on
+    frozen_stages: Count  # how many of `Target.stages()`, from the image on
     freeze_statistics: bool  # their batch statistics, too, stay as they were
-
-    def __post_init__(self) -> None:
-        if self.frozen_stages < 1:
-            raise ValueError(f"frozen_stages: {self.frozen_stages} is under 1")
 
     def harden(self, model: Target) -> Target:
         for stage in self.frozen(model):

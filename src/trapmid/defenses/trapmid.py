@@ -12,18 +12,19 @@ from typing import Literal
 from trapmid import trapdoors, types
 from trapmid.augment import TrapAugmentation
 from trapmid.losses import Smoothing
+from trapmid.params import NonNegative, Positive, Share
 from trapmid.types import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defense(types.Defense):
-    alpha: float  # blend ratio of a trigger
-    beta: float  # weight of the trapdoor loss; the main loss weighs 1 - beta
-    step_size: float  # of the sign step on the triggers
-    until: float  # share of the epochs after which the triggers stay; 1 in the paper
+    alpha: Share  # blend ratio of a trigger
+    beta: Share  # weight of the trapdoor loss; the main loss weighs 1 - beta
+    step_size: Positive  # of the sign step on the triggers
+    until: Share  # share of the epochs after which the triggers stay; 1 in the paper
     optimized: bool  # false: random triggers stay as drawn (ablation D.2, row 1)
     discriminator: bool  # false: triggers minimise the trapdoor loss alone (row 2)
-    hiding_weight: float  # of the discriminators' term in eq. 5; 1 in the paper
+    hiding_weight: NonNegative  # of the discriminators' term in eq. 5; 1 in the paper
     feature_discriminator: bool  # a second discriminator, on features; off in the paper
     feature_model_loss: bool  # the model, too, hides the triggers from that discriminator
     augmentation: TrapAugmentation | None  # null: "no augmentation" of App. D.5
@@ -31,8 +32,6 @@ class Defense(types.Defense):
     smoothed_terms: Literal["both", "main"]  # whether the trapdoor's loss is smoothed, too
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "beta"):
-            trapdoors.check_share(name, getattr(self, name))
         self._search()
         if self.feature_discriminator and not self.optimized:
             raise ValueError("feature_discriminator: needs optimized triggers")

@@ -15,6 +15,7 @@ from trapmid.anchor import Anchor, Anchoring
 from trapmid.fit import to_float
 from trapmid.gan import Passes, gradient_penalty
 from trapmid.nets import dcgan
+from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
@@ -41,17 +42,17 @@ class Prior(types.Prior):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(types.PriorRecipe):
-    latent_dim: int
-    width: int
-    steps: int  # of the critic
-    critic_steps: int  # per step of the generator
-    batch_size: int
-    lr: float
-    betas: tuple[float, float]
-    penalty: float
+    latent_dim: Count
+    width: Count
+    steps: Count  # of the critic
+    critic_steps: Count  # per step of the generator
+    batch_size: Count
+    lr: Positive
+    betas: tuple[Momentum, Momentum]
+    penalty: NonNegative
     anchor: Anchor | None  # an autoencoder beside the GAN; official: none
     precision: Precision
-    keep_every: int
+    keep_every: Count
 
     def make(self, image_size: int, num_classes: int) -> Prior:
         del num_classes

@@ -20,6 +20,7 @@ from trapmid.fit import to_float
 from trapmid.gan import Passes
 from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
+from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
@@ -54,18 +55,18 @@ class Prior(types.Prior):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(types.PriorRecipe):
-    latent_dim: int
-    width: int
-    steps: int  # of the discriminator
-    critic_steps: int  # per step of the generator
-    batch_size: int
-    lr_generator: float
-    lr_critic: float
-    betas: tuple[float, float]
-    entropy_weight: float  # of the fake labels' entropy, summed over the batch
+    latent_dim: Count
+    width: Count
+    steps: Count  # of the discriminator
+    critic_steps: Count  # per step of the generator
+    batch_size: Count
+    lr_generator: Positive
+    lr_critic: Positive
+    betas: tuple[Momentum, Momentum]
+    entropy_weight: NonNegative  # of the fake labels' entropy, summed over the batch
     target_mode: Literal["train", "eval"]  # of the target that labels; official: train
     precision: Precision
-    keep_every: int
+    keep_every: Count
 
     def make(self, image_size: int, num_classes: int) -> Prior:
         return Prior(self.latent_dim, num_classes, image_size, self.width)

@@ -21,6 +21,7 @@ from trapmid.augment import PlgView
 from trapmid.fit import to_float
 from trapmid.gan import EndlessPasses
 from trapmid.nets import snresnet
+from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.pseudolabels import top_n
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
 from trapmid.signatures import Adaptive
@@ -47,32 +48,30 @@ class Prior(types.Prior):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(types.PriorRecipe):
-    latent_dim: int
-    width: int
-    top_n: int
-    steps: int  # of the generator
-    critic_steps: int  # per step of the generator
-    batch_size: int
-    lr_generator: float
-    lr_critic: float
-    betas: tuple[float, float]
-    alpha: float  # weight of the inversion loss
+    latent_dim: Count
+    width: Count
+    top_n: Count
+    steps: Count  # of the generator
+    critic_steps: Count  # per step of the generator
+    batch_size: Count
+    lr_generator: Positive
+    lr_critic: Positive
+    betas: tuple[Momentum, Momentum]
+    alpha: NonNegative  # weight of the inversion loss
     identity_loss: str
-    noise: float  # uniform noise added to real images: dequantisation
+    noise: NonNegative  # uniform noise added to real images: dequantisation
     view: PlgView
-    view_noise: float  # deviation of Gaussian noise on the views; official: 0
+    view_noise: NonNegative  # deviation of Gaussian noise on the views; official: 0
     adaptive: Adaptive | None  # the terms of PLG-MI+ and ++; official PLG-MI: none
     anchor: Anchor | None  # an autoencoder beside the GAN; official: none
-    ema: float  # decay of the averaged generator that is kept; 0 keeps the last one (official)
+    ema: Momentum  # decay of the averaged generator that is kept; 0 keeps the last one (official)
     precision: Precision
-    keep_every: int
+    keep_every: Count
 
     def __post_init__(self) -> None:
         if self.identity_loss not in losses.IDENTITY:
             known = ", ".join(losses.IDENTITY)
             raise ValueError(f"identity_loss: {self.identity_loss!r} is not one of {known}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema: {self.ema} is outside [0, 1)")
 
     def make(self, image_size: int, num_classes: int) -> Prior:
         return Prior(self.latent_dim, num_classes, image_size, self.width)

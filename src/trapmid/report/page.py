@@ -660,10 +660,22 @@ class _Context:
     def _blocks(self) -> list[tuple[str, str]]:
         """The parameters themselves, as the study used them."""
         rows = {"raw", "data", *results.TRAINED}
+        blocks = {
+            name: block
+            for name, block in self.params.items()
+            if name not in rows and isinstance(block, Mapping)
+        }
+        changed = {
+            f"{section}.{row}": block["set"]
+            for section in results.TRAINED
+            for row, block in self.params[section].items()
+            if "set" in block
+        }
+        shown = blocks | {"what rows change": changed}
         return [
             (name, json.dumps(block, indent=2, ensure_ascii=False))
-            for name, block in self.params.items()
-            if name not in rows and isinstance(block, Mapping) and block
+            for name, block in shown.items()
+            if block
         ]
 
     def _costs(self) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from torch import Tensor
 from trapmid import types
 from trapmid.fit import to_float
 from trapmid.imitation import Imitation
+from trapmid.params import Count
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.types import Keep, Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogate(Imitation, types.Surrogate):
-    statistics_images: int | None  # public images of the feature mean, drawn by seed; null: all
+    statistics_images: Count | None  # public images of the feature mean, drawn by seed; null: all
 
     def fit(
         self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep

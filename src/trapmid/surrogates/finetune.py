@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trapmid import types
 from trapmid.imitation import Imitation
+from trapmid.params import Count
 from trapmid.pseudolabels import likeliest, logits_of
 from trapmid.runtime import Runtime
 from trapmid.types import Keep, Target
@@ -25,7 +26,7 @@ class Surrogate(Imitation, types.Surrogate):
     stolen: ClassVar[bool] = True
 
     labels: Literal["soft", "top_n"]  # the target's answers, or classes for their best images
-    top_n: int  # images per class; `top_n` only
+    top_n: Count  # images per class; `top_n` only
 
     def fit(
         self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
