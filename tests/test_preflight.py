@@ -101,6 +101,13 @@ def test_every_profile_passes(name: str) -> None:
         (f"{CELL}.set", None, f"{CELL}.set: must be a mapping, is None"),
         (f"{CELL}.set.foo", 1, f"{CELL}.set.foo: unknown; known ['adaptive', "),
         (f"{GUIDED}.set.steps", 0, f"{GUIDED}.set.steps: 0 is under 1"),
+        (
+            "cells.gmi-none-0.guide",
+            "x",
+            "cells.gmi-none-0.guide: 'x' begins with none of models/targets/, models/surrogates/",
+        ),
+        ("seeds", [], "seeds: must be distinct whole numbers from 0 up, is []"),
+        ("profile", 3, "profile: must be a name, is 3"),
         ("data.faces.public.reader", "celebb", "data: no 'celebb'; there are "),
         (
             "data.faces.public.path",
@@ -108,7 +115,7 @@ def test_every_profile_passes(name: str) -> None:
             "data.faces.public.path: no 'y' in raw; there are synthetic",
         ),
         ("raw.synthetic.maker", "x", "data: no 'x'; there are "),
-        ("starts", None, "starts: must be a mapping of rows, is None"),
+        ("starts", None, "starts: must be a mapping, is None"),
         # keys of which DVC 3.67 silently makes no stage
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
         ("cells", {True: {}}, "cells: the key True must be in quotes"),
@@ -147,6 +154,20 @@ def test_wrong_yaml_is_one_line(old: str, new: str, message: str) -> None:
     (found,) = preflight.problems(SMALL.replace(old, new))
     assert found.startswith(message.replace("{}", str(line), 1)), found
     assert "\n" not in found
+
+
+def paths(node: Any, at: str = "") -> list[str]:
+    """The dotted path of everything in a mapping."""
+    below = [f"{at}.{key}".removeprefix(".") for key in node] if isinstance(node, dict) else []
+    return below + [path for key, own in zip(node, below) for path in paths(node[key], own)]  # noqa: B905
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", [None, 3, {"x": {"y": 1}}])
+def test_whatever_stands_there_is_a_line_and_no_crash(value: Any) -> None:
+    for path in paths(YAML(typ="safe").load(SMALL)):
+        for problem in preflight.problems(changed(path, value)) if path.count(".") < 2 else ():
+            assert "\n" not in problem
 
 
 def test_all_problems_are_listed_each_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from trapmid import profiles
+from trapmid import study as rows_of
 from trapmid.profiles import ProfileError
 
 OWN = Path(__file__).parents[1] / "profiles"
@@ -168,6 +170,12 @@ def test_an_attack_asks_what_its_own_prior_asked(folder):
     for key in ("guide", "knowledge", "data", "method"):
         assert attack[key] == prior[key], key
     assert (attack["attack"], attack["guide"]) == ("through", "models/surrogates/student-none-0")
+
+
+def test_rows_are_those_of_the_study():
+    assert tuple(rows_of.ROWS) == profiles.ROWS
+    rows = [cls for name, cls in rows_of.ROWS.items() if name not in ("raw", "data")]
+    assert {f.name for cls in rows for f in dataclasses.fields(cls)} == set(profiles._ORDER)
 
 
 STARS = """\

@@ -52,6 +52,13 @@ _MADE = {
     "models/priors/guided/": "guided_priors",
 }
 """Folder of what stages make -> the section whose rows make it."""
+_PLACES = {
+    "guide": ("models/targets/", "models/surrogates/"),
+    "prior": ("models/priors/public/", "models/priors/guided/"),
+    "knowledge": ("weights/none", "models/signatures/", "models/surrogates/"),
+    "leak": ("weights/none", "models/leaks/"),
+}
+"""Key of a row -> what its path must begin with."""
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
 
 
@@ -63,6 +70,12 @@ def problems(text: str) -> list[str]:
             params.section(content, name)
     except ParamsError as error:
         return [str(error)]
+    if broken := [
+        f"{name}: must be a mapping, is {content[name]!r}"
+        for name in profiles.NO_DEFENSES
+        if not isinstance(content[name], Mapping)
+    ]:
+        return broken
     found = [*_singles(content), *_blocks(content), *_rows(content)]
     return list(dict.fromkeys(found))
 
@@ -76,26 +89,29 @@ def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:
 
 
 def _singles(content: Mapping[str, Any]) -> Iterator[str]:
-    """The sections of one block, and whom the gate takes for a control."""
+    """Seeds, the sections of one block, and whom the gate takes for a control."""
+    yield from _complaint(profiles.check_seeds, content["seeds"], "seeds")
+    if not isinstance(content["profile"], str):
+        yield f"profile: must be a name, is {content['profile']!r}"
     for name, cls in SINGLE.items():
         yield from _complaint(params.build, cls, content[name], name)
     known = profiles.defenses(content)
-    controls = content["gate"].get("controls") if isinstance(content["gate"], Mapping) else None
-    for control in controls or ():
-        if control not in known:
+    controls = content["gate"].get("controls")
+    for control in controls if isinstance(controls, list) else ():
+        if str(control) not in known:
             yield f"gate.controls: no defence {control!r}; there are {_listed(known)}"
 
 
 def _blocks(content: Mapping[str, Any]) -> Iterator[str]:
     """The blocks themselves, those included on which no row is built."""
-    for name, block in _entries(content, "fits"):
+    for name, block in content["fits"].items():
         yield from _complaint(params.build, study.Fit, block, f"fits.{name}")
     for section, build in (
         ("recipes", wiring.recipe),
         ("surrogacy", wiring.surrogate),
         ("attacks", wiring.attack),
     ):
-        for name, block in _entries(content, section):
+        for name, block in content[section].items():
             yield from _complaint(build, name, block, f"{section}.{name}")
     for name in set(wiring.names("defenses")) & set(content):
         yield from _complaint(wiring.defense, name, content[name], name)
@@ -103,9 +119,7 @@ def _blocks(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _rows(content: Mapping[str, Any]) -> Iterator[str]:
     for section, cls in study.ROWS.items():
-        if not isinstance(content[section], Mapping):
-            yield f"{section}: must be a mapping of rows, is {content[section]!r}"
-        for name, row in _entries(content, section):
+        for name, row in content[section].items():
             place = f"{section}.{name}"
             wrong = [*_complaint(params.build, cls, row, place)]
             yield from wrong or _row(content, section, name, row)
@@ -121,6 +135,9 @@ def _row(
             yield f"{place}.{key}: no {row[key]!r} in {other}; there are {_listed(content[other])}"
     for key, value in _texts(row):
         yield from _text(content, f"{place}.{key}", value)
+    for key, allowed in _PLACES.items():
+        if key in row and not row[key].startswith(allowed):
+            yield f"{place}.{key}: {row[key]!r} begins with none of {', '.join(allowed)}"
     if "arch" in row:
         yield from _complaint(wiring.target, row["arch"])
     if section == "raw":
@@ -158,11 +175,6 @@ def _texts(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, value
         elif isinstance(value, Mapping):
             yield from ((f"{key}.{below}", text) for below, text in _texts(value))
-
-
-def _entries(content: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
-    entries = content[section]
-    return list(entries.items()) if isinstance(entries, Mapping) else []
 
 
 def _listed(names: Any) -> str:

@@ -140,7 +140,7 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     """
     remarks: dict[str, str] = {}
     tree = _layered(name, folder, (), remarks)
-    fanned = _seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
+    fanned = check_seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
     _write_rows(tree, fanned, name)
     # Seeds first: `-S` writes lists anew, and loses the comment that follows one.
@@ -170,8 +170,8 @@ def _write_rows(tree: CommentedMap, seeds: list[int], name: str) -> None:
 def defenses(params: Mapping[str, Any]) -> set[str]:
     """What a control may be called: a defence of a target, or a block that one could name."""
     blocks = {name for name, block in params.items() if isinstance(block, Mapping)}
-    rows = params["targets"].values()
-    return blocks - set(NO_DEFENSES) | {row["defense"] for row in rows}
+    rows = [row for row in params["targets"].values() if isinstance(row, Mapping)]
+    return blocks - set(NO_DEFENSES) | {str(row.get("defense")) for row in rows}
 
 
 def check_replaceable(path: Path) -> None:
@@ -222,7 +222,7 @@ def _layered(
         else:
             _merge(base, {key: value})
     rows = [row for section in CLASSIFIERS for row in (base.get(section) or {}).items()]
-    named = {(row or {}).get("block") or key for key, row in rows}
+    named = {row.get("block", row.get("method", key)) for key, row in rows if row is not None}
     if unknown := sorted(set(overlay) - known - named):
         raise ProfileError(
             f"{folder / name}.yaml: unknown {unknown}; neither in {base_name}.yaml nor the `block` "
@@ -286,7 +286,11 @@ def _covers(star: str, row: str) -> bool:
 def _check_keys(tree: CommentedMap, name: str) -> None:
     if missing := [section for section in ROWS if section not in tree]:
         raise ProfileError(f"{name}: no {', '.join(missing)}; an empty section is written {{}}")
-    if unknown := sorted(set(tree.get("defaults", {})) - set(ROWS)):
+    defaults = tree.get("defaults", {})
+    for section, row in {"defaults": defaults, **(defaults or {})}.items():
+        if not isinstance(row, Mapping):
+            raise ProfileError(f"{name}: defaults: must be mappings, {section} is {row!r}")
+    if unknown := sorted(set(defaults) - set(ROWS)):
         raise ProfileError(f"{name}: defaults: no section of rows {unknown}")
 
 
@@ -399,7 +403,12 @@ def _check_references(tree: CommentedMap, section: str, name: str) -> None:
                 )
 
 
-def _seeds(value: Any, where: str) -> list[int]:
+def check_seeds(value: Any, where: str) -> list[int]:
+    """The seeds of a study.
+
+    Raises:
+        ProfileError: they are not distinct whole numbers from 0 up.
+    """
     seeds = value if isinstance(value, list) else []
     whole = all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
     if not seeds or not whole or len(set(seeds)) != len(seeds):
