@@ -158,8 +158,11 @@ def test_wrong_yaml_is_one_line(old: str, new: str, message: str) -> None:
 
 def paths(node: Any, at: str = "") -> list[str]:
     """The dotted path of everything in a mapping."""
-    below = [f"{at}.{key}".removeprefix(".") for key in node] if isinstance(node, dict) else []
-    return below + [path for key, own in zip(node, below) for path in paths(node[key], own)]  # noqa: B905
+    found = []
+    for key, value in node.items() if isinstance(node, dict) else ():
+        own = f"{at}.{key}".removeprefix(".")
+        found += [own, *paths(value, own)]
+    return found
 
 
 @pytest.mark.slow

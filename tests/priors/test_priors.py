@@ -206,9 +206,10 @@ def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
     assert same_state(found.state_dict(), prior.state_dict())
     assert not found.training and not any(p.requires_grad for p in found.parameters())
     z, y = torch.randn(3, 5), torch.tensor([0, 0, prior.num_classes - 1])
-    with torch.no_grad():
-        assert torch.equal(found(z, y), prior(z, y))
-        assert torch.equal(found.realism(found(z, y), y), prior.realism(prior(z, y), y))
+    with torch.no_grad():  # a loaded prior lies channels last, and sums in another order
+        assert torch.allclose(found(z, y), prior(z, y), atol=1e-5)
+        realism = found.realism(found(z, y), y), prior.realism(prior(z, y), y)
+        assert torch.allclose(*realism, atol=1e-4)
 
 
 def test_files_that_are_no_priors(tmp_path: Path) -> None:
