@@ -62,7 +62,6 @@ FOLLOWED = {
     "trapmid profile attacks_sweep": PROFILES,
     "trapmid profile wide --seeds 0 1 2": PROFILES,
     "dvc repro code": "tests/pipeline/test_exactness.py::test_a_change_reaches_its_rows_alone",
-    "dvc commit": "nothing: DVC's own word for `accept what stands here`",
     "dvc remote add --default store /mnt/lab/trapmid": CLONE,
     "dvc push": CLONE,
     "git add .dvc/config": CLONE,
