@@ -59,7 +59,10 @@ def defined(found: Sources, file, line: int) -> tuple[str, str]:
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         if first <= line <= node.end_lineno:
-            return module, getattr(node, "name", "")
+            # A function without a name belongs to the constant that holds it.
+            targets = [getattr(node, "target", None), *getattr(node, "targets", [])]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            return module, getattr(node, "name", names[0] if names else "")
     raise AssertionError(f"{file}:{line}")
 
 

@@ -146,8 +146,8 @@ def test_a_method_is_a_file_a_block_and_a_row(clean, new):
     after = graph.load(clean.root)
     assert set(after) - set(before) == new.stages
     assert all(after[name] == stage for name, stage in before.items())
-    file = f"src/trapmid/{new.folder}/mine.py"
-    assert {s.kind for s in after.values() if file in s.deps} == {new.user} - {""}
+    unit = f"{new.folder}/mine"
+    assert {s.kind for s in after.values() if unit in s.units} == {new.user} - {""}
 
 
 def test_seeds_are_rows_and_go_again(clean, capsys):
@@ -198,6 +198,7 @@ def test_status_lists_exactly_the_new_rows(study):
     add(study, "toy", "cells", readme_row())
     code, printed = study.trapmid("profile", "toy")
     assert code == 0, printed
+    study.repro("code")
     assert study.changed() == ATTACKS | READERS
 
 
