@@ -11,17 +11,9 @@ from ruamel.yaml import YAML
 
 from trapmid import params, profiles, wiring
 from trapmid.params import ParamsError
+from trapmid.preflight import BUILDERS
 
 PROFILES = Path(__file__).parents[1] / "profiles"
-MAKERS = {
-    "evaluators": wiring.defense,
-    "starts": wiring.defense,
-    "targets": wiring.defense,
-    "public_priors": wiring.recipe,
-    "surrogates": wiring.surrogate,
-    "guided_priors": wiring.recipe,
-    "cells": wiring.attack,
-}
 
 
 @functools.cache
@@ -37,7 +29,7 @@ def study(profile: str) -> dict[str, Any]:
 def methods(made: dict[str, Any], section: str, **wanted: str) -> dict[str, Any]:
     """The method of every row of a section whose fields are as `wanted`."""
     return {
-        name: MAKERS[section](row["method"], params.of_row(made, section, name), "block")
+        name: BUILDERS[section](row["method"], params.of_row(made, section, name), "block")
         for name, row in made[section].items()
         if all(row[key] == value for key, value in wanted.items())
     }
