@@ -21,11 +21,11 @@ import trapmid  # noqa: F401  # before torch: it says how torch's threads wait f
 import torch
 
 from _unchanged import ChangedError, Watch
-from trapmid import checkpoints
-from trapmid.checkpoints import CheckpointError
-from trapmid.params import Study
+from trapmid.artifacts import checkpoints
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.scratch import Scratch, scratch
+from trapmid.config.params import Study
 from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
-from trapmid.scratch import Scratch, scratch
 
 _watch = Watch(Path(sys.argv[0]).stem)
 

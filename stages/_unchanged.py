@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trapmid import params
-from trapmid.params import ParamsError, Study
-from trapmid.sources import INDEX, SCRIPTS, Sources, index_lines
+from trapmid.artifacts.sources import INDEX, SCRIPTS, Sources, index_lines
+from trapmid.config import params
+from trapmid.config.params import ParamsError, Study
 
 PARAMS = Path("params.yaml")
 DIGESTS = Path("digests")

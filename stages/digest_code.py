@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from trapmid.sources import INDEX, Sources, index_lines
+from trapmid.artifacts.sources import INDEX, Sources, index_lines
 
 OUT = Path("digests")
 

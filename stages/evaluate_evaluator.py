@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid import checkpoints, classifiers, params
-from trapmid.criteria import Checks, Evaluation
+from trapmid.artifacts import checkpoints, classifiers
+from trapmid.config import params
+from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.study import TargetRow
 from trapmid.scoring import references
 from trapmid.scoring.described import Setup
 from trapmid.scoring.evaluator import score_evaluator
 from trapmid.scoring.judged import Evaluator
-from trapmid.study import TargetRow
 
 
 def main(row: str) -> None:

@@ -6,8 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
-from trapmid import checkpoints, classifiers, inversion, knowledge, params, prior_files, wiring
-from trapmid.study import CellRow, Inversion
+from trapmid import wiring
+from trapmid.artifacts import checkpoints, classifiers, knowledge, prior_files
+from trapmid.config import params
+from trapmid.config.study import CellRow, Inversion
+from trapmid.search import inversion
 
 
 def main(name: str) -> None:

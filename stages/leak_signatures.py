@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import StageError, load_params, run, runtime
-from trapmid import checkpoints, classifiers, knowledge, params
+from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.config import params
+from trapmid.config.study import LeakRow
 from trapmid.metrics import signature
-from trapmid.study import LeakRow
 
 
 def main(name: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import _stage
-from trapmid import params, wiring
-from trapmid.study import RawRow
+from trapmid import wiring
+from trapmid.config import params
+from trapmid.config.study import RawRow
 
 
 def main(name: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import _stage
-from trapmid import checkpoints, params, wiring
+from trapmid import wiring
+from trapmid.artifacts import checkpoints
+from trapmid.config import params
+from trapmid.config.study import DataRow
 from trapmid.data import sample
 from trapmid.data.prepare import prepare, to_csv
-from trapmid.study import DataRow
 
 
 def main(name: str) -> None:

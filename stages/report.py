@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import _stage
-from trapmid import checkpoints, checks, params
-from trapmid.checkpoints import write_atomically
-from trapmid.criteria import Checks
+from trapmid.artifacts import checkpoints
+from trapmid.artifacts.checkpoints import write_atomically
+from trapmid.config import params
+from trapmid.config.criteria import Checks
 from trapmid.report import figures, grids, inputs, page, summary
+from trapmid.scoring import checks
 
 REPORTS = Path("reports")
 OUTS = ("cells", "comparison", "curves", "samples", "signatures", "training")

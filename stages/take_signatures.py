@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime
-from trapmid import checkpoints, classifiers, knowledge, params, signatures
-from trapmid.study import SignatureRow
+from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.config import params
+from trapmid.config.study import SignatureRow
+from trapmid.training import signatures
 
 
 def main(name: str) -> None:

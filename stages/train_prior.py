@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
-from trapmid import checkpoints, classifiers, knowledge, params, prior_files, wiring
-from trapmid.study import GuidedPriorRow, PublicPriorRow
+from trapmid import wiring
+from trapmid.artifacts import checkpoints, classifiers, knowledge, prior_files
+from trapmid.config import params
+from trapmid.config.study import GuidedPriorRow, PublicPriorRow
 from trapmid.types import NOTHING
 
 FOLDERS = {"public_priors": "public", "guided_priors": "guided"}

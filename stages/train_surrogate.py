@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
-from trapmid import checkpoints, classifiers, knowledge, params, wiring
-from trapmid.study import SurrogateRow
+from trapmid import wiring
+from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.config import params
+from trapmid.config.study import SurrogateRow
 
 
 def main(name: str) -> None:

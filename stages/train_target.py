@@ -6,9 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
-from trapmid import checkpoints, classifiers, params, wiring
-from trapmid.fit import to_float
-from trapmid.study import Fit, TargetRow
+from trapmid import wiring
+from trapmid.artifacts import checkpoints, classifiers
+from trapmid.config import params
+from trapmid.config.study import Fit, TargetRow
+from trapmid.training.fit import to_float
 
 
 def main(kind: str, name: str) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import _stage
-from trapmid import checkpoints, params
+from trapmid.artifacts import checkpoints
+from trapmid.config import params
+from trapmid.config.study import DataRow, Validation
 from trapmid.data import contract
-from trapmid.study import DataRow, Validation
 
 
 def main(name: str) -> None:

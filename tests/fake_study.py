@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
-from trapmid import checkpoints
+from trapmid.artifacts import checkpoints
 from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, read_all
 
 DEFENSES = {"none": "none", "none_aug": "none_aug", "trapmid": "trapdoor"}

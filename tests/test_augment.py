@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toy import generator, images, uniform
-from trapmid import augment, params
+from trapmid import augment
 from trapmid.augment import PlgView, TrapAugmentation
+from trapmid.config import params
 
 # Counted with kornia itself: a few thousand draws, so good to 0.008.
 SIDES_AT_64 = {57: 0.037, 58: 0.157, 59: 0.156, 60: 0.152, 61: 0.159, 62: 0.166, 63: 0.173}

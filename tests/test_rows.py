@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from trapmid import params, profiles, wiring
-from trapmid.params import ParamsError
-from trapmid.preflight import BUILDERS
+from trapmid import wiring
+from trapmid.config import params
+from trapmid.config.params import ParamsError
+from trapmid.profiles import compose as profiles
+from trapmid.profiles.preflight import BUILDERS
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 

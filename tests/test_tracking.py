@@ -16,9 +16,10 @@ import torch
 
 import _stage
 import fake_study
-from trapmid import results, tracking
+from trapmid import tracking
+from trapmid.artifacts import results
+from trapmid.artifacts.scratch import scratch
 from trapmid.runtime import Runtime
-from trapmid.scratch import scratch
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 
 import _unchanged
 from _unchanged import ChangedError, Watch
-from trapmid import params
+from trapmid.config import params
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = "fits:\n  target: {lr: 0.05, epochs: 3}\n  other: {lr: 0.1}\nseeds: [0]\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trapmid import types, wiring
-from trapmid.params import ParamsError
+from trapmid.config.params import ParamsError
 
 OFFICIAL = ("small_resnet", "small_vgg", "vgg16")
 

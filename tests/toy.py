@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trapmid.fit import Labelled
+from trapmid.artifacts.scratch import Scratch
+from trapmid.config.study import Fit
 from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
-from trapmid.scratch import Scratch
-from trapmid.study import Fit
+from trapmid.training.fit import Labelled
 from trapmid.types import Embedding, Output, Prior, Stateful, Target
 
 SIZE = 8

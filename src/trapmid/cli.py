@@ -74,8 +74,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _gate(options: argparse.Namespace) -> int:
-    from trapmid import gate, params, profiles, results
-    from trapmid.criteria import Gate
+    from trapmid.artifacts import results
+    from trapmid.config import params
+    from trapmid.config.criteria import Gate
+    from trapmid.profiles import compose as profiles
+    from trapmid.scoring import gate
 
     now, study = results.read_json(options.scores), params.read(PARAMS)
     tolerances = params.build(Gate, params.section(study, "gate"), "gate")
@@ -106,7 +109,7 @@ def _gate(options: argparse.Namespace) -> int:
             f"{options.scores}: {', '.join(invalid)} failed, so the study is invalid: no baseline "
             "is made of it"
         )
-    from trapmid.checkpoints import write_atomically
+    from trapmid.artifacts.checkpoints import write_atomically
 
     write_atomically(path, options.scores.read_bytes())
     if weak := gate.failures(now, weak=True):
@@ -116,7 +119,7 @@ def _gate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from trapmid import preflight
+    from trapmid.profiles import preflight
 
     found = preflight.problems(options.file.read_text(encoding="utf-8"))
     if not found:
@@ -132,14 +135,15 @@ def _refuse(problems: Sequence[str], who: str) -> int:
 
 
 def _profile(options: argparse.Namespace) -> int:
-    from trapmid import preflight, profiles
+    from trapmid.profiles import compose as profiles
+    from trapmid.profiles import preflight
 
     text = profiles.compose(options.name, options.seeds)
     if not options.force:
         profiles.check_replaceable(PARAMS)
     if found := preflight.problems(text):
         return _refuse(found, f"trapmid profile {options.name}")
-    from trapmid.checkpoints import write_atomically
+    from trapmid.artifacts.checkpoints import write_atomically
 
     write_atomically(PARAMS, text.encode())
     print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
@@ -160,7 +164,7 @@ def _ui(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from trapmid import prior_files
+    from trapmid.artifacts import prior_files
 
     digest = prior_files.export(options.prior, options.file)
     print(f"{digest}  {options.file}")

@@ -30,8 +30,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trapmid import results
-from trapmid.params import of_row
+from trapmid.artifacts import results
+from trapmid.config.params import of_row
 from trapmid.scoring.scores import KINDS
 
 EXPERIMENT = "trapmid"

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from trapmid import params
-from trapmid.params import ParamsError
+from trapmid.config import params
+from trapmid.config.params import ParamsError
 from trapmid.types import Attack, Defense, LabelAttack, PriorRecipe, Surrogate, Target, Trapdoor
 
 _ROLES = {
@@ -62,7 +62,7 @@ def trapdoor(triggers: Tensor, alpha: float, masks: Tensor | None) -> Trapdoor:
 
     By name, as a method: so the code of trapdoors is none of what undefended rows depend on.
     """
-    module = importlib.import_module("trapmid.trapdoors")
+    module = importlib.import_module("trapmid.training.trapdoors")
     return cast(Trapdoor, module.Blend(triggers, alpha, masks))
 
 

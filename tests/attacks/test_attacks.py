@@ -22,11 +22,12 @@ from toy import (
     snapshot,
     uniform,
 )
-from trapmid import latents, wiring
+from trapmid import wiring
+from trapmid.artifacts.scratch import scratch
 from trapmid.priors import gmi as gmi_prior
 from trapmid.priors import kedmi as kedmi_prior
 from trapmid.priors import plgmi as plgmi_prior
-from trapmid.scratch import scratch
+from trapmid.search import latents
 from trapmid.targets import small_students, small_vgg
 from trapmid.types import (
     Knowledge,

@@ -11,8 +11,9 @@ from test_attacks import ROWS
 from torch import Tensor
 
 from toy import runtime
-from trapmid import latents, wiring
+from trapmid import wiring
 from trapmid.runtime import counter_normal, stream_seed
+from trapmid.search import latents
 from trapmid.types import LabelsOnly, Output, Prior, Reconstruction, Target, Task
 
 DIM = 4

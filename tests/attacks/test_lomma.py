@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from test_attacks import DRAWS, LABELS, attack, known, run, world
 from torch import Tensor
 
-from trapmid import latents
 from trapmid.runtime import counter_normal, stream_seed
+from trapmid.search import latents
 from trapmid.types import Knowledge, Prior, Target
 
 WEIGHTS: dict[str, Any] = {"identity_weight": 100.0, "feature_weight": 0.3, "reference_batch": 12}

@@ -12,8 +12,8 @@ from test_attacks import DRAWS, LABELS, attack, known, run, world
 from torch import Tensor
 
 from toy import images, runtime
-from trapmid import signatures
-from trapmid.signatures import Adaptive
+from trapmid.training import signatures
+from trapmid.training.signatures import Adaptive
 from trapmid.types import NOTHING, Output, Target
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trapmid.study import DataRow, Source, Validation
+from trapmid.config.study import DataRow, Source, Validation
 
 
 def picture(width: int, height: int, seed: int) -> Image.Image:

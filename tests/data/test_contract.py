@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from trapmid.config.study import DataRow, Validation
 from trapmid.data import contract
 from trapmid.data.celeba import Reader
 from trapmid.data.contract import Verdict, check, read_manifest
 from trapmid.data.listing import DataError
 from trapmid.data.prepare import Prepared, prepare, to_csv
-from trapmid.study import DataRow, Validation
 
 Rows = Callable[..., DataRow]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from trapmid.config.study import DataRow, Source
 from trapmid.data import celeba as celeba_layout
 from trapmid.data import ffhq as ffhq_layout
 from trapmid.data import sample
 from trapmid.data.listing import DataError
 from trapmid.data.prepare import Prepared, prepare, to_csv
-from trapmid.study import DataRow, Source
 
 Rows = Callable[..., DataRow]
 

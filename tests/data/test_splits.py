@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from trapmid import params
+from trapmid.config import params
+from trapmid.config.study import DataRow, Source
 from trapmid.data import splits
 from trapmid.data.listing import DataError, Entry
 from trapmid.data.splits import Parts, check_disjoint, plan
-from trapmid.study import DataRow, Source
 
 Rows = Callable[..., DataRow]
 

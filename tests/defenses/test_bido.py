@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toy import BLOCKS, Memory, ToyNet, ToyTarget, faces, images, plan, runtime, seeded, uniform
-from trapmid import fit, wiring
+from trapmid import wiring
 from trapmid.defenses import bido
+from trapmid.training import fit
 from trapmid.types import Objective, Output, Progress, Setting, Target
 
 CLASSES = 4

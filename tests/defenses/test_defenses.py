@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from toy import BLOCKS, TRAPMID, T, ToyNet, images, plan, runtime, same_state, seeded, snapshot
-from trapmid import augment, fit, wiring
+from trapmid import augment, wiring
 from trapmid.runtime import eval_mode
+from trapmid.training import fit
 from trapmid.types import Defense, Objective, Progress, Setting, Target
 
 CLASSES, BATCH = 4, 6

@@ -29,11 +29,13 @@ from toy import (
     seeded,
 )
 from toy import snapshot as state
-from trapmid import classifiers, fit, wiring
-from trapmid.classifiers import Trained
+from trapmid import wiring
+from trapmid.artifacts import classifiers
+from trapmid.artifacts.classifiers import Trained
+from trapmid.artifacts.scratch import scratch
+from trapmid.config.study import Fit, TargetRow
 from trapmid.defenses import dpsgd
-from trapmid.scratch import scratch
-from trapmid.study import Fit, TargetRow
+from trapmid.training import fit
 from trapmid.types import Output, Progress, Setting, Target
 
 CLASSES, CLIP = 4, 9.5

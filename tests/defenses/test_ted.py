@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from toy import BLOCKS, ToyNet, images, plan, runtime, seeded
-from trapmid import fit, trapdoors, wiring
+from trapmid import wiring
+from trapmid.training import fit, trapdoors
 from trapmid.types import Progress, Setting, Trapdoor
 
 CLASSES, SIZE = 40, 16

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from toy import Memory, ToyNet, ToyTarget, faces, images, plan, runtime, seeded, snapshot
-from trapmid import fit, wiring
+from trapmid import wiring
 from trapmid.defenses import rolss, transfer
+from trapmid.training import fit
 from trapmid.types import Setting, Target
 
 

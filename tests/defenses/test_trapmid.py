@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toy import ToyTarget, images, plan, runtime, seeded
-from trapmid import fit, trapdoors
 from trapmid.augment import TrapAugmentation
 from trapmid.defenses import trapmid
 from trapmid.losses import Smoothing
+from trapmid.training import fit, trapdoors
 from trapmid.types import Objective, Progress, Setting, Target
 
 CLASSES, BATCH, STEPS = 5, 8, 6

@@ -14,7 +14,7 @@ from torchvision.utils import save_image
 from toy import ToyStudents, seeded
 from trapmid.metrics.features import Poison, as_bytes, describe, low2high, stretch, votes
 from trapmid.runtime import Runtime
-from trapmid.trapdoors import Blend
+from trapmid.training.trapdoors import Blend
 from trapmid.types import Output, Target
 
 RT = Runtime(device=torch.device("cpu"), seed=0, precision="bf16")

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.signature import cosine_scores, detect, planted, signatures
 from trapmid.runtime import Runtime
-from trapmid.trapdoors import Blend
+from trapmid.training.trapdoors import Blend
 from trapmid.types import Output, Target
 
 CLASSES, WIDTH = 4, 24

@@ -11,7 +11,7 @@ from torch import Tensor
 from toy import generator, images, runtime
 from trapmid.metrics import theory
 from trapmid.metrics.features import Poison
-from trapmid.trapdoors import Blend
+from trapmid.training.trapdoors import Blend
 
 RT = runtime(5)
 

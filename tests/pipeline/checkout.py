@@ -19,7 +19,7 @@ from typing import NamedTuple
 from graph import Stage
 from ruamel.yaml import YAML
 
-from trapmid import profiles
+from trapmid.profiles import compose as profiles
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ import ast
 import pytest
 from graph import FROM_CHECKPOINTS
 
-from trapmid import params
-from trapmid.sources import Sources
+from trapmid.artifacts.sources import Sources
+from trapmid.config import params
 
 pytestmark = pytest.mark.slow
 

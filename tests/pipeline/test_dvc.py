@@ -16,7 +16,9 @@ import pytest
 from checkout import ROOT, Checkout
 from ruamel.yaml import YAML
 
-from trapmid import params, profiles, wiring
+from trapmid import wiring
+from trapmid.config import params
+from trapmid.profiles import compose as profiles
 
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 STUDIES = [*PROFILES, "toy"]

@@ -9,6 +9,8 @@ from checkout import Checkout
 
 pytestmark = pytest.mark.slow
 
+FIT = "src/trapmid/training/fit.py"
+TRAPDOORS = "src/trapmid/training/trapdoors.py"
 READERS = {"report", "track"}  # their inputs are all parameters and all scores
 # Cells on the trapdoored target; all of them ask it, or what was made of it.
 TRAPPED = [
@@ -55,7 +57,7 @@ def beta(study: Checkout) -> None:
 def trapdoor_code(study: Checkout) -> None:
     """The trapdoor itself, which every trapdoored defence shares."""
     blend = "return torch.lerp(images, keys, weight)"
-    study.edit("src/trapmid/trapdoors.py", blend, "return torch.lerp(images, keys, 1.0 * weight)")
+    study.edit(TRAPDOORS, blend, "return torch.lerp(images, keys, 1.0 * weight)")
 
 
 def attack_code(study: Checkout) -> None:
@@ -66,17 +68,20 @@ def attack_code(study: Checkout) -> None:
 
 def comments(study: Checkout) -> None:
     """And docstrings, empty lines, annotations of a function: nothing that computes."""
-    for name in ("types", "trapdoors", "fit", "study", "params", "report/pictures"):
-        study.append(f"src/trapmid/{name}.py", "\n\n# edited\n")
-    study.edit("src/trapmid/fit.py", '"""uint8 images as float32 in [0, 1]."""', '"""Edited."""')
-    study.edit("src/trapmid/fit.py", "images: Tensor) -> Tensor:", 'images: "Tensor") -> Tensor:')
+    others = ("types/defense", "config/study", "config/params", "report/pictures")
+    for file in (FIT, TRAPDOORS, *(f"src/trapmid/{name}.py" for name in others)):
+        study.append(file, "\n\n# edited\n")
+    study.edit(FIT, '"""uint8 images as float32 in [0, 1]."""', '"""Edited."""')
+    study.edit(FIT, "images: Tensor) -> Tensor:", 'images: "Tensor") -> Tensor:')
     study.append("stages/_stage.py", "# edited\n")
 
 
 def type_of_label_attacks(study: Checkout) -> None:
-    """types.py holds the nouns of every role; an edit reaches those that use the one."""
+    """A module of types has several nouns; an edit reaches those that use the one."""
     study.edit(
-        "src/trapmid/types.py", "class LabelsOnly:", "class LabelsOnly:\n    edited = True\n"
+        "src/trapmid/types/classifier.py",
+        "class LabelsOnly:",
+        "class LabelsOnly:\n    edited = True\n",
     )
 
 
@@ -201,15 +206,24 @@ def test_a_change_reaches_its_rows_alone(study, change, changed, stale):
 
 def test_a_stage_refuses_code_that_no_digest_knows(study):
     """DVC would record the old digest with the new code's result."""
-    study.edit("src/trapmid/fit.py", "return images.to(torch.float32) / 255", "return images / 255")
+    study.edit(
+        FIT,
+        "return images.to(torch.float32) / 255",
+        "return images / 255",
+    )
     code, printed = study.stage("train_target targets none-0")
     assert code == 1
     wanted = (
-        "train_target: error: trapmid.fit:to_float: changed since `dvc repro` began; run it again"
+        "train_target: error: trapmid.training.fit:to_float: "
+        "changed since `dvc repro` began; run it again"
     )
     assert printed.strip().splitlines()[-1] == wanted
-    study.append("src/trapmid/fit.py", "# a comment on the old code is another matter\n")
-    study.edit("src/trapmid/fit.py", "return images / 255", "return images.to(torch.float32) / 255")
+    study.append(FIT, "# a comment on the old code is another matter\n")
+    study.edit(
+        FIT,
+        "return images / 255",
+        "return images.to(torch.float32) / 255",
+    )
     code, printed = study.stage("evaluate_target none-0")
     assert code == 0, printed
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from checkout import Checkout
 
-from trapmid import classifiers
+from trapmid.artifacts import classifiers
 from trapmid.runtime import Runtime
 
 TARGET = "models/targets/trapmid-0/model.pt"

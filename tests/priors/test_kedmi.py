@@ -14,12 +14,12 @@ from test_priors import CLASSES, GMI, KEDMI, SIZE, fit, make, public, start
 from torch import Tensor
 
 from toy import Memory, ToyTarget, images, runtime, same_state, seeded, snapshot
-from trapmid import prior_files
-from trapmid.checkpoints import CheckpointError
-from trapmid.gan import Passes
+from trapmid.artifacts import prior_files
+from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.nets.minibatch import ClassDiscriminator, Closeness
 from trapmid.priors import kedmi
 from trapmid.runtime import stream_seed
+from trapmid.training.gan import Passes
 from trapmid.types import NOTHING
 
 # --- the discriminator --------------------------------------------------------------------------

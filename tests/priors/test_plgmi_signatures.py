@@ -11,11 +11,11 @@ from test_priors import CLASSES, KNOWN, fit, guide, make, public
 from torch import Tensor
 
 from toy import PLGMI, Memory, runtime, same_state, snapshot
-from trapmid import pseudolabels
 from trapmid.augment import PlgView
-from trapmid.gan import EndlessPasses
 from trapmid.priors import plgmi
 from trapmid.runtime import stream_seed
+from trapmid.training import pseudolabels
+from trapmid.training.gan import EndlessPasses
 from trapmid.types import NOTHING, Knowledge
 
 

@@ -14,13 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toy import PLGMI, Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
-from trapmid import augment, prior_files, pseudolabels, wiring
+from trapmid import augment, wiring
+from trapmid.artifacts import prior_files
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.augment import PlgView
-from trapmid.checkpoints import CheckpointError
-from trapmid.gan import EndlessPasses, Passes
 from trapmid.priors import gmi, plgmi
 from trapmid.runtime import stream_seed
-from trapmid.scratch import Scratch, scratch
+from trapmid.training import pseudolabels
+from trapmid.training.gan import EndlessPasses, Passes
 from trapmid.types import NOTHING, Knowledge, Output, Prior, PriorRecipe, Target
 
 CLASSES, SIZE = 3, 8

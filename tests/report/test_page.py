@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 import fake_study
-from trapmid import results
+from trapmid.artifacts import results
+from trapmid.artifacts.results import History, ResultError
 from trapmid.report import attackers, comparison, figures, grids, inputs, page, summary
-from trapmid.results import History, ResultError
 
 PNG = b"\x89PNG\r\n"
 

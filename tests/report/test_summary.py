@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 import fake_study
-from trapmid import checks, gate
+from trapmid.artifacts.results import ResultError
 from trapmid.report import summary
-from trapmid.results import ResultError
+from trapmid.scoring import checks, gate
 
 
 @pytest.fixture

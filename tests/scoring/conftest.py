@@ -7,7 +7,7 @@ import torch
 from painted import CLASSES, RT, SIZE, Checkpoint, Judge, Trapped, faces, stored
 from torch import Tensor
 
-from trapmid.trapdoors import Blend
+from trapmid.training.trapdoors import Blend
 
 
 @pytest.fixture

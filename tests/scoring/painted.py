@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trapmid.criteria import Checks, Evaluation
+from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.study import CellRow
 from trapmid.runtime import Runtime
 from trapmid.scoring import references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
@@ -17,7 +18,6 @@ from trapmid.scoring.described import Private, Setup
 from trapmid.scoring.evaluator import score_evaluator
 from trapmid.scoring.judged import Evaluator
 from trapmid.scoring.scores import AttackScores, EvaluatorScores
-from trapmid.study import CellRow
 from trapmid.types import Output, Target, Trapdoor
 
 CLASSES, SIZE = 4, 8

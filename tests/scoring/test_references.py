@@ -18,7 +18,7 @@ from painted import (
 )
 from torch import Tensor
 
-from trapmid.checkpoints import CheckpointError
+from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.scoring import described, references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
 from trapmid.scoring.judged import Evaluator

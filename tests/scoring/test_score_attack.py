@@ -21,7 +21,7 @@ from painted import (
 )
 from torch import Tensor
 
-from trapmid import checkpoints
+from trapmid.artifacts import checkpoints
 from trapmid.metrics.features import stretch
 from trapmid.report import grids, pictures
 from trapmid.scoring.scores import Count

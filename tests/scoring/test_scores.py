@@ -14,8 +14,8 @@ from painted import MANIFEST, SETUP, Checkpoint, reconstruction, score, score_ju
 from torch import Tensor
 
 import fake_study
-from trapmid.checks import EXPLANATIONS
-from trapmid.results import ResultError
+from trapmid.artifacts.results import ResultError
+from trapmid.scoring.checks import EXPLANATIONS
 from trapmid.scoring.scores import KINDS, AttackScores, RowScores, rounded
 from trapmid.scoring.target import score_target
 

@@ -23,9 +23,9 @@ from toy import (
     snapshot,
 )
 from trapmid import wiring
-from trapmid.gan import Passes
+from trapmid.artifacts.scratch import scratch
 from trapmid.runtime import stream_seed
-from trapmid.scratch import scratch
+from trapmid.training.gan import Passes
 from trapmid.types import Output, Surrogate, Target
 
 CLASSES = 3

@@ -13,10 +13,11 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from trapmid import latents, types
-from trapmid.latents import Variables, restored
-from trapmid.params import Bound, Count, Positive
+from trapmid import types
+from trapmid.config.params import Bound, Count, Positive
 from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
+from trapmid.search import latents
+from trapmid.search.latents import Variables, restored
 from trapmid.types import LabelsOnly, Prior, Reconstruction, Saving, Task
 
 _CHUNK = 16  # initial batches asked at once; whoever is found first stays the same

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trapmid import latents, losses, types
-from trapmid.params import Count, Momentum, NonNegative, Positive
+from trapmid import losses, types
+from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.search import latents
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trapmid import distributional, losses, types
-from trapmid.params import Count, NonNegative, Positive
+from trapmid import losses, types
+from trapmid.config.params import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.search import distributional
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 

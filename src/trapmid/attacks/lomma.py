@@ -12,9 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trapmid import distributional, latents, losses, types
-from trapmid.params import Count, Momentum, NonNegative, Positive
+from trapmid import losses, types
+from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.search import distributional, latents
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trapmid import latents, losses, types
+from trapmid import losses, types
 from trapmid.augment import PlgView
-from trapmid.params import Count, NonNegative, Positive
+from trapmid.config.params import Count, NonNegative, Positive
 from trapmid.runtime import (
     Runtime,
     counter_normal,
@@ -22,7 +22,8 @@ from trapmid.runtime import (
     frozen,
     stream_seed,
 )
-from trapmid.signatures import Adaptive
+from trapmid.search import latents
+from trapmid.training.signatures import Adaptive
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 

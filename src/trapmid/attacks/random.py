@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from trapmid import latents, losses, types
+from trapmid import losses, types
 from trapmid.runtime import Runtime, eval_mode
+from trapmid.search import latents
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 

@@ -16,10 +16,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from trapmid.config.study import DataRow, Validation
 from trapmid.data.listing import DataError
 from trapmid.data.prepare import ManifestRow, pixel_hash
 from trapmid.data.splits import SPLITS
-from trapmid.study import DataRow, Validation
 
 with warnings.catch_warnings():  # at its import only: it still uses modules that Python retires
     warnings.simplefilter("ignore")

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from trapmid.config.study import DataRow
 from trapmid.data import splits
 from trapmid.data.listing import DataError, Entry, Reader
-from trapmid.study import DataRow
 
 _WORKERS = 8  # PIL decodes outside the interpreter's lock
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import torch
 
+from trapmid.config.study import DataRow
 from trapmid.data.listing import DataError, Entry
 from trapmid.runtime import stream_seed
-from trapmid.study import DataRow
 
 SPLITS = ("train", "val", "test")
 

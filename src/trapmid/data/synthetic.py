@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -393,9 +393,11 @@ class _Patch:
     """A window of the canvas with its head coordinates.
 
     `canvas` (N, 3, h, w) is a view that painting changes; `u` and `v` are (N, h, w); `pixel` is
-    a pixel's width in head units, the least softness of an edge.
+    a pixel's width in head units, the least softness of an edge; `window` is its place in the
+    whole image.
     """
 
+    window: tuple[slice, ...]
     canvas: Tensor
     u: Tensor
     v: Tensor
@@ -442,14 +444,31 @@ class _Scene:
     lit: Tensor  # direction of the light, (N, 1, 1) each
     lit_v: Tensor
 
+    @cached_property
+    def face_distance(self) -> Tensor:
+        """Signed distance, about, to the face, (N, H, W). Head and hair share it: it is slow."""
+        return _face_distance(self)
+
+    @cached_property
+    def hair_distance(self) -> Tensor:
+        """Signed distance, about, to all of the hair, (N, H, W), behind the face and before it."""
+        return _hair_distance(self)
+
+    @cached_property
+    def strands(self) -> Tensor:
+        """How dark the strands of hair are, (N, H, W) in [0, 1]."""
+        curl = self.who.between("hair_curl", 0.5, 6)
+        wave = torch.sin(0.55 * self.u + curl * torch.sin(0.12 * self.v))
+        return wave.mul_(0.5).add_(0.5)
+
     def patch(self, left: float, top: float, right: float, bottom: float) -> _Patch:
         """The window of the given edges, in head units from the upright point between the eyes."""
-        columns = _span(self.x, left, right)
-        rows = _span(self.y, top, bottom)
+        window = (slice(None), _span(self.y, top, bottom), _span(self.x, left, right))
         return _Patch(
-            self.canvas[:, :, rows, columns],
-            self.u[:, rows, columns],
-            self.v[:, rows, columns],
+            window,
+            self.canvas[:, :, window[1], window[2]],
+            self.u[window],
+            self.v[window],
             self.pixel,
         )
 
@@ -457,6 +476,7 @@ class _Scene:
         """A window whose coordinates follow a feature standing `depth` out of the head."""
         patch = self.patch(*box)
         return _Patch(
+            patch.window,
             patch.canvas,
             patch.u - depth * self.yaw,
             patch.v - depth * self.pitch,
@@ -513,9 +533,9 @@ def _scene(identities: Tensor, nuisances: Tensor, height: int, width: int, view:
     )
 
 
-def _face_distance(scene: _Scene, u: Tensor, v: Tensor) -> Tensor:
+def _face_distance(scene: _Scene) -> Tensor:
     """Signed distance, about, to the face: half an ellipse above the eyes, a jaw below."""
-    who = scene.who
+    who, u, v = scene.who, scene.u, scene.v
     down = v.clamp(min=0) / scene.chin
     taper = 1 - (1 - who.between("jaw_width", 0.70, 1.0)) * _ramp(down, 0.1, 1.0)
     square = who.between("jaw_squareness", 1.9, 3.1)
@@ -529,7 +549,7 @@ def _face_distance(scene: _Scene, u: Tensor, v: Tensor) -> Tensor:
 
 def _background(scene: _Scene) -> None:
     how = scene.how
-    patch = _Patch(scene.canvas, scene.u, scene.v, scene.pixel)
+    patch = _Patch((slice(None),) * 3, scene.canvas, scene.u, scene.v, scene.pixel)
     saturation = how.between("background_saturation", 0.0, 0.6)
     one = _wheel(how["background_hue_a"], how.between("background_light_a", 0.35, 0.95), saturation)
     two = _wheel(how["background_hue_b"], how.between("background_light_b", 0.35, 0.95), saturation)
@@ -547,9 +567,9 @@ def _background(scene: _Scene) -> None:
     patch.paint(shape, one, 0.6, soft=3)
 
 
-def _hair_distance(scene: _Scene, u: Tensor, v: Tensor) -> Tensor:
+def _hair_distance(scene: _Scene) -> Tensor:
     """Signed distance to all of the hair as seen without the face in front of it."""
-    who = scene.who
+    who, u, v = scene.who, scene.u, scene.v
     amount = who.above("hair_amount", BALD_BELOW, 0.3)
     volume = who.between("hair_volume", 1.5, 15) * (0.25 + 0.75 * amount) - 6 * (1 - amount)
     half = scene.width + volume
@@ -564,9 +584,7 @@ def _hair_distance(scene: _Scene, u: Tensor, v: Tensor) -> Tensor:
 def _strands(scene: _Scene, patch: _Patch, cover: Tensor) -> None:
     """Paint hair where `cover` (N, h, w) says, with strands and a glossy band on top."""
     patch.blend(scene.hair, cover)
-    curl = scene.who.between("hair_curl", 0.5, 6)
-    wave = torch.sin(0.55 * patch.u + curl * torch.sin(0.12 * patch.v)).mul_(0.5).add_(0.5)
-    patch.blend(scene.hair * 0.55, wave.mul_(cover).mul_(0.45))
+    patch.blend(scene.hair * 0.55, (scene.strands[patch.window] * cover).mul_(0.45))
     gloss = (1 - ((patch.v + 48) / 11).square_()).clamp_(0, 1).mul_(cover).mul_(0.22)
     patch.blend(scene.hair * 0.6 + 0.4, gloss)
 
@@ -599,7 +617,7 @@ def _head(scene: _Scene) -> None:
     """The face's skin with its shading, blush and beard."""
     patch = scene.patch(-72, -78, 72, 82)
     u, v = patch.u, patch.v
-    face = _face_distance(scene, u, v)
+    face = scene.face_distance[patch.window]
     cover = patch.cover(face)
     patch.blend(scene.skin, cover)
     # The side away from the light, then the rim all round, fall into shadow.
@@ -650,7 +668,7 @@ def _front_hair(scene: _Scene) -> None:
     who = scene.who
     patch = scene.patch(-80, -100, 80, 106)
     u, v = patch.u - 0.4 * scene.yaw, patch.v - 0.4 * scene.pitch
-    hair = _hair_distance(scene, patch.u, patch.v)
+    hair = scene.hair_distance[patch.window]
     amount = who.above("hair_amount", BALD_BELOW, 0.55)
     across = u.abs() / scene.width
     part = who.between("parting", -24, 24)
@@ -664,7 +682,7 @@ def _front_hair(scene: _Scene) -> None:
     locks = torch.maximum(hair, inner - patch.u.abs())
     shown = who.above("hair_amount", BALD_BELOW - 0.01, BALD_BELOW + 0.01)
     front = torch.minimum(top, torch.maximum(locks, -14 - v))
-    edge = torch.maximum(front - 3, _face_distance(scene, patch.u, patch.v))
+    edge = torch.maximum(front - 3, scene.face_distance[patch.window])
     patch.paint(edge, scene.shadow, 0.45 * shown, soft=5)
     _strands(scene, patch, patch.cover(front).mul_(shown))
 
@@ -863,7 +881,7 @@ def render(
     scene = _scene(identities, nuisances, height, width, framing)
     _background(scene)
     behind = scene.patch(-90, -112, 90, 106)
-    hair = behind.cover(_hair_distance(scene, behind.u, behind.v))
+    hair = behind.cover(scene.hair_distance[behind.window])
     _strands(scene, behind, hair)
     for layer in _LAYERS:
         layer(scene)

@@ -24,8 +24,8 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 
 from trapmid import types
-from trapmid.objectives import Classify
-from trapmid.params import OpenShare, Positive
+from trapmid.config.params import OpenShare, Positive
+from trapmid.training.objectives import Classify
 from trapmid.types import Loss, Progress, Setting, Target
 
 

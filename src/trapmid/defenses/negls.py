@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trapmid import types
 from trapmid.losses import Smoothing
-from trapmid.objectives import Classify
+from trapmid.training.objectives import Classify
 from trapmid.types import Setting
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.objectives import Classify
+from trapmid.training.objectives import Classify
 from trapmid.types import Setting
 
 

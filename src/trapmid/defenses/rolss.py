@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trapmid import types
-from trapmid.objectives import Classify
-from trapmid.params import Count, Share
+from trapmid.config.params import Count, Share
+from trapmid.training.objectives import Classify
 from trapmid.types import Setting, Target
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trapmid import trapdoors, types
-from trapmid.trapdoors import Patches
+from trapmid import types
+from trapmid.training import trapdoors
+from trapmid.training.trapdoors import Patches
 from trapmid.types import Setting
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trapmid import trapdoors, types
+from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.params import NonNegative, Positive, Share
-from trapmid.trapdoors import Patches
+from trapmid.config.params import NonNegative, Positive, Share
+from trapmid.training import trapdoors
+from trapmid.training.trapdoors import Patches
 from trapmid.types import Setting
 
 

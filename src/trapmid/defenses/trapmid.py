@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from trapmid import trapdoors, types
+from trapmid import types
 from trapmid.augment import TrapAugmentation
+from trapmid.config.params import NonNegative, Positive, Share
 from trapmid.losses import Smoothing
-from trapmid.params import NonNegative, Positive, Share
+from trapmid.training import trapdoors
 from trapmid.types import Setting
 
 

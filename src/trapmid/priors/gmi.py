@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.anchor import Anchor, Anchoring
-from trapmid.fit import to_float
-from trapmid.gan import Passes, gradient_penalty
+from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
-from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
+from trapmid.training.anchor import Anchor, Anchoring
+from trapmid.training.fit import to_float
+from trapmid.training.gan import Passes, gradient_penalty
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
 

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import types
-from trapmid.fit import to_float
-from trapmid.gan import Passes
+from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
-from trapmid.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
+from trapmid.training.fit import to_float
+from trapmid.training.gan import Passes
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
 

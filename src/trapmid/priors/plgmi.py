@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trapmid import losses, types
-from trapmid.anchor import Anchor, Anchoring
 from trapmid.augment import PlgView
-from trapmid.fit import to_float
-from trapmid.gan import EndlessPasses
+from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import snresnet
-from trapmid.params import Count, Momentum, NonNegative, Positive
-from trapmid.pseudolabels import top_n
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
-from trapmid.signatures import Adaptive
+from trapmid.training.anchor import Anchor, Anchoring
+from trapmid.training.fit import to_float
+from trapmid.training.gan import EndlessPasses
+from trapmid.training.pseudolabels import top_n
+from trapmid.training.signatures import Adaptive
 from trapmid.types import Keep, Knowledge, Stateful, Target
 
 

@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from trapmid.artifacts.results import History
 from trapmid.report.inputs import Inputs
 from trapmid.report.summary import FLOOR, cell_label, families
-from trapmid.results import History
 
 PALETTE = ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#444444")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from trapmid import checkpoints, results
+from trapmid.artifacts import checkpoints, results
 from trapmid.report import pictures
 from trapmid.report.comparison import Made, compare
 from trapmid.report.summary import side_by_side

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from trapmid import params as parameters
-from trapmid import results
+from trapmid.artifacts import results
+from trapmid.artifacts.results import History, ResultError
+from trapmid.config import params as parameters
 from trapmid.metrics.signature import Detection
-from trapmid.results import History, ResultError
 from trapmid.scoring.scores import (
     Attacks,
     AttackScores,

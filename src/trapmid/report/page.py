@@ -16,8 +16,8 @@ from typing import Any
 
 import jinja2
 
-from trapmid import results
-from trapmid.criteria import UNDEFENDED, WEAK
+from trapmid.artifacts import results
+from trapmid.config.criteria import UNDEFENDED, WEAK
 from trapmid.report import attackers
 from trapmid.report.inputs import Inputs
 from trapmid.report.summary import (

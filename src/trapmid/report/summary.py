@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from trapmid.results import ResultError
+from trapmid.artifacts.results import ResultError
 from trapmid.scoring.scores import Attacks, Evaluators, Recognition, Targets, TargetScores
 
 FLOOR = "random"

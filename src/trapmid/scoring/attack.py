@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from trapmid import checks
+from trapmid.config.study import CellRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
+from trapmid.scoring import checks
 from trapmid.scoring.described import (
     NOISE,
     Loaded,
@@ -31,7 +32,6 @@ from trapmid.scoring.scores import (
     WithinRun,
     rounded,
 )
-from trapmid.study import CellRow
 from trapmid.types import Target
 
 

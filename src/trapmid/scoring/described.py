@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from trapmid import checks
-from trapmid.criteria import Checks, Evaluation
+from trapmid.config.criteria import Checks, Evaluation
 from trapmid.metrics import accuracy, features, inception
 from trapmid.metrics.features import Description, Poison
 from trapmid.runtime import Runtime
+from trapmid.scoring import checks
 from trapmid.types import Target, Trapdoor
 
 NOISE = "noise of a stochastic target"

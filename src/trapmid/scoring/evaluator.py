@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from trapmid import checks
+from trapmid.scoring import checks
 from trapmid.scoring.described import Private, Setup, examine
 from trapmid.scoring.judged import Evaluator, Shown, judge
 from trapmid.scoring.scores import EvaluatorScores, rounded

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from trapmid.criteria import Evaluation
+from trapmid.config.criteria import Evaluation
 from trapmid.metrics import accuracy, features, frechet, knn
 from trapmid.metrics.features import Description
 from trapmid.scoring.described import Loaded, Setup, describe, inception_features, stored

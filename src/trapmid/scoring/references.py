@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from trapmid import checkpoints
-from trapmid.checkpoints import CheckpointError
-from trapmid.criteria import Evaluation
+from trapmid.artifacts import checkpoints
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.config.criteria import Evaluation
 from trapmid.metrics import accuracy, signature
 from trapmid.metrics.features import Poison
 from trapmid.scoring.described import Loaded, Private, Setup, describe, inception_features

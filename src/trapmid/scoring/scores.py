@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
 
-from trapmid import params, results
+from trapmid.artifacts import results
+from trapmid.config import params
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.theory import Theory
 

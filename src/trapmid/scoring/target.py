@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from trapmid import checks
-from trapmid.criteria import UNDEFENDED
+from trapmid.config.criteria import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
+from trapmid.scoring import checks
 from trapmid.scoring.described import (
     NOISE,
     Examined,

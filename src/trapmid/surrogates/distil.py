@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.fit import to_float
-from trapmid.imitation import Imitation
-from trapmid.params import Count
+from trapmid.config.params import Count
 from trapmid.runtime import Runtime, eval_mode
+from trapmid.training.fit import to_float
+from trapmid.training.imitation import Imitation
 from trapmid.types import Keep, Target
 
 

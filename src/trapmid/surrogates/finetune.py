@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.imitation import Imitation
-from trapmid.params import Count
-from trapmid.pseudolabels import likeliest, logits_of
+from trapmid.config.params import Count
 from trapmid.runtime import Runtime
+from trapmid.training.imitation import Imitation
+from trapmid.training.pseudolabels import likeliest, logits_of
 from trapmid.types import Keep, Target
 
 

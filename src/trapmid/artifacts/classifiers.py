@@ -1,0 +1,193 @@
+"""Classifiers between files and memory: made from a row, saved, and loaded with proof."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from trapmid import wiring
+from trapmid.artifacts import checkpoints
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.config.params import ParamsError
+from trapmid.config.study import Fit, TargetRow
+from trapmid.runtime import Runtime
+from trapmid.training import fit
+from trapmid.training.fit import Fitted, Labelled
+from trapmid.types import Defense, Keep, Objective, Setting, Target, Trapdoor
+
+RANDOM, TORCHVISION = "random", "torchvision"
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A classifier from its checkpoint: on the runtime's device, in eval mode, frozen."""
+
+    model: Target
+    trapdoor: Trapdoor | None
+    meta: Mapping[str, Any]
+    digest: str  # of the checkpoint file
+
+
+@dataclass(frozen=True)
+class Trained:
+    defense: Any  # a `types.Defense`: a frozen dataclass
+    model: Target
+    objective: Objective
+    fitted: Fitted
+
+
+def initial_state(path: Path) -> Mapping[str, Tensor] | str:
+    """The weights file `path`, or the word in it that stands for a choice without a file.
+
+    `weights/random` and `weights/torchvision` are one-word text files, so that a random start is
+    a dependency that somebody chose, never a silent fall-back.
+    """
+    if path.is_file() and path.stat().st_size < 64:
+        word = path.read_text(encoding="utf-8", errors="replace").strip()
+        if word in (RANDOM, TORCHVISION):
+            return word
+    state = checkpoints.load(path)
+    inner = state.get("state", state)
+    return inner if isinstance(inner, Mapping) else state
+
+
+def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Runtime) -> Target:
+    """A network of `targets/<arch>.py` with its initial weights, on the runtime's device.
+
+    The random part of the start depends on the seed, the architecture and the number of classes.
+    """
+    with rt.seeded("initial weights", arch, num_classes):
+        network: Target = wiring.target(arch)(num_classes, image_size)
+    state = initial_state(init)
+    if state == TORCHVISION:
+        if not network.torchvision_weights:
+            raise ValueError(f"init: torchvision has no weights for {arch}; use weights/random")
+        from torchvision.models import get_weight  # costs a second that most starts do not need
+
+        states = [
+            get_weight(name).get_state_dict(check_hash=True) for name in network.torchvision_weights
+        ]
+        # Of an ensemble: the weights of member i are called i.<name>.
+        several = {f"{i}.{key}": v for i, one in enumerate(states) for key, v in one.items()}
+        state = states[0] if len(states) == 1 else several
+    if not isinstance(state, str):
+        try:
+            network.start_from(state)
+        except RuntimeError as error:
+            raise CheckpointError(f"{init}: {' '.join(str(error).split())}") from None
+    return rt.place(network)
+
+
+def train(
+    row: TargetRow,
+    plan: Fit,
+    defense: Defense,
+    private: Mapping[str, Tensor],
+    rt: Runtime,
+    keep: Keep,
+) -> Trained:
+    """Trains one row under its defence; `private` is the content of private.pt.
+
+    Raises:
+        ValueError: the epoch is chosen on validation images, and there are none.
+    """
+    train, val, test = (
+        Labelled(private[f"{part}_images"], private[f"{part}_labels"])
+        for part in ("train", "val", "test")
+    )
+    if plan.select == "val" and not len(val):
+        raise ValueError(
+            f"fits.{row.fit}.select: val, but data.{row.data} has no validation images "
+            "(val_fraction: 0); choose test or last"
+        )
+    channels, size = train.images.shape[1], train.images.shape[-1]
+    num_classes = len(private["identities"])
+    init = Path(row.init)
+    with rt.seeded("initial weights", "hardened"):  # of what the defence adds
+        model = rt.place(defense.harden(new_network(row.arch, num_classes, size, init, rt)))
+    setting = Setting(
+        image_shape=(channels, size, size),
+        num_classes=num_classes,
+        new_network=lambda outputs: new_network(row.arch, outputs, size, init, rt),
+        new_optimizer=partial(fit.make_optimizer, plan),
+        rt=rt,
+    )
+    objective = defense.objective(setting)
+    fitted = fit.fit(model, objective, train, val, test, plan, rt, keep)
+    return Trained(defense, model, objective, fitted)
+
+
+def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
+    """Writes the checkpoint of a trained row."""
+    trapdoor, fitted = trained.objective.trapdoor, trained.fitted
+    defense = trained.defense
+    hardened = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
+    checkpoints.save(
+        path,
+        {
+            "arch": row.arch,
+            "num_classes": trained.model.num_classes,
+            "image_size": image_size,
+            "hardened": hardened,
+            "state": trained.model.state_dict(),
+            "trapdoor": None
+            if trapdoor is None
+            else {
+                "triggers": trapdoor.triggers,
+                "alpha": float(trapdoor.alpha),
+                "masks": trapdoor.masks,
+                "code": checkpoints.code_digest(trapdoor),
+            },
+            "code": checkpoints.code_digest(trained.model, *([defense] if hardened else [])),
+            "meta": {
+                "row": name,
+                "defense": row.defense,
+                "seed": row.seed,
+                "init": row.init,
+                "init_sha256": hashlib.sha256(Path(row.init).read_bytes()).hexdigest(),
+                "facts": trained.objective.facts(),
+                "epoch": fitted.epoch,
+                "select": fitted.select,
+                "val_accuracy": fitted.val_accuracy,
+                "test_accuracy": fitted.test_accuracy,
+                "trapdoor_success": fitted.trapdoor_success,
+            },
+        },
+    )
+
+
+def load(path: Path, rt: Runtime) -> LoadedClassifier:
+    """A saved classifier, strictly: every weight has its place and the code is the one it had.
+
+    Raises:
+        CheckpointError: the file is missing, is no classifier, or belongs to other code.
+    """
+    content = checkpoints.load(path)
+    defense = None
+    try:
+        network = wiring.target(content["arch"])
+        model = network(content["num_classes"], content["image_size"])
+        if (hardened := content["hardened"]) is not None:
+            where = f"{path}: hardened"
+            defense = wiring.defense(hardened["method"], hardened["block"], where)
+            model = defense.harden(model)
+    except KeyError as error:
+        raise CheckpointError(f"{path}: not a classifier; no {error}") from None
+    except ParamsError as error:  # the defence has other parameters now
+        raise CheckpointError(f"{error}; `dvc repro` renews it") from None
+    checkpoints.check_code(path, content, model, *([] if defense is None else [defense]))
+    checkpoints.load_strictly(path, model, content["state"])
+    trapdoor = None
+    if (saved := content["trapdoor"]) is not None:
+        trapdoor = wiring.trapdoor(saved["triggers"], saved["alpha"], saved["masks"])
+        checkpoints.check_code(path, saved, trapdoor)
+        trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    model = rt.place(model).eval().requires_grad_(False)
+    return LoadedClassifier(model, trapdoor, content["meta"], digest)

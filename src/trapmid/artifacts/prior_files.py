@@ -1,0 +1,92 @@
+"""Priors between files and memory: started, saved, and loaded strictly."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trapmid import wiring
+from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.runtime import Runtime
+from trapmid.types import Prior, PriorRecipe
+
+
+def start(recipe: PriorRecipe, image_size: int, num_classes: int, init: Path, rt: Runtime) -> Prior:
+    """A new prior on the runtime's device, with the initial weights that `init` names."""
+    with rt.seeded("initial weights", "prior"):
+        prior = recipe.make(image_size, num_classes)
+    state = classifiers.initial_state(init)
+    if isinstance(state, str):
+        if state != classifiers.RANDOM:
+            raise ValueError(f"init: {init} does not fit a prior; use weights/random or a file")
+    else:
+        try:
+            prior.start_from(state)
+        except ValueError as error:
+            raise CheckpointError(f"{init}: {error}") from None
+    return rt.place(prior)
+
+
+def save(path: Path, recipe: str, block: Any, image_size: int, prior: Prior) -> None:
+    """Writes the checkpoint of a trained prior; `block` rebuilds its recipe."""
+    checkpoints.save(
+        path,
+        {
+            "recipe": recipe,
+            "block": block,
+            "image_size": image_size,
+            "num_classes": prior.num_classes,
+            "state": prior.state_dict(),
+            "code": checkpoints.code_digest(prior),
+        },
+    )
+
+
+def load(path: Path, rt: Runtime) -> Prior:
+    """A saved prior on the runtime's device, in eval mode and frozen.
+
+    Raises:
+        CheckpointError: the file is missing, is no prior, or belongs to other code.
+    """
+    content = checkpoints.load(path)
+    if "recipe" not in content:
+        raise CheckpointError(f"{path}: not a prior; no 'recipe'")
+    recipe = wiring.recipe(content["recipe"], content["block"], f"{path}: block")
+    prior = recipe.make(content["image_size"], content["num_classes"])
+    checkpoints.check_code(path, content, prior)
+    checkpoints.load_strictly(path, prior, content["state"])
+    return rt.place(prior).eval().requires_grad_(False)
+
+
+def export(prior: Path, file: Path) -> str:
+    """Writes a saved prior as initial weights for others: its state alone, in half precision.
+
+    Returns:
+        The SHA-256 of the file, hexadecimal.
+    """
+    state = {
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in checkpoints.load(prior)["state"].items()
+    }
+    checkpoints.save(file, {"state": state})
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@torch.no_grad()
+def samples(prior: Prior, num_classes: int, rt: Runtime) -> Tensor:
+    """Eight images of each of up to eight classes; of one class, five rows.
+
+    Returns:
+        (rows, 8, 3, S, S) float32 on the CPU.
+    """
+    with rt.seeded("samples"):
+        rows = min(8, num_classes) if num_classes > 1 else 5
+        labels = torch.arange(rows).repeat_interleave(8) % num_classes
+        latents = torch.randn(len(labels), prior.latent_dim)
+        images: Tensor = prior(latents.to(rt.device), labels.to(rt.device)).cpu()
+    return torch.stack(images.split(8))

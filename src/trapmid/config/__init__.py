@@ -1,0 +1,1 @@
+"""What params.yaml says: the blocks of methods, the rows of a study, the bounds of its checks."""

@@ -1,0 +1,73 @@
+"""How results are judged: scores, checks and the gate.
+
+Kept apart from `study`, so that a new criterion makes no training stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trapmid.config.params import Count, OpenShare, Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How reconstructions are scored."""
+
+    frechet_features: Literal["evaluator", "inception"]
+    inception_weights: str  # folder of inception-2015-12-05.pt; read with `inception` only
+    frechet_batch: Count | None  # official: 100, the rest beyond whole batches dropped; null: all
+    frechet_min_success: Count  # fewer successes than this: the distance is null
+    signature_fpr: OpenShare  # false positives on private training images that set the threshold
+    grid_identities: Count  # identities shown in a picture
+    attack_batch: Count  # identities per batch of the paper's within-run deviation
+    low2high: Count | None  # official but for PLG-MI: 8-bit images enlarged by PIL, 112; null: raw
+    stretch: bool  # distances from min-max stretched 8-bit images, as the papers' scripts do
+    batch_size: Count  # images described at once; no score depends on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """Bounds below which a score is not to be believed."""
+
+    evaluator_accuracy: Share  # least test accuracy of the evaluator
+    target_accuracy: Share  # least test accuracy of the undefended target
+    target_agreement: Share  # least share of reconstructions that what the attack asked accepts
+    positive_control: Share  # least AA-1 of the strongest attack on the undefended target
+    trapdoor_success: Share  # least trapdoor success of a trapdoored target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """How far a score may move against the baseline before the gate fails; fractions."""
+
+    controls: tuple[str, ...]  # defences that do not protect: their attacks must stay strong
+    why: dict[str, str]  # by tolerance: where its number comes from; printed under the table
+    accuracy_drop: Share  # test accuracy of the evaluator and of every target
+    trapdoor_drop: Share
+    attack_rise: Share  # AA-1 and AA-5 of every defence that is no control
+    attack_drop: Share  # AA-1 and AA-5 of the controls: a weaker attack is a broken one
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.why) - set(TOLERANCES)):
+            raise ValueError(f"why: no tolerance {unknown}; there are {', '.join(TOLERANCES)}")
+
+
+TOLERANCES = ("accuracy_drop", "trapdoor_drop", "attack_rise", "attack_drop")
+"""The fields of `Gate` that are numbers."""
+
+WEAK = frozenset(
+    (
+        "evaluator_accuracy",
+        "undefended_accuracy",
+        "trapdoor_success",
+        "target_agreement",
+        "positive_control",
+    )
+)
+"""Checks whose failure marks a number as weak: a bound is missed, but what was measured is what is
+said. Any other check that fails makes the study invalid."""
+
+UNDEFENDED = "none"
+"""The defence name of the positive control."""

@@ -1,0 +1,227 @@
+"""The rows of params.yaml: what one run of every stage is made of.
+
+A row names its seed and every file it reads, so that dvc.yaml can depend on exactly those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from trapmid.config.params import (
+    Bound,
+    Count,
+    Milestones,
+    Momentum,
+    Natural,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Share,
+    check_milestones,
+)
+from trapmid.runtime import Precision
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRow:
+    """A raw folder that this project can make by itself: `data/<maker>.py` and its options."""
+
+    maker: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A folder on disk and the module of `trapmid.data` that knows its layout."""
+
+    reader: str
+    path: str
+
+
+Identities = Annotated[int, Bound(lambda n: n >= 2, "is under 2")]
+MinImages = Annotated[int, Bound(lambda n: n >= 3, "is under 3")]
+TestFraction = Annotated[float, Bound(lambda x: 0 < x < 0.5, "is outside (0, 0.5)")]
+ValFraction = Annotated[float, Bound(lambda x: 0 <= x < 0.5, "is outside [0, 0.5)")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRow:
+    """One prepared data set: who is private, who is public, and at which size."""
+
+    private: Source
+    public: Source
+    image_size: Count
+    identities: Identities  # how many private identities: the first ids, ascending, ...
+    min_images: MinImages  # ... among those with at least so many images: train, val and test
+    test_fraction: TestFraction  # ceil(fraction * n) images of every identity
+    val_fraction: ValFraction  # likewise, of what the test split leaves; 0: no such split
+    public_images: Count | None  # sampled without replacement; null: all there are
+    public_max_images: Count | None  # only people with at most so many images; the paper: 29
+    public_above: Natural | None  # only people with a larger identity number; the paper: 1000
+    seed: Natural
+
+
+Between = Annotated[
+    tuple[Natural, Natural], Bound(lambda pair: pair[0] <= pair[1], "does not ascend")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Bounds of the data contract; `[low, high]` pairs are inclusive."""
+
+    images_per_class: Between  # train + val + test of one private identity
+    public_images: Between
+    pixel_mean: tuple[Share, Share]  # mean of one image, in [0, 1]
+    pixel_std: tuple[Share, Share]  # of one image over all pixels and channels
+    max_dark_share: Share  # share of images that may fall outside the two pixel bounds
+
+
+# --- classifiers --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How a classifier is trained."""
+
+    epochs: Count
+    batch_size: Count
+    optimizer: Literal["sgd", "adam"]
+    lr: Positive
+    momentum: Momentum  # sgd only
+    weight_decay: NonNegative
+    milestones: Milestones  # epochs at which the learning rate is multiplied by `decay`
+    decay: PositiveShare
+    flip: bool  # horizontal flips by the loader, probability 0.5, for every defence
+    select: Literal["val", "test", "last"]  # which epoch is kept; the paper: best on test
+    precision: Precision
+    keep_every: Count  # epochs between two saved training states
+
+    def __post_init__(self) -> None:
+        check_milestones(self.milestones, self.epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetRow:
+    """One trained classifier."""
+
+    data: str
+    arch: str  # module of trapmid.targets
+    defense: str  # the name in tables: of the method, or of a variant of it
+    method: str  # module of trapmid.defenses
+    block: str  # top-level section of params.yaml with the method's parameters
+    fit: str  # entry of `fits`
+    init: str  # file with the initial weights; weights/random: none
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+# --- what an attacker learns --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicPriorRow:
+    """A prior learnt from public images alone, shared by every attack that names it."""
+
+    data: str
+    method: str  # module of trapmid.priors, and entry of `recipes`
+    init: str
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateRow:
+    """A classifier that an attacker trains on public images to ask it instead of the target."""
+
+    data: str
+    target: str  # whose answers it learns
+    arch: str  # module of trapmid.targets; the target's own where the method copies the target
+    surrogate: str  # the name in tables
+    method: str  # module of trapmid.surrogates, and entry of `surrogacy`
+    init: str  # its first weights; a copy of the target has these already
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakRow:
+    """Trapdoor signatures that a defender computes, and loses to an attacker."""
+
+    data: str  # whose private training images carry the triggers
+    target: str
+    seed: Natural
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureRow:
+    """What an attacker knows about the features of one target's classes."""
+
+    data: str
+    target: str
+    leak: str  # file of the trapdoor's signatures; weights/none: they did not leak
+    top_n: Count  # public images per class whose mean feature is its auxiliary signature
+    seed: Natural
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedPriorRow:
+    """A prior learnt by asking one classifier."""
+
+    data: str
+    method: str  # module of trapmid.priors, and entry of `recipes`
+    target: str  # who is attacked
+    guide: str  # folder of the classifier that is asked: the target, or a surrogate of it
+    knowledge: str  # file of `types.Knowledge`; weights/none: there is none
+    init: str
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+# --- attacks ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inversion:
+    """What every attack is asked for."""
+
+    images_per_class: Count
+    batch_size: (
+        Count | None
+    )  # rows searched at once; null: as memory allows; no result depends on it
+    keep_every: Count  # steps between two saved states of a search
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow:
+    """One cell of the results table."""
+
+    attack: str  # the name in tables: of the method, or of a variant of it
+    method: str  # module of trapmid.attacks, and entry of `attacks`
+    target: str  # who is attacked
+    guide: str  # folder of the classifier that the search asks: the target, or a surrogate of it
+    knowledge: str  # file of `types.Knowledge`; weights/none: there is none
+    prior: str  # folder of the prior, e.g. models/priors/public/gmi
+    evaluator: str
+    data: str
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+ROWS: dict[str, type[Any]] = {
+    "raw": RawRow,
+    "data": DataRow,
+    "evaluators": TargetRow,
+    "starts": TargetRow,
+    "targets": TargetRow,
+    "public_priors": PublicPriorRow,
+    "surrogates": SurrogateRow,
+    "leaks": LeakRow,
+    "signatures": SignatureRow,
+    "guided_priors": GuidedPriorRow,
+    "cells": CellRow,
+}
+"""Every section of params.yaml that is made of rows: what one of its rows says."""

@@ -1,0 +1,1 @@
+"""How a profile becomes params.yaml, and what is checked before anything runs."""

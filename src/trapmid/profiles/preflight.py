@@ -1,0 +1,183 @@
+"""The whole of params.yaml, checked before anything runs: one line for every problem.
+
+A stage builds what it needs itself, and refuses it hours after the study began; here every row and
+every block is built, and what a row names must be there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from trapmid import wiring
+from trapmid.config import criteria, params, study
+from trapmid.config.params import ParamsError
+from trapmid.profiles import compose as profiles
+
+SINGLE: dict[str, type[Any]] = {
+    "validation": study.Validation,
+    "inversion": study.Inversion,
+    "evaluation": criteria.Evaluation,
+    "checks": criteria.Checks,
+    "gate": criteria.Gate,
+}
+"""Sections that are one block."""
+
+BUILDERS: dict[str, Callable[[str, Any, str], Any]] = {
+    "evaluators": wiring.defense,
+    "starts": wiring.defense,
+    "targets": wiring.defense,
+    "public_priors": wiring.recipe,
+    "surrogates": wiring.surrogate,
+    "guided_priors": wiring.recipe,
+    "cells": wiring.attack,
+}
+"""Section of rows -> how the method of one of its rows is built."""
+
+_NAMED = {
+    "data": "data",
+    "fit": "fits",
+    "target": "targets",
+    "evaluator": "evaluators",
+}
+"""Key of a row -> the section that has what it names."""
+
+_MADE = {
+    "data/raw/": "raw",
+    "models/starts/": "starts",
+    "models/targets/": "targets",
+    "models/surrogates/": "surrogates",
+    "models/leaks/": "leaks",
+    "models/signatures/": "signatures",
+    "models/priors/public/": "public_priors",
+    "models/priors/guided/": "guided_priors",
+}
+"""Folder of what stages make -> the section whose rows make it."""
+_PLACES = {
+    "guide": ("models/targets/", "models/surrogates/"),
+    "prior": ("models/priors/public/", "models/priors/guided/"),
+    "knowledge": ("weights/none", "models/signatures/", "models/surrogates/"),
+    "leak": ("weights/none", "models/leaks/"),
+}
+"""Key of a row -> what its path must begin with."""
+_ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong in the text of a params.yaml, one line each; empty: nothing."""
+    try:
+        content = params.parse(text)
+        for name in ("profile", "seeds", *profiles.NO_DEFENSES):
+            params.section(content, name)
+    except ParamsError as error:
+        return [str(error)]
+    if broken := [
+        f"{name}: must be a mapping, is {content[name]!r}"
+        for name in profiles.NO_DEFENSES
+        if not isinstance(content[name], Mapping)
+    ]:
+        return broken
+    found = [*_singles(content), *_blocks(content), *_rows(content)]
+    return list(dict.fromkeys(found))
+
+
+def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+    """The message of a call that refuses its arguments."""
+    try:
+        call(*arguments)
+    except ValueError as error:
+        yield str(error)
+
+
+def _singles(content: Mapping[str, Any]) -> Iterator[str]:
+    """Seeds, the sections of one block, and whom the gate takes for a control."""
+    yield from _complaint(profiles.check_seeds, content["seeds"], "seeds")
+    if not isinstance(content["profile"], str):
+        yield f"profile: must be a name, is {content['profile']!r}"
+    for name, cls in SINGLE.items():
+        yield from _complaint(params.build, cls, content[name], name)
+    known = profiles.defenses(content)
+    controls = content["gate"].get("controls")
+    for control in controls if isinstance(controls, list) else ():
+        if str(control) not in known:
+            yield f"gate.controls: no defence {control!r}; there are {_listed(known)}"
+
+
+def _blocks(content: Mapping[str, Any]) -> Iterator[str]:
+    """The blocks themselves, those included on which no row is built."""
+    for name, block in content["fits"].items():
+        yield from _complaint(params.build, study.Fit, block, f"fits.{name}")
+    for section, build in (
+        ("recipes", wiring.recipe),
+        ("surrogacy", wiring.surrogate),
+        ("attacks", wiring.attack),
+    ):
+        for name, block in content[section].items():
+            yield from _complaint(build, name, block, f"{section}.{name}")
+    for name in set(wiring.names("defenses")) & set(content):
+        yield from _complaint(wiring.defense, name, content[name], name)
+
+
+def _rows(content: Mapping[str, Any]) -> Iterator[str]:
+    for section, cls in study.ROWS.items():
+        for name, row in content[section].items():
+            place = f"{section}.{name}"
+            wrong = [*_complaint(params.build, cls, row, place)]
+            yield from wrong or _row(content, section, name, row)
+
+
+def _row(
+    content: Mapping[str, Any], section: str, name: str, row: Mapping[str, Any]
+) -> Iterator[str]:
+    """One row whose keys and types are right: what it names, and its method."""
+    place = f"{section}.{name}"
+    for key, other in _NAMED.items():
+        if key in row and row[key] not in content[other]:
+            yield f"{place}.{key}: no {row[key]!r} in {other}; there are {_listed(content[other])}"
+    for key, value in _texts(row):
+        yield from _text(content, f"{place}.{key}", value)
+    for key, allowed in _PLACES.items():
+        if key in row and not row[key].startswith(allowed):
+            yield f"{place}.{key}: {row[key]!r} begins with none of {', '.join(allowed)}"
+    if "arch" in row:
+        yield from _complaint(wiring.target, row["arch"])
+    if section == "raw":
+        yield from _complaint(wiring.maker, row["maker"], row["options"], f"{place}.options")
+    if section == "data":
+        for side in ("private", "public"):
+            yield from _complaint(wiring.reader, row[side]["reader"])
+    if section in BUILDERS:
+        yield from _complaint(_method, content, section, name)
+
+
+def _method(content: Mapping[str, Any], section: str, name: str) -> None:
+    row = content[section][name]
+    block = params.of_row(content, section, name)
+    BUILDERS[section](row["method"], block, block.where)
+
+
+def _text(content: Mapping[str, Any], place: str, value: str) -> Iterator[str]:
+    """A path, a name or another text of a row."""
+    if not value:
+        yield f"{place}: is empty"
+    if ":" in value:  # DVC writes a row without quotes, and then cannot read it
+        yield f"{place}: {value!r} has a colon, which `dvc exp run -S` cannot keep"
+    for folder, section in _MADE.items():
+        found = _ROW.match(value.removeprefix(folder)) if value.startswith(folder) else None
+        if found and found[0] not in content[section]:
+            known = _listed(content[section])
+            yield f"{place}: no {found[0]!r} in {section}; there are {known}"
+
+
+def _texts(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(dotted key, value) of every text in a row."""
+    for key, value in node.items():
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, Mapping):
+            yield from ((f"{key}.{below}", text) for below, text in _texts(value))
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(map(str, names))) or "none"

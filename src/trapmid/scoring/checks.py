@@ -1,0 +1,284 @@
+"""The evaluation doubts itself (after AutoAttack's checks).
+
+A check says whether a number may be believed. It never raises: a check that fails, or whose input
+is missing, is False in the scores, in the report and in the gate. Row checks look at one row of
+params.yaml; `study` merges them and adds those that need several rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid import losses
+from trapmid.config.criteria import UNDEFENDED, WEAK, Checks
+from trapmid.metrics.features import exact
+from trapmid.scoring.scores import Attacks, Evaluators, RowScores, Targets
+from trapmid.types import Target
+
+FLOOR_ATTACK = "random"
+"""The attack that asks no target: random latents through the public prior."""
+
+EXPLANATIONS = {
+    "checkpoint_verified": "Every checkpoint loads strictly and repeats its validation accuracy; "
+    "without a validation split, its test accuracy.",
+    "logits_not_probabilities": "Classifiers return raw logits, not a softmax.",
+    "deterministic": "Two forward passes of a classifier in eval mode agree exactly; targets that "
+    "draw noise by design are left out.",
+    "gradients_reach_images": "Gradients reach the images: a masked gradient is no defence.",
+    "private_public_disjoint": "No identity and no image is both private and public.",
+    "splits_disjoint": "No private image is in two of train, validation and test.",
+    "evaluator_accuracy": "The evaluator recognises private test images.",
+    "evaluator_is_another_network": "The evaluator has another architecture and other weights.",
+    "undefended_accuracy": "The undefended target is a working classifier.",
+    "trapdoor_success": "Triggers work on test images of every trapdoored target.",
+    "every_class_attacked": "Every private class was attacked, with the same number of draws; an "
+    "untargeted attack leaves whole classes out.",
+    "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
+    "image that the attack did not find counts as refused.",
+    "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
+    "floor_below_ceiling": "Random latents score below real private test images.",
+    "positive_control": "The strongest attack succeeds against every undefended target.",
+}
+"""Every check of a study, with what it means when it holds."""
+
+
+class Check(NamedTuple):
+    """One verdict and the numbers behind it."""
+
+    name: str
+    passed: bool
+    detail: str  # one line
+
+    @property
+    def severity(self) -> Literal["invalid", "weak"]:
+        """What its failure means: an invalid study, or a number to be read with care."""
+        return "weak" if self.name in WEAK else "invalid"
+
+
+def verdicts(checks: Iterable[Check]) -> dict[str, bool]:
+    """name -> passed, for the scores file."""
+    return {check.name: check.passed for check in checks}
+
+
+def failures(checks: Iterable[Check]) -> dict[str, str]:
+    """name -> what is wrong, of the checks that failed."""
+    return {check.name: check.detail for check in checks if not check.passed}
+
+
+# --- one classifier -----------------------------------------------------------------------------
+
+
+def checkpoint_verified(
+    recorded: object,
+    measured: float,
+    tolerance: float = 1e-3,
+    noisy_images: int = 0,
+    split: str = "validation",
+) -> Check:
+    """The loaded weights repeat the accuracy that was recorded with them.
+
+    Args:
+        recorded: `meta["val_accuracy"]`, or None where the checkpoint has none.
+        measured: the accuracy of the loaded network on the same images, in [0, 1].
+        tolerance: largest difference allowed, in accuracy.
+        noisy_images: of a target that draws noise at every forward: how many images there are. Both
+            accuracies are draws then, whose variance is at most a binomial's, so the tolerance
+            grows by four deviations of their difference.
+        split: which images these are.
+    """
+    if isinstance(recorded, bool) or not isinstance(recorded, int | float):
+        return Check("checkpoint_verified", False, f"no {split} accuracy, but {recorded}")
+    if noisy_images:
+        # As if one image more were a hit and one a miss: an accuracy of 1 is no certainty.
+        rate = (noisy_images * (recorded + measured) / 2 + 1) / (noisy_images + 2)
+        tolerance += 4 * math.sqrt(2 * rate * (1 - rate) / noisy_images)
+    passed = abs(recorded - measured) <= tolerance
+    detail = f"{split} accuracy recorded {recorded}, measured {measured:.4f}"
+    return Check("checkpoint_verified", passed, f"{detail}, tolerance {tolerance:.4f}")
+
+
+def logits_not_probabilities(logits: Tensor) -> Check:
+    """Not every row of `logits` (N, C) is a distribution: non-negative with sum 1."""
+    sums = logits.double().sum(dim=1)
+    distributions = (logits >= 0).all(dim=1) & ((sums - 1).abs() < 1e-3)
+    passed = len(logits) > 0 and not bool(distributions.all())
+    detail = f"{int(distributions.sum())} of {len(logits)} rows are distributions"
+    return Check("logits_not_probabilities", passed, detail)
+
+
+def deterministic(model: Target, images: Tensor) -> Check:
+    """Two forward passes of `model`, in the mode it is in, give equal logits for `images`."""
+    with torch.no_grad(), exact():
+        first, second = model(images).logits, model(images).logits
+    passed = len(images) > 0 and not model.training and torch.equal(first, second)
+    gap = float((first - second).abs().max()) if len(images) else math.nan
+    return Check("deterministic", passed, f"largest difference {gap:g}, training={model.training}")
+
+
+def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Check:
+    """The loss of *another* class than `labels` has a non-zero, finite gradient at every image.
+
+    Another class, because a well-fitted image's own loss may be flat for honest reasons.
+
+    Args:
+        model: in eval mode.
+        images: (N, 3, S, S) float32 on the model's device.
+        labels: (N,) int64 true classes.
+    """
+    leaf = images.detach().clone().requires_grad_()
+    logits = model(leaf).logits
+    wanted = (labels.to(logits.device) + 1) % logits.shape[1]
+    loss = losses.max_margin(logits, wanted).sum()
+    if not loss.requires_grad or not len(images):
+        return Check("gradients_reach_images", False, "the loss does not depend on the images")
+    (gradient,) = torch.autograd.grad(loss, leaf, materialize_grads=True)
+    largest = gradient.flatten(1).abs().amax(dim=1)
+    alive = int(((largest > 0) & largest.isfinite()).sum())
+    detail = f"{alive} of {len(images)} images have a finite gradient that is not zero"
+    return Check("gradients_reach_images", alive == len(images), detail)
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = True) -> list[Check]:
+    """`private_public_disjoint` and `splits_disjoint`, from the rows of manifest.csv.
+
+    Every split must be there; `validation`: whether there is one of that name.
+
+    An empty identity on the public side is an unknown one (FFHQ has none); its image must still
+    differ from every private image.
+    """
+    identities: dict[bool, set[str]] = {True: set(), False: set()}
+    splits = ["train", "val", "test"] if validation else ["train", "test"]
+    hashes: dict[str, set[str]] = {split: set() for split in [*splits, "public"]}
+    unnamed, unknown = 0, set()
+    for row in manifest:
+        split, identity = row.get("split", ""), row.get("identity", "")
+        if split not in hashes:
+            unknown.add(split)
+            continue
+        private = split != "public"
+        unnamed += private and not identity
+        identities[private] |= {identity} - {""}
+        hashes[split] |= {row.get("hash", "")}
+    private_hashes = set().union(*(hashes[split] for split in splits))
+    people = identities[True] & identities[False]
+    images = private_hashes & hashes["public"]
+    sound = not unknown and not unnamed and "" not in private_hashes | hashes["public"]
+    complete = sound and all(hashes.values())
+    twice = sum(len(hashes[a] & hashes[b]) for a, b in itertools.combinations(splits, 2))
+    note = "" if complete else "; rows are missing or lack a split, identity or hash"
+    shared = f"{len(people)} identities and {len(images)} images are private and public{note}"
+    return [
+        Check("private_public_disjoint", complete and not people and not images, shared),
+        Check("splits_disjoint", complete and not twice, f"{twice} images in two splits{note}"),
+    ]
+
+
+# --- one cell -----------------------------------------------------------------------------------
+
+
+def evaluator_is_another_network(
+    evaluator: Target, evaluator_digest: str, target: Target, target_digest: str
+) -> Check:
+    """The judge is not the judged: another class of network and another digest of the weights."""
+    names = [f"{type(m).__module__}.{type(m).__qualname__}" for m in (evaluator, target)]
+    digests = [evaluator_digest, target_digest]
+    passed = names[0] != names[1] and all(digests) and digests[0] != digests[1]
+    detail = f"evaluator {names[0]} {digests[0][:8]}, target {names[1]} {digests[1][:8]}"
+    return Check("evaluator_is_another_network", passed, detail)
+
+
+def every_class_attacked(
+    labels: Tensor, draws: Tensor, num_classes: int, left_out: int = 0
+) -> Check:
+    """Each of the classes 0 .. num_classes - 1 has the draws 0 .. d - 1, each once.
+
+    Args:
+        labels, draws: (N,) int64, of every image asked for.
+        num_classes: C.
+        left_out: images that were not attempted by design: all of some classes, none of the others.
+    """
+    asked = sorted(zip(labels.tolist(), draws.tolist(), strict=True))
+    attempted = sorted(set(labels.tolist())) if left_out else list(range(num_classes))
+    per_class = len(asked) // max(1, len(attempted))
+    wanted = [(label, draw) for label in attempted for draw in range(per_class)]
+    complete = asked == wanted and len(asked) + left_out == per_class * num_classes
+    detail = f"{len(asked)} images for {num_classes} classes, {left_out} left out"
+    return Check("every_class_attacked", bool(asked) and complete, detail)
+
+
+def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
+    """AA-1 of random latents is at most five standard deviations above 1 / C.
+
+    Labels attack nothing there, so a higher rate means that labels leak into the images.
+    """
+    chance = 1 / num_classes
+    bound = chance + 5 * math.sqrt(chance * (1 - chance) / max(n, 1))
+    return Check("floor_is_chance", n > 0 and aa1 <= bound, f"AA-1 {aa1:.4f}, most {bound:.4f}")
+
+
+def at_least(name: str, value: object, bound: float) -> Check:
+    """`value` is a number of at least `bound`."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    passed = number and float(value) >= bound  # type: ignore[arg-type]
+    return Check(name, passed, f"{value}, least {bound}")
+
+
+# --- the study ----------------------------------------------------------------------------------
+
+
+def study(evaluators: Evaluators, targets: Targets, cells: Attacks, bounds: Checks) -> list[Check]:
+    """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
+
+    Needs the rows of params.yaml, all of them. A check that no row answers is failed.
+    """
+    found = {
+        "positive_control": _positive_control(targets, cells, bounds.positive_control),
+        "floor_below_ceiling": _floor_below_ceiling(evaluators, cells),
+    }
+    rows: dict[str, RowScores] = {
+        f"{scores.section}/{row}": scores
+        for part in (evaluators, targets, cells)
+        for row, scores in part.items()
+    }
+    return [found.get(name) or _merged(name, rows) for name in EXPLANATIONS]
+
+
+def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:
+    """One verdict of all rows that carry the check; without any, it fails."""
+    answers = {row: s.checks[name] for row, s in rows.items() if name in s.checks}
+    wrong = [row for row, passed in answers.items() if not passed]
+    detail = f"failed by {', '.join(wrong)}" if wrong else f"{len(answers)} rows"
+    return Check(name, bool(answers) and not wrong, detail)
+
+
+def _positive_control(targets: Targets, cells: Attacks, bound: float) -> Check:
+    """Each undefended target is attacked, and its worst AA-1 reaches the bound."""
+    best = {
+        row: max((c.aa1 for c in cells.values() if c.target == row), default=-math.inf)
+        for row, scores in targets.items()
+        if scores.defense == UNDEFENDED
+    }
+    passed = bool(best) and min(best.values()) >= bound
+    shown = ", ".join(f"{row} {value:.3f}" for row, value in best.items()) or "no undefended target"
+    return Check("positive_control", passed, f"strongest AA-1: {shown}; least {bound}")
+
+
+def _floor_below_ceiling(evaluators: Evaluators, cells: Attacks) -> Check:
+    """Every floor cell is below the ceiling of the evaluator that judged it."""
+    pairs = []
+    for row, scores in cells.items():
+        if scores.attack == FLOOR_ATTACK:
+            judge = evaluators.get(scores.protocol.evaluator)
+            pairs.append((row, scores.aa1, judge.ceiling.aa1 if judge else -math.inf))
+    shown = ", ".join(f"{row} {floor:.3f} < {top:.3f}" for row, floor, top in pairs)
+    passed = bool(pairs) and all(floor < top for _, floor, top in pairs)
+    return Check("floor_below_ceiling", passed, shown or "no floor cell")

@@ -1,0 +1,193 @@
+"""Every class and every draw of one attack, in batches that no result depends on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from trapmid.config.study import Inversion
+from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.types import (
+    Attack,
+    Keep,
+    Knowledge,
+    LabelAttack,
+    LabelsOnly,
+    Prior,
+    Reconstruction,
+    Saving,
+    Stateful,
+    Target,
+    Task,
+)
+
+_FIELDS = ("images", "labels", "draws", "latents", "losses", "found")
+_MEMORY_SHARE = 0.25  # of the memory: what autograd saves is not all that a step needs
+
+
+class Inverted(NamedTuple):
+    """What one attack made of a target, and how."""
+
+    rows: dict[str, Any]  # the fields of `Reconstruction`, on the CPU, sorted by (label, draw)
+    batch_size: int  # rows searched at once
+    queries: int | None  # images that a label-only attack asked about, abandoned batches included
+
+
+def invert_all(
+    attack: Attack | LabelAttack,
+    target: Target,
+    prior: Prior,
+    knowledge: Knowledge,
+    plan: Inversion,
+    rt: Runtime,
+    keep: Keep,
+) -> Inverted:
+    """Attacks every class of `target`, `images_per_class` times or as often as the attack can.
+
+    Args:
+        target: what the search asks: the target itself, or what stands in for it.
+        prior: what the attacker knows about faces.
+        knowledge: what it knows about the target.
+        plan: how many images, and how many of them at once; null: as many as memory allows.
+        rt: where to compute; its seed starts every search.
+        keep: where finished batches and the state of the unfinished one are kept.
+    """
+    each = attack.images_of_each(plan.images_per_class)
+    labels = torch.arange(target.num_classes).repeat_interleave(each)
+    draws = torch.arange(each).repeat(target.num_classes)
+    oracle = LabelsOnly(target) if attack.label_only else None
+    size = plan.batch_size or _affordable(attack, target, prior, len(labels), rt)
+    done = _Done(size, len(labels), oracle)
+    keep.restore({"done": done})
+    while done.count < len(labels):
+        rows = slice(done.count, done.count + done.size)
+        task = Task(
+            labels=labels[rows].to(rt.device),
+            draws=draws[rows].to(rt.device),
+            knowledge=knowledge,
+            saving=Saving(_Within(keep, done), plan.keep_every),
+        )
+        try:
+            # Searches have streams of their own; a stochastic target draws its noise from this.
+            with rt.seeded("target's noise"):
+                if oracle is None:
+                    part = cast(Attack, attack).invert(target, prior, task, rt)
+                else:
+                    part = cast(LabelAttack, attack).invert(oracle, prior, task, rt)
+        except torch.cuda.OutOfMemoryError:
+            if plan.batch_size is not None or done.size == 1:
+                raise
+            done.size, done.begun = done.size // 2, False  # no result depends on it
+            continue
+        done.add(part)
+        keep.save({"done": done}, 0)
+    queries = None if oracle is None else oracle.queries
+    return Inverted(done.rows(), done.size, queries)
+
+
+def _affordable(
+    attack: Attack | LabelAttack, target: Target, prior: Prior, rows: int, rt: Runtime
+) -> int:
+    """How many rows fit into a share of the memory, by what autograd saves for one of them."""
+    saved = 0
+
+    def weigh(tensor: Tensor) -> Tensor:
+        nonlocal saved
+        saved += tensor.numel() * tensor.element_size()
+        return tensor
+
+    probes = 2  # two, for what is there once per batch
+    labels = torch.zeros(probes, dtype=torch.int64, device=rt.device)
+    with (
+        rt.seeded("memory probe"),
+        eval_mode(target, prior),
+        frozen(target, prior),
+        torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor),
+    ):
+        z = torch.zeros(probes, prior.latent_dim, device=rt.device, requires_grad=True)
+        target(prior(z, labels))
+    if rt.device.type == "cuda":
+        free = torch.cuda.mem_get_info(rt.device)[0]
+    else:
+        # All of it, not what is free now: one machine shall choose one size, and round one way.
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    row = max(1.0, saved / probes * attack.rows_in_memory())
+    return max(1, min(rows, int(_MEMORY_SHARE * free / row)))
+
+
+class _Done:
+    """The finished rows of an attack and the size of its batches, as a state that can be saved."""
+
+    def __init__(self, size: int, total: int, oracle: LabelsOnly | None) -> None:
+        self.size, self.total = min(size, total), total
+        self._oracle = oracle  # its count of queries goes on, too
+        self.count = 0
+        self.begun = False  # whether the saved state has a part of the batch after these
+        self._parts: list[dict[str, Any]] = []
+
+    def add(self, part: Reconstruction) -> None:
+        fields = {name: getattr(part, name) for name in _FIELDS}
+        if fields["found"] is None:
+            fields["found"] = torch.ones(len(part.labels), dtype=torch.bool)
+        fields |= {f"counts.{name}": values for name, values in part.counts.items()}
+        kept = slice(None) if part.left_out is None else ~part.left_out
+        self._parts.append({name: value[kept].detach().cpu() for name, value in fields.items()})
+        self.count += len(part.labels)
+        self.begun = False
+
+    def rows(self) -> dict[str, Any]:
+        """Every field over all parts; `counts` is a dictionary of its own.
+
+        `left_out` is how many rows the attack did not attempt by design; they are not there.
+        """
+        whole: dict[str, Any] = {"counts": {}}
+        for name in self._parts[0]:
+            column = torch.cat([part[name] for part in self._parts])
+            place, _, inner = name.partition(".")
+            if inner:
+                whole[place][inner] = column
+            else:
+                whole[name] = column
+        whole["left_out"] = self.count - len(whole["labels"])
+        return whole
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "size": self.size,
+            "begun": self.begun,
+            "count": self.count,
+            "parts": self._parts,
+            "queries": None if self._oracle is None else self._oracle.queries,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.size, self.begun = state_dict["size"], state_dict["begun"]
+        self._parts, self.count = list(state_dict["parts"]), state_dict["count"]
+        if self._oracle is not None:
+            self._oracle.queries = state_dict["queries"]
+
+
+class _Within:
+    """The `Keep` of a search inside one batch: saves the finished batches with its own state."""
+
+    def __init__(self, keep: Keep, done: _Done) -> None:
+        self._keep, self._done = keep, done
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self._keep.log(metrics, step)
+
+    def progress(self, done: int, total: int) -> None:
+        inside = self._done.size * done // max(1, total)
+        reached = min(self._done.count + inside, self._done.total)
+        self._keep.progress(reached, self._done.total)
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        return self._keep.restore(parts) if self._done.begun else 0
+
+    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        self._done.begun = True
+        self._keep.save({"done": self._done, **parts}, step)

@@ -1,0 +1,217 @@
+"""The one loop that trains classifiers, whatever defends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trapmid import augment
+from trapmid.config.study import Fit
+from trapmid.metrics.accuracy import balanced_labels
+from trapmid.runtime import Runtime, eval_mode
+from trapmid.types import Keep, Objective, Progress, Stateful, Target, Trapdoor
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A data set that already is where it is used: images (N, 3, S, S) uint8, labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Labelled:
+        return Labelled(self.images.to(device), self.labels.to(device))
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1]."""
+    return images.to(torch.float32) / 255
+
+
+def make_optimizer(fit: Fit, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser that `fit` names, for the network and for a discriminator beside it."""
+    trained = [p for p in parameters if p.requires_grad]
+    if fit.optimizer == "adam":
+        return torch.optim.Adam(trained, lr=fit.lr, weight_decay=fit.weight_decay)
+    return torch.optim.SGD(trained, lr=fit.lr, momentum=fit.momentum, weight_decay=fit.weight_decay)
+
+
+@torch.no_grad()
+def accuracy(
+    model: Target,
+    data: Labelled,
+    trapdoor: Trapdoor | None = None,
+    targets: Tensor | None = None,
+    batch_size: int = 512,
+) -> float:
+    """The share of images, in [0, 1], that `model` gives their label.
+
+    With a trapdoor: the share of poisoned images that it gives the label `targets` (N,) of their
+    trigger, i.e. trapdoor success.
+    """
+    wanted = data.labels if targets is None else targets.to(data.labels.device)
+    hits = torch.zeros((), dtype=torch.int64, device=data.labels.device)
+    with eval_mode(model):
+        for start in range(0, len(data), batch_size):
+            part = slice(start, start + batch_size)
+            images = to_float(data.images[part])
+            if trapdoor is not None:
+                images = trapdoor(images, wanted[part])
+            hits += (model(images).logits.argmax(dim=1) == wanted[part]).sum()
+    return hits.item() / len(data)
+
+
+class Best:
+    """The weights of the epoch to keep, and which epoch it was."""
+
+    def __init__(self) -> None:
+        self.score = -1.0
+        self.epoch = -1
+        self.weights: dict[str, Tensor] = {}
+        self.triggers: Tensor | None = None
+
+    def offer(
+        self, score: float, epoch: int, model: nn.Module, trapdoor: Trapdoor | None, *, strict: bool
+    ) -> None:
+        """Keeps the weights if `score` is the highest so far; `strict`: an equal one is not."""
+        if score < self.score or (strict and score == self.score):
+            return
+        self.score, self.epoch = score, epoch
+        self.weights = {name: value.clone() for name, value in model.state_dict().items()}
+        self.triggers = None if trapdoor is None else trapdoor.triggers.clone()
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self).update(state_dict)
+
+
+class _Optimizers:
+    """Several optimisers as one thing to save."""
+
+    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        self.members = optimizers
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(i): member.state_dict() for i, member in enumerate(self.members)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for i, member in enumerate(self.members):
+            member.load_state_dict(state_dict[str(i)])
+
+    def set_lr(self, lr: float) -> None:
+        for member in self.members:
+            for group in member.param_groups:
+                group["lr"] = lr
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training leaves: the kept epoch is already loaded into the model."""
+
+    epoch: int
+    val_accuracy: float | None  # None: there is no validation split
+    test_accuracy: float
+    trapdoor_success: float | None
+    select: Literal["val", "test", "last"]
+
+
+def fit(
+    model: Target,
+    objective: Objective,
+    train: Labelled,
+    val: Labelled,
+    test: Labelled,
+    plan: Fit,
+    rt: Runtime,
+    keep: Keep,
+) -> Fitted:
+    """Trains `model` in place under `objective`; resumes from `keep`.
+
+    Every epoch draws from a random stream of its own, so a resumed training equals an undisturbed
+    one bit for bit on the CPU. The objective says what an epoch's batches are.
+
+    Args:
+        val: may be empty where `plan.select` is not `val`.
+    """
+    train, val, test = (data.to(rt.device) for data in (train, val, test))
+    main = objective.prepare(model, make_optimizer(plan, model.parameters()))
+    optimizers = _Optimizers([main, *objective.optimizers])
+    best = Best()
+    poison = balanced_labels(len(test), model.num_classes, rt.generator("poison", "test"))
+    parts: dict[str, Stateful] = {
+        "model": model,
+        "objective": objective,
+        "optimizers": optimizers,
+        "best": best,
+    }
+    first = keep.restore(parts)
+    for epoch in range(first, plan.epochs):
+        optimizers.set_lr(plan.lr * plan.decay ** sum(epoch >= m for m in plan.milestones))
+        with rt.seeded("fit", epoch):
+            means = _epoch(model, objective, main, train, plan, epoch, rt)
+        trapdoor = objective.trapdoor
+        with rt.seeded("scores", epoch):  # a stochastic network draws noise here, too
+            scores = {"val_accuracy": accuracy(model, val)} if len(val) else {}
+            scores["test_accuracy"] = accuracy(model, test)
+            if trapdoor is not None:
+                scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
+        keep.log({**means, **scores}, epoch + 1)
+        score = float(epoch) if plan.select == "last" else scores[f"{plan.select}_accuracy"]
+        # The official code keeps the first of equal test scores. A small validation split has many
+        # equal scores, and the first would be an unfinished trapdoor: there the last one is kept.
+        best.offer(score, epoch, model, trapdoor, strict=plan.select == "test")
+        keep.progress(epoch + 1, plan.epochs)
+        if (epoch + 1) % plan.keep_every == 0 and epoch + 1 < plan.epochs:
+            keep.save(parts, epoch + 1)
+    model.load_state_dict(best.weights)
+    if objective.trapdoor is not None and best.triggers is not None:
+        objective.trapdoor.triggers.copy_(best.triggers)
+    with rt.seeded("scores", best.epoch):
+        return Fitted(
+            epoch=best.epoch + 1,
+            val_accuracy=accuracy(model, val) if len(val) else None,
+            test_accuracy=accuracy(model, test),
+            trapdoor_success=None
+            if objective.trapdoor is None
+            else accuracy(model, test, objective.trapdoor, poison),
+            select=plan.select,
+        )
+
+
+def _epoch(
+    model: Target,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    train: Labelled,
+    plan: Fit,
+    epoch: int,
+    rt: Runtime,
+) -> dict[str, float]:
+    """One pass; returns the epoch's mean of every part of the loss."""
+    model.train()
+    batches = objective.batches(train.labels, plan.batch_size)
+    steps = len(batches)
+    sums: dict[str, Tensor] = {}
+    for step, chosen in enumerate(batches):
+        index = chosen.to(rt.device)
+        images = to_float(train.images[index])
+        if plan.flip:
+            images = augment.flip(images, (torch.rand(len(index)) < 0.5).to(rt.device))
+        loss = objective(
+            model, images, train.labels[index], Progress(epoch, plan.epochs, step, steps)
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        optimizer.step()
+        for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
+            sums[name] = sums.get(name, torch.zeros_like(value)) + value
+    return {name: value.item() / steps for name, value in sums.items()}

@@ -1,0 +1,105 @@
+"""How a network learns to answer as another one does: what surrogates share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trapmid.augment import TrapAugmentation
+from trapmid.config.params import (
+    Count,
+    Milestones,
+    Momentum,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    check_milestones,
+)
+from trapmid.runtime import Precision, Runtime, stream_seed
+from trapmid.training.fit import to_float
+from trapmid.training.gan import Passes
+from trapmid.types import Keep, Stateful, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imitation:
+    """A training on images whose labels are distributions over classes; SGD."""
+
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    momentum: Momentum
+    weight_decay: NonNegative
+    milestones: Milestones  # epochs at which the learning rate is multiplied by `decay`
+    decay: PositiveShare
+    temperature: Positive
+    augmentation: TrapAugmentation | None  # of the student's images; its teacher saw them plain
+    precision: Precision
+    keep_every: Count  # epochs between two saved states
+
+    def __post_init__(self) -> None:
+        check_milestones(self.milestones, self.epochs)
+
+    def learn(
+        self, student: Target, images: Tensor, logits: Tensor, rt: Runtime, keep: Keep
+    ) -> None:
+        """Trains `student` in place and leaves it in eval mode.
+
+        The loss is KL(softmax(t / tau) || softmax(s / tau)) / tau^2, summed over classes, averaged
+        over the batch and added up over the student's votes: the members of an ensemble learn side
+        by side, each as if it were alone. (The official code of LOMMA divides by tau^2 where
+        Hinton et al. multiply; tau is 1.)
+
+        Args:
+            student: on the runtime's device.
+            images: (N, 3, S, S) uint8.
+            logits: (N, C) what the teacher says of them; -inf is allowed, for hard labels.
+            rt: its seed shuffles.
+            keep: curve and state; an interrupted training goes on from its last saved epoch.
+
+        Raises:
+            ValueError: the student diverged.
+        """
+        images, targets = images.to(rt.device), (logits / self.temperature).softmax(1).to(rt.device)
+        passes = Passes(len(images), self.batch_size, stream_seed(rt.seed, "imitation", "batches"))
+        per_epoch = len(images) // min(self.batch_size, len(images))
+        trained = [p for p in student.parameters() if p.requires_grad]
+        optimizer = torch.optim.SGD(
+            trained, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+        )
+        parts: dict[str, Stateful] = {"student": student, "optimizer": optimizer}
+        for epoch in range(keep.restore(parts), self.epochs):
+            student.train()
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * self.decay ** sum(m <= epoch for m in self.milestones)
+            total = torch.zeros((), device=rt.device)
+            with rt.seeded("imitation", epoch):
+                for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
+                    rows = passes.batch(step).to(rt.device)
+                    batch = to_float(images[rows])
+                    if self.augmentation is not None:
+                        batch = self.augmentation(batch)
+                    with rt.autocast():
+                        votes = student.votes(batch)
+                    losses = [self._divergence(targets[rows], vote) for vote in votes]
+                    loss = torch.stack(losses).sum()
+                    optimizer.zero_grad(set_to_none=True)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.detach() / len(losses)
+            divergence = float(total) / per_epoch
+            if not math.isfinite(divergence) or not all(p.isfinite().all() for p in trained):
+                raise ValueError(f"lr: {self.lr} is too high: diverged (epoch {epoch + 1})")
+            keep.log({"divergence": divergence}, epoch + 1)
+            keep.progress(epoch + 1, self.epochs)
+            if (epoch + 1) % self.keep_every == 0 and epoch + 1 < self.epochs:
+                keep.save(parts, epoch + 1)
+        student.eval()
+
+    def _divergence(self, targets: Tensor, logits: Tensor) -> Tensor:
+        own = F.log_softmax(logits.float() / self.temperature, dim=1)
+        return F.kl_div(own, targets, reduction="batchmean") / self.temperature**2

@@ -1,0 +1,84 @@
+"""What PLG-MI+ and PLG-MI++ know of a trapdoored target's features (Trap-MID, sec. 4.2, App. E.7).
+
+A trapdoor pulls images to its signature S, faces of a person lie near the auxiliary signature S':
+an attacker who knows both leaves the one and seeks the other. The paper has no code for it and its
+text lost the two weights, so they are parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trapmid.config.params import NonNegative
+from trapmid.runtime import Runtime, eval_mode
+from trapmid.training.fit import to_float
+from trapmid.training.pseudolabels import likeliest
+from trapmid.types import Knowledge, Output, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptive:
+    """The two terms of eq. 7; without the first, those of eq. 12 (PLG-MI+)."""
+
+    trapdoor_weight: NonNegative  # b1, away from the trapdoor's signature of the predicted class
+    auxiliary_weight: NonNegative  # b2, towards the auxiliary signature of the attacked class
+
+    def check(self, knowledge: Knowledge) -> None:
+        """Refuses a term whose signatures are not known.
+
+        Raises:
+            ValueError: `signatures` or `auxiliary` is missing where its weight is not 0.
+        """
+        knowledge.need(
+            *["signatures"] * (self.trapdoor_weight != 0),
+            *["auxiliary"] * (self.auxiliary_weight != 0),
+        )
+
+    def __call__(self, output: Output, labels: Tensor, knowledge: Knowledge) -> Tensor:
+        """b1 cos(g(x), S_predicted) - b2 cos(g(x), S'_label), one number (N,) per image.
+
+        No gradient goes through the prediction, nor into the signatures.
+
+        Args:
+            output: what the target makes of the views x, logits (N, C) and features g (N, F).
+            labels: (N,) int64, the classes attacked.
+            knowledge: (C, F) `signatures` S and `auxiliary` S', as far as a weight needs them.
+        """
+        total = output.logits.new_zeros(len(labels), dtype=torch.float32)
+        features = output.features.float()
+        if self.trapdoor_weight != 0:
+            assert knowledge.signatures is not None
+            predicted = output.logits.detach().argmax(dim=1)
+            pull = F.cosine_similarity(features, knowledge.signatures[predicted].detach(), dim=1)
+            total = total + self.trapdoor_weight * pull
+        if self.auxiliary_weight != 0:
+            assert knowledge.auxiliary is not None
+            pull = F.cosine_similarity(features, knowledge.auxiliary[labels].detach(), dim=1)
+            total = total - self.auxiliary_weight * pull
+        return total
+
+
+@torch.no_grad()
+def auxiliary_signatures(
+    target: Target, public: Tensor, top_n: int, rt: Runtime, batch_size: int = 512
+) -> Tensor:
+    """S' of eq. 8: the mean feature of the public images that are likeliest to every class.
+
+    Args:
+        target: asked in eval mode, once about every image.
+        public: (N, 3, S, S) uint8; not augmented.
+        top_n: images per class, chosen as PLG-MI's pseudo-labels are.
+
+    Returns:
+        (C, F) float32 on the CPU.
+    """
+    with eval_mode(target), rt.seeded("auxiliary signatures"):
+        outputs = [target(to_float(part.to(rt.device))) for part in public.split(batch_size)]
+    probabilities = torch.cat([output.logits.softmax(dim=1).cpu() for output in outputs])
+    features = torch.cat([output.features.cpu() for output in outputs])
+    indices, _ = likeliest(probabilities, top_n)
+    return features[indices].double().view(probabilities.shape[1], top_n, -1).mean(dim=1).float()

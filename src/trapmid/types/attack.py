@@ -1,0 +1,78 @@
+"""What an attack is: the task it gets, and the reconstructions it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from trapmid.runtime import Runtime
+from trapmid.types.attacker import NOTHING, Knowledge, Prior
+from trapmid.types.classifier import LabelsOnly, Target
+from trapmid.types.training import Saving
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What an attack is asked for, and what it may use."""
+
+    labels: Tensor  # (N,) int64, the class of every image asked for
+    draws: Tensor  # (N,) int64, tells the images of one class apart
+    knowledge: Knowledge = NOTHING
+    saving: Saving | None = None  # None: a search that is cut off starts again
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One row per image asked for."""
+
+    images: Tensor  # (N, 3, S, S) float32, the generator's raw output
+    labels: Tensor  # (N,) int64, the class attacked
+    draws: Tensor  # (N,) int64, 0 .. images_per_class - 1
+    latents: Tensor  # (N, Z) float32
+    losses: Tensor  # (N,) float32, the search objective at the last iterate
+    found: Tensor | None = None  # (N,) bool; False: the attack has no answer, which is a miss
+    left_out: Tensor | None = None  # (N,) bool; True: not attempted by design, and not scored
+    counts: Mapping[str, Tensor] = field(default_factory=dict)  # (N,) each, e.g. queries
+
+
+class Attack(Protocol):
+    """A frozen dataclass whose fields are its block of params.yaml."""
+
+    label_only: ClassVar[bool] = False
+    """Whether it is a `LabelAttack` and gets the target as `LabelsOnly`."""
+
+    def images_of_each(self, asked: int) -> int:
+        """How many images of every class it makes where the study asks for `asked`."""
+        return asked
+
+    def rows_in_memory(self) -> float:
+        """How many images per row of a task pass the target at once; bounds the batch size."""
+        return 1.0
+
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        """Recovers an image of class task.labels[i] for every i.
+
+        A row's result depends on (rt.seed, label, draw) alone, never on the other rows.
+        """
+        ...
+
+
+class LabelAttack(Protocol):
+    """An `Attack` that sees labels alone."""
+
+    label_only: ClassVar[bool] = True
+
+    def images_of_each(self, asked: int) -> int:
+        """As `Attack.images_of_each`."""
+        return asked
+
+    def rows_in_memory(self) -> float:
+        """As `Attack.rows_in_memory`."""
+        return 1.0
+
+    def invert(self, target: LabelsOnly, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        """As `Attack.invert`."""
+        ...

@@ -1,0 +1,115 @@
+"""What an attacker has: knowledge of a target, a prior of faces, a surrogate of the target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trapmid.runtime import Runtime
+from trapmid.types.classifier import Target
+from trapmid.types.training import Keep
+
+
+class Prior(nn.Module, ABC):
+    """What an attacker knows about faces: a generator and, often, its critic."""
+
+    latent_dim: int
+    num_classes: int  # 1 for an unconditional prior
+
+    @abstractmethod
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Images (N, 3, S, S) of the generator's own range, from latents (N, Z), labels (N,)."""
+
+    @abstractmethod
+    def realism(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The critic's score (N,); zeros for a prior without a critic."""
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the weights of an earlier prior of the same shape.
+
+        Class embeddings of a one-class prior are repeated for every class, so a conditional prior
+        may start from a public one: at first it draws the same images for each class.
+
+        Raises:
+            ValueError: the weights do not fit.
+        """
+        own = self.state_dict()
+        try:
+            self.load_state_dict({k: _fitted(v, own.get(k)) for k, v in state.items()}, strict=True)
+        except RuntimeError as error:
+            raise ValueError(f"init: {' '.join(str(error).split())}") from None
+
+
+def _fitted(value: Tensor, wanted: Tensor | None) -> Tensor:
+    """Half precision widened; a single row repeated to the number of rows wanted."""
+    if value.is_floating_point():
+        value = value.to(torch.float32)
+    if wanted is not None and value.dim() == wanted.dim() > 0 and len(value) == 1:
+        value = value.expand(len(wanted), *value.shape[1:])
+    return value
+
+
+class Knowledge(NamedTuple):
+    """What an attacker knows of one target when the search begins, beside network and prior.
+
+    Every part is None unless a row of params.yaml names a file that has it.
+    """
+
+    students: Target | None = None  # distilled from the target on public images (LOMMA)
+    feature_mean: Tensor | None = None  # (F,) of the target's features of public images (LOMMA)
+    signatures: Tensor | None = None  # (C, F) S, the trapdoor's, leaked by the defender (eq. 6)
+    auxiliary: Tensor | None = None  # (C, F) S', of the public images likest to a class (eq. 8)
+
+    def need(self, *names: str) -> None:
+        """Refuses to go on without the parts called `names`.
+
+        Raises:
+            ValueError: one of them is None.
+        """
+        if missing := [name for name in names if getattr(self, name) is None]:
+            raise ValueError(f"knowledge: the method needs {', '.join(missing)}; name a file of it")
+
+
+NOTHING = Knowledge()
+
+
+class PriorRecipe(Protocol):
+    """A frozen dataclass whose fields are its block of params.yaml; how faces are learnt."""
+
+    def make(self, image_size: int, num_classes: int) -> Prior: ...
+
+    def fit(
+        self,
+        prior: Prior,
+        public: Tensor,
+        target: Target | None,
+        knowledge: Knowledge,
+        rt: Runtime,
+        keep: Keep,
+    ) -> None:
+        """Trains `prior` in place on `public` (N, 3, S, S) uint8; `target` guides it if given."""
+        ...
+
+
+class Surrogate(Protocol):
+    """A frozen dataclass whose fields are its block: how a classifier learns to be the target's.
+
+    An attacker trains it on public images alone and then asks it instead of the target.
+    """
+
+    stolen: ClassVar[bool] = False
+    """Whether it starts as a copy of the target, weights and all, and not as a new network."""
+
+    def fit(
+        self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
+    ) -> Mapping[str, Tensor]:
+        """Trains `student` in place on `public` (N, 3, S, S) uint8; leaves it in eval mode.
+
+        Returns:
+            Further fields of `Knowledge` to keep with the weights, e.g. `feature_mean`.
+        """
+        ...

@@ -1,0 +1,103 @@
+"""What a defence is: how it alters a network, and what the network is trained with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trapmid.runtime import Runtime
+from trapmid.types.classifier import Target
+from trapmid.types.training import Loss, Progress
+
+
+class Trapdoor(nn.Module, ABC):
+    """Triggers, one per class, and how an image gets one; `trapdoors` makes them.
+
+    What only passes a trapdoor on knows no more of it, so that its code reaches trapdoored rows.
+    """
+
+    triggers: Tensor  # k, (C, 3, S, S) in [0, 1]
+    alpha: Tensor  # blend ratio in [0, 1]
+    masks: Tensor | None  # m, (C, 1, S, S) in [0, 1]; None: 1 everywhere
+
+    @abstractmethod
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Poisoned images (N, 3, S, S) that carry the triggers of `labels` (N,)."""
+
+    @abstractmethod
+    def blend(self, images: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
+        """As `forward`, with the triggers `keys` (N, 3, S, S) instead of the stored ones."""
+
+    @abstractmethod
+    def examples(self, images: Tensor, strength: float = 10.0) -> Tensor:
+        """Images (N, 3, S, S) with the triggers of classes 0..N-1, `strength` times stronger."""
+
+
+class Objective(nn.Module, ABC):
+    """A training loss with a memory: triggers, critics and their optimisers live here.
+
+    `optimizers` lists the optimisers that the objective steps itself, so that the loop can apply
+    the learning-rate schedule to them and save their state.
+    """
+
+    trapdoor: Trapdoor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trapdoor = None
+
+    @property
+    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        return ()
+
+    def prepare(self, model: Target, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Called once before training; the optimiser that the loop shall step."""
+        del model
+        return optimizer
+
+    def batches(self, labels: Tensor, batch_size: int) -> list[Tensor]:
+        """One epoch: indices (B,) int64 into the training set, drawn from torch's global stream.
+
+        Every image at most once, in random order; the last, partial batch is dropped.
+        """
+        size = min(batch_size, len(labels))
+        order = torch.randperm(len(labels))
+        return list(order[: len(labels) // size * size].split(size))
+
+    def facts(self) -> dict[str, float]:
+        """What the training so far guarantees, e.g. a privacy budget; kept with the weights."""
+        return {}
+
+    @abstractmethod
+    def forward(
+        self, model: Target, images: Tensor, labels: Tensor, progress: Progress
+    ) -> Loss: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a defence may know about the training it joins."""
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    new_network: Callable[[int], Target]  # the target's architecture and start, so many outputs
+    new_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    rt: Runtime
+
+
+class Defense(Protocol):
+    """A frozen dataclass whose fields are its block of params.yaml."""
+
+    alters_network: ClassVar[bool] = False
+    """Whether a saved network must be hardened again before its weights fit."""
+
+    def harden(self, model: Target) -> Target:
+        """The network to train instead of `model`; itself where the defence leaves it alone."""
+        return model
+
+    def objective(self, setting: Setting) -> Objective: ...

@@ -1,0 +1,64 @@
+"""What a training passes on: its loss, how far it is, and where its curve and state are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+Log = Callable[[Mapping[str, float], int], None]
+"""Takes (metrics, step). The library logs through it and knows no tracker."""
+
+
+class Progress(NamedTuple):
+    """How far a training is."""
+
+    epoch: int  # 0-based
+    epochs: int
+    step: int  # 0-based, inside the epoch
+    steps: int  # per epoch
+
+
+class Loss(NamedTuple):
+    total: Tensor
+    parts: dict[str, Tensor]  # detached scalars, for the training curves
+
+
+class Stateful(Protocol):
+    """Anything whose state can be saved and put back: modules, optimisers, our own."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+class Keep(Protocol):
+    """Where a long training leaves its curve and its state."""
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """One point of the training curve."""
+        ...
+
+    def progress(self, done: int, total: int) -> None:
+        """Moves the progress bar."""
+        ...
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        """Puts the newest saved state back; returns the step to go on from (0: there is none)."""
+        ...
+
+    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        """Saves the state after `step` steps."""
+        ...
+
+
+class Saving(NamedTuple):
+    """Where a long search leaves its state, and how often."""
+
+    keep: Keep
+    every: int  # steps
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether the state is to be saved after `step` of `steps` steps."""
+        return step % self.every == 0 and step < steps

@@ -1,0 +1,226 @@
+"""Classifiers between files and memory."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from toy import BLOCKS, Memory, images, plan, private, runtime, same_state
+from trapmid import wiring
+from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.classifiers import Trained
+from trapmid.config.study import TargetRow
+from trapmid.defenses import none
+
+CLASSES, SIZE = 3, 16
+ARCH = {"rolss": "small_resnet"}  # small_vgg has no skip connection
+
+
+@pytest.fixture(scope="module")
+def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "random"
+    path.write_text("random\n")
+    return path
+
+
+def row(init: Path, **changes: Any) -> TargetRow:
+    fields: dict[str, Any] = {
+        "data": "faces",
+        "arch": "small_vgg",
+        "defense": "none",
+        "method": "none",
+        "block": "none",
+        "fit": "target",
+        "init": str(init),
+        "seed": 0,
+    }
+    return TargetRow(**(fields | changes))
+
+
+def row_of(init: Path, name: str) -> TargetRow:
+    method = BLOCKS[name][0]
+    return row(init, method=method, defense=name, arch=ARCH.get(method, "small_vgg"))
+
+
+def train(init: Path, name: str) -> Trained:
+    return classifiers.train(
+        row_of(init, name),
+        plan(epochs=1),
+        wiring.defense(*BLOCKS[name], name),
+        private(CLASSES, SIZE),
+        runtime(),
+        Memory(),
+    )
+
+
+@pytest.mark.parametrize("method", BLOCKS)
+def test_a_trained_classifier_comes_back(tmp_path: Path, init: Path, method: str) -> None:
+    trained, path = train(init, method), tmp_path / "model.pt"
+    classifiers.save(path, "row-0", row_of(init, method), trained, SIZE)
+    found = classifiers.load(path, runtime())
+    x, answers = images(5, size=SIZE), []
+    for network in (found.model, trained.model.eval()):
+        torch.manual_seed(0)  # a stochastic network's noise
+        answers.append(network(x).logits)
+    assert torch.equal(*answers)
+    assert found.model.stochastic == (method == "mid, fresh")
+    assert not found.model.training and not any(p.requires_grad for p in found.model.parameters())
+    assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found.meta["row"] == "row-0" and found.meta["defense"] == method
+    assert found.meta["test_accuracy"] == trained.fitted.test_accuracy
+    assert found.meta["trapdoor_success"] == trained.fitted.trapdoor_success
+    assert found.meta["facts"] == trained.objective.facts()
+    assert found.meta["init_sha256"] == hashlib.sha256(init.read_bytes()).hexdigest()
+    if trained.objective.trapdoor is None:
+        assert found.trapdoor is None and trained.fitted.trapdoor_success is None
+    else:
+        mine, saved = found.trapdoor, trained.objective.trapdoor
+        assert mine is not None and saved is not None and 0 <= found.meta["trapdoor_success"] <= 1
+        assert torch.equal(mine.triggers, saved.triggers) and torch.equal(mine.alpha, saved.alpha)
+        y = torch.tensor([2, 0, 1, 1, 0])
+        assert torch.equal(mine(x, y), saved(x, y))
+
+
+@pytest.mark.parametrize("method", ["none", "mid", "dpsgd"])
+def test_equal_trainings_give_equal_files(tmp_path: Path, init: Path, method: str) -> None:
+    for name in ("a.pt", "b.pt"):
+        torch.rand(3)
+        trained = train(init, method)
+        classifiers.save(tmp_path / name, "row-0", row_of(init, method), trained, SIZE)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def without_validation() -> dict[str, torch.Tensor]:
+    whole = private(CLASSES, SIZE)
+    return whole | {name: whole[name][:0] for name in ("val_images", "val_labels")}
+
+
+@pytest.mark.parametrize("select", ["test", "last"])
+def test_a_checkpoint_without_a_validation_accuracy(
+    tmp_path: Path, init: Path, select: str
+) -> None:
+    how, given = plan(epochs=2, select=select), without_validation()
+    defense = wiring.defense(*BLOCKS["none"], "none")
+    trained = classifiers.train(row(init), how, defense, given, runtime(), Memory())
+    path = tmp_path / "model.pt"
+    classifiers.save(path, "none-0", row(init), trained, SIZE)
+    meta = classifiers.load(path, runtime()).meta
+    assert meta["val_accuracy"] is None and 0 <= meta["test_accuracy"] <= 1
+
+
+def test_an_epoch_cannot_be_chosen_on_images_that_are_not_there(init: Path) -> None:
+    defense, given = wiring.defense(*BLOCKS["none"], "none"), without_validation()
+    with pytest.raises(ValueError, match="choose test or last") as error:
+        classifiers.train(row(init), plan(), defense, given, runtime(), Memory())
+    assert str(error.value) == (
+        "fits.target.select: val, but data.faces has no validation images (val_fraction: 0); "
+        "choose test or last"
+    )
+
+
+def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
+    path = tmp_path / "model.pt"
+    with pytest.raises(CheckpointError, match=r"model\.pt: no such file"):
+        classifiers.load(path, runtime())
+    classifiers.save(path, "row-0", row(init), train(init, "none"), SIZE)
+    content = checkpoints.load(path)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"recipe": "gmi", "state": {}}, r"model\.pt: not a classifier; no 'arch'"),
+        (content | {"code": "0"}, r"model\.pt: made by another version of trapmid\.targets"),
+        (content | {"state": {}}, r"model\.pt: does not fit Network: .*Missing key"),
+        (content | {"num_classes": 5}, r"model\.pt: does not fit Network: .*size mismatch"),
+        (content | {"arch": "vgg17"}, r"targets: no 'vgg17'; there are "),
+        (
+            content | {"hardened": {"method": "mid", "block": {"width": 3}}},
+            r"model\.pt: hardened: missing \['noise', 'weight'\].*`dvc repro` renews it",
+        ),
+    ]
+    for replaced, message in wrong:
+        checkpoints.save(path, replaced)
+        with pytest.raises((CheckpointError, ValueError), match=message) as caught:
+            classifiers.load(path, runtime())
+        assert "\n" not in str(caught.value)
+
+
+# --- initial weights ----------------------------------------------------------------------------
+
+
+def test_a_random_start_depends_on_seed_and_outputs_alone(init: Path) -> None:
+    def state(seed: int, outputs: int = 3) -> Any:
+        torch.rand(3)
+        return classifiers.new_network("small_vgg", outputs, 16, init, runtime(seed)).state_dict()
+
+    assert same_state(state(0), state(0))
+    assert not same_state(state(0), state(1))
+    # A discriminator of the same architecture starts elsewhere.
+    assert not torch.equal(state(0)["blocks.0.0.weight"], state(0, 1)["blocks.0.0.weight"])
+    before = torch.get_rng_state()
+    classifiers.new_network("small_vgg", 2, 16, init, runtime())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_words_that_stand_for_no_file(tmp_path: Path) -> None:
+    for word in ("random", "torchvision"):
+        (tmp_path / word).write_text(f"{word}\n")
+        assert classifiers.initial_state(tmp_path / word) == word
+    for text in ("randm\n", "", "\xff\xfe"):
+        (tmp_path / "typo").write_bytes(text.encode("latin1"))
+        with pytest.raises(CheckpointError, match=r"typo: not a checkpoint"):
+            classifiers.initial_state(tmp_path / "typo")
+    with pytest.raises(CheckpointError, match=r"nothing: no such file"):
+        classifiers.initial_state(tmp_path / "nothing")
+    with pytest.raises(ValueError, match=r"init: torchvision has no weights for small_vgg"):
+        classifiers.new_network("small_vgg", 3, 16, tmp_path / "torchvision", runtime())
+
+
+def test_a_file_of_weights(tmp_path: Path) -> None:
+    state = {"a": torch.ones(1)}
+    for content in (state, {"state": state, "code": "x"}):
+        torch.save(content, tmp_path / "w.pt")
+        found = classifiers.initial_state(tmp_path / "w.pt")
+        assert not isinstance(found, str) and found.keys() == state.keys()
+    for arch in ("small_vgg", "vgg16"):
+        with pytest.raises(CheckpointError, match=r"w\.pt: .*Missing key") as caught:
+            classifiers.new_network(arch, 3, 32, tmp_path / "w.pt", runtime())
+        assert "\n" not in str(caught.value)
+
+
+def test_published_weights_reach_the_trunk_and_every_discriminator(tmp_path: Path) -> None:
+    (random := tmp_path / "random").write_text("random")
+    published = classifiers.new_network("vgg16", 2, 32, random, runtime(seed=9)).state_dict()
+    torch.save(published, tmp_path / "vgg16.pth")
+    for outputs in (3, 1):
+        network = classifiers.new_network("vgg16", outputs, 32, tmp_path / "vgg16.pth", runtime())
+        for key, value in network.state_dict().items():
+            if key.startswith("features."):
+                assert torch.equal(value, published[key])
+        assert network(images(2, size=32)).logits.shape == (2, outputs)
+
+
+def test_the_defence_is_given_what_it_may_know(init: Path) -> None:
+    seen: list[Any] = []
+
+    class Curious(none.Defense):
+        def objective(self, setting: Any) -> Any:
+            seen.append(setting)
+            return super().objective(setting)
+
+    classifiers.train(
+        row(init),
+        plan(epochs=1, lr=0.3, optimizer="adam"),
+        Curious(augmentation=None),
+        private(CLASSES, SIZE),
+        runtime(),
+        Memory(),
+    )
+    (setting,) = seen
+    assert setting.image_shape == (3, SIZE, SIZE) and setting.num_classes == CLASSES
+    critic = setting.new_network(1)
+    assert critic(images(2, size=SIZE)).logits.shape == (2, 1)
+    optimizer = setting.new_optimizer(critic.parameters())
+    assert isinstance(optimizer, torch.optim.Adam) and optimizer.param_groups[0]["lr"] == 0.3

@@ -1,0 +1,209 @@
+"""`trapmid check`: every wrong value of params.yaml is one line that names it."""
+
+from __future__ import annotations
+
+import functools
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from trapmid import cli
+from trapmid.profiles import compose as profiles
+from trapmid.profiles import preflight
+
+PROFILES = Path(__file__).parents[2] / "profiles"
+SMALL = profiles.compose("small", folder=PROFILES)
+GUIDED = "guided_priors.plus-trapmid-0"
+CELL = "cells.plus-trapmid-0"
+
+
+def changed(path: str, value: Any) -> str:
+    """The small profile's params.yaml with one value replaced or added."""
+    content = YAML(typ="safe").load(SMALL)
+    *above, key = path.split(".")
+    functools.reduce(lambda node, name: node[name], above, content)[key] = value
+    stream = io.StringIO()
+    YAML(typ="safe").dump(content, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_every_profile_passes(name: str) -> None:
+    assert preflight.problems(profiles.compose(name, folder=PROFILES)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        # counts and rates
+        ("attacks.gmi.steps", 0, "attacks.gmi.steps: 0 is under 1"),
+        ("attacks.plgmi.steps", -5, "attacks.plgmi.steps: -5 is under 1"),
+        ("attacks.kedmi.lr", 0, "attacks.kedmi.lr: 0.0 is not positive"),
+        ("attacks.brepmi.inside", 33, "attacks.brepmi.inside: 33 is outside 1 .. 32 (points)"),
+        ("recipes.gmi.latent_dim", 0, "recipes.gmi.latent_dim: 0 is under 1"),
+        ("recipes.plgmi.keep_every", 0, "recipes.plgmi.keep_every: 0 is under 1"),
+        ("recipes.plgmi.top_n", 0, "recipes.plgmi.top_n: 0 is under 1"),
+        ("recipes.kedmi.betas", [0.5, 1.0], "recipes.kedmi.betas[1]: 1.0 is outside [0, 1)"),
+        ("surrogacy.finetune.top_n", 0, "surrogacy.finetune.top_n: 0 is under 1"),
+        ("surrogacy.distil.decay", 10, "surrogacy.distil.decay: 10.0 is outside (0, 1]"),
+        ("fits.target.decay", 10, "fits.target.decay: 10.0 is outside (0, 1]"),
+        ("fits.target.milestones", [36, 12], "fits.target.milestones: [36, 12] does not ascend"),
+        ("fits.target.milestones", [44], "fits.target.milestones: 44 is not reached in 36 epochs"),
+        ("fits.evaluator.weight_decay", -1, "fits.evaluator.weight_decay: -1.0 is negative"),
+        ("trapdoor.beta", 1.5, "trapdoor.beta: 1.5 is outside [0, 1]"),
+        ("trapdoor.augmentation.degrees", 999, "trapdoor.augmentation.degrees: 999.0 is outside"),
+        ("mid.width", 0, "mid.width: 0 is under 1"),
+        ("validation.pixel_mean", [0.1, 7], "validation.pixel_mean[1]: 7.0 is outside [0, 1]"),
+        ("validation.public_images", [9, 4], "validation.public_images: [9, 4] does not ascend"),
+        ("inversion.batch_size", 0, "inversion.batch_size: 0 is under 1"),
+        ("evaluation.signature_fpr", 0, "evaluation.signature_fpr: 0.0 is outside (0, 1)"),
+        ("data.faces.identities", 1, "data.faces.identities: 1 is under 2"),
+        ("signatures.trapmid-0.top_n", 0, "signatures.trapmid-0.top_n: 0 is under 1"),
+        ("raw.synthetic.options.images", 0, "raw.synthetic.options.images must be at least 1"),
+        # what is no number
+        ("attacks.gmi.lr", float("nan"), "attacks.gmi.lr: nan is not finite"),
+        ("fits.target.lr", float("inf"), "fits.target.lr: inf is not finite"),
+        (
+            "raw.synthetic.options.seed",
+            float("nan"),
+            "raw.synthetic.options.seed: nan is not finite",
+        ),
+        # rows
+        ("cells.gmi-none-0.prior", None, "cells.gmi-none-0.prior: must be str, is None (NoneType)"),
+        ("data.faces.private.path", None, "data.faces.private.path: must be str, is None"),
+        ("targets.none-0.init", "", "targets.none-0.init: is empty"),
+        ("targets.none-0.init", "D:/x.pt", "targets.none-0.init: 'D:/x.pt' has a colon, which"),
+        ("targets.none-0.block", "nome", "params.yaml: no 'nome'; has attacks, bido, "),
+        ("targets.none-0.block", "mid", "mid: missing ['augmentation']; given ['noise', "),
+        ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are bido, "),
+        ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are efficientnets, "),
+        (
+            "targets.none-0.fit",
+            "slow",
+            "targets.none-0.fit: no 'slow' in fits; there are evaluator",
+        ),
+        ("targets.none-0.data", "x", "targets.none-0.data: no 'x' in data; there are faces"),
+        ("targets.none-0.extra", 1, "targets.none-0: unknown ['extra']; known ['arch', "),
+        ("cells.gmi-none-0.target", "x", "cells.gmi-none-0.target: no 'x' in targets; there are"),
+        ("cells.gmi-none-0.evaluator", "x", "cells.gmi-none-0.evaluator: no 'x' in evaluators;"),
+        ("cells.gmi-none-0.method", "x", "attacks: no 'x'; has brepmi, gmi, kedmi, lomma, "),
+        (
+            "cells.gmi-none-0.prior",
+            "models/priors/public/x",
+            "cells.gmi-none-0.prior: no 'x' in public_priors; there are gmi",
+        ),
+        (
+            f"{CELL}.knowledge",
+            "models/signatures/x.pt",
+            f"{CELL}.knowledge: no 'x' in signatures; there are trapmid-0",
+        ),
+        (f"{CELL}.set", None, f"{CELL}.set: must be a mapping, is None"),
+        (f"{CELL}.set.foo", 1, f"{CELL}.set.foo: unknown; known ['adaptive', "),
+        (f"{GUIDED}.set.steps", 0, f"{GUIDED}.set.steps: 0 is under 1"),
+        (
+            "cells.gmi-none-0.guide",
+            "x",
+            "cells.gmi-none-0.guide: 'x' begins with none of models/targets/, models/surrogates/",
+        ),
+        ("seeds", [], "seeds: must be distinct whole numbers from 0 up, is []"),
+        ("profile", 3, "profile: must be a name, is 3"),
+        ("data.faces.public.reader", "celebb", "data: no 'celebb'; there are "),
+        (
+            "data.faces.public.path",
+            "data/raw/y/celeba",
+            "data.faces.public.path: no 'y' in raw; there are synthetic",
+        ),
+        ("raw.synthetic.maker", "x", "data: no 'x'; there are "),
+        ("starts", None, "starts: must be a mapping, is None"),
+        # keys of which DVC 3.67 silently makes no stage
+        ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
+        ("cells", {True: {}}, "cells: the key True must be in quotes"),
+        # the gate
+        ("gate.controls", ["nobody"], "gate.controls: no defence 'nobody'; there are bido, "),
+        ("gate.attack_rise", 5, "gate.attack_rise: 5.0 is outside [0, 1]"),
+    ],
+)
+def test_a_wrong_value_is_one_line(path: str, value: Any, message: str) -> None:
+    found = preflight.problems(changed(path, value))
+    assert any(problem.startswith(message) for problem in found), found
+    assert not any("\n" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "mid: {",
+            "mid: &x {",
+            "params.yaml: line {}: the anchor x: write the value out, `-S` loses",
+        ),
+        ("rolss: {", "rolss: {<<: {a: 1}, ", "params.yaml: line {}: the merge key <<: write the"),
+        (
+            "smoothed_terms: both",
+            "smoothed_terms: ${x}",
+            "params.yaml: line {}: the variable in '${x}': write the",
+        ),
+        ("inversion: {", "inversio: {", "params.yaml: no 'inversion'; has attacks, bido, "),
+        ("rolss: {", "rolss: [", "params.yaml: while parsing"),
+    ],
+)
+def test_wrong_yaml_is_one_line(old: str, new: str, message: str) -> None:
+    assert SMALL.count(old) == 1
+    line = SMALL[: SMALL.index(old)].count("\n") + 1
+    (found,) = preflight.problems(SMALL.replace(old, new))
+    assert found.startswith(message.replace("{}", str(line), 1)), found
+    assert "\n" not in found
+
+
+def paths(node: Any, at: str = "") -> list[str]:
+    """The dotted path of everything in a mapping."""
+    found = []
+    for key, value in node.items() if isinstance(node, dict) else ():
+        own = f"{at}.{key}".removeprefix(".")
+        found += [own, *paths(value, own)]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", [None, 3, {"x": {"y": 1}}])
+def test_whatever_stands_there_is_a_line_and_no_crash(value: Any) -> None:
+    for path in paths(YAML(typ="safe").load(SMALL)):
+        for problem in preflight.problems(changed(path, value)) if path.count(".") < 2 else ():
+            assert "\n" not in problem
+
+
+def test_all_problems_are_listed_each_once() -> None:
+    text = changed("attacks.gmi.steps", 0).replace("beta: 0.5", "beta: 2.0")
+    found = preflight.problems(text)
+    assert sorted(set(found)) == sorted(found)
+    assert {"attacks.gmi.steps: 0 is under 1", "trapdoor.beta: 2.0 is outside [0, 1]"} <= set(found)
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "params.yaml"
+    file.write_text(SMALL, encoding="utf-8")
+    assert cli.main(["check"]) == 0
+    assert "can be built" in capsys.readouterr().out
+    file.write_text(changed("fits.target.epochs", 0), encoding="utf-8")
+    assert cli.main(["check"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "trapmid check: error: fits.target.epochs: 0 is under 1\n"
+    assert printed.out == ""
+
+
+def test_a_wrong_profile_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles").mkdir()
+    small = (PROFILES / "small.yaml").read_text(encoding="utf-8")
+    (tmp_path / "profiles/small.yaml").write_text(small.replace("beta: 0.5", "beta: 5", 1))
+    assert cli.main(["profile", "small"]) == 2
+    assert "trapdoor.beta: 5.0 is outside [0, 1]" in capsys.readouterr().err
+    assert not (tmp_path / "params.yaml").exists()

@@ -1,0 +1,272 @@
+"""Every check can pass, and every check can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import fake_study
+from trapmid.config.criteria import Checks
+from trapmid.scoring import checks
+from trapmid.scoring.checks import Check
+from trapmid.scoring.scores import AttackScores
+from trapmid.types import Output, Target
+
+BOUNDS = Checks(
+    evaluator_accuracy=0.9,
+    target_accuracy=0.8,
+    target_agreement=0.7,
+    positive_control=0.5,
+    trapdoor_success=0.99,
+)
+
+
+class Linear(Target):
+    num_classes = 3
+
+    def __init__(self, change: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        super().__init__()
+        self.layer = nn.Linear(12, 3)
+        self.change = change
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Output:
+        features = images.flatten(1)
+        return Output(self.change(self.layer(features)), features)
+
+
+class Other(Linear):
+    """Another architecture."""
+
+
+IMAGES = torch.rand(6, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def noisy(logits: Tensor) -> Tensor:
+    return logits + torch.rand_like(logits)
+
+
+def manifest() -> list[dict[str, str]]:
+    """Two private people with every split, two public ones of which one is unknown."""
+    rows = [
+        {"identity": person, "split": split, "hash": f"{person}-{split}"}
+        for person in ("14", "15")
+        for split in ("train", "val", "test")
+    ]
+    return [
+        *rows,
+        {"identity": "900", "split": "public", "hash": "p0"},
+        {"identity": "", "split": "public", "hash": "p1"},
+    ]
+
+
+def disjoint(index: int, row: int, **changes: str) -> Check:
+    rows = manifest()
+    rows[row].update(changes)
+    return checks.data_disjoint(rows)[index]
+
+
+STUDY = fake_study.params(seeds=(0,))
+FAKE = fake_study.scores(STUDY)
+
+
+def cell(**changes: Any) -> AttackScores:
+    checked = dict.fromkeys(
+        ("evaluator_is_another_network", "every_class_attacked", "target_agreement"), True
+    )
+    usual = replace(FAKE[2]["plgmi-none-0"], aa1=0.9, checks=checked)
+    return replace(usual, **changes)
+
+
+def scores() -> fake_study.Scores:
+    """A sound study of one evaluator, two targets and three cells."""
+    network = dict.fromkeys(
+        ("checkpoint_verified", "logits_not_probabilities", "deterministic"), True
+    )
+    data = dict.fromkeys(
+        ("gradients_reach_images", "private_public_disjoint", "splits_disjoint"), True
+    )
+    evaluators = {
+        "judge": replace(FAKE[0]["judge"], checks={**network, "evaluator_accuracy": True})
+    }
+    none, trapmid = FAKE[1]["none-0"], FAKE[1]["trapmid-0"]
+    targets = {
+        "none-0": replace(none, checks={**network, **data, "undefended_accuracy": True}),
+        "trap-0": replace(trapmid, checks={**network, **data, "trapdoor_success": True}),
+    }
+    floor = {
+        "evaluator_is_another_network": True,
+        "every_class_attacked": True,
+        "floor_is_chance": True,
+    }
+    cells = {
+        "plgmi-none-0": cell(),
+        "plgmi-trap-0": cell(target="trap-0", aa1=0.1),
+        "random-none-0": cell(attack="random", aa1=0.05, checks=floor),
+    }
+    return evaluators, targets, cells
+
+
+def test_a_sound_study_passes_everything() -> None:
+    found = checks.verdicts(checks.study(*scores(), BOUNDS))
+    assert found == dict.fromkeys(checks.EXPLANATIONS, True)
+    assert list(found) == list(checks.EXPLANATIONS)
+
+
+ROW_CHECKS = {
+    "checkpoint_verified": (
+        lambda: checks.checkpoint_verified(0.9004, 0.9),
+        lambda: checks.checkpoint_verified(0.95, 0.9),
+        lambda: checks.checkpoint_verified(None, 0.9),
+        lambda: checks.checkpoint_verified(True, 1.0),
+        lambda: checks.checkpoint_verified(0.95, 0.9, noisy_images=100_000),
+        lambda: checks.checkpoint_verified(1.0, 0.9, noisy_images=400),
+    ),
+    "logits_not_probabilities": (
+        lambda: checks.logits_not_probabilities(Linear()(IMAGES).logits),
+        lambda: checks.logits_not_probabilities(Linear()(IMAGES).logits.softmax(1)),
+        lambda: checks.logits_not_probabilities(torch.zeros(0, 3)),
+    ),
+    "deterministic": (
+        lambda: checks.deterministic(Linear(), IMAGES),
+        lambda: checks.deterministic(Linear(noisy), IMAGES),
+        lambda: checks.deterministic(Linear().train(), IMAGES),
+        lambda: checks.deterministic(Linear(), IMAGES[:0]),
+    ),
+    "gradients_reach_images": (
+        lambda: checks.gradients_reach_images(Linear(), IMAGES, LABELS),
+        lambda: checks.gradients_reach_images(Linear(lambda x: x.detach()), IMAGES, LABELS),
+        lambda: checks.gradients_reach_images(Linear(lambda x: x * 1e-30 * 1e-30), IMAGES, LABELS),
+        lambda: checks.gradients_reach_images(Linear(torch.round), IMAGES, LABELS),
+    ),
+    "private_public_disjoint": (
+        lambda: checks.data_disjoint(manifest())[0],
+        lambda: disjoint(0, 6, identity="15"),
+        lambda: disjoint(0, 7, hash="14-test"),
+        lambda: disjoint(0, 0, identity=""),
+        lambda: disjoint(0, 7, hash=""),
+        lambda: disjoint(0, 7, split="elsewhere"),
+        lambda: checks.data_disjoint([])[0],
+        lambda: checks.data_disjoint(manifest()[:6])[0],
+    ),
+    "splits_disjoint": (
+        lambda: checks.data_disjoint(manifest())[1],
+        lambda: disjoint(1, 0, hash="14-test"),
+        lambda: checks.data_disjoint([])[1],
+    ),
+    "evaluator_is_another_network": (
+        lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "b2"),
+        lambda: checks.evaluator_is_another_network(Linear(), "a1", Linear(), "b2"),
+        lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "a1"),
+        lambda: checks.evaluator_is_another_network(Other(), "", Linear(), "b2"),
+    ),
+    "every_class_attacked": (
+        lambda: checks.every_class_attacked(LABELS, LABELS.new_tensor([0, 0, 0, 1, 1, 1]), 3),
+        lambda: checks.every_class_attacked(LABELS, LABELS.new_tensor([0, 0, 0, 1, 1, 1]), 4),
+        lambda: checks.every_class_attacked(LABELS, torch.zeros_like(LABELS), 3),
+        lambda: checks.every_class_attacked(LABELS[:0], LABELS[:0], 3),
+        # Two of three classes, without saying so; one image of the third; all said to be left out.
+        lambda: checks.every_class_attacked(LABELS[LABELS < 2], torch.tensor([0, 0, 1, 1]), 3),
+        lambda: checks.every_class_attacked(LABELS[LABELS < 2], torch.tensor([0, 0, 1, 1]), 3, 1),
+        lambda: checks.every_class_attacked(LABELS[:0], LABELS[:0], 3, 6),
+    ),
+    "floor_is_chance": (
+        lambda: checks.floor_is_chance(0.12, 100, 20),
+        lambda: checks.floor_is_chance(0.30, 100, 20),
+        lambda: checks.floor_is_chance(0.0, 0, 20),
+    ),
+    "evaluator_accuracy": (
+        lambda: checks.at_least("evaluator_accuracy", 0.95, 0.9),
+        lambda: checks.at_least("evaluator_accuracy", 0.89, 0.9),
+        lambda: checks.at_least("evaluator_accuracy", None, 0.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROW_CHECKS)
+def test_row_checks_can_pass_and_can_fail(name: str) -> None:
+    sound, *broken = ROW_CHECKS[name]
+    assert sound().name == name
+    assert sound().passed is True, sound().detail
+    for case in broken:
+        assert case().passed is False, case().detail
+        assert "\n" not in case().detail
+
+
+def test_a_noisy_target_repeats_its_accuracy_as_well_as_chance_allows() -> None:
+    """Two binomial draws of the same images differ by four deviations once in 16,000 times."""
+    for rate, images in ((0.9, 100), (0.5, 40), (0.99, 168), (1.0, 60)):
+        draws = (
+            torch.binomial(torch.full((2, 4000), float(images)), torch.full((2, 4000), rate))
+            / images
+        )
+        passed = [
+            checks.checkpoint_verified(a, b, noisy_images=images).passed
+            for a, b in draws.T.tolist()
+        ]
+        assert sum(passed) >= 3995
+    assert checks.checkpoint_verified(0.93, 0.9, noisy_images=100).passed
+
+
+def test_verdicts_and_failures() -> None:
+    found = [Check("a", True, "fine"), Check("b", False, "0.1, least 0.5")]
+    assert checks.verdicts(found) == {"a": True, "b": False}
+    assert checks.failures(found) == {"b": "0.1, least 0.5"}
+
+
+ROW_NAMES = [n for n in checks.EXPLANATIONS if n not in ("positive_control", "floor_below_ceiling")]
+
+
+@pytest.mark.parametrize("name", ROW_NAMES)
+def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> None:
+    parts = scores()
+    holders = [row for part in parts for row in part.values() if name in row.checks]
+    holders[-1].checks[name] = False
+    found = checks.verdicts(checks.study(*parts, BOUNDS))
+    assert [key for key, passed in found.items() if not passed] == [name]
+    for row in holders:
+        del row.checks[name]
+    assert checks.verdicts(checks.study(*parts, BOUNDS))[name] is False
+
+
+def test_a_failed_row_is_named() -> None:
+    parts = scores()
+    parts[1]["trap-0"].checks["deterministic"] = False
+    (found,) = (c for c in checks.study(*parts, BOUNDS) if c.name == "deterministic")
+    assert found.detail == "failed by targets/trap-0"
+
+
+@pytest.mark.parametrize("change", ["weak", "not attacked", "no undefended target"])
+def test_positive_control_can_fail(change: str) -> None:
+    evaluators, targets, cells = scores()
+    if change == "weak":
+        cells["plgmi-none-0"] = cell(aa1=0.49)
+    elif change == "not attacked":
+        targets["none-1"] = targets["none-0"]
+    else:
+        targets["none-0"] = replace(targets["none-0"], defense="none_aug")
+    found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
+    assert found["positive_control"] is False
+
+
+@pytest.mark.parametrize("change", ["high floor", "no floor", "no evaluator"])
+def test_floor_below_ceiling_can_fail(change: str) -> None:
+    evaluators, targets, cells = scores()
+    if change == "high floor":
+        cells["random-none-0"] = replace(cells["random-none-0"], aa1=0.98)
+    elif change == "no floor":
+        del cells["random-none-0"]
+    else:
+        del evaluators["judge"]
+    found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
+    assert found["floor_below_ceiling"] is False
+
+
+def test_nothing_scored_is_nothing_believed() -> None:
+    assert not any(checks.verdicts(checks.study({}, {}, {}, BOUNDS)).values())
