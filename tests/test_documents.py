@@ -24,7 +24,7 @@ CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
-PROFILES_TEST = "tests/test_profiles.py"
+PROFILES_TEST = "tests/profiles/test_compose.py"
 WITHOUT_VALIDATION = (
     "dvc exp run -S data.celeba.val_fraction=0 -S fits.target.select=test "
     "-S fits.evaluator.select=test -S fits.adam.select=test"
@@ -51,7 +51,7 @@ FOLLOWED = {
     "dvc metrics diff": DAY,
     "dvc plots show": DAY,
     "trapmid gate --update": "tests/test_cli.py::test_update_copies_the_scores",
-    "trapmid check": "tests/test_preflight.py::test_the_command",
+    "trapmid check": "tests/profiles/test_preflight.py::test_the_command",
     "trapmid profile small": f"{RECIPES}::test_a_method_is_a_file_a_block_and_a_row",
     "trapmid profile small --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
     "trapmid profile": PROFILES,

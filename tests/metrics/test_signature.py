@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.signature import cosine_scores, detect, planted, signatures
 from trapmid.runtime import Runtime
-from trapmid.training.trapdoors import Blend
+from trapmid.trapdoors import Blend
 from trapmid.types import Output, Target
 
 CLASSES, WIDTH = 4, 24
@@ -109,7 +109,17 @@ def test_auc_counts_public_as_negative() -> None:
     pairs = [(r > p).item() for r in recovered for p in public]
     found = detect(recovered, public, torch.linspace(0, 1, 11), fpr=0.1)
     assert found.auc == pytest.approx(sum(pairs) / len(pairs))
-    assert found.auc == roc_auc_score([0, 0, 1, 1, 1], [0.1, 0.5, 0.9, 0.2, 0.6])
+    theirs = roc_auc_score([0, 0, 1, 1, 1], [0.1, 0.5, 0.9, 0.2, 0.6])
+    assert found.auc == pytest.approx(theirs, abs=1e-12)
+
+
+def test_auc_is_scikit_learns_with_equal_scores_among_them() -> None:
+    draw = torch.Generator().manual_seed(0)
+    recovered = torch.randint(2, 12, (57,), generator=draw) / 10
+    public = torch.randint(0, 10, (83,), generator=draw) / 10
+    found = detect(recovered, public, torch.linspace(0, 1, 11), fpr=0.1)
+    theirs = roc_auc_score([0] * 83 + [1] * 57, torch.cat([public, recovered]).double().numpy())
+    assert found.auc == pytest.approx(theirs, abs=1e-12)
 
 
 def test_a_class_without_poisoned_images_is_refused() -> None:
