@@ -9,6 +9,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 JOBS ?= 1
 SHARE = $(shell python3 -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")
 
+# A test uses one core, so the tests are shared among the cores: at most four, for the memory they take.
+SHARED = --numprocesses auto --maxprocesses 4 --dist loadgroup
+
 # Where `make ui` answers.
 PORT = 5000
 
@@ -58,14 +61,14 @@ side-by-side:
 	  >.scratch/ROW.log 2>&1 && echo "end ROW" || { echo "failed ROW: see .scratch/ROW.log"; exit 1; }'
 
 test: install
-	pytest
+	pytest $(SHARED)
 
 check: install
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
-	pytest -m "not slow and not gpu" -q
+	pytest -m "not slow and not gpu" -q $(SHARED)
 
 ui: install
 	@trapmid ui --port $(PORT)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import graph
 import pytest
 from checkout import Checkout, Watched
+from filelock import FileLock
 
 
 @dataclass(frozen=True)
@@ -22,27 +21,28 @@ class Audited:
 
 
 @pytest.fixture(scope="session")
-def auditing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Audited]]:
-    """The second study on its way: a second core runs it beside the first."""
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     made = Checkout.make(tmp_path_factory.mktemp("audited") / "elsewhere")
     stages = graph.in_order(graph.load(made.root))
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(lambda: Audited(made, stages, made.audit(stages)))
+    return Audited(made, stages, made.audit(stages))
 
 
 @pytest.fixture(scope="session")
-def studied(tmp_path_factory: pytest.TempPathFactory, auditing: Future[Audited]) -> Checkout:
-    """A finished toy study. Look, do not touch: take a `study` to change something."""
-    made = Checkout.make(tmp_path_factory.mktemp("toy") / "study")
-    begun = time.perf_counter()
-    made.repro()
-    print(f"\nthe toy study took {time.perf_counter() - begun:.0f} s")
-    return made
+def studied(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkout:
+    """A finished toy study. Look, do not touch: take a `study` to change something.
 
-
-@pytest.fixture(scope="session")
-def audited(studied: Checkout, auditing: Future[Audited]) -> Audited:
-    return auditing.result()
+    Where several processes share the tests, the first that needs it makes it, and the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    root, finished = shared / "toy" / "study", shared / "toy-finished"
+    with FileLock(shared / "toy.lock"):
+        if not finished.exists():
+            begun = time.perf_counter()
+            Checkout.make(root).repro()
+            finished.touch()
+            print(f"\nthe toy study took {time.perf_counter() - begun:.0f} s")
+    return Checkout(root)
 
 
 @pytest.fixture
