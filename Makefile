@@ -9,8 +9,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 JOBS ?= 1
 SHARE = $(shell python3 -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")
 
-# A test uses one core, so the tests are shared among the cores: at most four, for the memory they take.
-SHARED = --numprocesses auto --maxprocesses 4 --dist loadgroup
+# A test uses one core, so the tests are shared among the cores, file by file, because the tests of a file
+# share what is dear to make: at most four at a time, for the memory they take.
+SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Where `make ui` answers.
 PORT = 5000

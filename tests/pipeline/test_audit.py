@@ -13,8 +13,7 @@ from graph import FROM_CHECKPOINTS
 from trapmid.artifacts.sources import Sources
 from trapmid.config import params
 
-# One process watches the second study, however many share the tests.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("audited")]
+pytestmark = pytest.mark.slow
 
 
 def test_a_stage_opens_only_its_dependencies(audited):
