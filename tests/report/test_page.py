@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import io
 import json
 import math
@@ -578,6 +579,40 @@ def test_a_failed_row_says_what_it_found(tmp_path):
     pages, _ = build(tmp_path, study)
     assert "target_agreement</strong>" in pages.html[: pages.html.index('id="worst-case"')]
     assert "gmi-none-0: 0.31, least 0.9" in pages.html
+
+
+def test_a_broken_expectation_is_marked(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    path = tmp_path / "reports/data/faces.json"
+    contract = json.loads(path.read_text(encoding="utf-8"))
+    contract["expectations"][0] |= {"success": False, "unexpected": 3, "examples": ["a|b", "c"]}
+    fake_study.write_json(path, contract)
+    made, _ = build(tmp_path, study)
+    line = next(line for line in made.markdown.splitlines() if "BROKEN" in line)
+    assert line.endswith("| ***BROKEN: a\\|b; c*** |") and "***3 / " in line
+    assert "<em><strong>BROKEN: a|b; c</strong></em>" in made.html
+    assert "1 of 2 expectations hold" in made.html
+
+
+def test_every_parameter_is_stated(pages, study):
+    """Rows have tables of their own; what they change of a block is stated, too."""
+    text = html.unescape(pages.html)
+    rows = {"raw", "data", *results.TRAINED}
+    blocks = {name: b for name, b in study.items() if isinstance(b, dict) and name not in rows}
+    stating = {name: block for name, block in blocks.items() if block}
+    assert len(stating) > 3
+    for name, block in stating.items():
+        stated = json.dumps(block, indent=2, ensure_ascii=False)
+        assert f"### {name}\n\n```json\n{stated}\n```" in pages.markdown
+        assert f"{stated}\n</code></pre>" in text
+
+
+def test_what_rows_change_is_stated(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    study["targets"]["none-0"]["set"] = {"smoothing": {"factor": -0.125}}
+    text = build(tmp_path, study)[0].markdown
+    stated = text[text.index("### what rows change") :].split("```")[1].removeprefix("json")
+    assert json.loads(stated) == {"targets.none-0": {"smoothing": {"factor": -0.125}}}
 
 
 def test_passing_checks_are_said(pages):

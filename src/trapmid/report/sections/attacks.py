@@ -56,8 +56,9 @@ _CLAIMED = {
 }
 """Heads of the columns of claims.yaml."""
 
+_MATRIX_CHART = "figures/matrix.png"
 _CHARTS = {
-    "figures/matrix.png": "AA-1 in percent; every defence's worst case is framed.",
+    _MATRIX_CHART: "AA-1 in percent; every defence's worst case is framed.",
     "figures/attacks.png": "AA-1 per attack and defence; bars are means, dots are seeds.",
     "figures/trade_off.png": "What protection costs: down and right is better.",
 }
@@ -110,12 +111,8 @@ def _unless_empty(found: Table, *texts: str) -> list[Block]:
 
 def _charts(found: Findings) -> list[Block]:
     star = " A star: a check of the attack failed." if found.doubted else ""
-    stars = {"figures/matrix.png": star}
-    shown = [
-        Picture(path, words + stars.get(path, ""))
-        for path, words in _CHARTS.items()
-        if path in found.pictures
-    ]
+    captions = _CHARTS | {_MATRIX_CHART: _CHARTS[_MATRIX_CHART] + star}
+    shown = [Picture(path, words) for path, words in captions.items() if path in found.pictures]
     return [Pictures(shown)] if shown else []
 
 
@@ -156,7 +153,7 @@ def _of_attack(found: Findings, attack: str, defense: str) -> list[Line]:
 
 
 def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores]) -> list[str]:
-    hits, made = (sum(column) for column in zip(*((s.n_success, s.n) for s in scores), strict=True))
+    hits, made = sum(one.n_success for one in scores), sum(one.n for one in scores)
     return [
         f"mean of {len(scores)}",
         spread(accuracies, rate),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
+from trapmid.report.markdown import escaped
 from trapmid.report.summary import FLOOR, families
 from trapmid.report.words import percent
 
@@ -47,7 +48,7 @@ def _of_attack(found: Findings, attack: str, cells: list[str]) -> list[Block]:
     compared = [Pictures([Picture(path, words)])] if path in found.pictures else []
     title = "Every cell by itself" + (f", {len(by_seed)} seeds" if len(by_seed) > 1 else "")
     single = [Pictures(by_seed[seed], 3) for seed in sorted(by_seed)]
-    head = f"### {attack}" + ": the floor, no target is asked" * (attack == FLOOR)
+    head = f"### {escaped(attack)}" + ": the floor, no target is asked" * (attack == FLOOR)
     return [head, *compared, Fold(title, single, opened=not compared)]
 
 
