@@ -9,7 +9,7 @@ from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.config import params
 from trapmid.config.criteria import Checks
-from trapmid.report import figures, grids, inputs, page, summary
+from trapmid.report import figures, findings, grids, inputs, page, summary
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
@@ -30,8 +30,12 @@ def main() -> None:
     hits = {cell: content["hit"] for cell, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.cells, hits)
     details = {check.name: check.detail for check in verdicts}
-    lines = page.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
-    pages = page.render(found, metrics, charts, lines)
+    lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
+    pages = page.render(
+        findings.Findings(
+            inputs=found, metrics=metrics, pictures={**found.pictures, **charts}, checks=lines
+        )
+    )
     for name in OUTS:  # even if empty
         (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
     texts = {"report.html": pages.html.encode(), "report.md": pages.markdown.encode()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import io
 import json
 import math
@@ -16,7 +17,8 @@ from PIL import Image
 import fake_study
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
-from trapmid.report import attackers, comparison, figures, grids, inputs, page, summary
+from trapmid.report import comparison, figures, findings, grids, inputs, page, summary
+from trapmid.report.sections import attackers, verdict
 
 PNG = b"\x89PNG\r\n"
 
@@ -34,13 +36,20 @@ def build(root, study, failed=()):
     charts = figures.draw_all(found, metrics) | grids.samples(study, root)
     for cell in study["cells"]:
         charts[f"figures/cells/{cell}.png"] = results.grid_path(root, cell).read_bytes()
-    lines = page.check_lines(
+    lines = findings.check_lines(
         found,
         metrics["checks"],
         {"positive_control": "The strongest attack succeeds."},
         {"positive_control": "strongest AA-1 0.41"},
     )
-    return page.render(found, metrics, charts, lines), charts
+    pictures = {**found.pictures, **charts}
+    read = findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines)
+    return page.render(read), charts
+
+
+def only(found):
+    """What was read, with nothing drawn or summed up."""
+    return findings.Findings(inputs=found, metrics={}, pictures={})
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +90,10 @@ class Links(HTMLParser):
                 self.ids.add(value)
         if tag not in self.VOID:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        assert tag in self.VOID
+        self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -211,7 +224,7 @@ def test_the_worst_case_comes_first(pages, some):
     assert rows["trapmid"] == ["43.0 ± 1.0", "63.0", "43 / 100", "plgmi_distil", "2", "4"]
     assert rows["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi", "2", "4"]
     assert pages.markdown.index("## Worst case") < pages.markdown.index("## Question")
-    assert pages.html.index("Worst case") < pages.html.index('id="question"')
+    assert pages.html.index('id="worst-case"') < pages.html.index('id="question')
     other = {row[0]: row[1:] for row in table(some[1], "## Worst case")}
     assert other["mid"] == ["–", "–", "–", "–", "–", "0"]  # nothing ran
     assert other["transfer"][3:] == ["gmi", "2", "1"]
@@ -239,7 +252,7 @@ def test_a_failed_check_marks_its_number(tmp_path, pages):
     for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
         assert text.count("A star: a validity check of this attack on this defence failed") == 2
         assert "A star" not in before
-    assert "<td>[96.0 ± 1.0*]</td>" in marked.html
+    assert ">[96.0 ± 1.0*]</td>" in marked.html
 
 
 def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
@@ -282,9 +295,9 @@ def test_an_attack_without_any_image_has_no_distance(tmp_path):
 def test_pictures_of_cells_stand_three_in_a_row(some):
     """Four defences were attacked by GMI."""
     text = some[1].markdown[some[1].markdown.index("### gmi") :]
-    rows = [line for line in text.splitlines() if line.startswith("| ![")]
-    assert [row.count("![") for row in rows[:4]] == [3, 1, 3, 1]  # two seeds
-    assert max(row.count("![") for row in rows) == 3
+    rows = [line.count("![") for line in text.splitlines() if re.match(r"\|.*!\[", line)]
+    assert rows[:4] == [3, 1, 3, 1]  # two seeds
+    assert max(rows) == 3
 
 
 def test_the_signatures_of_the_worst_cases_stand_open(pages):
@@ -297,12 +310,14 @@ def test_the_signatures_of_the_worst_cases_stand_open(pages):
 
 def test_an_overview_chart_has_a_line_of_its_own(pages):
     """Charts of a whole study are too wide for two in a line."""
-    inside = pages.html.split('<div class="overview">')[1].split("</div>")[0]
-    assert inside.count("<figure>") == 3 and "AA-1 per attack and defence" in inside
+    scores = pages.html[: pages.html.index('id="what-the-attacks-recover"')]
+    charts = re.findall(
+        r'<p><em>([^<]*)</em><br />\n<img src="data[^"]*" alt="([^"]*)" /></p>', scores
+    )
+    assert len(charts) == 3 and charts[1][0].startswith("AA-1 per attack and defence")
+    assert all(caption == words for caption, words in charts)
     style = pages.html[: pages.html.index("</style>")]
-    assert "figure img { display: block; max-width: 100%;" in style
-    (rule,) = re.findall(r"\.overview[^\n]*", style)
-    assert "flex" not in rule and "width" not in rule
+    assert "img { display: block; max-width: 100%;" in style
 
 
 def test_the_first_column_of_a_wide_table_stays(pages):
@@ -339,9 +354,9 @@ def test_students_that_vote_are_paid_for(root, study):
             cells[f"gmi-{defense}-{seed}"]["knowledge"] = f"{student}/model.pt"
             cells[f"plgmi_distil-{defense}-{seed}"]["knowledge"] = f"{student}/model.pt"
     found = inputs.read(study | {"cells": cells}, root, {})
-    costs = {line[0]: line[1:] for line in attackers.cost_lines(found)}
-    assert costs["gmi"] == ("12.5", "0.0", "12.5", "25.0")
-    assert costs["plgmi_distil"] == ("12.5", "12.5", "12.5", "37.5")
+    costs = attackers.costs(found).frame.set_index("Attack")
+    assert list(costs.loc["gmi"]) == ["12.5", "0.0", "12.5", "25.0"]
+    assert list(costs.loc["plgmi_distil"]) == ["12.5", "12.5", "12.5", "37.5"]
 
 
 def test_the_batch_size_is_stated(pages):
@@ -365,7 +380,8 @@ def test_what_was_left_out_by_design_is_counted(tmp_path):
     study = fake_study.write(tmp_path, defenses={"none": "none"})
     edit_cell(tmp_path, "brepmi-none-0", left_out=5)
     found = inputs.read(study, tmp_path, {})
-    assert attackers.count_lines(found)[0][:4] == ("brepmi", "none", "90.0", "2.5")
+    counts = attackers.counts(only(found)).frame
+    assert list(counts.iloc[0])[:4] == ["brepmi", "none", "90.0", "2.5"]
 
 
 def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
@@ -539,7 +555,7 @@ def test_the_faces_are_drawn_where_the_used_ones_are(tmp_path, path, drawn):
     study["data"]["faces"]["private"]["path"] = path
     study["data"]["unused"] = {"private": {"reader": "digits", "path": "data/raw/synthetic"}}
     found = inputs.read(study | {"data": {"faces": study["data"]["faces"]}}, tmp_path, {})
-    cautions = page._Context(dataclasses.replace(found, params=study), {}, {})._cautions()
+    cautions = verdict.cautions(only(dataclasses.replace(found, params=study)))
     assert any("drawn by a program" in caution for caution in cautions) is drawn
     assert not any("digits" in caution for caution in cautions)
 
@@ -561,8 +577,42 @@ def test_a_failed_row_says_what_it_found(tmp_path):
     scores["failed_checks"] = {"target_agreement": "0.31, least 0.9"}
     fake_study.write_json(path, scores)
     pages, _ = build(tmp_path, study)
-    assert "target_agreement</b>" in pages.html[: pages.html.index("<nav>")]
+    assert "target_agreement</strong>" in pages.html[: pages.html.index('id="worst-case"')]
     assert "gmi-none-0: 0.31, least 0.9" in pages.html
+
+
+def test_a_broken_expectation_is_marked(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    path = tmp_path / "reports/data/faces.json"
+    contract = json.loads(path.read_text(encoding="utf-8"))
+    contract["expectations"][0] |= {"success": False, "unexpected": 3, "examples": ["a|b", "c"]}
+    fake_study.write_json(path, contract)
+    made, _ = build(tmp_path, study)
+    line = next(line for line in made.markdown.splitlines() if "BROKEN" in line)
+    assert line.endswith("| ***BROKEN: a\\|b; c*** |") and "***3 / " in line
+    assert "<em><strong>BROKEN: a|b; c</strong></em>" in made.html
+    assert "1 of 2 expectations hold" in made.html
+
+
+def test_every_parameter_is_stated(pages, study):
+    """Rows have tables of their own; what they change of a block is stated, too."""
+    text = html.unescape(pages.html)
+    rows = {"raw", "data", *results.TRAINED}
+    blocks = {name: b for name, b in study.items() if isinstance(b, dict) and name not in rows}
+    stating = {name: block for name, block in blocks.items() if block}
+    assert len(stating) > 3
+    for name, block in stating.items():
+        stated = json.dumps(block, indent=2, ensure_ascii=False)
+        assert f"### {name}\n\n```json\n{stated}\n```" in pages.markdown
+        assert f"{stated}\n</code></pre>" in text
+
+
+def test_what_rows_change_is_stated(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    study["targets"]["none-0"]["set"] = {"smoothing": {"factor": -0.125}}
+    text = build(tmp_path, study)[0].markdown
+    stated = text[text.index("### what rows change") :].split("```")[1].removeprefix("json")
+    assert json.loads(stated) == {"targets.none-0": {"smoothing": {"factor": -0.125}}}
 
 
 def test_passing_checks_are_said(pages):
@@ -600,8 +650,8 @@ def test_words_from_files_are_escaped(tmp_path):
     text = "# Deviations\n\n- <b>one</b>\n  more\n\n| a | b |\n| - | - |\n| 1 | 2 |\n"
     (tmp_path / "docs" / "deviations.md").write_text(text, encoding="utf-8")
     pages, _ = build(tmp_path, study)
-    assert "<li>&lt;b&gt;one&lt;/b&gt; more</li>" in pages.html
-    assert '<td class="words">2</td>' in pages.html
+    assert "<li>&lt;b&gt;one&lt;/b&gt;\nmore</li>" in pages.html
+    assert "<td>2</td>" in pages.html
     assert "## Deviations from the papers\n\n- <b>one</b>" in pages.markdown
 
 
@@ -617,6 +667,7 @@ def test_the_papers_rows_are_shown_if_given(tmp_path):
     (tmp_path / "reports" / "claims.yaml").write_text(claims, encoding="utf-8")
     pages, _ = build(tmp_path, study)
     assert "6.23 ± 5.60" in pages.html
+    assert "| Attack | Defence | AA-1 (%) |" in pages.markdown
     assert "| gmi | trapmid | 7.77 |" in pages.markdown and "| gmi | none | – |" in pages.markdown
     assert "9.24" not in pages.markdown  # no such attack here
 

@@ -19,6 +19,7 @@ _DPI = 100
 _WIDTH = 96  # least width of one shown image in pixels
 _GAP, _FRAME = 6, 4  # between images; around a marked one
 _LINE = 18  # height of one line of text
+_EXAMPLES, _DRAWS = 3, 5  # private and rebuilt images of a person beside each other, at most
 
 Cell = Tensor | None
 
@@ -79,8 +80,6 @@ def private_vs_reconstructed(
     found: Tensor,
     identities: int,
     title: str,
-    examples: int = 3,
-    draws: int = 5,
 ) -> bytes:
     """Private training images beside what an attack made of each identity, as PNG bytes.
 
@@ -95,33 +94,31 @@ def private_vs_reconstructed(
         found: (N,) bool, whether the attack has an answer; where not, the place stays empty.
         identities: how many rows.
         title: one line above.
-        examples: private images per row, at most.
-        draws: reconstructions per row, at most.
     """
-    shown = sorted(set(labels.tolist()))[:identities]
     rows: list[list[Cell]] = []
     frames: list[list[bool | None]] = []
     names = []
-    for label in shown:
-        own = labels == label
-        real: list[Cell] = list(private[private_labels == label][:examples])
-        answers = list(zip(images[own], hit[own].tolist(), found[own].tolist(), strict=True))
-        made = [image if answered else None for image, _, answered in answers[:draws]]
-        rows.append([*real, *[None] * (examples - len(real)), *made])
-        frames.append([*[None] * examples, *(good for _, good, _ in answers[:draws])])
+    for label in sorted(set(labels.tolist()))[:identities]:
+        own, empty = labels == label, [None] * _EXAMPLES
+        real = [*private[private_labels == label][:_EXAMPLES], *empty][:_EXAMPLES]
+        rows.append([*real, *_answers(images[own], found[own])[:_DRAWS]])
+        frames.append([*empty, *hit[own].tolist()[:_DRAWS]])
         names.append(f"{label}\n{int(hit[own].sum())}/{int(own.sum())}")
-    width = max(len(row) for row in rows)
-    heads = ["private", *[""] * (examples - 1), "reconstructed", *[""] * (width - examples - 1)]
     return image_grid(
         rows,
         title=title,
         row_labels=names,
-        column_labels=heads,
+        column_labels=["private", *[""] * (_EXAMPLES - 1), "reconstructed"],
         frames=frames,
         note="Left: identity, and how often it was recognised. "
         "Frame: green, the evaluator recognises it; red, it does not. Empty: not found.",
-        gutter_after=examples,
+        gutter_after=_EXAMPLES,
     )
+
+
+def _answers(images: Tensor, found: Tensor) -> list[Cell]:
+    """The images that an attack has found; None in the place of the others."""
+    return [image if there else None for image, there in zip(images, found.tolist(), strict=True)]
 
 
 def _tile(image: Tensor, scale: int, marked: bool | None) -> Tensor:

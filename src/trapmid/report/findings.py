@@ -1,0 +1,113 @@
+"""What the sections of the report are written from, and how its rows are grouped in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trapmid.config.criteria import WEAK
+from trapmid.report.inputs import Inputs
+from trapmid.report.summary import cell_label, label
+from trapmid.scoring.scores import RowScores
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckLine:
+    """One check of the study as the report shows it."""
+
+    name: str
+    passed: bool
+    invalid: bool  # whether its failure makes the study worthless
+    meaning: str  # what holds when it passes
+    detail: str  # the numbers, or the rows that failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """One study, read and summed up."""
+
+    inputs: Inputs
+    metrics: Mapping[str, Any]  # the content of reports/metrics.json
+    pictures: Mapping[str, bytes]  # PNG by path under reports/
+    checks: Sequence[CheckLine] = ()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.inputs.params
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the targets, the lowest first."""
+        return sorted({block["seed"] for block in self.params["targets"].values()})
+
+    def seeds_of(self, section: str, rows: Iterable[str]) -> list[str]:
+        """The seed of every one of these rows."""
+        return [str(self.params[section][row]["seed"]) for row in rows]
+
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """The targets by the name of their defence in tables."""
+        found: dict[str, list[str]] = {}
+        for row, block in self.params["targets"].items():
+            found.setdefault(label(self.params, block), []).append(row)
+        return found
+
+    @property
+    def cells(self) -> dict[tuple[str, str], list[str]]:
+        """The cells by attack and the name of their defence in tables, in the order of the rows."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for row, block in self.params["cells"].items():
+            found.setdefault((block["attack"], self.defense_of(row)), []).append(row)
+        return found
+
+    def defense_of(self, cell: str) -> str:
+        """The name of a cell's defence in tables."""
+        return cell_label(self.params, self.params["cells"][cell])
+
+    @property
+    def doubted(self) -> bool:
+        """Whether an attack failed a check: then there is a star in the tables."""
+        return any(worst["failed"] for worst in self.metrics["worst"].values())
+
+
+def check_lines(
+    inputs: Inputs,
+    passed: Mapping[str, bool],
+    meanings: Mapping[str, str],
+    details: Mapping[str, str],
+) -> list[CheckLine]:
+    """The checks of metrics.json with their words; a check without words shows its name.
+
+    Args:
+        inputs: its rows say in `failed_checks` what they found.
+        passed: verdict by check.
+        meanings: by check, what holds when it passes.
+        details: by check, what the study found.
+    """
+    rows: list[tuple[str, RowScores]] = [
+        *inputs.evaluators.items(),
+        *inputs.targets.items(),
+        *inputs.cells.items(),
+    ]
+    return [
+        CheckLine(
+            name=name,
+            passed=verdict,
+            invalid=name not in WEAK,
+            meaning=meanings.get(name, name.replace("_", " ") + "."),
+            detail="; ".join(
+                filter(None, [details.get(name, ""), *_reasons(name, rows)]),
+            ),
+        )
+        for name, verdict in passed.items()
+    ]
+
+
+def _reasons(name: str, rows: Iterable[tuple[str, RowScores]]) -> list[str]:
+    """What the rows that failed a check wrote about it."""
+    return [
+        f"{row}: {scores.failed_checks[name]}"
+        for row, scores in rows
+        if name in scores.failed_checks
+    ]

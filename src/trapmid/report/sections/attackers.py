@@ -1,0 +1,184 @@
+"""The attacker's side: the worst case, the matrix, and what each attack costs, as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trapmid.report.blocks import Line, Table, table
+from trapmid.report.findings import Findings
+from trapmid.report.inputs import Inputs
+from trapmid.report.summary import deviation, families
+from trapmid.report.words import mean, present, rate, whole
+
+_SURROGATES = "models/surrogates/"
+
+
+def worst(metrics: Mapping[str, Any]) -> Table:
+    """Per defence: what the attack got that got most, its name and how many seeds it has.
+
+    Last, how many attacks ran: a worst case of few attacks says little. A star marks an attack that
+    failed a check.
+    """
+    heads = (
+        *("Defence", "AA-1 (%) ↓", "AA-5 (%) ↓", "n_success / n"),
+        *("Attack", "Its seeds", "Attacks that ran"),
+    )
+    lines = [_worst_line(metrics, defense, one) for defense, one in metrics["worst"].items()]
+    return table("lr", heads, lines)
+
+
+def _worst_line(metrics: Mapping[str, Any], defense: str, strongest: Mapping[str, Any]) -> Line:
+    attack, ran = strongest["attack"], str(strongest["attacks"])
+    if strongest["failed"]:
+        ran += f" ({len(strongest['failed'])} failed)"
+    if attack is None:
+        return Line((defense, *["–"] * 5, ran))
+    scores = metrics["attacks"][attack][defense]
+    cells = (
+        defense,
+        _over_seeds(metrics, attack, defense),
+        rate(strongest["aa5"], 1),
+        f"{whole(scores['n_success'])} / {whole(scores['n'])}",
+        attack + "*" * (attack in strongest["failed"]),
+        str(len(_values(metrics, attack, defense))),
+        ran,
+    )
+    return Line(cells)
+
+
+def matrix(metrics: Mapping[str, Any]) -> Table:
+    """Per defence AA-1 of every attack, in the order of `metrics["attacks"]`.
+
+    Several seeds show as mean ± population deviation; the worst case is in brackets, and a star
+    marks an attack that failed a check.
+    """
+    lines = [
+        Line((defense, *(_matrix_cell(metrics, attack, defense) for attack in metrics["attacks"])))
+        for defense in metrics["worst"]
+    ]
+    return table("lr", ("Defence", *metrics["attacks"]), lines)
+
+
+def _matrix_cell(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
+    if defense not in metrics["attacks"][attack]:
+        return "–"
+    strongest = metrics["worst"][defense]
+    text = _over_seeds(metrics, attack, defense) + "*" * (attack in strongest["failed"])
+    return f"[{text}]" if attack == strongest["attack"] else text
+
+
+def costs(inputs: Inputs) -> Table:
+    """Per attack: seconds of the search, of its own prior, and of what stands in or votes.
+
+    A mean over the attack's rows. A public prior serves every attack and is not counted, nor are
+    signatures, which nobody times; what several attacks of one target share counts in each of them.
+    """
+    found: dict[str, list[list[float]]] = {}
+    for row, cell in inputs.params["cells"].items():
+        seconds = _seconds(inputs, row)
+        found.setdefault(cell["attack"], []).append([*seconds, math.fsum(seconds)])
+    lines = [
+        Line((attack, *(f"{mean(column):.1f}" for column in zip(*rows, strict=True))))
+        for attack, rows in found.items()
+    ]
+    heads = ("Attack", "Search (s)", "Its prior (s)", "Surrogates (s)", "All (s)")
+    return table("lr", heads, lines)
+
+
+def _seconds(inputs: Inputs, row: str) -> list[float]:
+    """Of one cell: its search, its guided prior, and every surrogate that either asked."""
+    cell, stats = inputs.params["cells"][row], inputs.stats
+    kind, _, prior = cell["prior"].removeprefix("models/priors/").partition("/")
+    asking = [cell, inputs.params["guided_priors"][prior]] if kind == "guided" else [cell]
+    helpers = {_surrogate(block[key]) for block in asking for key in ("guide", "knowledge")}
+    return [
+        float(stats["cells"][row]["seconds"]),
+        float(stats["guided_priors"][prior]["seconds"]) if kind == "guided" else 0.0,
+        math.fsum(float(stats["surrogates"][name]["seconds"]) for name in helpers if name),
+    ]
+
+
+def counts(found: Findings) -> Table:
+    """Per attack and defence that counted something, as label-only attacks do.
+
+    Coverage, images left out by design, all images asked about, and of every count the mean of one
+    reconstruction and the largest; means over seeds.
+    """
+    heads = (
+        *("Attack", "Defence", "Coverage (%)", "Left out"),
+        *("Images asked about", "Of one reconstruction"),
+    )
+    lines = [
+        _counted(found.inputs, attack, defense, rows)
+        for (attack, defense), rows in found.cells.items()
+        if found.inputs.cells[rows[0]].counts
+    ]
+    return table("llr", heads, lines)
+
+
+def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
+    scores = [inputs.cells[row] for row in rows]
+    numbers = {name: [one.counts[name] for one in scores] for name in scores[0].counts}
+    counted = (
+        f"{name.replace('_', ' ')} {mean([one.mean for one in of_seeds]):,.1f}"
+        f" (at most {max(one.max for one in of_seeds):,.0f})"
+        for name, of_seeds in numbers.items()
+    )
+    cells = (
+        attack,
+        defense,
+        rate(mean([one.coverage for one in scores]), 1),
+        whole(mean([float(one.left_out) for one in scores])),
+        whole(mean([inputs.stats["cells"][row].get("queries") for row in rows])),
+        "; ".join(counted),
+    )
+    return Line(cells)
+
+
+def stand_ins(found: Findings) -> Table:
+    """Per attack and defence whose search asked something else than the target: what was left.
+
+    The row of `surrogates` that was asked, without its seed; means over seeds.
+    """
+    heads = (
+        *("Attack", "Defence", "Asks", "Its test acc (%)"),
+        *("Its trapdoor success (%)", "It accepts (%)", "The target accepts (%)"),
+    )
+    lines = [
+        _stood_in(found.inputs, attack, defense, rows)
+        for (attack, defense), rows in found.cells.items()
+        if any(found.inputs.cells[row].stand_in is not None for row in rows)
+    ]
+    return table("lllr", heads, lines)
+
+
+def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
+    scores = [one for row in rows if (one := inputs.cells[row]).stand_in is not None]
+    left = [one.stand_in for one in scores if one.stand_in is not None]
+    guides = [str(_surrogate(inputs.params["cells"][row]["guide"])) for row in rows]
+    columns: tuple[list[float | None], ...] = (
+        [one.test_accuracy for one in left],
+        [one.trapdoor_success for one in left],
+        [one.guide_agreement for one in scores],
+        [one.target_agreement for one in scores],
+    )
+    asked = ", ".join(families(inputs.params["surrogates"], guides))
+    return Line((attack, defense, asked, *(rate(mean(column), 1) for column in columns)))
+
+
+def _over_seeds(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
+    """AA-1 in percent; ± the population deviation where there are several seeds."""
+    text = rate(metrics["attacks"][attack][defense]["aa1"], 1)
+    values = _values(metrics, attack, defense)
+    return f"{text} ± {rate(deviation(values).population, 1)}" if len(values) > 1 else text
+
+
+def _values(metrics: Mapping[str, Any], attack: str, defense: str) -> Sequence[float]:
+    return present(list(metrics["spread"]["attacks"][attack][defense]["aa1"]["values"].values()))
+
+
+def _surrogate(path: str) -> str | None:
+    """The row of `surrogates` that a folder or file belongs to."""
+    return path.removeprefix(_SURROGATES).split("/")[0] if path.startswith(_SURROGATES) else None

@@ -1,0 +1,67 @@
+"""How the numbers were made: what is counted, and with which parameters."""
+
+from __future__ import annotations
+
+from trapmid.report.blocks import Section
+from trapmid.report.findings import Findings
+from trapmid.report.markdown import escaped
+from trapmid.report.sections.attacks import frechet_name
+from trapmid.report.sections.study import parameters
+from trapmid.report.words import percent
+
+_RATES = {
+    "AA-1, AA-5": "share that the evaluator puts first, or among its first five",
+    "KNN Dist": "squared L2 to the nearest private training image of the class, mean",
+}
+_WORDS = {
+    "Floor": "random latents through the public prior: no target is asked",
+    "Ceiling": "real private test images scored as if they were reconstructions",
+    "Spread over seeds": "a mean line says mean ± the population deviation (n in the denominator, "
+    "as the paper's tables have it); s is the sample deviation (n − 1), which estimates how far "
+    "other seeds would lie apart",
+    "Spread within a run": "± in the line of one seed, as in the paper's appendix",
+    "Theory": "test images with the triggers of balanced random classes, those of trapdoor "
+    "success; δ and ε in nats",
+}
+
+
+def protocol(found: Findings) -> Section:
+    """What each number is, and all parameters."""
+    rows = _runs(found) | _RATES | _measures(found) | _WORDS
+    lines = "\n".join(f"- **{name}**: {words}" for name, words in rows.items())
+    return Section("Protocol", [lines, parameters(found.params)])
+
+
+def _runs(found: Findings) -> dict[str, str]:
+    fits = {block["fit"] for block in found.params["targets"].values()}
+    chosen = ", ".join(sorted({found.params["fits"][name]["select"] for name in fits}))
+    sizes = sorted({int(one["batch_size"]) for one in found.inputs.stats["cells"].values()})
+    chosen_by = "the memory" if found.params["inversion"]["batch_size"] is None else "params.yaml"
+    made = escaped(_images_per_identity(found))
+    return {
+        "Reconstructions": f"{made}; what each search ended with, none picked by result",
+        "Rows searched at once": f"{', '.join(map(str, sizes))}, chosen by {chosen_by}; no result "
+        "depends on it",
+        "Seeds of targets and attacks": ", ".join(map(str, found.seeds)),
+        "Epoch kept of a target": f"by {chosen} accuracy",
+    }
+
+
+def _measures(found: Findings) -> dict[str, str]:
+    evaluation = found.params["evaluation"]
+    return {
+        frechet_name(found): "successful reconstructions against private training images; null "
+        f"below {evaluation['frechet_min_success']} successes",
+        "Trapdoor signature": "cosine with the mean feature of poisoned images; threshold at "
+        f"{percent(evaluation['signature_fpr'], 0)} of clean private training images",
+    }
+
+
+def _images_per_identity(found: Findings) -> str:
+    """How many images of a person the attacks made; not all make equally many."""
+    attacks: dict[int, dict[str, None]] = {}
+    for cell, block in found.params["cells"].items():
+        count = found.inputs.cells[cell].protocol.images_per_identity
+        attacks.setdefault(count, {})[block["attack"]] = None
+    counts = ", ".join(f"{count} ({', '.join(names)})" for count, names in attacks.items())
+    return counts.replace(" (", " per private identity (", 1)

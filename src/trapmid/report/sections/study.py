@@ -1,0 +1,131 @@
+"""The question, the data, the protocol and the parameters, the time, and the deviations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from trapmid.artifacts import results
+from trapmid.report.blocks import Block, Fold, Line, Picture, Pictures, Section, Table, table
+from trapmid.report.findings import Findings
+from trapmid.report.markdown import escaped
+from trapmid.report.sections.recovered import KINDS
+from trapmid.report.words import listed
+
+_QUESTION = """\
+A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
+the classifier alone. Trap-MID plants a trigger per class in the classifier: a shortcut that an \
+attack finds before it finds the face. The question is how much of the private faces each attack \
+recovers without a defence, with that augmentation alone which Trap-MID needs (the control), \
+with Trap-MID and with whatever other defence this study has, and what each costs in accuracy \
+and time."""
+
+_THREATS = """\
+**The attacker** has the trained target with its weights (white box), may differentiate through \
+it without limit, knows its classes, and owns public images of other people from which a \
+generative prior is learnt. The attacker sees no private image and no trigger. Some attacks go \
+further or less far: PLG-MI+ knows that there is a trapdoor, PLG-MI++ got hold of its \
+signatures, others ask a student or a fine-tuned copy of the target, BREP-MI sees labels alone. \
+**The defender** controls the training of the target and nothing after it. **The judge** is a \
+separate classifier of another architecture, trained on the same private images, which neither \
+side sees."""
+
+_LONG = 40  # rows of a table that is not folded
+
+
+def question() -> Section:
+    """What is asked, and who knows what."""
+    return Section("Question and threat model", [_QUESTION, _THREATS])
+
+
+def data(found: Findings) -> Section:
+    """Per row of `data`: how many images, a sample, and what its contract found."""
+    return Section("Data", [block for row in found.params["data"] for block in _of_row(found, row)])
+
+
+def _of_row(found: Findings, row: str) -> list[Block]:
+    block, contract = found.params["data"][row], found.inputs.contracts[row]
+    size = block["image_size"]
+    counts = "; ".join(f"{k.replace('_', ' ')}: {listed(v)}" for k, v in contract["counts"].items())
+    held = sum(bool(one["success"]) for one in contract["expectations"])
+    title = f"Data contract: {held} of {len(contract['expectations'])} expectations hold"
+    words = f"{row}: private identities, then public images"
+    return [
+        f"### {escaped(row)}",
+        f"{escaped(counts)}. Images are {size} × {size} pixels; private from "
+        f"`{block['private']['reader']}`, public from `{block['public']['reader']}` layout.",
+        Pictures([Picture(f"figures/data/{row}.png", words)]),
+        Fold(title, [_contract(contract)], opened=True),
+    ]
+
+
+def _contract(contract: Mapping[str, Any]) -> Table:
+    heads = ("Table", "Column", "Expectation", "Bounds", "Unexpected / checked", "Result")
+    return table("llpprp", heads, [_expectation(one) for one in contract["expectations"]])
+
+
+def _expectation(one: Mapping[str, Any]) -> Line:
+    words = str(one["expectation"]).removeprefix("expect_").replace("_", " ")
+    for prefix in ("column values to ", "column ", "table "):
+        words = words.removeprefix(prefix)
+    bounds = ", ".join(f"{key.replace('_', ' ')} {listed(v)}" for key, v in one["kwargs"].items())
+    examples = f": {'; '.join(one['examples'])}" if one["examples"] else ""
+    result = ("holds" if one["success"] else "BROKEN") + examples
+    checked = f"{one['unexpected']} / {one['checked']}"
+    cells = (one["suite"], one["column"] or "–", words, bounds, checked, result)
+    return Line(cells, "" if one["success"] else "failed")
+
+
+def costs(found: Findings) -> Section:
+    """Time and memory of every training and attack."""
+    stats = [
+        (kind, row, one)
+        for section, kind in KINDS.items()
+        for row, one in found.inputs.stats[section].items()
+    ]
+    lines = [
+        Line((kind, row, f"{seconds:.1f}", f"{memory:.0f}", str(one["device"])))
+        for kind, row, one in stats
+        for seconds, memory in [(float(one["seconds"]), float(one["peak_memory_mb"]))]
+    ]
+    total = sum(float(one["seconds"]) for *_, one in stats)
+    peak = max((float(one["peak_memory_mb"]) for *_, one in stats), default=0.0)
+    lines.append(Line(("all", "", f"{total:.1f}", f"{peak:.0f}", ""), "mean"))
+    words = (
+        f"{total / 60:.1f} minutes of computing in all, one stage after another, as measured when "
+        "each stage ran; a stage restored from the cache shows its first time."
+    )
+    full = table("llrrl", ("Stage", "Row", "Time (s)", "Peak memory (MB)", "Device"), lines)
+    fold = Fold(f"{len(stats)} trainings and attacks", [full], opened=len(lines) <= _LONG)
+    return Section("Time and memory", [words, fold])
+
+
+def parameters(params: Mapping[str, Any]) -> Fold:
+    """The parameters themselves, as the study used them."""
+    rows = {"raw", "data", *results.TRAINED}
+    blocks = {
+        name: block
+        for name, block in params.items()
+        if name not in rows and isinstance(block, Mapping)
+    }
+    changed = {
+        f"{section}.{row}": block["set"]
+        for section in results.TRAINED
+        for row, block in params[section].items()
+        if "set" in block
+    }
+    shown = [(name, one) for name, one in (blocks | {"what rows change": changed}).items() if one]
+    texts = [(name, json.dumps(block, indent=2, ensure_ascii=False)) for name, block in shown]
+    return Fold(
+        "Parameters of this study",
+        [f"### {escaped(name)}\n\n```json\n{text}\n```" for name, text in texts],
+    )
+
+
+def deviations(found: Findings) -> Section:
+    """The document of deviations without its title, its headings one level down."""
+    lines = (found.inputs.deviations or "").strip().splitlines()
+    body = lines[1:] if lines and lines[0].startswith("# ") else lines
+    text = "\n".join(f"#{line}" if line.startswith("#") else line for line in body).strip()
+    return Section("Deviations from the papers", [text] if text else [])

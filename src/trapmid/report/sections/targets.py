@@ -1,0 +1,121 @@
+"""The targets themselves: how well they classify, what a defence costs and what it buys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trapmid.config.criteria import UNDEFENDED
+from trapmid.report.blocks import Line, Section, Table, table
+from trapmid.report.findings import Findings
+from trapmid.report.words import mean, rate, seconds, spread
+from trapmid.scoring.scores import TargetScores
+
+_STARTS = "models/starts/"
+
+_TARGETS = (
+    "Acc is the accuracy on private test images. Trapdoor success is the share of pairs of a test "
+    "image and a trigger that the target gives the class of the trigger. A mean line says mean ± "
+    "population deviation over seeds (s sample deviation); every seed's own line follows."
+)
+_DEFENSES = (
+    "The attack is the one that got most out of the defence. The last column divides the training "
+    f"time by that of `{UNDEFENDED}` with the same architecture and data; it includes whatever "
+    "else the defence's own schedule differs in, such as fewer epochs."
+)
+
+
+def targets(found: Findings) -> Section:
+    """Accuracies of every defence, seed by seed, and of the judges."""
+    return Section("Targets", [_TARGETS, _target_table(found)])
+
+
+def _target_table(found: Findings) -> Table:
+    lines = []
+    for defense, rows in found.targets.items():
+        scores = [found.inputs.targets[row] for row in rows]
+        rates = [_rates(one) for one in scores]
+        shown = [spread(column, rate) for column in zip(*rates, strict=True)]
+        seeds = found.seeds_of("targets", rows)
+        seed = f"mean of {len(rows)}" if len(rows) > 1 else seeds[0]
+        lines.append(Line((defense, seed, *shown), "mean"))
+        if len(rows) > 1:
+            own = zip(seeds, rates, strict=True)
+            lines += [Line(("", seed, *map(rate, of_seed))) for seed, of_seed in own]
+    for row, block in found.params["evaluators"].items():
+        judge = found.inputs.evaluators[row]
+        shown = [rate(judge.test_accuracy), rate(judge.val_accuracy), "–"]
+        lines.append(Line((f"evaluator {row}", str(block["seed"]), *shown), "reference"))
+    heads = ("Defence", "Seed", "Acc (%) ↑", "Validation acc (%)", "Trapdoor success (%) ↑")
+    return table("llr", heads, lines)
+
+
+def _rates(scores: TargetScores) -> tuple[float | None, ...]:
+    return scores.test_accuracy, scores.val_accuracy, scores.trapdoor_success
+
+
+def defenses(found: Findings) -> Section:
+    """One line per defence: what it costs in accuracy and time, and what it buys."""
+    heads = (
+        *("Defence", "Notes", "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
+        *("AA-1 of every seed (%)", "Training (s) ↓", "Training / none"),
+    )
+    lines = [_defense_line(found, defense, rows) for defense, rows in found.targets.items()]
+    return Section("What each defence costs and buys", [_DEFENSES, table("lpr", heads, lines)])
+
+
+def _defense_line(found: Findings, defense: str, rows: Sequence[str]) -> Line:
+    scores = [found.inputs.targets[row] for row in rows]
+    attack = found.metrics["worst"][defense]["attack"]
+    aa1 = [found.inputs.cells[cell].aa1 for cell in found.cells.get((attack, defense), [])]
+    cells = (
+        defense,
+        _notes(found, rows),
+        spread([one.test_accuracy for one in scores], rate),
+        spread([one.trapdoor_success for one in scores], rate),
+        attack or "–",
+        spread(aa1, rate),
+        ", ".join(map(rate, aa1)) or "–",
+        spread(_times(found, rows), seconds),
+        _slowdown(found, rows),
+    )
+    return Line(cells)
+
+
+def _notes(found: Findings, rows: Sequence[str]) -> str:
+    """What the numbers alone do not say: guarantees, noise, and a start that cost time, too."""
+    scores = [found.inputs.targets[row] for row in rows]
+    notes = []
+    for fact in dict.fromkeys(name for one in scores for name in one.facts):
+        values = dict.fromkeys(f"{one.facts[fact]:.4g}" for one in scores)
+        notes.append(f"{fact.replace('_', ' ')} {', '.join(values)}")
+    if any(one.stochastic for one in scores):
+        notes.append("draws noise at every forward pass")
+    for init in dict.fromkeys(str(found.params["targets"][row]["init"]) for row in rows):
+        start = init.removeprefix(_STARTS).split("/")[0]
+        if init.startswith(_STARTS) and start in found.inputs.stats["starts"]:
+            time = seconds(float(found.inputs.stats["starts"][start]["seconds"]))
+            notes.append(f"starts from {start}, trained in {time} s not counted here")
+    return "; ".join(notes) or "–"
+
+
+def _slowdown(found: Findings, rows: Sequence[str]) -> str:
+    """Training time over that of `none` with the same architecture, data and device."""
+    targets, stats = found.params["targets"], found.inputs.stats["targets"]
+    plain = [
+        row
+        for row, block in targets.items()
+        if block["defense"] == UNDEFENDED and _setting(block) == _setting(targets[rows[0]])
+    ]
+    if not plain or len({str(stats[row]["device"]) for row in [*rows, *plain]}) > 1:
+        return "–"
+    own, base = mean(_times(found, rows)), mean(_times(found, plain))
+    return f"{own / base:.2f}" if own is not None and base else "–"
+
+
+def _setting(target: dict[str, Any]) -> tuple[str, str]:
+    return target["arch"], target["data"]
+
+
+def _times(found: Findings, rows: Sequence[str]) -> list[float | None]:
+    return [float(found.inputs.stats["targets"][row]["seconds"]) for row in rows]
