@@ -36,7 +36,7 @@ def _worst_line(metrics: Mapping[str, Any], defense: str, strongest: Mapping[str
     if attack is None:
         return Line((defense, *["–"] * 5, ran))
     scores = metrics["attacks"][attack][defense]
-    cells = (
+    entries = (
         defense,
         _over_seeds(metrics, attack, defense),
         rate(strongest["aa5"], 1),
@@ -45,7 +45,7 @@ def _worst_line(metrics: Mapping[str, Any], defense: str, strongest: Mapping[str
         str(len(_values(metrics, attack, defense))),
         ran,
     )
-    return Line(cells)
+    return Line(entries)
 
 
 def matrix(metrics: Mapping[str, Any]) -> Table:
@@ -126,7 +126,7 @@ def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> 
         f" (at most {max(one.max for one in of_seeds):,.0f})"
         for name, of_seeds in numbers.items()
     )
-    cells = (
+    entries = (
         attack,
         defense,
         rate(mean([one.coverage for one in scores]), 1),
@@ -134,7 +134,7 @@ def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> 
         whole(mean([inputs.stats["cells"][row].get("queries") for row in rows])),
         "; ".join(counted),
     )
-    return Line(cells)
+    return Line(entries)
 
 
 def stand_ins(found: Findings) -> Table:

@@ -149,7 +149,7 @@ def _of_attack(found: Findings, attack: str, defense: str) -> list[Line]:
     if len(own) == 1:
         return [Line((attack, defense, *own[0]), "mean")]
     mean = Line((attack, defense, *_mean(accuracies, scores)), "mean")
-    return [mean, *(Line(("", "", *cells)) for cells in own)]
+    return [mean, *(Line(("", "", *entries)) for entries in own)]
 
 
 def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores]) -> list[str]:

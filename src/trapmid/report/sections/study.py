@@ -73,8 +73,8 @@ def _expectation(one: Mapping[str, Any]) -> Line:
     examples = f": {'; '.join(one['examples'])}" if one["examples"] else ""
     result = ("holds" if one["success"] else "BROKEN") + examples
     checked = f"{one['unexpected']} / {one['checked']}"
-    cells = (one["suite"], one["column"] or "–", words, bounds, checked, result)
-    return Line(cells, "" if one["success"] else "failed")
+    entries = (one["suite"], one["column"] or "–", words, bounds, checked, result)
+    return Line(entries, "" if one["success"] else "failed")
 
 
 def costs(found: Findings) -> Section:

@@ -68,7 +68,7 @@ def _defense_line(found: Findings, defense: str, rows: Sequence[str]) -> Line:
     scores = [found.inputs.targets[row] for row in rows]
     attack = found.metrics["worst"][defense]["attack"]
     aa1 = [found.inputs.cells[cell].aa1 for cell in found.cells.get((attack, defense), [])]
-    cells = (
+    entries = (
         defense,
         _notes(found, rows),
         spread([one.test_accuracy for one in scores], rate),
@@ -79,7 +79,7 @@ def _defense_line(found: Findings, defense: str, rows: Sequence[str]) -> Line:
         spread(_times(found, rows), seconds),
         _slowdown(found, rows),
     )
-    return Line(cells)
+    return Line(entries)
 
 
 def _notes(found: Findings, rows: Sequence[str]) -> str:

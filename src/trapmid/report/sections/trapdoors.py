@@ -93,10 +93,10 @@ def _lines(found: Findings, defense: str, rows: list[str]) -> list[Line]:
     measured = {seed: one for seed, one in theories.items() if one is not None}
     own = {seed: (*_numbers(one), "yes" if one.holds else "no") for seed, one in measured.items()}
     if len(own) < 2:
-        return [Line((defense, seed, *cells), "mean") for seed, cells in own.items()]
+        return [Line((defense, seed, *entries), "mean") for seed, entries in own.items()]
     return [
         _mean(defense, measured),
-        *(Line(("", seed, *cells)) for seed, cells in own.items()),
+        *(Line(("", seed, *entries)) for seed, entries in own.items()),
     ]
 
 
