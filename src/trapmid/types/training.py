@@ -53,6 +53,25 @@ class Keep(Protocol):
         ...
 
 
+class InMemory(Keep):
+    """A `Keep` for a run in one piece: the curve stays in `rows`, and no state is saved."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []  # a point each: its `step`, and the metrics there
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self.rows.append({"step": float(step), **metrics})
+
+    def progress(self, done: int, total: int) -> None:
+        pass
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        return 0
+
+    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        pass
+
+
 class Saving(NamedTuple):
     """Where a long search leaves its state, and how often."""
 
