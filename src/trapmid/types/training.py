@@ -21,16 +21,22 @@ class Progress(NamedTuple):
 
 
 class Loss(NamedTuple):
-    total: Tensor
+    """What an objective makes of one batch."""
+
+    total: Tensor  # scalar, with its gradient
     parts: dict[str, Tensor]  # detached scalars, for the training curves
 
 
 class Stateful(Protocol):
     """Anything whose state can be saved and put back: modules, optimisers, our own."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """The state: tensors, numbers, and dictionaries and lists of these."""
+        ...
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Puts a state back."""
+        ...
 
 
 class Keep(Protocol):
