@@ -7,7 +7,7 @@ library on the private images, judges the reconstructions.
 from functools import partial
 
 from trapmid import wiring
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import prior_files
 from trapmid.attacks import random
 from trapmid.config.study import Inversion
 from trapmid.defenses import none
@@ -42,8 +42,7 @@ target = Yours(your_network(data.train))
 print(f"your model: {fit.accuracy(target, data.test):.0%} of its test images")
 
 recipe = wiring.recipe("gmi", STUDY["recipes"]["gmi"] | {"steps": 10})
-prior = recipe.make(SIZE, num_classes=1)
-prior.start_from(checkpoints.load(ROOT / "weights/faces32/gmi.pt")["state"])
+prior = prior_files.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # 1: unconditional
 recipe.fit(prior, public, None, NOTHING, rt, InMemory())
 
 network = partial(small_resnet.Network, image_size=SIZE)
