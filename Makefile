@@ -23,13 +23,14 @@ OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW take_s
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro side-by-side test check ui exp gate install clean weights
+.PHONY: help repro side-by-side test check docs ui exp gate install clean weights
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
 	@echo "            (JOBS=2: two targets at a time, for a study of many)"
 	@echo "make test   install, run every test (nineteen minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (five minutes of one core)"
+	@echo "make docs   the Python interface as HTML, in build/api (one minute)"
 	@echo "make ui     the runs in MLflow: prints the link, opens it (PORT=5001: on another port than 5000)"
 	@echo "make exp    experiments side by side: what was changed, worst-case AA-1, accuracy"
 	@echo "make gate   compare reports/metrics.json with reports/baseline.json"
@@ -70,6 +71,10 @@ check: install
 	mypy
 	lint-imports
 	pytest -m "not slow and not gpu" -q $(SHARED)
+
+docs: install
+	python docs/reference.py build/api
+	@echo "The reference:  $(CURDIR)/build/api/index.html"
 
 ui: install
 	@trapmid ui --port $(PORT)

@@ -23,6 +23,8 @@ SIDE_BY_SIDE = "tests/pipeline/test_side_by_side.py::test_it_leaves_nothing_but_
 CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
+EXAMPLES = "tests/examples/test_examples.py::test_"
+
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
 PROFILES_TEST = "tests/profiles/test_compose.py"
 WITHOUT_VALIDATION = (
@@ -80,6 +82,14 @@ FOLLOWED = {
     "make ui": UI,
     "trapmid ui": UI,
     WITHOUT_VALIDATION: f"{PROFILES_TEST}::test_the_documented_way_to_do_without_validation_images",
+    "make docs": "tests/test_reference.py::test_make_docs_runs_this_script",
+    **{
+        f"python examples/{name}.py": EXAMPLES + name
+        for name in (
+            *("attack_your_own_model", "write_a_defence", "write_an_attack"),
+            "scores_to_pandas",
+        )
+    },
     "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
     "dvc exp run -S cells.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
         f"{PROFILES_TEST}::test_an_experiment_keeps_every_comment"

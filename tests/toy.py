@@ -16,7 +16,9 @@ from trapmid.config.study import Fit
 from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
 from trapmid.training.fit import Labelled
-from trapmid.types import Embedding, Output, Prior, Stateful, Target
+from trapmid.types import Embedding, InMemory, Output, Prior, Target
+
+Memory = InMemory
 
 SIZE = 8
 PIXELS = 3 * SIZE * SIZE
@@ -255,25 +257,6 @@ def plan(**changes: Any) -> Fit:
         "keep_every": 1,
     }
     return Fit(**(fields | changes))
-
-
-class Memory:
-    """A `Keep` that keeps the curve only."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        self.rows.append({"step": step, **metrics})
-
-    def progress(self, done: int, total: int) -> None:
-        pass
-
-    def restore(self, parts: Mapping[str, Stateful]) -> int:
-        return 0
-
-    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
-        pass
 
 
 class Interrupted(Scratch):

@@ -13,9 +13,9 @@ from toy import BLOCKS, Memory, images, plan, private, runtime, same_state
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
-from trapmid.artifacts.classifiers import Trained
 from trapmid.config.study import TargetRow
 from trapmid.defenses import none
+from trapmid.training.classifier import Trained
 
 CLASSES, SIZE = 3, 16
 ARCH = {"rolss": "small_resnet"}  # small_vgg has no skip connection

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trapmid.data import synthetic
+from trapmid.data import celeba, synthetic
 from trapmid.data.synthetic import (
     ATTRIBUTES,
     NUISANCES,
@@ -148,6 +148,17 @@ def test_identities_differ_more_than_their_images() -> None:
     assert between.mean() > within.mean()
     # Identification must not be trivial either: no pixel alone tells identities apart.
     assert (between / within).max() < 12
+
+
+def test_portraits_are_what_a_study_reads_but_for_the_loss_of_jpeg(tmp_path: Path) -> None:
+    pairs = [(1, 0), (2, 3), (5, 1)] * 4  # more than one chunk
+    found = synthetic.portraits(pairs, seed=1, size=32)
+    drawn = synthetic.draw(pairs[:3], seed=1, domain="celeba", size=(218, 178))
+    for image, pixels in zip(found, drawn, strict=False):
+        Image.fromarray(pixels.numpy()).save(file := tmp_path / "lossless.png")
+        assert torch.equal(image, celeba.Reader().load(file, 32))
+    assert torch.equal(found[3:6], found[:3])
+    assert found.shape == (12, 3, 32, 32)
 
 
 def test_ffhq_crop_shows_celeba_view() -> None:

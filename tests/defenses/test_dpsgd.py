@@ -31,11 +31,11 @@ from toy import (
 from toy import snapshot as state
 from trapmid import wiring
 from trapmid.artifacts import classifiers
-from trapmid.artifacts.classifiers import Trained
 from trapmid.artifacts.scratch import scratch
 from trapmid.config.study import Fit, TargetRow
 from trapmid.defenses import dpsgd
 from trapmid.training import fit
+from trapmid.training.classifier import Trained
 from trapmid.types import Output, Progress, Setting, Target
 
 CLASSES, CLIP = 4, 9.5

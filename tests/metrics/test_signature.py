@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
-from trapmid.trapdoors import Blend
 
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.signature import cosine_scores, detect, planted, signatures
 from trapmid.runtime import Runtime
+from trapmid.training.trapdoors import Blend
 from trapmid.types import Output, Target
 
 CLASSES, WIDTH = 4, 24

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.config.params import ParamsError
 from trapmid.config.study import Fit, TargetRow
 from trapmid.runtime import Runtime
-from trapmid.training import fit
-from trapmid.training.fit import Fitted, Labelled
-from trapmid.types import Defense, Keep, Objective, Setting, Target, Trapdoor
+from trapmid.training import classifier
+from trapmid.training.classifier import Splits, Trained
+from trapmid.types import Defense, Keep, Target, Trapdoor
 
 RANDOM, TORCHVISION = "random", "torchvision"
 
@@ -32,14 +31,6 @@ class LoadedClassifier:
     trapdoor: Trapdoor | None
     meta: Mapping[str, Any]
     digest: str  # of the checkpoint file
-
-
-@dataclass(frozen=True)
-class Trained:
-    defense: Any  # a `types.Defense`: a frozen dataclass
-    model: Target
-    objective: Objective
-    fitted: Fitted
 
 
 def initial_state(path: Path) -> Mapping[str, Tensor] | str:
@@ -97,30 +88,18 @@ def train(
     Raises:
         ValueError: the epoch is chosen on validation images, and there are none.
     """
-    train, val, test = (
-        Labelled(private[f"{part}_images"], private[f"{part}_labels"])
-        for part in ("train", "val", "test")
-    )
-    if plan.select == "val" and not len(val):
+    splits = Splits.of(private)
+    if plan.select == "val" and not len(splits.val):
         raise ValueError(
             f"fits.{row.fit}.select: val, but data.{row.data} has no validation images "
             "(val_fraction: 0); choose test or last"
         )
-    channels, size = train.images.shape[1], train.images.shape[-1]
-    num_classes = len(private["identities"])
-    init = Path(row.init)
-    with rt.seeded("initial weights", "hardened"):  # of what the defence adds
-        model = rt.place(defense.harden(new_network(row.arch, num_classes, size, init, rt)))
-    setting = Setting(
-        image_shape=(channels, size, size),
-        num_classes=num_classes,
-        new_network=lambda outputs: new_network(row.arch, outputs, size, init, rt),
-        new_optimizer=partial(fit.make_optimizer, plan),
-        rt=rt,
-    )
-    objective = defense.objective(setting)
-    fitted = fit.fit(model, objective, train, val, test, plan, rt, keep)
-    return Trained(defense, model, objective, fitted)
+
+    def network(outputs: int) -> Target:
+        size = splits.train.images.shape[-1]
+        return new_network(row.arch, outputs, size, Path(row.init), rt)
+
+    return classifier.train(defense, network, splits, plan, rt, keep)
 
 
 def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:

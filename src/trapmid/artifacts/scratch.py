@@ -21,22 +21,19 @@ from typing import Any
 from tqdm import tqdm
 
 from trapmid.artifacts import checkpoints
-from trapmid.types import Stateful
+from trapmid.types import InMemory, Stateful
 
 
-class Scratch:
+class Scratch(InMemory):
     """The `Keep` of a stage: curve and state of one training, in one folder."""
 
     def __init__(self, folder: Path, title: str) -> None:
+        super().__init__()
         self._state = folder / "state.pt"
         self._title = title
-        self._rows: list[dict[str, float]] = []
         self._begun = time.perf_counter()
         self.earlier = 0.0  # seconds of interrupted runs, up to the state that was restored
         self._bar: tqdm[Any] | None = None
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        self._rows.append({"step": float(step), **metrics})
 
     def progress(self, done: int, total: int) -> None:
         if self._bar is None:
@@ -51,7 +48,7 @@ class Scratch:
         saved = checkpoints.load(self._state)
         for name, part in parts.items():
             part.load_state_dict(saved["parts"][name])
-        self._rows = json.loads(saved["rows"])
+        self.rows = json.loads(saved["rows"])
         self.earlier = float(saved["seconds"])
         return int(saved["step"])
 
@@ -60,7 +57,7 @@ class Scratch:
         seconds = self.earlier + time.perf_counter() - self._begun
         content = {
             "parts": states,
-            "rows": json.dumps(self._rows),
+            "rows": json.dumps(self.rows),
             "step": step,
             "seconds": seconds,
         }
@@ -68,15 +65,13 @@ class Scratch:
 
     def history(self) -> bytes | None:
         """The curve as CSV, `step` first, then every metric in order of appearance; None: empty."""
-        if not self._rows:
+        if not self.rows:
             return None
-        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(
-            {name: f"{value:.6g}" for name, value in row.items()} for row in self._rows
-        )
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in self.rows)
         return text.getvalue().encode()
 
 

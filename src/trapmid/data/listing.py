@@ -52,7 +52,7 @@ class Named(NamedTuple):
 
 
 def read_list(path: Path) -> list[Named]:
-    """The lines "<file name> <identity>" of a list file; blank lines are skipped.
+    """The lines `<file name> <identity>` of a list file; blank lines are skipped.
 
     Raises:
         DataError: the file is missing or empty, a line is malformed, a name comes twice.

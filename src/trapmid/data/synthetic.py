@@ -31,6 +31,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from trapmid.data import celeba, listing
+
 ATTRIBUTES: tuple[str, ...] = (
     "masculinity",
     "age",
@@ -1002,6 +1004,28 @@ def draw(
     nuisances = nuisance_vectors(pairs, seed=seed, domain=domain)
     drawn = render(identities, nuisances, height=size[0], width=size[1], framing=domain)
     return drawn.mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def portraits(pairs: Sequence[tuple[int, int]], *, seed: int, size: int) -> Tensor:
+    """Draw faces as a study sees CelebA's, in memory: cropped and resized, never a JPEG file.
+
+    Args:
+        pairs: N pairs (identity index, image index).
+        seed: seed of the whole data set.
+        size: pixels of a side.
+
+    Returns:
+        uint8 (N, 3, size, size), RGB. An image depends on the seed and its own pair only.
+    """
+
+    def prepared(chunk: Sequence[tuple[int, int]]) -> list[Tensor]:
+        drawn = draw(chunk, seed=seed, domain="celeba", size=_CELEBA_SIZE)
+        pictures = [Image.fromarray(pixels.numpy()).crop(celeba.CROP) for pixels in drawn]
+        return [listing.to_tensor(picture, size) for picture in pictures]
+
+    chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
+    with _one_thread_an_operation(), ThreadPoolExecutor(_WORKERS) as pool:
+        return torch.stack([image for part in pool.map(prepared, chunks) for image in part])
 
 
 def _draw_chunk(

@@ -110,7 +110,7 @@ class DownBlock(nn.Module):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """(N, 3, S, S), (N,) -> (N,): l(h) + <e_y, h> (Miyato and Koyama, 2018); spectrally normed."""
+    """(N, 3, S, S), (N,) -> (N,): `l(h) + <e_y, h>`, spectrally normed (Miyato, Koyama, 2018)."""
 
     def __init__(self, num_classes: int, image_size: int, width: int) -> None:
         super().__init__()

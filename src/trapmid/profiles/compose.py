@@ -1,4 +1,4 @@
-"""From profiles/<name>.yaml to params.yaml.
+"""From `profiles/<name>.yaml` to params.yaml.
 
 params.yaml is the truth that every stage reads and that `dvc exp run -S` edits; a profile is only a
 way to write it. One profile is complete; another names it as its `base` and says what differs. A
@@ -55,7 +55,7 @@ CLASSIFIERS = ("evaluators", "starts", "targets")
 """Sections whose rows are trained classifiers, each with the `block` of its defence."""
 
 FANNED = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "cells")
-"""Sections whose rows are repeated for every seed: the row K becomes K-<seed>."""
+"""Sections whose rows are repeated for every seed: the row K becomes `K-<seed>`."""
 
 IMPLIED: dict[str, dict[str, str]] = {
     "evaluators": {"method": "{defense}", "block": "{method}"},
@@ -131,7 +131,7 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     """The text of params.yaml for a profile.
 
     Args:
-        name: profiles/<name>.yaml.
+        name: of `profiles/<name>.yaml`.
         seeds: instead of the profile's own.
         folder: where the profiles are.
 

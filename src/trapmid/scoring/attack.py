@@ -53,7 +53,7 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What an attack left: data/reconstructions/<row>.pt."""
+    """What an attack left: `data/reconstructions/<row>.pt`."""
 
     images: Tensor  # (N, 3, S, S) float32, as the generator made them
     labels: Tensor  # (N,) int64, the attacked classes

@@ -112,14 +112,14 @@ def digest(*tensors: Tensor) -> str:
 def save_evaluator(
     file: Path, loaded: Loaded, private: Private, reference: EvaluatorReference
 ) -> None:
-    """Writes data/features/evaluators/<row>.pt."""
+    """Writes `data/features/evaluators/<row>.pt`."""
     checkpoints.save(file, _about(loaded, private) | {"reference": reference._asdict()})
 
 
 def save_target(
     file: Path, loaded: Loaded, private: Private, reference: SignatureReference | None
 ) -> None:
-    """Writes data/features/targets/<row>.pt; without a trapdoor the reference is empty."""
+    """Writes `data/features/targets/<row>.pt`; without a trapdoor the reference is empty."""
     content = {} if reference is None else reference._asdict()
     checkpoints.save(file, _about(loaded, private) | {"reference": content})
 

@@ -1,4 +1,4 @@
-"""The scores of one row, typed: what reports/scores/<section>/<row>.json holds.
+"""The scores of one row, typed: what `reports/scores/<section>/<row>.json` holds.
 
 Rates are fractions in [0, 1]. A number that could not be measured is None.
 """

@@ -64,6 +64,7 @@ class LabelAttack(Protocol):
     """An `Attack` that sees labels alone."""
 
     label_only: ClassVar[bool] = True
+    """As `Attack.label_only`."""
 
     def images_of_each(self, asked: int) -> int:
         """As `Attack.images_of_each`."""

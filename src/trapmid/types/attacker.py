@@ -17,7 +17,7 @@ from trapmid.types.training import Keep
 class Prior(nn.Module, ABC):
     """What an attacker knows about faces: a generator and, often, its critic."""
 
-    latent_dim: int
+    latent_dim: int  # Z
     num_classes: int  # 1 for an unconditional prior
 
     @abstractmethod
@@ -80,7 +80,9 @@ NOTHING = Knowledge()
 class PriorRecipe(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml; how faces are learnt."""
 
-    def make(self, image_size: int, num_classes: int) -> Prior: ...
+    def make(self, image_size: int, num_classes: int) -> Prior:
+        """A new prior of images (3, S, S) with S = `image_size`; one class: unconditional."""
+        ...
 
     def fit(
         self,

@@ -31,16 +31,21 @@ class Embedding(NamedTuple):
 
 
 class Target(nn.Module, ABC):
-    """A classifier of images in [0, 1]; every normalisation and resizing happens inside."""
+    """A classifier of images in [0, 1]; every normalisation and resizing happens inside.
 
-    num_classes: int
+    The least one sets `num_classes` and defines `forward`. `head` and `stages` are words of this
+    interface: a submodule that is called so cannot be reached.
+    """
+
+    num_classes: int  # C
     embedding_dim: int  # D of `embed`
     head: tuple[str, ...] = ()  # the submodules behind `embed`, which a bottleneck replaces
     stochastic: bool = False  # whether two forwards of one image in eval mode differ
     torchvision_weights: tuple[str, ...] = ()  # names of ImageNet weights that `start_from` takes
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Output: ...
+    def forward(self, images: Tensor) -> Output:
+        """Logits and features of images (N, 3, S, S) float32 in [0, 1]."""
 
     def votes(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits (N, C) of every member of an ensemble; of any other network, its own."""
@@ -101,7 +106,8 @@ class LabelsOnly:
 
     def __init__(self, target: Target) -> None:
         self.num_classes = target.num_classes
-        self.queries = 0  # images asked about
+        self.queries = 0
+        """How many images it was asked about."""
         self.__target = target
 
     @torch.no_grad()

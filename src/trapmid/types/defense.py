@@ -45,7 +45,7 @@ class Objective(nn.Module, ABC):
     the learning-rate schedule to them and save their state.
     """
 
-    trapdoor: Trapdoor | None
+    trapdoor: Trapdoor | None  # what the training plants; None: nothing
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +53,7 @@ class Objective(nn.Module, ABC):
 
     @property
     def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Those that the objective steps itself."""
         return ()
 
     def prepare(self, model: Target, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -74,19 +75,18 @@ class Objective(nn.Module, ABC):
         return {}
 
     @abstractmethod
-    def forward(
-        self, model: Target, images: Tensor, labels: Tensor, progress: Progress
-    ) -> Loss: ...
+    def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
+        """The loss of one batch: images (N, 3, S, S) float32 in [0, 1], labels (N,) int64."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """What a defence may know about the training it joins."""
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]  # (3, S, S)
     num_classes: int
     new_network: Callable[[int], Target]  # the target's architecture and start, so many outputs
-    new_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    new_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]  # as the target's
     rt: Runtime
 
 
@@ -100,4 +100,6 @@ class Defense(Protocol):
         """The network to train instead of `model`; itself where the defence leaves it alone."""
         return model
 
-    def objective(self, setting: Setting) -> Objective: ...
+    def objective(self, setting: Setting) -> Objective:
+        """What the network is trained with, made anew for every training."""
+        ...

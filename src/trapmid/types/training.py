@@ -21,16 +21,22 @@ class Progress(NamedTuple):
 
 
 class Loss(NamedTuple):
-    total: Tensor
+    """What an objective makes of one batch."""
+
+    total: Tensor  # scalar, with its gradient
     parts: dict[str, Tensor]  # detached scalars, for the training curves
 
 
 class Stateful(Protocol):
     """Anything whose state can be saved and put back: modules, optimisers, our own."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """The state: tensors, numbers, and dictionaries and lists of these."""
+        ...
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Puts a state back."""
+        ...
 
 
 class Keep(Protocol):
@@ -51,6 +57,25 @@ class Keep(Protocol):
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         """Saves the state after `step` steps."""
         ...
+
+
+class InMemory(Keep):
+    """A `Keep` for a run in one piece: the curve stays in `rows`, and no state is saved."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []  # a point each: its `step`, and the metrics there
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self.rows.append({"step": float(step), **metrics})
+
+    def progress(self, done: int, total: int) -> None:
+        pass
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        return 0
+
+    def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        pass
 
 
 class Saving(NamedTuple):

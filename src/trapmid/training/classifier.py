@@ -1,0 +1,83 @@
+"""A classifier under its defence, from images in memory to a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+from torch import Tensor
+
+from trapmid.config.study import Fit
+from trapmid.runtime import Runtime
+from trapmid.training import fit
+from trapmid.training.fit import Fitted, Labelled
+from trapmid.types import Defense, Keep, Objective, Setting, Target
+
+
+class Splits(NamedTuple):
+    """The private images of one training."""
+
+    train: Labelled
+    val: Labelled  # empty: there is no validation split
+    test: Labelled
+    num_classes: int
+
+    @classmethod
+    def of(cls, private: Mapping[str, Tensor]) -> Self:
+        """The splits in the content of a private.pt, see `trapmid.data.prepare.Prepared`."""
+        train, val, test = (
+            Labelled(private[f"{part}_images"], private[f"{part}_labels"])
+            for part in ("train", "val", "test")
+        )
+        return cls(train, val, test, len(private["identities"]))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network and what its training leaves."""
+
+    defense: Any  # a `types.Defense`: a frozen dataclass
+    model: Target  # on the runtime's device, with the weights of the kept epoch
+    objective: Objective  # its trapdoor, if any, is that of the kept epoch
+    fitted: Fitted
+
+
+def train(
+    defense: Defense,
+    new_network: Callable[[int], Target],
+    splits: Splits,
+    plan: Fit,
+    rt: Runtime,
+    keep: Keep,
+) -> Trained:
+    """Trains a new network under `defense`.
+
+    Args:
+        defense: how the network and its loss differ from a plain classifier's.
+        new_network: makes a network with so many outputs; what it draws from torch's global
+            generator depends on the seed of `rt` alone.
+        splits: what is trained on, and what the epochs are scored on.
+        plan: how it is trained.
+        rt: where to compute; its seed starts the weights, the batches and the triggers.
+        keep: where the curve and the state of the unfinished training are kept.
+    """
+
+    def network(outputs: int) -> Target:
+        with rt.seeded("initial weights", outputs):
+            return rt.place(new_network(outputs))
+
+    with rt.seeded("initial weights", "hardened"):  # of what the defence adds
+        model = rt.place(defense.harden(network(splits.num_classes)))
+    channels, height, width = splits.train.images.shape[1:]
+    setting = Setting(
+        image_shape=(channels, height, width),
+        num_classes=splits.num_classes,
+        new_network=network,
+        new_optimizer=partial(fit.make_optimizer, plan),
+        rt=rt,
+    )
+    objective = defense.objective(setting)
+    fitted = fit.fit(model, objective, *splits[:3], plan, rt, keep)
+    return Trained(defense, model, objective, fitted)
