@@ -321,5 +321,5 @@ def test_a_tanh_may_leave_the_range_a_little() -> None:
     made["images"][0] = -1.0  # one image of twenty: 0.05 on average
     assert Evidence.of(made).images.min() == -1
     made["images"][1:3] = -1.0
-    with pytest.raises(ValueError, match="pixels lie 0.15 outside"):
+    with pytest.raises(ValueError, match=r"pixels lie 0\.15 outside"):
         Evidence.of(made)
