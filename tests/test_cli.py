@@ -90,6 +90,21 @@ def test_scores_of_another_profile_are_one_line_and_get_a_baseline_of_their_own(
     assert cli.main(["gate"]) == 0
 
 
+def test_scores_of_other_seeds_are_one_line_and_update_replaces_the_baseline(place, capsys):
+    assert cli.main(["gate", "--update"]) == 0
+    rewrite(place, lambda metrics: metrics["study"].update(seeds=[7]))
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "trapmid gate: error: reports/baseline.json is of seeds 0, 1, the scores are of seed 7: "
+        "`trapmid gate --update` makes reports/baseline.json of them\n",
+    )
+    assert cli.main(["gate", "--update"]) == 0
+    assert cli.main(["gate"]) == 0
+    assert [path.name for path in (place / "reports").glob("baseline*")] == ["baseline.json"]
+
+
 def test_a_list_of_one_object_is_read_as_the_object(place):
     path = place / "reports/metrics.json"
     path.write_text(f"[{path.read_text(encoding='utf-8')}]", encoding="utf-8")

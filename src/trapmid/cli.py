@@ -10,6 +10,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trapmid.scoring.means import StudyMeans
 
 PARAMS = Path("params.yaml")
 BASELINE = Path("reports/baseline.json")
@@ -74,47 +78,54 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _gate(options: argparse.Namespace) -> int:
-    from trapmid.artifacts import results
     from trapmid.config import params
     from trapmid.config.criteria import Gate
     from trapmid.profiles import compose as profiles
     from trapmid.scoring import gate
+    from trapmid.scoring.means import StudyMeans
 
-    now, study = results.read_json(options.scores), params.read(PARAMS)
+    study = params.read(PARAMS)
     tolerances = params.build(Gate, params.section(study, "gate"), "gate")
-    gate.flatten(now)  # refuses what is no summary
-    ours = gate.profile(now)
-    own = BASELINE.with_name(f"{BASELINE.stem}-{ours}.json")
-    path = options.baseline or (own if own.exists() else BASELINE)
-    old = results.read_json(path) if path.exists() else None
-    other = old is not None and None not in (ours, gate.profile(old)) and ours != gate.profile(old)
-    known = profiles.defenses(study)
+    now = StudyMeans.read(options.scores)
+    path, own = _baselines(options.baseline, now)
+    old = StudyMeans.read(path) if path.exists() else None
+    made = own if old is not None and gate.other_profile(now, old) else path
+    other = None if old is None else gate.other_study(now, old)
     if not options.update:
         if old is None:
             raise ValueError(f"{path}: no such file; `trapmid gate --update` makes it")
         if other:
-            raise ValueError(
-                f"{path} is of profile {gate.profile(old)}, the scores are of {ours}: "
-                f"`trapmid gate --update` makes {options.baseline or own} of them"
-            )
-        verdicts = gate.compare(now, old, tolerances, known)
-        print(gate.table(verdicts, tolerances))
-        return 0 if all(verdict.passed for verdict in verdicts) else 1
-    if other:
-        path, old = options.baseline or own, None
-    verdicts = gate.compare(now, now if old is None else old, tolerances, known)
+            raise ValueError(f"{path} is {other}: `trapmid gate --update` makes {made} of them")
+    like = now if old is None or other else old
+    verdicts = gate.compare(now, like, tolerances, profiles.defenses(study))
     print(gate.table(verdicts, tolerances))
+    if options.update:
+        return _update(made, options.scores, now)
+    return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+def _baselines(chosen: Path | None, now: StudyMeans) -> tuple[Path, Path]:
+    """The baseline to compare with, and the one to make where that is of another profile."""
+    if chosen is not None or now.study is None:
+        return (chosen or BASELINE,) * 2
+    own = BASELINE.with_name(f"{BASELINE.stem}-{now.study.profile}.json")
+    return (own if own.exists() else BASELINE), own
+
+
+def _update(path: Path, scores: Path, now: StudyMeans) -> int:
+    """Makes the scores, which are `now`, the baseline `path`."""
+    from trapmid.artifacts.checkpoints import write_atomically
+    from trapmid.scoring import gate
+
     if invalid := gate.failures(now, weak=False):
         raise ValueError(
-            f"{options.scores}: {', '.join(invalid)} failed, so the study is invalid: no baseline "
+            f"{scores}: {', '.join(invalid)} failed, so the study is invalid: no baseline "
             "is made of it"
         )
-    from trapmid.artifacts.checkpoints import write_atomically
-
-    write_atomically(path, options.scores.read_bytes())
+    write_atomically(path, scores.read_bytes())
     if weak := gate.failures(now, weak=True):
         print(f"weak: {', '.join(weak)} failed; the gate marks it and passes while that stays so")
-    print(f"{path} is now a copy of {options.scores}; commit it to make it count")
+    print(f"{path} is now a copy of {scores}; commit it to make it count")
     return 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 
 import pytest
 import torch
-from checkout import ROOT, Checkout
+from checkout import Checkout
 
 pytestmark = pytest.mark.slow
 
@@ -18,18 +17,12 @@ NONE = "guide: models/targets/none-0"
 
 
 @pytest.fixture
-def fails(study: Checkout, monkeypatch):
+def fails(study: Checkout):
     """Runs a stage in this process, which must end with one line; returns the line."""
 
     def run(command: str) -> str:
-        script, *words = command.split()
-        monkeypatch.chdir(study.root)
-        monkeypatch.setenv("TRAPMID_DEVICE", "cpu")
-        monkeypatch.setattr(sys, "argv", [f"stages/{script}.py", *words])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(ROOT / "stages" / f"{script}.py"), run_name="__main__")
-        message = str(end.value.code)
-        assert message.startswith(f"{script}: error: ")
+        message = study.inside(command)
+        assert message and message.startswith(f"{command.split()[0]}: error: ")
         assert "\n" not in message
         assert study.half_written() == []
         return message

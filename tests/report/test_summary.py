@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import fake_study
 from trapmid.artifacts.results import ResultError
 from trapmid.report import summary
-from trapmid.scoring import checks, gate
+from trapmid.scoring import checks
+from trapmid.scoring.means import StudyMeans
 
 
 @pytest.fixture
@@ -97,7 +99,29 @@ def test_the_spread_by_hand(tmp_path, study):
     nothing = {"population": None, "sample": None, "values": {"0": None, "1": None}}
     assert none["trapdoor_success"] == nothing
     assert made["attacks"]["plgmi"]["trapmid"]["aa1"]["values"] == {"0": 0.12, "1": 0.14}
-    gate.flatten(summary.summarise(study, *scores, {}))  # it can read every leaf
+
+
+def test_what_is_written_is_what_the_gate_reads(tmp_path, study):
+    made = summary.summarise(study, *read(tmp_path, study), {"positive_control": True})
+    assert StudyMeans.from_json(made, Path("metrics.json")).to_json() == made
+
+
+@pytest.mark.parametrize(
+    ("section", "row", "key", "other"),
+    [
+        ("targets", "none-1", "seed", 2),
+        ("cells", "gmi-none-0", "seed", 1),
+        ("cells", "gmi-none-0", "attack", "plgmi"),
+        ("cells", "gmi-none-0", "target", "trapmid-0"),
+    ],
+)
+def test_scores_of_another_experiment_are_refused(tmp_path, study, section, row, key, other):
+    """Left by an older study: a mean would count one seed twice and not say so."""
+    evaluators, targets, cells = read(tmp_path, study)
+    part = {"targets": targets, "cells": cells}[section]
+    part[row] = replace(part[row], **{key: other})
+    with pytest.raises(ResultError, match=rf"{section}/{row}\.json: {key}: {other!r}, but params"):
+        summary.summarise(study, evaluators, targets, cells, {})
 
 
 def test_one_seed_has_no_sample_deviation(tmp_path):

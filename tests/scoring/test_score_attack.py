@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints
 from trapmid.metrics.features import stretch
 from trapmid.report import grids, pictures
+from trapmid.scoring.attack import Evidence
 from trapmid.scoring.scores import Count
 from trapmid.types import Output
 
@@ -302,3 +304,22 @@ def test_rows_and_picture_are_written_deterministically(
     )
     assert first == second
     assert first.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: 2 * x - 1, lambda x: 255 * x, lambda x: x * float("nan")]
+)
+def test_images_of_another_range_are_refused(change: Callable[[Tensor], Tensor]) -> None:
+    """They would not be recognised, which would look like a defence."""
+    made = reconstruction()
+    with pytest.raises(ValueError, match=r"^reconstructions: pixels lie .* outside \[0, 1\] on av"):
+        Evidence.of(made | {"images": change(made["images"])})
+
+
+def test_a_tanh_may_leave_the_range_a_little() -> None:
+    made = reconstruction()
+    made["images"][0] = -1.0  # one image of twenty: 0.05 on average
+    assert Evidence.of(made).images.min() == -1
+    made["images"][1:3] = -1.0
+    with pytest.raises(ValueError, match=r"pixels lie 0\.15 outside"):
+        Evidence.of(made)

@@ -9,10 +9,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
 from trapmid.artifacts.results import ResultError
+from trapmid.scoring.means import (
+    EvaluatorMeans,
+    Origin,
+    RecognitionMeans,
+    Spread,
+    Spreads,
+    StudyMeans,
+    TargetMeans,
+    WorstCase,
+)
 from trapmid.scoring.scores import Attacks, Evaluators, Recognition, Targets, TargetScores
 
 FLOOR = "random"
@@ -39,9 +49,12 @@ def summarise(
         study_checks: the checks that look at several rows at once.
 
     Raises:
-        ResultError: a row has no scores, or two rows have one name in the tables and one seed.
+        ResultError: a row has no scores, or those of another seed, attack or target; or two rows
+            have one name in the tables and one seed.
     """
     _refuse_missing(params, evaluators=evaluators, targets=targets, cells=cells)
+    _refuse_others("targets", params["targets"], targets, ("seed",))
+    _refuse_others("cells", params["cells"], cells, ("seed", "attack", "target"))
     groups = _Groups.of(params)
     scored = {
         attack: {name: _recognition([cells[row] for row in rows]) for name, rows in found.items()}
@@ -49,25 +62,26 @@ def summarise(
     }
     judges = [evaluators[row] for row in groups.judges]
     seeds = sorted({block["seed"] for block in params["targets"].values()})
-    return {
-        "study": {"profile": params["profile"], "seeds": seeds},
-        "evaluator": {"test_accuracy": _mean([one.test_accuracy for one in judges])},
-        "targets": {
+    table = {name: {d: asdict(one) for d, one in group.items()} for name, group in scored.items()}
+    return StudyMeans(
+        study=Origin(profile=params["profile"], seeds=tuple(seeds)),
+        evaluator=EvaluatorMeans(test_accuracy=_mean([one.test_accuracy for one in judges])),
+        targets={
             name: _target_means([targets[row] for row in rows])
             for name, rows in groups.targets.items()
         },
-        "attacks": scored,
-        "worst": {
-            name: worst_case(scored, name, doubtful(params, cells, name))
+        attacks=scored,
+        worst={
+            name: WorstCase(**worst_case(table, name, doubtful(params, cells, name)))
             for name in _named(groups.targets, scored)
         },
-        "references": {
+        references={
             "floor": _recognition([cells[row] for row in groups.floor]),
             "ceiling": _recognition([one.ceiling for one in judges]),
         },
-        "spread": _spreads(groups, targets, cells),
-        "checks": merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
-    }
+        spread=_spreads(groups, targets, cells),
+        checks=merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
+    ).to_json()
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,6 +268,20 @@ def _refuse_missing(params: Mapping[str, Any], **scores: Mapping[str, object]) -
                 raise ResultError(f"reports/scores/{section}/{row}.json: not read")
 
 
+def _refuse_others(
+    section: str, rows: Blocks, scores: Mapping[str, object], keys: Sequence[str]
+) -> None:
+    """ResultError: scores of a row are those of another experiment, left by an older study."""
+    for row, block in rows.items():
+        for key in keys:
+            found = getattr(scores[row], key)
+            if found != block[key]:
+                raise ResultError(
+                    f"reports/scores/{section}/{row}.json: {key}: {found!r}, but params.yaml says "
+                    f"{block[key]!r}; `dvc repro` renews it"
+                )
+
+
 def _setting(target: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(target[key]) for key in ("data", "arch")}
 
@@ -277,24 +305,22 @@ def _grouped(rows: Blocks, name: Callable[[Mapping[str, Any]], str]) -> dict[str
     return groups
 
 
-def _named(by_defense: Iterable[str], attacks: Mapping[str, Blocks]) -> list[str]:
+def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> list[str]:
     """Every name of a defence: the targets', then those of cells on other data alone."""
     cells = (name for groups in attacks.values() for name in groups)
     return list(dict.fromkeys([*by_defense, *cells]))
 
 
-def _recognition(rows: Sequence[Recognition]) -> dict[str, float | None]:
-    return {
-        field.name: _mean([getattr(one, field.name) for one in rows])
-        for field in fields(Recognition)
-    }
+def _recognition(rows: Sequence[Recognition]) -> RecognitionMeans:
+    names = [field.name for field in fields(RecognitionMeans)]
+    return RecognitionMeans(**{name: _mean([getattr(one, name) for one in rows]) for name in names})
 
 
-def _target_means(rows: Sequence[TargetScores]) -> dict[str, float | None]:
-    return {
-        "test_accuracy": _mean([one.test_accuracy for one in rows]),
-        "trapdoor_success": _mean([one.trapdoor_success for one in rows]),
-    }
+def _target_means(rows: Sequence[TargetScores]) -> TargetMeans:
+    return TargetMeans(
+        test_accuracy=_mean([one.test_accuracy for one in rows]),
+        trapdoor_success=_mean([one.trapdoor_success for one in rows]),
+    )
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -307,7 +333,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return int(mean) if whole else round(mean, _DIGITS)
 
 
-def _spreads(groups: _Groups, targets: Targets, cells: Attacks) -> dict[str, Any]:
+def _spreads(groups: _Groups, targets: Targets, cells: Attacks) -> Spreads:
     """How far seeds lie apart, of the numbers that say most."""
     by_defense = {
         name: {
@@ -325,14 +351,14 @@ def _spreads(groups: _Groups, targets: Targets, cells: Attacks) -> dict[str, Any
         }
         for attack, found in groups.attacks.items()
     }
-    return {"targets": by_defense, "attacks": attacks}
+    return Spreads(targets=by_defense, attacks=attacks)
 
 
-def _spread(values: Mapping[int, float | None]) -> dict[str, Any]:
+def _spread(values: Mapping[int, float | None]) -> Spread:
     """Deviations over seeds, and the values by seed."""
     found = deviation([value for value in values.values() if value is not None])
     rounded = {
         name: None if value is None else round(value, _DIGITS)
         for name, value in found._asdict().items()
     }
-    return {**rounded, "values": {str(seed): value for seed, value in values.items()}}
+    return Spread(**rounded, values={str(seed): value for seed, value in values.items()})

@@ -34,6 +34,8 @@ from trapmid.scoring.scores import (
 )
 from trapmid.types import Target
 
+_OUTSIDE = 0.1  # PLG-MI's tanh: up to 0.025, on black digits; images in [-1, 1]: from 0.18
+
 
 class AttackedModel(NamedTuple):
     """Who was attacked, and by asking whom."""
@@ -53,14 +55,27 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What an attack left: `data/reconstructions/<row>.pt`."""
+    """What an attack left: `data/reconstructions/<row>.pt`.
 
-    images: Tensor  # (N, 3, S, S) float32, as the generator made them
+    Raises:
+        ValueError: images are of another range than [0, 1]. Networks look at them all the same,
+            and an attack that they do not recognise would pass for a defence.
+    """
+
+    images: Tensor  # (N, 3, S, S) float32, as the generator made them: a tanh may leave [0, 1]
     labels: Tensor  # (N,) int64, the attacked classes
     draws: Tensor  # (N,) int64, which try of its class an image is
     found: Tensor  # (N,) bool; False: no image, but what stands in its place
     counts: Mapping[str, Tensor]  # one number (N,) per reconstruction, by name
     left_out: int  # rows that were not attempted, always of whole classes
+
+    def __post_init__(self) -> None:
+        outside = (self.images - self.images.clamp(0, 1)).abs().mean()
+        if len(self.images) and not outside <= _OUTSIDE:  # NaN is refused, too
+            raise ValueError(
+                f"reconstructions: pixels lie {outside:.3g} outside [0, 1] on average, more than "
+                f"{_OUTSIDE}: images of another range"
+            )
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:

@@ -4,17 +4,17 @@ Protection is judged in both directions: a protected target must not leak more, 
 one must not leak less, because an attack that has become weak would make every defence look good.
 
 A check whose failure makes a study invalid must hold. A weak one may fail where it failed in the
-baseline, too: it is marked.
+baseline, too: it is marked. But no attack may fail it that did not before.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from trapmid.config.criteria import TOLERANCES, WEAK, Gate
+from trapmid.scoring.means import StudyMeans
 
 _ROUNDING = 1e-9  # 0.90 - 0.88 is a little more than 0.02 in binary
 
@@ -32,58 +32,69 @@ class Verdict:
     kind: str = ""  # the tolerance that was applied, a field of `Gate`
 
 
-def compare(
-    now: Mapping[str, Any],
-    baseline: Mapping[str, Any],
-    tolerances: Gate,
-    known: Collection[str] = (),
-) -> list[Verdict]:
-    """Judges every number of both summaries; a regression is a verdict that did not pass.
+Leaves = Mapping[str, float | bool | None]
+"""Numbers and checks of a study by dotted path."""
 
-    A metric that only the new summary has is listed and passes. A check must hold, whatever it did
+
+def compare(
+    now: StudyMeans, baseline: StudyMeans, tolerances: Gate, known: Collection[str] = ()
+) -> list[Verdict]:
+    """Judges every number of both studies; a regression is a verdict that did not pass.
+
+    A metric that only the new study has is listed and passes. A check must hold, whatever it did
     in the baseline; a weak one must hold if it did there.
 
     Args:
-        now, baseline: contents of reports/metrics.json, of one profile.
+        now, baseline: of one profile and the same seeds, see `other_study`.
         tolerances: how far a number may move.
         known: defences that need not be in the scores: a control among them that is absent has
             nothing to judge.
 
     Raises:
-        ValueError: a summary is malformed, or a control of the tolerances is no defence.
+        ValueError: a control of the tolerances is no defence.
     """
-    old, new = flatten(baseline), flatten(now)
-    found = {name.split("@")[0] for part in (now, baseline) for name in part.get("targets", {})}
+    found = now.defenses() | baseline.defenses()
     for name in tolerances.controls:
         if name not in found | set(known):
             there = ", ".join(sorted(found | set(known))) or "none"
             raise ValueError(f"gate.controls: no defence {name!r}; there are {there}")
-    return [_judge(metric, old, new, tolerances) for metric in {**old, **new}]
+    old, new = flatten(baseline), flatten(now)
+    verdicts = [_judge(metric, old, new, tolerances) for metric in {**old, **new}]
+    return [*verdicts, *_newly_failed(now, baseline)]
 
 
-def profile(summary: Mapping[str, Any]) -> str | None:
-    """The profile that a summary is of; None where it does not say."""
-    name = summary.get("study", {}).get("profile")
-    return None if name is None else str(name)
+def other_study(now: StudyMeans, baseline: StudyMeans) -> str | None:
+    """Why the numbers of two studies cannot be compared; None: they can, or one does not say."""
+    if now.study is None or baseline.study is None or now.study == baseline.study:
+        return None
+    ours, theirs = now.study, baseline.study
+    if other_profile(now, baseline):
+        return f"of profile {theirs.profile}, the scores are of {ours.profile}"
+    return f"of {_seeds(theirs.seeds)}, the scores are of {_seeds(ours.seeds)}"
 
 
-def failures(summary: Mapping[str, Any], *, weak: bool) -> list[str]:
+def other_profile(now: StudyMeans, baseline: StudyMeans) -> bool:
+    """Whether both say a profile, and not the same one."""
+    if now.study is None or baseline.study is None:
+        return False
+    return now.study.profile != baseline.study.profile
+
+
+def failures(study: StudyMeans, *, weak: bool) -> list[str]:
     """The checks that failed: the weak ones, or those that make the study invalid."""
-    checks = summary["checks"].items()
+    checks = study.checks.items()
     return sorted(name for name, passed in checks if not passed and (name in WEAK) == weak)
 
 
-def flatten(summary: Mapping[str, Any]) -> dict[str, float | bool | None]:
-    """The summary's leaves by dotted path, but `spread` and `study`: they depend on the seeds.
+def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
+    """The study's leaves by dotted path, as its file has them.
 
-    Raises:
-        ValueError: a section is missing, or a leaf is neither a finite number, a bool nor null.
+    Left out are `spread` and `study`, which depend on the seeds, and which attack a worst case is.
     """
-    for section in ("evaluator", "targets", "attacks", "checks"):
-        if not isinstance(summary.get(section), Mapping):
-            raise ValueError(f"metrics: no section {section!r}")
-    compared = {key: value for key, value in summary.items() if key not in ("spread", "study")}
-    return dict(_leaves(compared, ""))
+    parts = ("evaluator", "targets", "attacks", "worst", "references", "checks")
+    content = asdict(study)
+    leaves = _leaves({part: content[part] for part in parts}, "")
+    return {path: value for path, value in leaves if not path.endswith((".attack", ".failed"))}
 
 
 def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:
@@ -119,9 +130,7 @@ def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:
     return "\n".join([*lines, "", *why, *[""] * bool(why), end])
 
 
-def _judge(
-    metric: str, old: Mapping[str, Any], new: Mapping[str, Any], tolerances: Gate
-) -> Verdict:
+def _judge(metric: str, old: Leaves, new: Leaves, tolerances: Gate) -> Verdict:
     before, after = old.get(metric), new.get(metric)
 
     def verdict(allowed: str, passed: bool, note: str = "", kind: str = "") -> Verdict:
@@ -157,9 +166,7 @@ def _judge(
     return verdict(" ".join(limits) or "-", True, kind=kind)
 
 
-def _judge_null(
-    verdict: Callable[..., Verdict], metric: str, old: Mapping[str, Any], new: Mapping[str, Any]
-) -> Verdict:
+def _judge_null(verdict: Callable[..., Verdict], metric: str, old: Leaves, new: Leaves) -> Verdict:
     """A number that became null is lost, except a Frechet distance of too few successes."""
     if old[metric] is None:
         return verdict("-", True, "was null")
@@ -198,26 +205,38 @@ def _limits(metric: str, tolerances: Gate) -> _Limits:
     return _Limits(None, None, "")
 
 
-def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, float | bool | None]]:
-    for key, value in part.items():
-        path = f"{where}.{key}" if where else str(key)
+def _newly_failed(now: StudyMeans, baseline: StudyMeans) -> Iterator[Verdict]:
+    """Attacks of both studies that fail a check in the new one alone.
+
+    The study's check is one verdict of all rows: where it failed already, it hides another row.
+    """
+    for name, worst in now.worst.items():
+        if name not in baseline.worst:
+            continue
+        known = {attack for attack, groups in baseline.attacks.items() if name in groups}
+        newly = sorted(known & set(worst.failed) - set(baseline.worst[name].failed))
+        if newly:
+            yield Verdict(
+                metric=f"worst.{name}.failed",
+                baseline=len(baseline.worst[name].failed),
+                now=len(worst.failed),
+                allowed="no other",
+                passed=False,
+                note=f"a check failed of {', '.join(newly)}",
+            )
+
+
+def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+    for key, value in sorted(part.items()):
+        path = f"{where}.{key}" if where else key
         if isinstance(value, Mapping):
             yield from _leaves(value, path)
-        elif path.startswith("worst.") and key in ("attack", "failed"):
-            continue  # which ones they were is no number
-        elif path.startswith("checks."):
-            if not isinstance(value, bool):
-                raise ValueError(f"metrics: {path} must be true or false, is {value!r}")
-            yield path, value
-        elif value is None or _is_number(value):
-            yield path, value
         else:
-            raise ValueError(f"metrics: {path} must be a finite number or null, is {value!r}")
+            yield path, value
 
 
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def _shown(value: float | bool | None) -> str:

@@ -1,0 +1,128 @@
+"""The scores of a whole study, typed: what reports/metrics.json holds.
+
+Rates are fractions in [0, 1]. A number is the mean over the seeds that have one, None if none has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from trapmid.artifacts import results
+from trapmid.config import params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Which study it was."""
+
+    profile: str
+    seeds: tuple[int, ...]  # of its targets, ascending
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorMeans:
+    """The evaluators."""
+
+    test_accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetMeans:
+    """The targets of one defence."""
+
+    test_accuracy: float | None
+    trapdoor_success: float | None  # None: no trapdoor
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionMeans:
+    """What the evaluator makes of the images of one attack on one defence: `scores.Recognition`."""
+
+    aa1: float | None
+    aa5: float | None
+    knn_dist: float | None
+    frechet: float | None
+    n_success: float | None
+    n: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstCase:
+    """The strongest attack on one defence."""
+
+    attack: str | None  # None: none ran
+    aa1: float | None
+    aa5: float | None
+    attacks: int  # how many ran
+    failed: tuple[str, ...]  # those among them that failed a check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How far the seeds of one number lie apart; None: too few of them."""
+
+    population: float | None
+    sample: float | None
+    values: dict[str, float | None]  # by seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spreads:
+    """By defence, and by attack and defence: the spread of the numbers that say most, by name."""
+
+    targets: dict[str, dict[str, Spread]]
+    attacks: dict[str, dict[str, dict[str, Spread]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyMeans:
+    """One study. What has a default is missing in baselines that are older than it."""
+
+    study: Origin | None = None
+    evaluator: EvaluatorMeans
+    targets: dict[str, TargetMeans]  # by defence
+    attacks: dict[str, dict[str, RecognitionMeans]]  # by attack and defence
+    worst: dict[str, WorstCase] = field(default_factory=dict)  # by defence
+    references: dict[str, RecognitionMeans] = field(default_factory=dict)  # floor and ceiling
+    spread: Spreads | None = None
+    checks: dict[str, bool]  # by name: whether it held in every row
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of reports/metrics.json."""
+        content: dict[str, Any] = _lists(asdict(self))
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], file: Path) -> Self:
+        """The means in `content`, which was read from `file`.
+
+        Raises:
+            ResultError: a key is missing, unknown or of another type; one line names file and key.
+        """
+        try:
+            return params.build(cls, content, str(file))
+        except params.ParamsError as error:
+            raise results.ResultError(str(error).replace(f"{file}.", f"{file}: ", 1)) from None
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The means in `file`.
+
+        Raises:
+            ResultError: it is missing or malformed.
+        """
+        return cls.from_json(results.read_json(file), file)
+
+    def defenses(self) -> set[str]:
+        """The defences of its targets, without the data or architecture behind an @."""
+        return {name.split("@")[0] for name in self.targets}
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as the lists that a file has."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value
