@@ -17,7 +17,7 @@ SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile
 PORT = 5000
 
 # The stages that belong to one target, in an order that can be run; ROW: its name in params.yaml.
-OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW take_signatures@ROW \
+OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW estimate_signatures@ROW \
   train_guided_prior@*-ROW invert@*-ROW evaluate_target@ROW evaluate@*-ROW
 
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
@@ -55,7 +55,7 @@ repro: install
 # DVC runs one stage after another, but several of it may share a folder as long as no two touch one
 # stage: hence first what all targets share, then single stages only (whose upstream DVC leaves alone).
 side-by-side:
-	dvc repro --glob code 'evaluate_evaluator@*' 'train_start@*' 'train_public_prior@*'
+	dvc repro --glob code 'evaluate_evaluator@*' 'pretrain@*' 'train_public_prior@*'
 	@mkdir -p .scratch
 	@dvc stage list --name-only | sed -n 's/^train_target@//p' | \
 	OMP_NUM_THREADS=$(SHARE) xargs -P $(JOBS) -I ROW sh -c 'echo "begin ROW"; \

@@ -102,8 +102,8 @@ def _scores(folder: Path, seed: int) -> dict[str, Any]:
         "accuracy_none": none["test_accuracy"],
         "accuracy_trapmid": trapmid["test_accuracy"],
         "trapdoor_success": trapmid["trapdoor_success"],
-        "aa1_none": scores("cells", f"plgmi-none-{seed}")["aa1"],
-        "aa1_trapmid": scores("cells", f"plgmi-trapmid-{seed}")["aa1"],
+        "aa1_none": scores("attack_runs", f"plgmi-none-{seed}")["aa1"],
+        "aa1_trapmid": scores("attack_runs", f"plgmi-trapmid-{seed}")["aa1"],
         "minutes_trapmid": round(stats["seconds"] / 60, 2),
     }
 

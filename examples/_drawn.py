@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trapmid.config import params
-from trapmid.config.study import Fit
+from trapmid.config.study import ClassifierTraining
 from trapmid.data import synthetic
 from trapmid.training.classifier import Splits
 from trapmid.training.fit import Labelled
@@ -33,7 +33,7 @@ def private() -> Splits:
     return Splits(train, Labelled(test.images[:0], test.labels[:0]), test, PEOPLE)
 
 
-PLAN = Fit(
+PLAN = ClassifierTraining(
     epochs=10,
     batch_size=32,
     optimizer="adam",

@@ -7,7 +7,7 @@ library on the private images, judges the reconstructions.
 from functools import partial
 
 from trapmid import wiring
-from trapmid.artifacts import prior_files
+from trapmid.artifacts import priors
 from trapmid.attacks import random
 from trapmid.config.study import Inversion
 from trapmid.defenses import none
@@ -41,8 +41,8 @@ data, public = private(), faces(range(1000, 1064), range(1)).images
 target = Yours(your_network(data.train))
 print(f"your model: {fit.accuracy(target, data.test):.0%} of its test images")
 
-recipe = wiring.recipe("gmi", STUDY["recipes"]["gmi"] | {"steps": 10})
-prior = prior_files.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # 1: unconditional
+recipe = wiring.prior_training("gmi", STUDY["prior_training"]["gmi"] | {"steps": 10})
+prior = priors.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # 1: unconditional
 recipe.fit(prior, public, None, NOTHING, rt, InMemory())
 
 network = partial(small_resnet.Network, image_size=SIZE)

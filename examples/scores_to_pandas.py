@@ -11,7 +11,9 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 
 # A folder may hold the file of a row that params.yaml has no more: `make repro` asks params.yaml.
-rows = sorted(file.stem for file in results.scores_path(ROOT, "cells", "*").parent.glob("*.json"))
+rows = sorted(
+    file.stem for file in results.scores_path(ROOT, "attack_runs", "*").parent.glob("*.json")
+)
 scores = pd.DataFrame([asdict(one) for one in read_all(AttackScores, ROOT, rows).values()])
 means = scores.pivot_table(index="attack", columns="defense", values="aa1")  # over the seeds
 print((100 * means).round(1).to_string(na_rep="-"))

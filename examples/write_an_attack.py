@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from trapmid import losses, types, wiring
-from trapmid.artifacts import prior_files
+from trapmid.artifacts import priors
 from trapmid.attacks import random
 from trapmid.config.study import Inversion
 from trapmid.defenses import none
@@ -48,8 +48,8 @@ target, judge = (
     classifier.train(undefended, partial(net, image_size=SIZE), data, PLAN, rt, InMemory()).model
     for net in (small_vgg.Network, small_resnet.Network)
 )
-recipe = wiring.recipe("gmi", STUDY["recipes"]["gmi"])
-prior = prior_files.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # learnt already
+recipe = wiring.prior_training("gmi", STUDY["prior_training"]["gmi"])
+prior = priors.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # learnt already
 asked = Inversion(images_per_class=5, batch_size=None, keep_every=100)
 attacks = {"random faces": random.Attack(), "at home": Attack(steps=100, lr=0.05, weight=0.01)}
 for name, attack in attacks.items():

@@ -109,8 +109,8 @@ def scratch_root() -> Path:
 def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
     """A place for the state of a training that `blocks`, `files` and this run's code define."""
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    with scratch(scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)) as keep:
-        yield keep
+    with scratch(scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)) as checkpointer:
+        yield checkpointer
 
 
 def _kind(rt: Runtime) -> dict[str, str]:
@@ -120,8 +120,8 @@ def _kind(rt: Runtime) -> dict[str, str]:
 
 
 @contextmanager
-def records(folder: Path, rt: Runtime, keep: Scratch) -> Iterator[dict[str, Any]]:
-    """Times the block; then writes stats.json and, of `keep`, history.csv into `folder`.
+def records(folder: Path, rt: Runtime, checkpointer: Scratch) -> Iterator[dict[str, Any]]:
+    """Times the block; then writes stats.json and, of `checkpointer`, history.csv into `folder`.
 
     The time of interrupted runs counts as far as their state was of use, and `started` is so much
     before `ended`: the pause between the runs is no part of it.
@@ -129,13 +129,13 @@ def records(folder: Path, rt: Runtime, keep: Scratch) -> Iterator[dict[str, Any]
     stats: dict[str, Any] = {**_kind(rt), "torch": torch.__version__}
     begun = time.perf_counter()
     yield stats
-    seconds = timedelta(seconds=round(keep.earlier + time.perf_counter() - begun, 3))
+    seconds = timedelta(seconds=round(checkpointer.earlier + time.perf_counter() - begun, 3))
     ended = datetime.now(UTC)
     stats["seconds"] = seconds.total_seconds()
     stats["started"] = (ended - seconds).isoformat(timespec="milliseconds")
     stats["ended"] = ended.isoformat(timespec="milliseconds")
     stats["peak_memory_mb"] = round(_peak_memory(rt) / 2**20, 1)
-    if (history := keep.history()) is not None:
+    if (history := checkpointer.history()) is not None:
         checkpoints.write_atomically(folder / "history.csv", history)
     write_json(folder / "stats.json", stats)
 

@@ -1,44 +1,48 @@
-"""Scores one row of `cells`: an attack on a target, judged by an evaluator."""
+"""Scores one row of `attack_runs`: an attack on a target, recognised by an evaluator."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.config import params
-from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import CellRow
 from trapmid.scoring import references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
 from trapmid.scoring.described import Setup
-from trapmid.scoring.judged import Evaluator
+from trapmid.scoring.recognition import Evaluator
 
 
 def main(row: str) -> None:
     study = load_params()
-    cell = params.build(CellRow, params.section(study, f"cells.{row}"), f"cells.{row}")
+    attack_run = params.build(
+        CellRow, params.section(study, f"attack_runs.{row}"), f"attack_runs.{row}"
+    )
     evaluation = params.build(Evaluation, params.section(study, "evaluation"), "evaluation")
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
-    rt = runtime(cell.seed)
+    rt = runtime(attack_run.seed)
     setup = Setup(evaluation, bounds, rt)
-    judge = classifiers.load(Path(f"models/evaluators/{cell.evaluator}/model.pt"), rt)
-    target = classifiers.load(Path(f"models/targets/{cell.target}/model.pt"), rt)
-    guide = classifiers.load(Path(cell.guide) / "model.pt", rt)
-    students = knowledge.load(Path(cell.knowledge), guide, rt).students
-    prepared = Path(f"data/prepared/{cell.data}")
+    judge = classifiers.load(Path(f"models/evaluators/{attack_run.evaluator}/model.pt"), rt)
+    target = classifiers.load(Path(f"models/targets/{attack_run.target}/model.pt"), rt)
+    queried_model = classifiers.load(Path(attack_run.queried_model) / "model.pt", rt)
+    students = side_information.load(Path(attack_run.side_information), queried_model, rt).students
+    prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")
     public = checkpoints.load(prepared / "public.pt")["images"]
     evidence = Evidence.of(checkpoints.load(Path(f"data/reconstructions/{row}.pt")))
     features = Path("data/features")
-    seen = features / f"evaluators/{cell.evaluator}.pt"
+    seen = features / f"evaluators/{attack_run.evaluator}.pt"
     evaluator = Evaluator(judge, references.load_evaluator(seen, judge, private, evaluation))
-    planted = features / f"targets/{cell.target}.pt"
+    planted = features / f"targets/{attack_run.target}.pt"
     signature = references.load_target(planted, target, private)
-    attacked = AttackedModel(target, guide, students, signature)
-    scored = score_attack(row, cell, evaluator, attacked, Data(private, public), evidence, setup)
+    attacked = AttackedModel(target, queried_model, students, signature)
+    scored = score_attack(
+        row, attack_run, evaluator, attacked, Data(private, public), evidence, setup
+    )
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
-    write_record(Path(f"reports/scores/cells/{row}.json"), scored.scores.to_json())
+    write_record(Path(f"reports/scores/attack_runs/{row}.json"), scored.scores.to_json())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Scores one row of `evaluators`, the judge itself, and describes the private images for it."""
+"""Scores one row of `evaluators`, the evaluator itself, and describes the private images for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from _stage import load_params, run, runtime, write_record
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.config import params
-from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import TargetRow
 from trapmid.scoring import references
 from trapmid.scoring.described import Setup
 from trapmid.scoring.evaluator import score_evaluator
-from trapmid.scoring.judged import Evaluator
+from trapmid.scoring.recognition import Evaluator
 
 
 def main(row: str) -> None:

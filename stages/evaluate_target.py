@@ -8,7 +8,7 @@ from pathlib import Path
 from _stage import load_params, run, runtime, write_record
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.config import params
-from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import TargetRow
 from trapmid.scoring import references
 from trapmid.scoring.described import Setup

@@ -1,4 +1,4 @@
-"""Attacks: one row of `cells`. An attacker opens what it made before, and no data at all."""
+"""Attacks: one row of `attack_runs`. An attacker opens what it made before, and no data at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers, knowledge, prior_files
+from trapmid.artifacts import checkpoints, classifiers, priors, side_information
 from trapmid.config import params
 from trapmid.config.study import CellRow, Inversion
 from trapmid.search import inversion
@@ -15,20 +15,26 @@ from trapmid.search import inversion
 
 def main(name: str) -> None:
     study = load_params()
-    place = f"cells.{name}"
-    cell = params.build(CellRow, params.section(study, place), place)
+    place = f"attack_runs.{name}"
+    attack_run = params.build(CellRow, params.section(study, place), place)
     plan = params.build(Inversion, params.section(study, "inversion"), "inversion")
-    block = params.of_row(study, "cells", name)
-    attack = wiring.attack(cell.method, block)
-    rt = runtime(cell.seed)
-    files = [Path(cell.guide) / "model.pt", Path(cell.prior) / "prior.pt", Path(cell.knowledge)]
-    guide = classifiers.load(files[0], rt)
-    prior = prior_files.load(files[1], rt)
-    known = knowledge.load(files[2], guide, rt)
-    identity = [asdict(cell), asdict(plan), block]
-    with resumable(f"cells {name}", identity, files, rt) as keep:
-        with records(Path(f"reports/training/cells/{name}"), rt, keep) as stats:
-            found = inversion.invert_all(attack, guide.model, prior, known, plan, rt, keep)
+    block = params.of_row(study, "attack_runs", name)
+    attack = wiring.attack(attack_run.method, block)
+    rt = runtime(attack_run.seed)
+    files = [
+        Path(attack_run.queried_model) / "model.pt",
+        Path(attack_run.prior) / "prior.pt",
+        Path(attack_run.side_information),
+    ]
+    queried_model = classifiers.load(files[0], rt)
+    prior = priors.load(files[1], rt)
+    known = side_information.load(files[2], queried_model, rt)
+    identity = [asdict(attack_run), asdict(plan), block]
+    with resumable(f"attack_runs {name}", identity, files, rt) as checkpointer:
+        with records(Path(f"reports/training/attack_runs/{name}"), rt, checkpointer) as stats:
+            found = inversion.invert_all(
+                attack, queried_model.model, prior, known, plan, rt, checkpointer
+            )
             stats["images"] = len(found.rows["labels"])
             stats["batch_size"], stats["queries"] = found.batch_size, found.queries
         checkpoints.save(Path(f"data/reconstructions/{name}.pt"), found.rows)

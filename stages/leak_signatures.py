@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import StageError, load_params, run, runtime
-from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.config import params
 from trapmid.config.study import LeakRow
 from trapmid.metrics import signature
@@ -23,7 +23,7 @@ def main(name: str) -> None:
         raise StageError(f"leaks.{name}.target: {row.target} has no trapdoor")
     train = checkpoints.load(Path(f"data/prepared/{row.data}/private.pt"))["train_images"]
     found = signature.planted(target.model, target.trapdoor, train, rt)
-    knowledge.save_signatures(Path(f"models/leaks/{name}.pt"), target, signatures=found)
+    side_information.save_signatures(Path(f"models/leaks/{name}.pt"), target, signatures=found)
 
 
 if __name__ == "__main__":

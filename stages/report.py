@@ -8,27 +8,30 @@ import _stage
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.config import params
-from trapmid.config.criteria import Checks
+from trapmid.config.evaluation import Checks
 from trapmid.report import figures, findings, grids, inputs, page, summary
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
-OUTS = ("cells", "comparison", "curves", "samples", "signatures", "training")
+OUTS = ("attack_runs", "comparison", "curves", "samples", "signatures", "training")
 
 
 def main() -> None:
     study = _stage.load_params()
     study.asked.add("")  # the report states every value
-    scored = {cell: checkpoints.load(Path(f"data/scored/{cell}.pt")) for cell in study["cells"]}
-    cosines = {cell: content["signature_scores"] for cell, content in scored.items()}
+    scored = {
+        attack_run: checkpoints.load(Path(f"data/scored/{attack_run}.pt"))
+        for attack_run in study["attack_runs"]
+    }
+    cosines = {attack_run: content["signature_scores"] for attack_run, content in scored.items()}
     found = inputs.read(study, Path(), cosines)
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
-    scores = (found.evaluators, found.targets, found.cells)
+    scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = checks.study(*scores, bounds)
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts))
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
-    hits = {cell: content["hit"] for cell, content in scored.items()}
-    charts |= grids.reconstructions(study, Path(), found.cells, hits)
+    hits = {attack_run: content["hit"] for attack_run, content in scored.items()}
+    charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
     details = {check.name: check.detail for check in verdicts}
     lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
     pages = page.render(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers, knowledge, prior_files
+from trapmid.artifacts import checkpoints, classifiers, priors, side_information
 from trapmid.config import params
 from trapmid.config.study import GuidedPriorRow, PublicPriorRow
 from trapmid.types import NOTHING
@@ -24,28 +24,26 @@ def main(kind: str, name: str) -> None:
     place = f"{kind}.{name}"
     row = params.build(kinds[kind], params.section(study, place), place)
     block = params.of_row(study, kind, name)
-    recipe = wiring.recipe(row.method, block)
+    training = wiring.prior_training(row.method, block)
     rt = runtime(row.seed, block["precision"])
     files = [Path(f"data/prepared/{row.data}/public.pt"), Path(row.init)]
     public = checkpoints.load(files[0])["images"]
     target, known = None, NOTHING
     if isinstance(row, GuidedPriorRow):
-        files += [Path(row.guide) / "model.pt", Path(row.knowledge)]
-        guide = classifiers.load(files[-2], rt)
-        target, known = guide.model, knowledge.load(files[-1], guide, rt)
+        files += [Path(row.queried_model) / "model.pt", Path(row.side_information)]
+        queried_model = classifiers.load(files[-2], rt)
+        target, known = queried_model.model, side_information.load(files[-1], queried_model, rt)
     folder = Path(f"reports/training/{kind}/{name}")
     size = public.shape[-1]
-    with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as keep:
+    with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as checkpointer:
         classes = 1 if target is None else target.num_classes
-        prior = prior_files.start(recipe, size, classes, Path(row.init), rt)
-        with records(folder, rt, keep) as stats:
-            recipe.fit(prior, public, target, known, rt, keep)
+        prior = priors.start(training, size, classes, Path(row.init), rt)
+        with records(folder, rt, checkpointer) as stats:
+            training.fit(prior, public, target, known, rt, checkpointer)
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
-        checkpoints.save(
-            folder / "samples.pt", {"samples": prior_files.samples(prior, classes, rt)}
-        )
+        checkpoints.save(folder / "samples.pt", {"samples": priors.samples(prior, classes, rt)})
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
-        prior_files.save(path, row.method, block.plain(), size, prior)
+        priors.save(path, row.method, block.plain(), size, prior)
 
 
 if __name__ == "__main__":

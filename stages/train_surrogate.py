@@ -7,7 +7,7 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.config import params
 from trapmid.config.study import SurrogateRow
 
@@ -26,14 +26,14 @@ def main(name: str) -> None:
     ]
     public = checkpoints.load(files[0])["images"]
     target = classifiers.load(files[1], rt)
-    start = knowledge.start_surrogate(row, method, files[1], public.shape[-1], rt)
-    with resumable(f"surrogates {name}", [asdict(row), block], files, rt) as keep:
-        with records(Path(f"reports/training/surrogates/{name}"), rt, keep) as stats:
-            learnt = method.fit(start.student, target.model, public, rt, keep)
+    start = side_information.start_surrogate(row, method, files[1], public.shape[-1], rt)
+    with resumable(f"surrogates {name}", [asdict(row), block], files, rt) as checkpointer:
+        with records(Path(f"reports/training/surrogates/{name}"), rt, checkpointer) as stats:
+            learnt = method.fit(start.student, target.model, public, rt, checkpointer)
             stats["parameters"] = sum(p.numel() for p in start.student.parameters())
-            stats["agreement"] = knowledge.agreement(start.student, target.model, public, rt)
+            stats["agreement"] = side_information.agreement(start.student, target.model, public, rt)
         path = Path(f"models/surrogates/{name}/model.pt")
-        knowledge.save_surrogate(path, name, row, start, target, learnt)
+        side_information.save_surrogate(path, name, row, start, target, learnt)
 
 
 if __name__ == "__main__":

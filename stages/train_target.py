@@ -1,4 +1,4 @@
-"""Trains a classifier: `train_target.py SECTION ROW`; evaluators, starts or targets."""
+"""Trains a classifier: `train_target.py SECTION ROW`; evaluators, pretrained or targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.config import params
-from trapmid.config.study import Fit, TargetRow
+from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.training.fit import to_float
 
 
@@ -17,7 +17,11 @@ def main(kind: str, name: str) -> None:
     study = load_params()
     place = f"{kind}.{name}"
     row = params.build(TargetRow, params.section(study, place), place)
-    plan = params.build(Fit, params.section(study, f"fits.{row.fit}"), f"fits.{row.fit}")
+    plan = params.build(
+        ClassifierTraining,
+        params.section(study, f"classifier_training.{row.training}"),
+        f"classifier_training.{row.training}",
+    )
     block = params.of_row(study, kind, name)
     defense = wiring.defense(row.method, block, row.block)
     rt = runtime(row.seed, plan.precision)
@@ -25,9 +29,9 @@ def main(kind: str, name: str) -> None:
     private = checkpoints.load(data)
     folder = Path(f"reports/training/{kind}/{name}")
     identity = [asdict(row), asdict(plan), block]
-    with resumable(f"{kind} {name}", identity, [data, Path(row.init)], rt) as keep:
-        with records(folder, rt, keep) as stats:
-            trained = classifiers.train(row, plan, defense, private, rt, keep)
+    with resumable(f"{kind} {name}", identity, [data, Path(row.init)], rt) as checkpointer:
+        with records(folder, rt, checkpointer) as stats:
+            trained = classifiers.train(row, plan, defense, private, rt, checkpointer)
             stats["parameters"] = sum(p.numel() for p in trained.model.parameters())
             stats["kept_epoch"] = trained.fitted.epoch
         trapdoor = trained.objective.trapdoor

@@ -64,7 +64,7 @@ def params(
         seeds: of every target, and what is made of it.
         defenses: the block of each, by name; `WIDE` for a study of many.
     """
-    targets, guided, cells, surrogates = {}, {}, {}, {}
+    targets, guided, attack_runs, surrogates = {}, {}, {}, {}
     for seed in seeds:
         for defense, block in defenses.items():
             target = f"{defense}-{seed}"
@@ -74,8 +74,8 @@ def params(
                 "defense": defense,
                 "method": "trapmid" if trapped(defense) else "none",
                 "block": block,
-                "fit": "target",
-                "init": "models/starts/strangers/model.pt"
+                "training": "target",
+                "init": "models/pretrained/strangers/model.pt"
                 if defense == "transfer"
                 else "weights/random",
                 "seed": seed,
@@ -90,24 +90,27 @@ def params(
                 "seed": seed,
             }
             student = f"models/surrogates/students-{target}"
-            for prior, guide in (("plgmi", f"models/targets/{target}"), ("distil", student)):
+            for prior, queried_model in (
+                ("plgmi", f"models/targets/{target}"),
+                ("distil", student),
+            ):
                 guided[f"{prior}-{target}"] = {
                     "data": "faces",
                     "method": "plgmi",
                     "target": target,
-                    "guide": guide,
-                    "knowledge": "weights/none",
+                    "queried_model": queried_model,
+                    "side_information": "weights/none",
                     "init": "weights/random",
                     "seed": seed,
                 }
             for attack in AA1:
                 name = attack.removeprefix("plgmi_")
                 prior = f"guided/{name}-{target}" if "plgmi" in attack else "public/gmi"
-                cell = _cell(attack, target, prior, seed)
+                attack_run = _cell(attack, target, prior, seed)
                 if attack == "plgmi_distil":
-                    cell |= {"method": "plgmi", "guide": student}
-                cells[f"{attack}-{target}"] = cell
-        cells[f"random-none-{seed}"] = _cell("random", f"none-{seed}", "public/gmi", seed)
+                    attack_run |= {"method": "plgmi", "queried_model": student}
+                attack_runs[f"{attack}-{target}"] = attack_run
+        attack_runs[f"random-none-{seed}"] = _cell("random", f"none-{seed}", "public/gmi", seed)
     return {
         "profile": "fake",
         "seeds": list(seeds),
@@ -128,25 +131,25 @@ def params(
                 "defense": "none",
                 "method": "none",
                 "block": "none",
-                "fit": "judge",
+                "training": "judge",
                 "init": "weights/random",
                 "seed": 7,
             }
         },
-        "starts": {
+        "pretrained": {
             "strangers": {
                 "data": "faces",
                 "arch": "small",
                 "defense": "none",
                 "method": "none",
                 "block": "none_aug",
-                "fit": "target",
+                "training": "target",
                 "init": "weights/random",
                 "seed": 0,
             }
         },
         "targets": targets,
-        "fits": {
+        "classifier_training": {
             "target": {"epochs": 8, "lr": 0.01, "select": "val"},
             "judge": {"epochs": 9, "lr": 0.02, "select": "val"},
         },
@@ -160,9 +163,9 @@ def params(
         "surrogates": surrogates,
         "leaks": {},
         "signatures": {},
-        "surrogacy": {"distil": {"epochs": 3}},
+        "surrogate_training": {"distil": {"epochs": 3}},
         "guided_priors": guided,
-        "recipes": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
+        "prior_training": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
         "attacks": {
             "gmi": {"steps": 50},
             "plgmi": {"steps": 40},
@@ -170,7 +173,7 @@ def params(
             "random": {},
         },
         "inversion": {"images_per_class": 5, "batch_size": None, "keep_every": 10},
-        "cells": cells,
+        "attack_runs": attack_runs,
         "evaluation": {
             "frechet_features": "evaluator",
             "frechet_min_success": 10,
@@ -201,20 +204,20 @@ def write(
     for row, block in study["evaluators"].items():
         write_json(reports / "scores" / "evaluators" / f"{row}.json", _evaluator(row))
         _training(root, "evaluators", row, block, epochs=9)
-    for row, block in study["starts"].items():
-        _training(root, "starts", row, block, epochs=8)
+    for row, block in study["pretrained"].items():
+        _training(root, "pretrained", row, block, epochs=8)
     for row, block in study["targets"].items():
         write_json(reports / "scores" / "targets" / f"{row}.json", _target(row, block))
         _training(root, "targets", row, block, epochs=8)
     for section in ("public_priors", "surrogates", "guided_priors"):
         for row, block in study[section].items():
             _training(root, section, row, block, epochs=30)
-    for row, block in study["cells"].items():
-        scores = _cell_scores(row, block, study["targets"][block["target"]])
-        write_json(reports / "scores" / "cells" / f"{row}.json", scores)
-        _picture(reports / "figures" / "cells" / f"{row}.png", row, (560, 420))
+    for row, block in study["attack_runs"].items():
+        scores = _attack_run_scores(row, block, study["targets"][block["target"]])
+        write_json(reports / "scores" / "attack_runs" / f"{row}.json", scores)
+        _picture(reports / "figures" / "attack_runs" / f"{row}.png", row, (560, 420))
         queries = {"queries": 40_000} if block["attack"] == "brepmi" else {}
-        _stats(root / "reports" / "training" / "cells" / row, batch_size=100, **queries)
+        _stats(root / "reports" / "training" / "attack_runs" / row, batch_size=100, **queries)
     return study
 
 
@@ -222,14 +225,16 @@ Scores = tuple[dict[str, EvaluatorScores], dict[str, TargetScores], dict[str, At
 
 
 def scores(study: Mapping[str, Any]) -> Scores:
-    """Made-up scores of the rows of any params.yaml: evaluators, targets and cells."""
+    """Made-up scores of the rows of any params.yaml: evaluators, targets and attack runs."""
     targets, file = study["targets"], Path("made/up.json")
     return (
         {row: EvaluatorScores.from_json(_evaluator(row), file) for row in study["evaluators"]},
         {row: TargetScores.from_json(_target(row, block), file) for row, block in targets.items()},
         {
-            row: AttackScores.from_json(_cell_scores(row, block, targets[block["target"]]), file)
-            for row, block in study["cells"].items()
+            row: AttackScores.from_json(
+                _attack_run_scores(row, block, targets[block["target"]]), file
+            )
+            for row, block in study["attack_runs"].items()
         },
     )
 
@@ -239,19 +244,19 @@ def read_scores(root: Path, study: Mapping[str, Any]) -> Scores:
     return (
         read_all(EvaluatorScores, root, study["evaluators"]),
         read_all(TargetScores, root, study["targets"]),
-        read_all(AttackScores, root, study["cells"]),
+        read_all(AttackScores, root, study["attack_runs"]),
     )
 
 
 def signature_scores(study: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
-    """Cosines of every cell; none where the target has no trapdoor."""
+    """Cosines of every attack run; none where the target has no trapdoor."""
     wave = 0.2 * torch.sin(1.7 * torch.arange(60))
     centres = {"train": 0.1, "poisoned": 0.75, "public": 0.05, "recovered": 0.6}
     return {
-        cell: {kind: centre + wave for kind, centre in centres.items()}
+        attack_run: {kind: centre + wave for kind, centre in centres.items()}
         if trapped(study["targets"][block["target"]]["defense"])
         else {}
-        for cell, block in study["cells"].items()
+        for attack_run, block in study["attack_runs"].items()
     }
 
 
@@ -265,8 +270,8 @@ def _cell(attack: str, target: str, prior: str, seed: int) -> dict[str, Any]:
         "attack": attack,
         "method": attack,
         "target": target,
-        "guide": f"models/targets/{target}",
-        "knowledge": "weights/none",
+        "queried_model": f"models/targets/{target}",
+        "side_information": "weights/none",
         "prior": f"models/priors/{prior}",
         "evaluator": "judge",
         "data": "faces",
@@ -343,7 +348,7 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     defense = target["defense"]
     aa1 = 0.05 if block["attack"] == "random" else AA1.get(block["attack"], {}).get(defense, 0.5)
     aa1 = round(aa1 + 0.02 * block["seed"], 4)
@@ -375,9 +380,9 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
         }
         if block["attack"] == "brepmi"
         else {},
-        "guide_agreement": 0.98,
+        "queried_agreement": 0.98,
         "stand_in": {"test_accuracy": 0.9, "trapdoor_success": 0.25 if trapped(defense) else None}
-        if "surrogates" in block["guide"]
+        if "surrogates" in block["queried_model"]
         else None,
         "knn_dist": 120.0 - 60 * aa1,
         "frechet": 30.0 - 10 * aa1 if hits >= 10 else None,
@@ -402,7 +407,7 @@ def _cell_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dic
 def _training(root: Path, section: str, row: str, block: dict[str, Any], epochs: int) -> None:
     folder = root / "reports" / "training" / section / row
     _stats(folder)
-    classifier = section in ("evaluators", "starts", "targets")
+    classifier = section in ("evaluators", "pretrained", "targets")
     names = (
         ["loss", "accuracy", "val_accuracy", "test_accuracy"] if classifier else ["critic", "gap"]
     )

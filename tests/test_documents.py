@@ -28,8 +28,8 @@ EXAMPLES = "tests/examples/test_examples.py::test_"
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
 PROFILES_TEST = "tests/profiles/test_compose.py"
 WITHOUT_VALIDATION = (
-    "dvc exp run -S data.celeba.val_fraction=0 -S fits.target.select=test "
-    "-S fits.evaluator.select=test -S fits.adam.select=test"
+    "dvc exp run -S data.celeba.val_fraction=0 -S classifier_training.target.select=test "
+    "-S classifier_training.evaluator.select=test -S classifier_training.adam.select=test"
 )
 
 ADDRESS = "https://git.example.org/trapmid"
@@ -91,7 +91,7 @@ FOLLOWED = {
         )
     },
     "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
-    "dvc exp run -S cells.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
+    "dvc exp run -S attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
         f"{PROFILES_TEST}::test_an_experiment_keeps_every_comment"
     ),
     "dvc remote add --local": "nothing: the same with --default is followed",

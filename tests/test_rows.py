@@ -42,10 +42,34 @@ def methods(made: dict[str, Any], section: str, **wanted: str) -> dict[str, Any]
     [
         ("trapdoor.beta", 0.1, "targets", {"block": "trapdoor"}, ["trapmid_negls"]),
         ("negls.smoothing.factor", -0.1, "targets", {"block": "negls"}, ["negls"]),
-        ("attacks.plgmi.lr", 0.07, "cells", {"method": "plgmi"}, ["plus", "washed", "strong"]),
-        ("attacks.lomma.lr", 0.07, "cells", {"method": "lomma"}, ["lomma_kedmi", "lomma_gmi"]),
-        ("recipes.plgmi.width", 8, "guided_priors", {"method": "plgmi"}, ["plus_plus", "distil"]),
-        ("surrogacy.finetune.epochs", 9, "surrogates", {"method": "finetune"}, ["washed-mid"]),
+        (
+            "attacks.plgmi.lr",
+            0.07,
+            "attack_runs",
+            {"method": "plgmi"},
+            ["plus", "finetuned", "strong"],
+        ),
+        (
+            "attacks.lomma.lr",
+            0.07,
+            "attack_runs",
+            {"method": "lomma"},
+            ["lomma_kedmi", "lomma_gmi"],
+        ),
+        (
+            "prior_training.plgmi.width",
+            8,
+            "guided_priors",
+            {"method": "plgmi"},
+            ["plus_plus", "distil"],
+        ),
+        (
+            "surrogate_training.finetune.epochs",
+            9,
+            "surrogates",
+            {"method": "finetune"},
+            ["finetuned-mid"],
+        ),
     ],
 )
 def test_a_value_of_a_block_reaches_every_row_built_on_it(
@@ -66,9 +90,9 @@ def test_a_value_of_a_block_reaches_every_row_built_on_it(
 
 def test_a_variant_differs_in_what_its_row_says() -> None:
     made = study("attacks")
-    plain, plus = (methods(made, "cells")[f"{row}-trapmid-0"] for row in ("plgmi", "plus"))
+    plain, plus = (methods(made, "attack_runs")[f"{row}-trapmid-0"] for row in ("plgmi", "plus"))
     assert plain.adaptive is None and plus.adaptive.auxiliary_weight == 100.0
-    strong = methods(made, "cells")["strong-trapmid-0"]
+    strong = methods(made, "attack_runs")["strong-trapmid-0"]
     assert (strong.views, strong.view.scale, strong.view.jitter) == (4, 0.5, plain.view.jitter)
     defenses = methods(made, "targets", block="trapdoor")
     assert defenses["trapmid-0"].smoothing is None
@@ -98,7 +122,12 @@ def test_a_variant_differs_in_what_its_row_says() -> None:
             {"smoothing": {"factor": 1.0}},
             r"targets\.trapmid-0\.set\.smoothing: missing \['jump', 'ramp'\]",
         ),
-        ("cells", "plgmi-mid-0", {"view": {"flip": "x"}}, r"cells\.plgmi-mid-0\.set\.view\.flip: "),
+        (
+            "attack_runs",
+            "plgmi-mid-0",
+            {"view": {"flip": "x"}},
+            r"attack_runs\.plgmi-mid-0\.set\.view\.flip: ",
+        ),
     ],
 )
 def test_a_wrong_change_names_the_row(
@@ -120,7 +149,7 @@ def test_what_the_block_says_is_named_by_the_block() -> None:
 
 def test_a_file_keeps_ordinary_dictionaries() -> None:
     made = study("attacks")
-    merged = params.of_row(made, "cells", "strong-trapmid-0").plain()
+    merged = params.of_row(made, "attack_runs", "strong-trapmid-0").plain()
     assert type(merged) is dict and type(merged["view"]) is dict
     assert merged["view"] == made["attacks"]["plgmi"]["view"] | {"scale": 0.5, "degrees": 30.0}
     assert "set" not in made["attacks"]["plgmi"]

@@ -70,8 +70,8 @@ def test_counter_uniform_is_uniform_and_adjacent_keys_are_independent() -> None:
     between_columns = torch.corrcoef(u.T) - torch.eye(9)
     assert between_columns.abs().max() < bound
     # Independence beyond correlation: pairs of neighbours fill the unit square evenly.
-    cells = (u[:-1, 0] * 8).long() * 8 + (u[1:, 0] * 8).long()
-    assert stats.chisquare(torch.bincount(cells, minlength=64).numpy()).pvalue > 1e-4
+    attack_runs = (u[:-1, 0] * 8).long() * 8 + (u[1:, 0] * 8).long()
+    assert stats.chisquare(torch.bincount(attack_runs, minlength=64).numpy()).pvalue > 1e-4
 
 
 def test_counter_uniform_depends_on_the_key_alone() -> None:

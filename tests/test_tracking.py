@@ -95,7 +95,7 @@ def test_the_store_through_its_life(place, tmp_path):
     home = tmp_path / "home"
     study = collected(place)
     rows = len(study.records)
-    # judge, start, targets, public prior, students, guided priors, cells
+    # judge, start, targets, public prior, students, guided priors, attack runs
     assert rows == 1 + 1 + 3 + 1 + 3 + 6 + 13
 
     assert tracking.track(study, home) == (rows + 1, 0)
@@ -140,7 +140,7 @@ def _check_content(home):
     assert target.data.tags["stage"] == "target"
     assert target.data.tags["defense"] == "trapmid"
     assert target.data.params["trapdoor.beta"] == "0.3"
-    assert target.data.params["fit.epochs"] == "8"
+    assert target.data.params["training.epochs"] == "8"
     assert target.data.metrics["Main/trapdoor_success"] == 1.0
     assert target.data.metrics["checks.deterministic"] == 1.0
     assert target.data.metrics["cost.seconds"] == 12.5
@@ -154,18 +154,18 @@ def _check_content(home):
     assert files(home, target, "pictures") == {"triggers.png", "poisoned.png"}
     assert len(files(home, target, "images")) == 4  # two images and their previews
 
-    attack = by_row(home, "cells")["plgmi-trapmid-0"]
+    attack = by_row(home, "attack_runs")["plgmi-trapmid-0"]
     assert attack.info.run_name == "attack/plgmi-trapmid-0"
     assert attack.data.tags["attack"] == "plgmi"
     assert attack.data.tags["defense"] == "trapmid"
     assert attack.data.params["attack.steps"] == "40"
     assert attack.data.params["trapdoor.beta"] == "0.3"
-    assert attack.data.params["recipe.steps"] == "200"
+    assert attack.data.params["prior_training.steps"] == "200"
     assert attack.data.metrics["Main/aa1"] == 0.12
     assert files(home, attack, "pictures") == {"plgmi-trapmid-0.png"}
-    start = by_row(home, "starts")["strangers"]
+    start = by_row(home, "pretrained")["strangers"]
     assert start.data.tags["stage"] == "start"
-    assert start.data.params["fit.epochs"] == "8"
+    assert start.data.params["training.epochs"] == "8"
     assert start.data.metrics["curve.val_accuracy"] > 0
     prior = by_row(home, "guided_priors")["plgmi-none-0"]
     assert prior.info.run_name == "prior/plgmi-none-0"
@@ -323,7 +323,7 @@ def test_the_key_is_the_content(place):
 def test_a_change_of_the_students_reaches_who_asks_them(place):
     keys = {record.name: record.key for record in collected(place).records}
     changed = fake_study.params(seeds=(0,))
-    changed["surrogacy"]["distil"]["epochs"] = 4
+    changed["surrogate_training"]["distil"]["epochs"] = 4
     now = {r.name: r.key for r in tracking.collect(changed, place).records}
     kinds = ("surrogate/students", "prior/distil", "attack/plgmi_distil")
     assert {name for name in keys if now[name] != keys[name]} == {
@@ -331,35 +331,37 @@ def test_a_change_of_the_students_reaches_who_asks_them(place):
     }
 
 
-def test_tags_and_parameters_follow_what_a_cell_names(place):
+def test_tags_and_parameters_follow_what_a_attack_run_names(place):
     study = fake_study.params(seeds=(0,))
     study["leaks"] = {"trapmid-0": {"target": "trapmid-0", "rank": 3}}
     study["signatures"] = {
         "trapmid-0": {"target": "trapmid-0", "leak": "models/leaks/trapmid-0.pt", "top_n": 30}
     }
-    cells = study["cells"]
-    cells["plgmi-trapmid-0"]["knowledge"] = "models/signatures/trapmid-0.pt"
-    cells["gmi-trapmid-0"]["knowledge"] = "models/surrogates/students-trapmid-0/model.pt"
+    attack_runs = study["attack_runs"]
+    attack_runs["plgmi-trapmid-0"]["side_information"] = "models/signatures/trapmid-0.pt"
+    attack_runs["gmi-trapmid-0"]["side_information"] = (
+        "models/surrogates/students-trapmid-0/model.pt"
+    )
     found = {(r.tags["section"], r.tags["row"]): r for r in tracking.collect(study, place).records}
-    through = found["cells", "plgmi_distil-trapmid-0"]
+    through = found["attack_runs", "plgmi_distil-trapmid-0"]
     assert (through.tags["attack"], through.tags["method"]) == ("plgmi_distil", "plgmi")
-    assert through.tags["guide"] == "students"
-    assert through.params["guide_surrogacy.epochs"] == "3"
-    assert found["guided_priors", "distil-trapmid-0"].tags["guide"] == "students"
-    adaptive = found["cells", "plgmi-trapmid-0"]
-    assert adaptive.tags["guide"] == "target"
-    assert adaptive.params["knowledge.top_n"] == "30" and adaptive.params["leak.rank"] == "3"
-    assert found["cells", "gmi-trapmid-0"].params["knowledge_surrogacy.epochs"] == "3"
-    assert "guide" not in found["targets", "trapmid-0"].tags
+    assert through.tags["queried_model"] == "students"
+    assert through.params["queried_model_training.epochs"] == "3"
+    assert found["guided_priors", "distil-trapmid-0"].tags["queried_model"] == "students"
+    adaptive = found["attack_runs", "plgmi-trapmid-0"]
+    assert adaptive.tags["queried_model"] == "target"
+    assert adaptive.params["side_information.top_n"] == "30" and adaptive.params["leak.rank"] == "3"
+    assert found["attack_runs", "gmi-trapmid-0"].params["side_information_training.epochs"] == "3"
+    assert "queried_model" not in found["targets", "trapmid-0"].tags
 
 
 def test_a_resumed_training_began_so_much_earlier(tmp_path):
     """Its pause is not counted, neither in the seconds nor between the two times."""
     rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
-    with scratch(tmp_path / "scratch", "row") as keep:
-        keep.earlier = 500.0
+    with scratch(tmp_path / "scratch", "row") as checkpointer:
+        checkpointer.earlier = 500.0
         before = datetime.now(UTC)
-        with _stage.records(tmp_path, rt, keep):
+        with _stage.records(tmp_path, rt, checkpointer):
             pass
     stats = results.read_json(tmp_path / "stats.json")
     started, ended = (datetime.fromisoformat(stats[name]) for name in ("started", "ended"))

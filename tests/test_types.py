@@ -31,12 +31,15 @@ def test_a_prior_starts_from_one_of_fewer_classes_or_not_at_all() -> None:
 
 
 def test_a_run_in_one_piece_keeps_its_curve_and_no_state() -> None:
-    keep, model = InMemory(), seeded(ToyTarget, 2)
+    checkpointer, model = InMemory(), seeded(ToyTarget, 2)
     before = snapshot(model)
-    keep.log({"loss": 0.5}, 1)
-    keep.log({"loss": 0.25, "accuracy": 1.0}, 2)
-    keep.save({"model": model}, 2)
-    assert keep.rows == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25, "accuracy": 1.0}]
+    checkpointer.log({"loss": 0.5}, 1)
+    checkpointer.log({"loss": 0.25, "accuracy": 1.0}, 2)
+    checkpointer.save({"model": model}, 2)
+    assert checkpointer.rows == [
+        {"step": 1, "loss": 0.5},
+        {"step": 2, "loss": 0.25, "accuracy": 1.0},
+    ]
     model.load_state_dict({name: value + 1 for name, value in before.items()})
-    assert keep.restore({"model": model}) == 0
+    assert checkpointer.restore({"model": model}) == 0
     assert not same_state(model.state_dict(), before)

@@ -163,8 +163,8 @@ def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tm
     fake_study.write(nowhere, seeds=(0,))
     fake_study.write_json(nowhere / "reports" / "metrics.json", {})
     study = tracking.collect(fake_study.params(seeds=(0,)), nowhere)
-    cells = [record for record in study.records if record.name == "attack/gmi-none-0"]
-    assert tracking.track(replace(study, records=tuple(cells)), nowhere) == (2, 0)
+    attack_runs = [record for record in study.records if record.name == "attack/gmi-none-0"]
+    assert tracking.track(replace(study, records=tuple(attack_runs)), nowhere) == (2, 0)
     moved = nowhere.rename(tmp_path / "moved to here")
     port = _free()
     words = [sys.executable, "-m", "trapmid.cli", "ui", "--port", str(port)]
@@ -183,7 +183,7 @@ def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tm
             url = f"http://127.0.0.1:{port}/get-artifact?{picture}"
             with urllib.request.urlopen(url, timeout=30) as answer:
                 sent = answer.read()
-            assert sent == (moved / "reports/figures/cells/gmi-none-0.png").read_bytes()
+            assert sent == (moved / "reports/figures/attack_runs/gmi-none-0.png").read_bytes()
         finally:
             os.kill(shown.pid, signal.SIGTERM)
         assert shown.wait(30) == 0

@@ -13,7 +13,7 @@ from _unchanged import ChangedError, Watch
 from trapmid.config import params
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXT = "fits:\n  target: {lr: 0.05, epochs: 3}\n  other: {lr: 0.1}\nseeds: [0]\n"
+TEXT = "classifier_training:\n  target: {lr: 0.05, epochs: 3}\n  other: {lr: 0.1}\nseeds: [0]\n"
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ def write_digests() -> None:
 
 def test_a_parameter_that_was_used_must_stay(watch: Watch) -> None:
     study = watch.load_params()
-    assert params.section(study, "fits.target")["lr"] == 0.05
+    assert params.section(study, "classifier_training.target")["lr"] == 0.05
     edit("params.yaml", "0.05", "0.5")
-    with pytest.raises(ChangedError, match=r"^fits\.target: changed while this ran"):
+    with pytest.raises(ChangedError, match=r"^classifier_training\.target: changed while this ran"):
         watch.check_params()
 
 
 def test_other_parameters_may_change(watch: Watch) -> None:
     """Who trains for hours goes on editing what comes next."""
-    params.section(watch.load_params(), "fits.target")
+    params.section(watch.load_params(), "classifier_training.target")
     edit("params.yaml", "{lr: 0.1}", "{lr: 0.2}")
     edit("params.yaml", "seeds: [0]", "seeds: [0, 1]  # more")
     watch.check_params()
@@ -65,9 +65,9 @@ def test_all_of_it_or_a_section_by_its_key(watch: Watch, asked: str, where: str)
 
 
 def test_a_part_that_is_gone_has_changed(watch: Watch) -> None:
-    params.section(watch.load_params(), "fits.other")
+    params.section(watch.load_params(), "classifier_training.other")
     edit("params.yaml", "  other: {lr: 0.1}\n", "")
-    with pytest.raises(ChangedError, match=r"^fits\.other: changed"):
+    with pytest.raises(ChangedError, match=r"^classifier_training\.other: changed"):
         watch.check_params()
 
 

@@ -27,7 +27,7 @@ def test_every_file_has_its_class(kind: str) -> None:
     roles = {
         "attacks": {types.Attack, types.LabelAttack},
         "defenses": {types.Defense},
-        "priors": {types.PriorRecipe},
+        "priors": {types.PriorTraining},
         "surrogates": {types.Surrogate},
         "targets": {types.Target},
     }
@@ -42,14 +42,20 @@ def test_every_file_has_its_class(kind: str) -> None:
     [
         (lambda: wiring.attack("gmj", {}), r"attacks: no 'gmj'; there are brepmi, gmi, "),
         (lambda: wiring.defense("nothing", {}, "x"), r"defenses: no 'nothing'; there are bido, "),
-        (lambda: wiring.recipe("stylegan", {}), r"priors: no 'stylegan'; there are gmi, kedmi, "),
+        (
+            lambda: wiring.prior_training("stylegan", {}),
+            r"priors: no 'stylegan'; there are gmi, kedmi, ",
+        ),
         (lambda: wiring.target("vgg17"), r"targets: no 'vgg17'; .*vgg16"),
         (lambda: wiring.reader("splits"), r"data: 'splits' has no Reader"),
         (lambda: wiring.maker("splits", {}, "raw.x"), r"data: 'splits' has no Maker"),
         (lambda: wiring.attack("gmi", {}), r"attacks\.gmi: missing \['bound', "),
         (lambda: wiring.attack("random", {"lr": 1}), r"attacks\.random: unknown \['lr'\]"),
-        (lambda: wiring.recipe("gmi", {}), r"recipes\.gmi: missing "),
-        (lambda: wiring.recipe("gmi", {}, "recipes.my_own"), r"recipes\.my_own: missing "),
+        (lambda: wiring.prior_training("gmi", {}), r"prior_training\.gmi: missing "),
+        (
+            lambda: wiring.prior_training("gmi", {}, "prior_training.my_own"),
+            r"prior_training\.my_own: missing ",
+        ),
         (lambda: wiring.surrogate("steal", {}), r"surrogates: no 'steal'; there are distil, "),
         (lambda: wiring.defense("none", {}, "none_aug"), r"none_aug: missing \['augmentation'\]"),
     ],

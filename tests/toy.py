@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trapmid.artifacts.scratch import Scratch
-from trapmid.config.study import Fit
+from trapmid.config.study import ClassifierTraining
 from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
 from trapmid.training.fit import Labelled
@@ -107,7 +107,7 @@ PLGMI: dict[str, Any] = {
     },
     "view_noise": 0.0,
     "adaptive": None,
-    "anchor": None,
+    "vae_gan": None,
     "ema": 0.0,
     "precision": "fp32",
     "keep_every": 2,
@@ -180,10 +180,10 @@ class ToyStudents(Target):
         self.members = nn.ModuleList(ToyTarget(num_classes, image_size) for _ in range(2))
 
     def forward(self, images: Tensor) -> Output:
-        logits = torch.stack(self.votes(images)).mean(dim=0)
+        logits = torch.stack(self.member_logits(images)).mean(dim=0)
         return Output(logits, logits)
 
-    def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+    def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         return tuple(member(images).logits for member in self.members)
 
 
@@ -241,7 +241,7 @@ def private(num_classes: int, size: int = SIZE) -> dict[str, Tensor]:
     return content
 
 
-def plan(**changes: Any) -> Fit:
+def plan(**changes: Any) -> ClassifierTraining:
     fields: dict[str, Any] = {
         "epochs": 4,
         "batch_size": 8,
@@ -256,7 +256,7 @@ def plan(**changes: Any) -> Fit:
         "precision": "fp32",
         "keep_every": 1,
     }
-    return Fit(**(fields | changes))
+    return ClassifierTraining(**(fields | changes))
 
 
 class Interrupted(Scratch):

@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _gate(options: argparse.Namespace) -> int:
     from trapmid.config import params
-    from trapmid.config.criteria import Gate
+    from trapmid.config.evaluation import Gate
     from trapmid.profiles import compose as profiles
     from trapmid.scoring import gate
     from trapmid.scoring.means import StudyMeans
@@ -175,9 +175,9 @@ def _ui(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from trapmid.artifacts import prior_files
+    from trapmid.artifacts import priors
 
-    digest = prior_files.export(options.prior, options.file)
+    digest = priors.export(options.prior, options.file)
     print(f"{digest}  {options.file}")
     return 0
 

@@ -54,12 +54,12 @@ _LOCATION = "mlflow-artifacts:/trapmid"
 
 _STAGES = {
     "evaluators": "evaluator",
-    "starts": "start",
+    "pretrained": "start",
     "targets": "target",
     "public_priors": "prior",
     "surrogates": "surrogate",
     "guided_priors": "prior",
-    "cells": "attack",
+    "attack_runs": "attack",
 }
 _ROWS = (*results.TRAINED, "leaks", "signatures")  # sections of params.yaml that hold rows
 _ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
@@ -188,13 +188,13 @@ def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Re
         files.append(results.scores_path(root, section, row))
     history = folder / "history.csv"
     curve = None
-    if history.exists() or section != "cells":
+    if history.exists() or section != "attack_runs":
         curve = results.read_history(history)
         files.append(history)
     pictures = {
         path.stem: path for path in sorted(results.samples_folder(root, section, row).glob("*.png"))
     }
-    if section == "cells":
+    if section == "attack_runs":
         pictures["reconstructions"] = results.grid_path(root, row)
     files += [path for path in pictures.values() if path.exists()]
     row_params = _flat(_blocks(params, section, row))
@@ -233,7 +233,7 @@ def _headline(
     found = {
         "Attack": names.get("attack"),
         "Defense": names.get("defense"),
-        "Guide": names.get("guide"),
+        "Queried model": names.get("queried_model"),
         "Kind": kind,
         "Prior": prior,
         "Row": f"{kind}/{row}",
@@ -247,7 +247,7 @@ def _headline(
 def _study_headline(params: Mapping[str, Any]) -> dict[str, str]:
     """The same for whole studies."""
     return {
-        "Attacks": _listed(row["attack"] for row in params["cells"].values()),
+        "Attacks": _listed(row["attack"] for row in params["attack_runs"].values()),
         "Defenses": _listed(row["defense"] for row in params["targets"].values()),
         "Profile": str(params["profile"]),
         "Rows": str(sum(len(params[section]) for section in results.TRAINED)),
@@ -293,38 +293,38 @@ def _names(params: Mapping[str, Any], section: str, row: str) -> dict[str, str]:
         "attack": block.get("attack"),
         "method": block.get("method"),
         "surrogate": block.get("surrogate"),
-        "guide": _guide_kind(params, block.get("guide")),
+        "queried_model": _queried_kind(params, block.get("queried_model")),
         "seed": block.get("seed"),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
-def _guide_kind(params: Mapping[str, Any], guide: str | None) -> str | None:
+def _queried_kind(params: Mapping[str, Any], queried_model: str | None) -> str | None:
     """What a search or a prior asks: the target, or a kind of surrogate; None: the row has none."""
-    if guide is None:
+    if queried_model is None:
         return None
-    if not guide.startswith("models/surrogates/"):
+    if not queried_model.startswith("models/surrogates/"):
         return "target"
-    return str(params["surrogates"][guide.rpartition("/")[2]]["surrogate"])
+    return str(params["surrogates"][queried_model.rpartition("/")[2]]["surrogate"])
 
 
 def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]:
-    """The row and every block of parameters that it names, of its target, prior and guide, too."""
+    """The row and every block of parameters that it names, its target and its prior included."""
     block = params[section][row]
     found: dict[str, Any] = {"row": block}
     if "data" in block:
         found["data"] = params["data"].get(block["data"])
     if section in _BLOCK:
         found[_BLOCK[section]] = of_row(params, section, row)
-    if section in ("evaluators", "starts", "targets"):
+    if section in ("evaluators", "pretrained", "targets"):
         found |= _classifier(params, section, row)
-    if section == "cells":
+    if section == "attack_runs":
         found |= {"inversion": params["inversion"], "evaluation": params["evaluation"]}
         kind, _, prior = str(block["prior"]).removeprefix("models/priors/").partition("/")
         priors = f"{kind}_priors"
         if prior_row := params.get(priors, {}).get(prior):
-            found |= {"prior": prior_row, "recipe": of_row(params, priors, prior)}
-    for key in ("guide", "knowledge"):
+            found |= {"prior": prior_row, "prior_training": of_row(params, priors, prior)}
+    for key in ("queried_model", "side_information"):
         found |= _made(params, key, str(block.get(key, "")))
     if "target" in block:
         found["target"] = params["targets"][block["target"]]
@@ -333,10 +333,10 @@ def _blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]
 
 
 _BLOCK = {
-    "public_priors": "recipe",
-    "surrogates": "surrogacy",
-    "guided_priors": "recipe",
-    "cells": "attack",
+    "public_priors": "prior_training",
+    "surrogates": "surrogate_training",
+    "guided_priors": "prior_training",
+    "attack_runs": "attack",
 }
 """What the parameters of a row's method are called in MLflow."""
 
@@ -344,8 +344,8 @@ _BLOCK = {
 def _classifier(params: Mapping[str, Any], section: str, row: str) -> dict[str, Any]:
     """How a classifier was trained, and the parameters of its defence."""
     block = params[section][row]
-    fit = params["fits"].get(block["fit"])
-    return {"fit": fit, block["block"]: of_row(params, section, row)}
+    fit = params["classifier_training"].get(block["training"])
+    return {"training": fit, block["block"]: of_row(params, section, row)}
 
 
 def _made(params: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
@@ -357,7 +357,7 @@ def _made(params: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
     block = params[section][row]
     found: dict[str, Any] = {key: block}
     if section == "surrogates":
-        found[f"{key}_surrogacy"] = of_row(params, section, row)
+        found[f"{key}_training"] = of_row(params, section, row)
     leak = str(block.get("leak", "")).removeprefix("models/leaks/").removesuffix(".pt")
     if leak in params["leaks"]:
         found["leak"] = params["leaks"][leak]

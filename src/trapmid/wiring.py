@@ -14,12 +14,12 @@ from torch import Tensor
 
 from trapmid.config import params
 from trapmid.config.params import ParamsError
-from trapmid.types import Attack, Defense, LabelAttack, PriorRecipe, Surrogate, Target, Trapdoor
+from trapmid.types import Attack, Defense, LabelAttack, PriorTraining, Surrogate, Target, Trapdoor
 
 _ROLES = {
     "attacks": "Attack",
     "defenses": "Defense",
-    "priors": "Recipe",
+    "priors": "Training",
     "surrogates": "Surrogate",
     "targets": "Network",
     "data": "Reader",
@@ -39,16 +39,17 @@ def defense(name: str, block: Any, where: str) -> Defense:
     return cast(Defense, params.build(_role("defenses", name), block, where))
 
 
-def recipe(name: str, block: Any, where: str | None = None) -> PriorRecipe:
-    """The prior recipe `priors/<name>.py` with the parameters of the block called `where`."""
-    where = where or f"recipes.{name}"
-    return cast(PriorRecipe, params.build(_role("priors", name), block, where))
+def prior_training(name: str, block: Any, where: str | None = None) -> PriorTraining:
+    """The prior training `priors/<name>.py` with the parameters of the block called `where`."""
+    where = where or f"prior_training.{name}"
+    return cast(PriorTraining, params.build(_role("priors", name), block, where))
 
 
 def surrogate(name: str, block: Any, where: str | None = None) -> Surrogate:
     """The method `surrogates/<name>.py` with the parameters of the block called `where`."""
     return cast(
-        Surrogate, params.build(_role("surrogates", name), block, where or f"surrogacy.{name}")
+        Surrogate,
+        params.build(_role("surrogates", name), block, where or f"surrogate_training.{name}"),
     )
 
 

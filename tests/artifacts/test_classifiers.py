@@ -35,7 +35,7 @@ def row(init: Path, **changes: Any) -> TargetRow:
         "defense": "none",
         "method": "none",
         "block": "none",
-        "fit": "target",
+        "training": "target",
         "init": str(init),
         "seed": 0,
     }
@@ -118,7 +118,8 @@ def test_an_epoch_cannot_be_chosen_on_images_that_are_not_there(init: Path) -> N
     with pytest.raises(ValueError, match="choose test or last") as error:
         classifiers.train(row(init), plan(), defense, given, runtime(), Memory())
     assert str(error.value) == (
-        "fits.target.select: val, but data.faces has no validation images (val_fraction: 0); "
+        "classifier_training.target.select: val, but data.faces has no validation images "
+        "(val_fraction: 0); "
         "choose test or last"
     )
 
@@ -130,14 +131,14 @@ def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
     classifiers.save(path, "row-0", row(init), train(init, "none"), SIZE)
     content = checkpoints.load(path)
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"recipe": "gmi", "state": {}}, r"model\.pt: not a classifier; no 'arch'"),
+        ({"training": "gmi", "state": {}}, r"model\.pt: not a classifier; no 'arch'"),
         (content | {"code": "0"}, r"model\.pt: made by another version of trapmid\.targets"),
         (content | {"state": {}}, r"model\.pt: does not fit Network: .*Missing key"),
         (content | {"num_classes": 5}, r"model\.pt: does not fit Network: .*size mismatch"),
         (content | {"arch": "vgg17"}, r"targets: no 'vgg17'; there are "),
         (
-            content | {"hardened": {"method": "mid", "block": {"width": 3}}},
-            r"model\.pt: hardened: missing \['noise', 'weight'\].*`dvc repro` renews it",
+            content | {"adapted": {"method": "mid", "block": {"width": 3}}},
+            r"model\.pt: adapted: missing \['noise', 'weight'\].*`dvc repro` renews it",
         ),
     ]
     for replaced, message in wrong:

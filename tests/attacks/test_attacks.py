@@ -30,12 +30,12 @@ from trapmid.priors import plgmi as plgmi_prior
 from trapmid.search import latents
 from trapmid.targets import small_students, small_vgg
 from trapmid.types import (
-    Knowledge,
     LabelsOnly,
     Output,
     Prior,
     Reconstruction,
     Saving,
+    SideInformation,
     Target,
     Task,
 )
@@ -114,9 +114,9 @@ def attack(name: str, **changes: Any) -> Any:
     return wiring.attack(module(name), ROWS[name] | changes)
 
 
-def known(classes: int = CLASSES, size: int = 8, features: int = 192) -> Knowledge:
+def known(classes: int = CLASSES, size: int = 8, features: int = 192) -> SideInformation:
     """All that any attack may need."""
-    return Knowledge(
+    return SideInformation(
         students=seeded(ToyStudents, classes, size),
         feature_mean=uniform(features, seed=3),
         signatures=uniform(classes, features, seed=4) - 0.5,
@@ -134,7 +134,7 @@ def run(
     **fields: Any,
 ) -> Reconstruction:
     """`invert` as `inversion.invert_all` calls it."""
-    task = Task(labels=labels, draws=draws, **({"knowledge": known()} | fields))
+    task = Task(labels=labels, draws=draws, **({"side_information": known()} | fields))
     asked = LabelsOnly(target) if method.label_only else target
     found: Reconstruction = method.invert(asked, prior, task, runtime(seed))
     return found
@@ -252,7 +252,7 @@ def test_a_search_beats_random_latents(name: str, found: dict[str, Reconstructio
 
 
 class Cut(Memory):
-    """A `Keep` of a search that is killed at the second state it saves."""
+    """A `Checkpointer` of a search that is killed at the second state it saves."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
@@ -275,16 +275,16 @@ def test_a_search_that_was_cut_off_goes_on(
     """Bit for bit, and without the steps that were done."""
     asked: list[int] = []
 
-    def search(keep: Any) -> Reconstruction:
+    def search(checkpointer: Any) -> Reconstruction:
         target, prior = world()
         asked.append(0)
         target.register_forward_hook(lambda *_: asked.append(asked.pop() + 1))
-        return run(attack(name), target, prior, LABELS, DRAWS, saving=Saving(keep, 3))
+        return run(attack(name), target, prior, LABELS, DRAWS, saving=Saving(checkpointer, 3))
 
-    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "search", name) as keep:
-        search(Cut(keep))
-    with scratch(tmp_path, "search", name) as keep:
-        resumed = search(keep)
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "search", name) as checkpointer:
+        search(Cut(checkpointer))
+    with scratch(tmp_path, "search", name) as checkpointer:
+        resumed = search(checkpointer)
     search(Memory())
     cut, rest, whole = asked
     assert 0 < rest < whole and cut > 0
@@ -324,13 +324,15 @@ def real_prior(name: str) -> Prior:
 def test_attacks_run_on_the_real_networks(name: str) -> None:
     target, prior = seeded(small_vgg.Network, CLASSES, 16), real_prior(name)
     changes = {"steps": 2} if "steps" in ROWS[name] else {}
-    knowledge = known(size=16, features=256)._replace(
+    side_information = known(size=16, features=256)._replace(
         students=seeded(small_students.Network, CLASSES, 16)
     )
-    rows = run(attack(name, **changes), target, prior, LABELS, DRAWS, knowledge=knowledge)
+    rows = run(
+        attack(name, **changes), target, prior, LABELS, DRAWS, side_information=side_information
+    )
     assert rows.images.shape == (12, 3, 16, 16) and rows.losses.isfinite().all()
     one = (LABELS[4:5], DRAWS[4:5])
-    alone = run(attack(name, **changes), target, prior, *one, knowledge=knowledge)
+    alone = run(attack(name, **changes), target, prior, *one, side_information=side_information)
     assert torch.allclose(rows.images[4:5], alone.images, atol=1e-3)
     for network in (target, prior):
         assert all(p.grad is None for p in network.parameters())

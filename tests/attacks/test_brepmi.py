@@ -104,12 +104,14 @@ def literal_search(
         noise = counter_normal(key + tried, 32 * DIM).view(32, DIM)
         tried += 1
         points = [d / d.norm() * radius for d in noise]
-        votes = [1 if label_of(z + d) == label else -1 for d in points]
-        expanded = sum(votes) > 24
+        member_logits = [1 if label_of(z + d) == label else -1 for d in points]
+        expanded = sum(member_logits) > 24
         if expanded:
             radius, last = 1.3 * radius, moves
             radii.append(radius)
-        direction = sum((c - 1) / 2 * d for c, d in zip(votes, points, strict=True)) / 32 / radius
+        direction = (
+            sum((c - 1) / 2 * d for c, d in zip(member_logits, points, strict=True)) / 32 / radius
+        )
         moved = (z + eta * direction).clamp(-1.5, 1.5)
         if label_of(moved) != label:
             rejections += 1

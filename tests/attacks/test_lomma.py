@@ -12,21 +12,21 @@ from torch import Tensor
 
 from trapmid.runtime import counter_normal, stream_seed
 from trapmid.search import latents
-from trapmid.types import Knowledge, Prior, Target
+from trapmid.types import Prior, SideInformation, Target
 
 WEIGHTS: dict[str, Any] = {"identity_weight": 100.0, "feature_weight": 0.3, "reference_batch": 12}
 
 
 def literal_loss(
-    target: Target, prior: Prior, knowledge: Knowledge, z: Tensor, y: Tensor
+    target: Target, prior: Prior, side_information: SideInformation, z: Tensor, y: Tensor
 ) -> Tensor:
     """Means over the batch, as the official code has them; two students here."""
     x = prior(z, y)
-    assert knowledge.students is not None and knowledge.feature_mean is not None
-    students = knowledge.students.eval().members  # type: ignore[union-attr]
+    assert side_information.students is not None and side_information.feature_mean is not None
+    students = side_information.students.eval().members  # type: ignore[union-attr]
     networks = [target, *students]  # type: ignore[misc]
     logits = sum(F.nll_loss(network(x).logits, y) for network in networks) / 3
-    regular = F.mse_loss(target(x).features, knowledge.feature_mean.expand(len(y), -1))
+    regular = F.mse_loss(target(x).features, side_information.feature_mean.expand(len(y), -1))
     total: Tensor = -prior.realism(x, y).mean() + 100 * (logits + 0.3 * regular)
     return total
 
@@ -34,18 +34,20 @@ def literal_loss(
 def test_lomma_equals_the_official_batch_loop() -> None:
     target, prior = world()
     target.eval(), prior.eval()
-    knowledge = known()
+    side_information = known()
     z = latents.start(LABELS, DRAWS, prior.latent_dim, seed=0)
     v = torch.zeros_like(z)
     for _ in range(8):
         leaf = z.clone().requires_grad_(True)
-        (g,) = torch.autograd.grad(literal_loss(target, prior, knowledge, leaf, LABELS), leaf)
+        (g,) = torch.autograd.grad(
+            literal_loss(target, prior, side_information, leaf, LABELS), leaf
+        )
         before, v = v, 0.9 * v - 0.02 * g
         z = (z - 0.9 * before + 1.9 * v).clamp(-1, 1)
     method = attack("lomma", steps=8, **WEIGHTS)
-    rows = run(method, target, prior, LABELS, DRAWS, knowledge=knowledge)
+    rows = run(method, target, prior, LABELS, DRAWS, side_information=side_information)
     assert torch.allclose(rows.latents, z, atol=2e-4)
-    wanted = literal_loss(target, prior, knowledge, z, LABELS)
+    wanted = literal_loss(target, prior, side_information, z, LABELS)
     assert rows.losses.mean().item() == pytest.approx(wanted.item(), rel=1e-3)
 
 
@@ -63,7 +65,7 @@ def test_distributional_recovery_equals_adam_on_mu_and_log_variance(name: str) -
     """One optimisation an identity, one sample a step; LOMMA clamps it, in the gradient, too."""
     target, prior = world()
     target.eval(), prior.eval()
-    knowledge, classes = known(), torch.arange(4)
+    side_information, classes = known(), torch.arange(4)
     mu = torch.zeros(4, prior.latent_dim, requires_grad=True)
     log_variance = torch.ones(4, prior.latent_dim, requires_grad=True)
     adam = torch.optim.Adam([mu, log_variance], lr=0.1)
@@ -76,7 +78,7 @@ def test_distributional_recovery_equals_adam_on_mu_and_log_variance(name: str) -
     for step in range(12):
         z = sample(normals("distribution", step, prior.latent_dim), classes)
         if clamped:
-            loss = literal_loss(target, prior, knowledge, z, classes)
+            loss = literal_loss(target, prior, side_information, z, classes)
         else:
             x = prior(z, classes)
             entropy = F.cross_entropy(target(x).logits, classes)
@@ -86,7 +88,7 @@ def test_distributional_recovery_equals_adam_on_mu_and_log_variance(name: str) -
         adam.step()
     changes = WEIGHTS if clamped else {"identity_weight": 100.0}
     method = attack(name, **(changes | {"steps": 12, "lr": 0.1, "reference_batch": 4}))
-    rows = run(method, target, prior, LABELS, DRAWS, knowledge=knowledge)
+    rows = run(method, target, prior, LABELS, DRAWS, side_information=side_information)
     with torch.no_grad():
         wanted = sample(normals("draws", 0, prior.latent_dim, [0, 1, 2]), LABELS)
     assert torch.allclose(rows.latents, wanted, atol=2e-3)
@@ -105,20 +107,20 @@ def test_rows_of_one_identity_share_their_search(name: str) -> None:
 
 @pytest.mark.parametrize("missing", ["students", "feature_mean"])
 def test_lomma_says_what_it_needs(missing: str) -> None:
-    knowledge = known()._replace(**{missing: None})
-    with pytest.raises(ValueError, match=f"knowledge: the method needs {missing}"):
-        run(attack("lomma"), *world(), LABELS, DRAWS, knowledge=knowledge)
+    side_information = known()._replace(**{missing: None})
+    with pytest.raises(ValueError, match=f"side_information: the method needs {missing}"):
+        run(attack("lomma"), *world(), LABELS, DRAWS, side_information=side_information)
 
 
 def test_students_are_frozen_and_in_eval_mode() -> None:
-    knowledge = known()
-    assert knowledge.students is not None
-    knowledge.students.train()
+    side_information = known()
+    assert side_information.students is not None
+    side_information.students.train()
     modes: list[bool] = []
-    knowledge.students.members[0].register_forward_hook(  # type: ignore[index, union-attr]
+    side_information.students.members[0].register_forward_hook(  # type: ignore[index, union-attr]
         lambda m, x, y: modes.append(m.training)
     )
-    run(attack("lomma", steps=2), *world(), LABELS, DRAWS, knowledge=knowledge)
+    run(attack("lomma", steps=2), *world(), LABELS, DRAWS, side_information=side_information)
     assert not any(modes) and len(modes) == 3
-    assert knowledge.students.training
-    assert all(p.grad is None and p.requires_grad for p in knowledge.students.parameters())
+    assert side_information.students.training
+    assert all(p.grad is None and p.requires_grad for p in side_information.students.parameters())

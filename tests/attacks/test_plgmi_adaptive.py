@@ -23,7 +23,7 @@ def adaptive(b1: float, b2: float) -> dict[str, float]:
 
 def test_without_weights_it_is_plgmi_bit_for_bit() -> None:
     plain, zero = (
-        run(attack("plgmi", adaptive=block), *world(), LABELS, DRAWS, knowledge=NOTHING)
+        run(attack("plgmi", adaptive=block), *world(), LABELS, DRAWS, side_information=NOTHING)
         for block in (None, adaptive(0.0, 0.0))
     )
     for field in ("images", "latents", "losses"):
@@ -32,17 +32,17 @@ def test_without_weights_it_is_plgmi_bit_for_bit() -> None:
 
 def cosines(b1: float, b2: float) -> tuple[float, float]:
     """Mean cosines after 50 steps: with S of the predicted class, with S' of the attacked one."""
-    knowledge = known()
+    side_information = known()
     target, prior = world()
     method = attack("plgmi", steps=50, lr=0.05, adaptive=adaptive(b1, b2))
-    rows = run(method, target, prior, LABELS, DRAWS, knowledge=knowledge)
+    rows = run(method, target, prior, LABELS, DRAWS, side_information=side_information)
     with torch.no_grad():
         output = target.eval()(rows.images)
-    assert knowledge.signatures is not None and knowledge.auxiliary is not None
-    of_trapdoor = knowledge.signatures[output.logits.argmax(1)]
+    assert side_information.signatures is not None and side_information.auxiliary is not None
+    of_trapdoor = side_information.signatures[output.logits.argmax(1)]
     return (
         F.cosine_similarity(output.features, of_trapdoor).mean().item(),
-        F.cosine_similarity(output.features, knowledge.auxiliary[LABELS]).mean().item(),
+        F.cosine_similarity(output.features, side_information.auxiliary[LABELS]).mean().item(),
     )
 
 
@@ -53,15 +53,18 @@ def test_each_weight_pulls_its_own_way() -> None:
 
 
 def test_the_terms_are_those_of_equation_7() -> None:
-    knowledge = known()
-    assert knowledge.signatures is not None and knowledge.auxiliary is not None
+    side_information = known()
+    assert side_information.signatures is not None and side_information.auxiliary is not None
     features = (images(6, seed=1).flatten(1) - 0.5).requires_grad_(True)
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
-    found = Adaptive(**adaptive(0.7, 0.2))(Output(logits, features), labels, knowledge)
+    found = Adaptive(**adaptive(0.7, 0.2))(Output(logits, features), labels, side_information)
     for row in range(6):
         g = features[row].detach().double()
-        s, a = knowledge.signatures[logits[row].argmax()], knowledge.auxiliary[labels[row]]
+        s, a = (
+            side_information.signatures[logits[row].argmax()],
+            side_information.auxiliary[labels[row]],
+        )
         cos = [float(g @ v.double() / g.norm() / v.double().norm()) for v in (s, a)]
         assert found[row].item() == pytest.approx(0.7 * cos[0] - 0.2 * cos[1], abs=1e-6)
     assert found.requires_grad and not logits.requires_grad
@@ -82,8 +85,8 @@ def test_every_view_has_its_own_terms() -> None:
     [(adaptive(1, 0), "signatures"), (adaptive(0, 1), "auxiliary"), (adaptive(1, 1), "sig.*aux")],
 )
 def test_it_says_what_it_needs(block: dict[str, float], missing: str) -> None:
-    with pytest.raises(ValueError, match=f"knowledge: the method needs {missing}"):
-        run(attack("plgmi", adaptive=block), *world(), LABELS, DRAWS, knowledge=NOTHING)
+    with pytest.raises(ValueError, match=f"side_information: the method needs {missing}"):
+        run(attack("plgmi", adaptive=block), *world(), LABELS, DRAWS, side_information=NOTHING)
 
 
 class Ranked(Target):

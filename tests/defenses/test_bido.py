@@ -320,7 +320,9 @@ def test_batches_that_cannot_be_made() -> None:
     labels = people([8, 8, 0, 8])
     with pytest.raises(ValueError, match="identities_per_batch: 4 is over the 3 in the data"):
         epoch(labels, identities=4)
-    with pytest.raises(ValueError, match=r"fits\.\*\.batch_size: 9 must be 8, which is ident"):
+    with pytest.raises(
+        ValueError, match=r"classifier_training\.\*\.batch_size: 9 must be 8, which is ident"
+    ):
         objective().batches(labels, 9)
     assert len(objective().batches(labels, 8)[0]) == 8
 
@@ -347,11 +349,11 @@ def test_training_lowers_one_dependence_and_raises_the_other() -> None:
     how = plan(epochs=12, optimizer="adam", lr=0.003, weight_decay=0.0, milestones=())
 
     def last(**weights: float) -> dict[str, float]:
-        keep, model = Memory(), seeded(Tanh, CLASSES)
+        checkpointer, model = Memory(), seeded(Tanh, CLASSES)
         data = (faces(count, CLASSES, seed) for seed, count in enumerate((16, 4, 5)))
         target = objective(measure="coco", sigma=0.5, **weights)
-        fit.fit(model, target, *data, how, runtime(), keep)
-        return keep.rows[-1]
+        fit.fit(model, target, *data, how, runtime(), checkpointer)
+        return checkpointer.rows[-1]
 
     # COCO: HSIC, which counts directions, is as high as it gets with two people in a batch.
     plain = last(input_weight=0.0, label_weight=0.0)

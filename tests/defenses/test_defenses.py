@@ -45,9 +45,9 @@ def network(outputs: int) -> Target:
     return made
 
 
-def hardened(name: str) -> Target:
+def adapted(name: str) -> Target:
     with runtime().seeded("harden"):
-        return defense(name).harden(network(CLASSES)).train()
+        return defense(name).adapt(network(CLASSES)).train()
 
 
 def objective(name: str, seed: int = 0) -> Objective:
@@ -78,7 +78,7 @@ def test_every_defense_has_a_row() -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_loss_with_detached_parts(name: str) -> None:
-    model, target = hardened(name), objective(name)
+    model, target = adapted(name), objective(name)
     loss = target(model, *batch())
     assert loss.total.shape == () and loss.total.requires_grad and loss.total.isfinite()
     for part in loss.parts.values():
@@ -93,7 +93,7 @@ def test_a_loss_with_detached_parts(name: str) -> None:
 def test_the_network_says_whether_it_was_altered(name: str) -> None:
     """Unless it says so, the saved weights must fit the network as it was."""
     altered = wiring.defense(*ROWS[name], name).alters_network
-    plain, other = network(CLASSES), hardened(name)
+    plain, other = network(CLASSES), adapted(name)
     same = plain.state_dict().keys() == other.state_dict().keys() and type(plain) is type(other)
     if altered:  # else its weights would fit a network that computes something else
         with eval_mode(plain, other):
@@ -105,7 +105,7 @@ def test_the_network_says_whether_it_was_altered(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_the_objective_leaves_the_model_to_the_loop(name: str) -> None:
     """Before `backward`: no weight has moved, none holds a gradient, modes and flags are back."""
-    model, target = hardened(name), objective(name)
+    model, target = adapted(name), objective(name)
     next(model.parameters()).requires_grad_(False)
     weights, flags = snapshot(model), [p.requires_grad for p in model.parameters()]
     target(model, *batch())
@@ -119,7 +119,7 @@ def test_the_objective_leaves_the_model_to_the_loop(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_running_statistics_move_once_a_step(name: str) -> None:
     """The model's by its own forward; a trigger step reads them and leaves them."""
-    model, target = hardened(name), objective(name)
+    model, target = adapted(name), objective(name)
     moves = 0 if ROWS[name][0] == "transfer" else 1  # public statistics stay
     norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm1d)]
     assert len(norms) == (0 if ROWS[name][0] == "dpsgd" else 1)
@@ -141,7 +141,7 @@ def test_every_optimiser_is_listed_and_its_state_comes_back(name: str) -> None:
     assert {id(p) for p in listed} == {id(p) for p in target.parameters()}
     if target.trapdoor is not None:  # triggers are saved with the objective, but no parameters
         assert "trapdoor.triggers" in target.state_dict()
-    target(hardened(name), *batch())
+    target(adapted(name), *batch())
     copy = objective(name, seed=1)
     copy.load_state_dict(target.state_dict())
     assert same_state(snapshot(copy), snapshot(target))
@@ -152,7 +152,7 @@ def test_the_seed_decides(name: str) -> None:
     """Whatever ran before: starts, target labels and triggers come from streams of their own."""
 
     def run(seed: int) -> dict[str, Any]:
-        model, target = hardened(name), objective(name, seed)
+        model, target = adapted(name), objective(name, seed)
         with runtime(seed).seeded("step"):
             target(model, *batch()).total.backward()
         return snapshot(target) | snapshot(model)
@@ -163,7 +163,7 @@ def test_the_seed_decides(name: str) -> None:
 
 
 def test_no_defense_is_cross_entropy() -> None:
-    model, (x, y, progress) = hardened("none"), batch()
+    model, (x, y, progress) = adapted("none"), batch()
     loss = objective("none")(model, x, y, progress)
     logits = network(CLASSES).train()(x).logits
     assert torch.allclose(loss.total, F.cross_entropy(logits, y))

@@ -32,7 +32,7 @@ from toy import snapshot as state
 from trapmid import wiring
 from trapmid.artifacts import classifiers
 from trapmid.artifacts.scratch import scratch
-from trapmid.config.study import Fit, TargetRow
+from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.defenses import dpsgd
 from trapmid.training import fit
 from trapmid.training.classifier import Trained
@@ -63,7 +63,7 @@ class Convolutional(Target):
 
 
 def network(defense: dpsgd.Defense = BASE, outputs: int = CLASSES) -> Target:
-    return defense.harden(seeded(Convolutional, outputs))
+    return defense.adapt(seeded(Convolutional, outputs))
 
 
 def objective(defense: dpsgd.Defense = BASE, precision: str = "fp32") -> dpsgd.Objective:
@@ -120,7 +120,7 @@ def test_harden_keeps_parameters_flags_and_mode() -> None:
     plain = seeded(Convolutional, CLASSES)
     plain.norm.weight.data.uniform_(0.5, 2.0)
     wanted, flags = state(plain), {n: p.requires_grad for n, p in plain.named_parameters()}
-    hard = BASE.harden(plain.eval())
+    hard = BASE.adapt(plain.eval())
     assert hard is plain and not any(m.training for m in hard.modules())
     assert {n: p.requires_grad for n, p in hard.named_parameters()} == flags
     found = state(hard)
@@ -145,7 +145,7 @@ def test_harden_keeps_parameters_flags_and_mode() -> None:
 )
 def test_groups(made: Any, groups: int) -> None:
     found = nn.Sequential(made)
-    BASE.harden(found)  # type: ignore[arg-type]
+    BASE.adapt(found)  # type: ignore[arg-type]
     (group,) = found
     assert isinstance(group, nn.GroupNorm) and group.num_groups == groups
     assert group.eps == made.eps and (group.weight is None) == (made.weight is None)
@@ -384,12 +384,12 @@ def test_epsilon_grows_with_steps_and_rate_and_falls_with_noise() -> None:
 
 
 def train(
-    defense: dpsgd.Defense, how: Fit, keep: Any
+    defense: dpsgd.Defense, how: ClassifierTraining, checkpointer: Any
 ) -> tuple[fit.Fitted, Target, dpsgd.Objective]:
     model, target = network(defense), objective(defense)
     data = (faces(count, CLASSES, seed) for seed, count in enumerate((10, 4, 5)))
     torch.rand(3)  # what ran before does not matter
-    return fit.fit(model, target, *data, how, runtime(), keep), model, target
+    return fit.fit(model, target, *data, how, runtime(), checkpointer), model, target
 
 
 @pytest.mark.parametrize("poisson", [True, False])
@@ -405,10 +405,10 @@ def test_little_noise_learns_and_much_does_not(poisson: bool) -> None:
 
 
 def test_batches_so_small_that_some_are_empty() -> None:
-    keep = Memory()
-    fitted, model, target = train(BASE, plan(epochs=3, batch_size=1, lr=0.01), keep)
+    checkpointer = Memory()
+    fitted, model, target = train(BASE, plan(epochs=3, batch_size=1, lr=0.01), checkpointer)
     assert target.steps == 3 * 40 and target.sample_rate == 1 / 40
-    assert all(math.isfinite(value) for row in keep.rows for value in row.values())
+    assert all(math.isfinite(value) for row in checkpointer.rows for value in row.values())
     assert all(v.isfinite().all() for v in state(model).values()) and fitted.epoch > 0
 
 
@@ -421,10 +421,10 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
     defense = dataclasses.replace(BASE, poisson=poisson)
 
     def run(name: str, die_at: int | None = None) -> tuple[Any, ...]:
-        with scratch(tmp_path, "toy", name) as keep:
-            chosen = keep if die_at is None else Interrupted(keep, die_at)
+        with scratch(tmp_path, "toy", name) as checkpointer:
+            chosen = checkpointer if die_at is None else Interrupted(checkpointer, die_at)
             fitted, model, target = train(defense, how, chosen)
-            return fitted, state(model), state(target), target.facts(), keep.history()
+            return fitted, state(model), state(target), target.facts(), checkpointer.history()
 
     whole = run("whole")
     with pytest.raises(KeyboardInterrupt):
@@ -443,7 +443,7 @@ def test_a_trained_classifier_comes_back(tmp_path: Path) -> None:
         defense="dpsgd",
         method="dpsgd",
         block="dpsgd",
-        fit="target",
+        training="target",
         init=str(init),
         seed=0,
     )
@@ -468,7 +468,9 @@ def test_a_trained_classifier_comes_back(tmp_path: Path) -> None:
 
 
 def test_half_precision_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"fits\.\*\.precision: dpsgd needs fp32, not bf16"):
+    with pytest.raises(
+        ValueError, match=r"classifier_training\.\*\.precision: dpsgd needs fp32, not bf16"
+    ):
         objective(precision="bf16")
 
 

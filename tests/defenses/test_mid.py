@@ -26,7 +26,7 @@ def bottleneck(*, fresh: bool = False) -> Bottleneck:
 
 def parameters(arch: str, width: int) -> int:
     with torch.device("meta"):
-        model = Defense(weight=0.003, width=width, noise="mean").harden(
+        model = Defense(weight=0.003, width=width, noise="mean").adapt(
             wiring.target(arch)(1000, 64)
         )
     return sum(p.numel() for p in model.parameters())
@@ -42,7 +42,7 @@ def test_numbers_of_parameters() -> None:
 def test_vgg16_computes_what_the_official_network_does() -> None:
     """Its noise is another at every call, so features, means and deviations are compared."""
     with torch.device("meta"):
-        model = Defense(weight=0.003, width=1024, noise="mean").harden(
+        model = Defense(weight=0.003, width=1024, noise="mean").adapt(
             wiring.target("vgg16")(1000, 64)
         )
     model = model.to_empty(device="cpu")

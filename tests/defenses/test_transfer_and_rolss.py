@@ -25,7 +25,7 @@ def setting() -> Setting:
 
 
 def trained(defense: Any) -> tuple[dict[str, Any], dict[str, Any], Target]:
-    model = defense.harden(seeded(ToyNet, 4))
+    model = defense.adapt(seeded(ToyNet, 4))
     before = snapshot(model)
     data = faces(6, 4, 0)
     fit.fit(model, defense.objective(setting()), data, data, data, plan(), runtime(), Memory())
@@ -43,7 +43,7 @@ def test_frozen_stages_keep_what_they_knew(still: bool) -> None:
 
 def test_more_stages_than_there_are() -> None:
     with pytest.raises(ValueError, match="frozen_stages: 3 is over 2, all that the architecture"):
-        transfer.Defense(frozen_stages=3, freeze_statistics=True).harden(seeded(ToyNet, 4))
+        transfer.Defense(frozen_stages=3, freeze_statistics=True).adapt(seeded(ToyNet, 4))
     with pytest.raises(ValueError, match=r"transfer\.frozen_stages: 0 is under 1"):
         wiring.defense("transfer", {"frozen_stages": 0, "freeze_statistics": True}, "transfer")
 
@@ -51,7 +51,7 @@ def test_more_stages_than_there_are() -> None:
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
 def test_skips_are_scaled(scale: float) -> None:
     plain, x = seeded(ToyNet, 4).eval(), images(3)
-    model = rolss.Defense(scale=scale, stages=1).harden(seeded(ToyNet, 4)).eval()
+    model = rolss.Defense(scale=scale, stages=1).adapt(seeded(ToyNet, 4)).eval()
     hidden = plain.first(x)
     unit = plain.last[0]
     wanted = plain.classifier(torch.relu(unit.body(hidden) + scale * hidden))
@@ -66,7 +66,7 @@ def test_removed_skips_leave_no_parameters() -> None:
 
 @pytest.mark.parametrize("arch", ["small_resnet", "small_ir", "ir18"])
 def test_only_the_last_stage_loses_its_skips(arch: str) -> None:
-    model = rolss.Defense(scale=0.0, stages=1).harden(wiring.target(arch)(3, 64))
+    model = rolss.Defense(scale=0.0, stages=1).adapt(wiring.target(arch)(3, 64))
     scales = [
         {p.skip_scale for p in stage.modules() if hasattr(p, "weaken")} for stage in model.stages()
     ]
@@ -75,8 +75,8 @@ def test_only_the_last_stage_loses_its_skips(arch: str) -> None:
 
 def test_a_network_without_skips() -> None:
     with pytest.raises(ValueError, match=r"arch: trapmid\.targets\.small_vgg has no skip"):
-        rolss.Defense(scale=0.0, stages=1).harden(wiring.target("small_vgg")(3, 16))
+        rolss.Defense(scale=0.0, stages=1).adapt(wiring.target("small_vgg")(3, 16))
     with pytest.raises(ValueError, match="has no stages"):
-        rolss.Defense(scale=0.0, stages=1).harden(seeded(ToyTarget, 3))
+        rolss.Defense(scale=0.0, stages=1).adapt(seeded(ToyTarget, 3))
     with pytest.raises(ValueError, match=r"rolss\.scale: 2\.0 is outside \[0, 1\]"):
         wiring.defense("rolss", {"scale": 2.0, "stages": 1}, "rolss")

@@ -71,7 +71,8 @@ def test_scores_to_pandas(tmp_path: Path) -> None:
     header, _, *lines = text.split("\n\n")[0].splitlines()
     names = header.split()[1:]
     table = {
-        attack: dict(zip(names, cells, strict=True)) for attack, *cells in map(str.split, lines)
+        attack: dict(zip(names, attack_runs, strict=True))
+        for attack, *attack_runs in map(str.split, lines)
     }
     compared = 0
     for attack, by_defense in metrics["attacks"].items():

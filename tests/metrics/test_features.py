@@ -12,7 +12,7 @@ from torchvision.transforms.functional import to_tensor
 from torchvision.utils import save_image
 
 from toy import ToyStudents, seeded
-from trapmid.metrics.features import Poison, as_bytes, describe, low2high, stretch, votes
+from trapmid.metrics.features import Poison, as_bytes, describe, low2high, member_logits, stretch
 from trapmid.runtime import Runtime
 from trapmid.training.trapdoors import Blend
 from trapmid.types import Output, Target
@@ -120,10 +120,10 @@ def test_low2high_is_what_pil_makes_of_8_bit_images() -> None:
 def test_votes_are_those_of_every_member() -> None:
     students = seeded(ToyStudents, 3)
     x = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(2))
-    found = votes(students.train(), x, batch_size=2, rt=RT)
-    wanted = students.eval().votes(x)
+    found = member_logits(students.train(), x, batch_size=2, rt=RT)
+    wanted = students.eval().member_logits(x)
     assert len(found) == 2
     for one, other in zip(found, wanted, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
-    alone = votes(Network().eval(), x, batch_size=5, rt=RT)
+    alone = member_logits(Network().eval(), x, batch_size=5, rt=RT)
     assert len(alone) == 1

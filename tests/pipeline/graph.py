@@ -11,17 +11,17 @@ SECTIONS = {
     "prepare_data": "data",
     "validate_data": "data",
     "train_evaluator": "evaluators",
-    "train_start": "starts",
+    "pretrain": "pretrained",
     "train_target": "targets",
     "train_public_prior": "public_priors",
     "train_surrogate": "surrogates",
     "leak_signatures": "leaks",
-    "take_signatures": "signatures",
+    "estimate_signatures": "signatures",
     "train_guided_prior": "guided_priors",
-    "invert": "cells",
+    "invert": "attack_runs",
     "evaluate_evaluator": "evaluators",
     "evaluate_target": "targets",
-    "evaluate": "cells",
+    "evaluate": "attack_runs",
 }
 """The section of params.yaml whose rows a stage repeats over, in an order that can be run."""
 
@@ -31,7 +31,7 @@ _NETWORKS = ("targets", "nets", "defenses", "trapdoors", "objectives")
 FROM_CHECKPOINTS = {
     "train_surrogate": _NETWORKS,
     "leak_signatures": _NETWORKS,
-    "take_signatures": _NETWORKS,
+    "estimate_signatures": _NETWORKS,
     "train_guided_prior": _NETWORKS,
     "invert": ("priors", *_NETWORKS),
     "evaluate_evaluator": _NETWORKS,
@@ -112,7 +112,7 @@ def units(stage: Stage, study: dict[str, Any]) -> set[str]:
     own = {
         name for name in named if not stage.from_a_checkpoint(f"trapmid.{name}".replace("/", "."))
     }
-    if stage.kind in ("train_evaluator", "train_start", "train_target", "train_surrogate"):
+    if stage.kind in ("train_evaluator", "pretrain", "train_target", "train_surrogate"):
         row = study[SECTIONS[stage.kind]][stage.row]
         own.add(f"targets/{row['arch']}")  # it makes this network; others it may load
     return own | {f"stages/{Path(stage.script).stem}"}
@@ -130,7 +130,7 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
     if stage.kind == "validate_data":
         return []
     names = [f"targets/{study['targets'][row['target']]['arch']}.py"] if "target" in row else []
-    for key in ("guide", "knowledge"):  # a surrogate's network
+    for key in ("queried_model", "side_information"):  # a surrogate's network
         _, found, rest = str(row.get(key, "")).partition("models/surrogates/")
         if found:
             names.append(f"targets/{study['surrogates'][rest.partition('/')[0]]['arch']}.py")

@@ -92,7 +92,7 @@ def test_no_dependency_on_data_is_idle(audited):
 ATTACKER = (
     "train_public_prior",
     "train_surrogate",
-    "take_signatures",
+    "estimate_signatures",
     "train_guided_prior",
     "invert",
 )
@@ -100,7 +100,7 @@ ATTACKER = (
 
 def test_a_search_opens_no_data(audited):
     attacks = [name for name, stage in audited.stages.items() if stage.kind == "invert"]
-    assert len(attacks) == len(params.read(audited.study.root / "params.yaml")["cells"])
+    assert len(attacks) == len(params.read(audited.study.root / "params.yaml")["attack_runs"])
     for name in attacks:
         assert not [
             file for file in audited.watched[name].opened if file.startswith(("data/", "reports/"))

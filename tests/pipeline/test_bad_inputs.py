@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 TARGET = "train_target targets trapmid-0"
 PRIOR = "train_prior guided_priors plgmi-none-0"
 ATTACK = "invert plgmi-none-0"
-NONE = "guide: models/targets/none-0"
+NONE = "queried_model: models/targets/none-0"
 
 
 @pytest.fixture
@@ -38,9 +38,19 @@ def fails(study: Checkout):
         (TARGET, "beta: 0.3", "betta: 0.3", "trapdoor: missing ['beta']"),
         (TARGET, "beta: 0.3", "beta: 0.3\n  gamma: 1", "trapdoor: unknown ['gamma']"),
         (TARGET, "beta: 0.3", "beta: [", "params.yaml: while parsing"),
-        (TARGET, "select: val", "select: best", "fits.target.select: 'best' is not one of val"),
+        (
+            TARGET,
+            "select: val",
+            "select: best",
+            "classifier_training.target.select: 'best' is not one of val",
+        ),
         (PRIOR, "top_n: 8", "top_n: 65", "top_n: 65 is more than the 64 public images"),
-        (PRIOR, "identity_loss: margin", "identity_loss: mse", "recipes.plgmi.identity_loss"),
+        (
+            PRIOR,
+            "identity_loss: margin",
+            "identity_loss: mse",
+            "prior_training.plgmi.identity_loss",
+        ),
         (ATTACK, "views: 2", "views: two", "attacks.plgmi.views: must be int, is 'two'"),
         (ATTACK, "images_per_class: 2", "images_per_class: 2.5", "inversion.images_per_class"),
         ("evaluate plgmi-none-0", "stretch: false", "stretch: 0", "evaluation.stretch: must be"),
@@ -61,11 +71,11 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
         (PRIOR, "data/prepared/toy/public.pt"),
         (ATTACK, "models/targets/none-0/model.pt"),
         ("invert lomma-trapmid-0", "models/surrogates/students-trapmid-0/model.pt"),
-        ("take_signatures trapmid-0", "models/leaks/trapmid-0.pt"),
+        ("estimate_signatures trapmid-0", "models/leaks/trapmid-0.pt"),
         ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
         ("evaluate plgmi-none-0", "data/features/evaluators/judge.pt"),
         ("evaluate plgmi-none-0", "data/features/targets/none-0.pt"),
-        ("report", "reports/scores/cells/plgmi-none-0.json"),
+        ("report", "reports/scores/attack_runs/plgmi-none-0.json"),
     ],
 )
 def test_a_missing_file_is_named(study, fails, command, file):
@@ -90,19 +100,24 @@ def replace_in_row(study, section, name, old, new):
             "leaks.trapmid-0.target: none-0 has no trapdoor",
         ),
         (
-            "train_surrogate washed-trapmid-0",
-            ("surrogates", "washed-trapmid-0", "arch: small_vgg", "arch: small_resnet"),
+            "train_surrogate finetuned-trapmid-0",
+            ("surrogates", "finetuned-trapmid-0", "arch: small_vgg", "arch: small_resnet"),
             "arch: finetune copies the target, which is small_vgg, not small_resnet",
         ),
         (
             "invert lomma-trapmid-0",
-            ("cells", "lomma-trapmid-0", "guide: models/targets/trapmid-0", NONE),
+            ("attack_runs", "lomma-trapmid-0", "queried_model: models/targets/trapmid-0", NONE),
             "students-trapmid-0/model.pt: knows another checkpoint than the one that is asked",
         ),
         (
             "invert plus_plus-trapmid-0",
-            ("cells", "plus_plus-trapmid-0", "models/signatures/trapmid-0.pt", "weights/none"),
-            "knowledge: the method needs signatures, auxiliary",
+            (
+                "attack_runs",
+                "plus_plus-trapmid-0",
+                "models/signatures/trapmid-0.pt",
+                "weights/none",
+            ),
+            "side_information: the method needs signatures, auxiliary",
         ),
     ],
 )

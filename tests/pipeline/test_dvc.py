@@ -106,7 +106,8 @@ def test_every_dependency_exists_or_is_made(graphs, profile):
     missing = [
         f"{stage.name}: {dep}"
         for stage in stages.values()
-        if study["cells"] or stage.name not in ("report", "track")  # `start` has nothing to report
+        if study["attack_runs"]
+        or stage.name not in ("report", "track")  # `start` has nothing to report
         for dep in stage.deps
         if not (ROOT / dep).exists()
         and not dep.startswith("data/external/")  # the user's own
@@ -132,7 +133,7 @@ def test_an_attacker_has_no_data(graphs, profile):
         data = [dep for dep in stage.deps if dep.startswith("data/")]
         if stage.kind == "invert":
             assert not data
-        if stage.kind in (*priors, "train_surrogate", "take_signatures"):
+        if stage.kind in (*priors, "train_surrogate", "estimate_signatures"):
             assert data and all(dep.endswith("/public.pt") for dep in data)
 
 

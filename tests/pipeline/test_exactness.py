@@ -12,21 +12,21 @@ pytestmark = pytest.mark.slow
 FIT = "src/trapmid/training/fit.py"
 TRAPDOORS = "src/trapmid/training/trapdoors.py"
 READERS = {"report", "track"}  # their inputs are all parameters and all scores
-# Cells on the trapdoored target; all of them ask it, or what was made of it.
+# AttackRuns on the trapdoored target; all of them ask it, or what was made of it.
 TRAPPED = [
-    f"{name}-trapmid-0" for name in ("gmi", "plgmi", "kedmi", "lomma", "plus_plus", "washed")
+    f"{name}-trapmid-0" for name in ("gmi", "plgmi", "kedmi", "lomma", "plus_plus", "finetuned")
 ]
-CELLS = ["random-none-0", "plgmi-none-0", "brepmi-none-0", *TRAPPED]
+ATTACK_RUNS = ["random-none-0", "plgmi-none-0", "brepmi-none-0", *TRAPPED]
 GUIDED = [
     "plgmi-none-0",
-    *(f"{name}-trapmid-0" for name in ("plgmi", "kedmi", "plus_plus", "washed")),
+    *(f"{name}-trapmid-0" for name in ("plgmi", "kedmi", "plus_plus", "finetuned")),
 ]
-SURROGATES = ["students-trapmid-0", "washed-trapmid-0"]
+SURROGATES = ["students-trapmid-0", "finetuned-trapmid-0"]
 TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
 EVALUATE = {
     "evaluate_evaluator@judge",
     *(f"evaluate_target@{row}" for row in TARGETS),
-    *(f"evaluate@{row}" for row in CELLS),
+    *(f"evaluate@{row}" for row in ATTACK_RUNS),
 }
 AFTER_TRAPMID = {
     "train_target@trapmid-0",
@@ -34,15 +34,15 @@ AFTER_TRAPMID = {
     *(f"train_guided_prior@{row}" for row in GUIDED if "trapmid" in row),
     *(f"train_surrogate@{row}" for row in SURROGATES),
     "leak_signatures@trapmid-0",
-    "take_signatures@trapmid-0",
+    "estimate_signatures@trapmid-0",
     *(f"{kind}@{row}" for kind in ("invert", "evaluate") for row in TRAPPED),
     *READERS,
 }
 # Rows of the method, its variants included: they are built on its block.
-PLGMI = {f"invert@{row}" for row in CELLS if row.startswith(("plgmi", "plus", "washed"))}
+PLGMI = {f"invert@{row}" for row in ATTACK_RUNS if row.startswith(("plgmi", "plus", "finetuned"))}
 
 
-LABEL_ONLY = {f"invert@{row}" for row in CELLS}  # one script hands every attack its target
+LABEL_ONLY = {f"invert@{row}" for row in ATTACK_RUNS}  # one script hands every attack its target
 TARGETS_SCORES = {f"evaluate_target@{row}" for row in TARGETS}
 
 
@@ -136,7 +136,7 @@ class Defense(types.Defense):
     alters_network: ClassVar[bool] = True
     start: float
 
-    def harden(self, model):
+    def adapt(self, model):
         return Tempered(model, self.start)
 
     def objective(self, setting):
@@ -157,22 +157,22 @@ OWN_CELL = "  gmi-mine: {target: mine}\n"
 OWN_TARGET = {"train_target@mine-0", "evaluate_target@mine-0"}
 
 
-def new_defense(study: Checkout, *cells: str) -> None:
+def new_defense(study: Checkout, *attack_runs: str) -> None:
     """One file, one block of parameters, one row: all that a new defence needs."""
     (study.root / "src/trapmid/defenses/mine.py").write_text(OWN_DEFENSE, encoding="utf-8")
     study.append("profiles/toy.yaml", "\nmine: {start: 2.0}\ntargets:\n  mine: {}\n")
-    for cell in cells:
-        study.edit("profiles/toy.yaml", "\ncells:\n", f"\ncells:\n{cell}")
+    for attack_run in attack_runs:
+        study.edit("profiles/toy.yaml", "\nattack_runs:\n", f"\nattack_runs:\n{attack_run}")
     study.choose("toy")
 
 
 SEED_1 = {
     *(f"{kind}@{row[:-1]}1" for kind in ("train_target", "evaluate_target") for row in TARGETS),
-    *(f"{kind}@{row[:-1]}1" for kind in ("invert", "evaluate") for row in CELLS),
+    *(f"{kind}@{row[:-1]}1" for kind in ("invert", "evaluate") for row in ATTACK_RUNS),
     *(f"train_guided_prior@{row[:-1]}1" for row in GUIDED),
     *(f"train_surrogate@{row[:-1]}1" for row in SURROGATES),
     "leak_signatures@trapmid-1",
-    "take_signatures@trapmid-1",
+    "estimate_signatures@trapmid-1",
     *READERS,
 }
 
@@ -239,14 +239,14 @@ def test_a_reverted_parameter_trains_nothing(study):
     """Of a surrogate, whose row has every later kind of stage: prior, search, evaluation."""
     before = study.scores()
     models = (
-        "models/surrogates/washed-trapmid-0/model.pt",
-        "models/priors/guided/washed-trapmid-0/prior.pt",
+        "models/surrogates/finetuned-trapmid-0/model.pt",
+        "models/priors/guided/finetuned-trapmid-0/prior.pt",
         "models/targets/trapmid-0/model.pt",
     )
     trained = [study.read(model) for model in models]
     study.edit("params.yaml", "lr: 0.4\n", "lr: 0.1\n")
     kinds = ("train_surrogate", "train_guided_prior", "invert", "evaluate")
-    assert study.repro() == [*(f"{kind}@washed-trapmid-0" for kind in kinds), "report", "track"]
+    assert study.repro() == [*(f"{kind}@finetuned-trapmid-0" for kind in kinds), "report", "track"]
     changed = [study.read(model) != old for model, old in zip(models, trained, strict=True)]
     assert changed == [True, True, False]
     study.edit("params.yaml", "lr: 0.1\n", "lr: 0.4\n")

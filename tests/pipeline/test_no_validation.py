@@ -28,7 +28,8 @@ def test_it_is_trained_and_scored_and_an_epoch_chosen_on_nothing_is_refused(tmp_
     code, printed = study.stage("train_target targets trapmid-0")
     assert code == 1
     assert printed == (
-        "train_target: error: fits.target.select: val, but data.toy has no validation images "
+        "train_target: error: classifier_training.target.select: val, "
+        "but data.toy has no validation images "
         "(val_fraction: 0); choose test or last\n"
     )
 

@@ -22,7 +22,7 @@ from checkout import Checkout
 from trapmid import cli
 from trapmid.artifacts import checkpoints
 from trapmid.config import params
-from trapmid.config.criteria import Checks
+from trapmid.config.evaluation import Checks
 from trapmid.data.prepare import pixel_hash
 from trapmid.report import summary
 from trapmid.scoring import checks
@@ -31,17 +31,19 @@ from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, 
 pytestmark = pytest.mark.slow
 
 NONE, TRAPPED, JUDGE = "targets/none-0", "targets/trapmid-0", "evaluators/evaluator"
-CELLS = ("random-none-0", "gmi-none-0", "gmi-trapmid-0", "plgmi-none-0", "plgmi-trapmid-0")
+ATTACK_RUNS = ("random-none-0", "gmi-none-0", "gmi-trapmid-0", "plgmi-none-0", "plgmi-trapmid-0")
 PREPARED = "data/prepared/digits"
 
 
-def search(*cells: str) -> list[str]:
+def search(*attack_runs: str) -> list[str]:
     """The stages from the attacks on."""
-    return [f"{stage} {cell}" for cell in cells for stage in ("invert", "evaluate")]
+    return [
+        f"{stage} {attack_run}" for attack_run in attack_runs for stage in ("invert", "evaluate")
+    ]
 
 
-def score(*cells: str) -> list[str]:
-    return [f"evaluate {cell}" for cell in cells]
+def score(*attack_runs: str) -> list[str]:
+    return [f"evaluate {attack_run}" for attack_run in attack_runs]
 
 
 ATTACK_TRAPPED = ["train_prior guided_priors plgmi-trapmid-0"]
@@ -135,12 +137,14 @@ def search_that_stands_still(study: Checkout) -> None:
     study.edit("params.yaml", "  gmi:\n    steps: 100\n", "  gmi:\n    steps: 1\n")
 
 
-def images(change: Callable[[torch.Tensor], torch.Tensor], *cells: str) -> Callable[..., None]:
+def images(
+    change: Callable[[torch.Tensor], torch.Tensor], *attack_runs: str
+) -> Callable[..., None]:
     """The reconstructions of some attacks are others."""
 
     def plant(study: Checkout) -> None:
-        for cell in cells:
-            path = study.root / f"data/reconstructions/{cell}.pt"
+        for attack_run in attack_runs:
+            path = study.root / f"data/reconstructions/{attack_run}.pt"
             rewrite(path, lambda content: {"images": change(content["images"])})
 
     return plant
@@ -211,13 +215,13 @@ def leak_between_splits(study: Checkout) -> None:
 
 
 def scores_of_another_seed(study: Checkout) -> None:
-    path = study.root / "reports/scores/cells/gmi-trapmid-0.json"
+    path = study.root / "reports/scores/attack_runs/gmi-trapmid-0.json"
     scores = json.loads(path.read_text(encoding="utf-8"))[0]
     path.write_text(json.dumps([scores | {"seed": 1}]), encoding="utf-8")
 
 
 def scores_missing(study: Checkout) -> None:
-    (study.root / "reports/scores/cells/gmi-trapmid-0.json").unlink()
+    (study.root / "reports/scores/attack_runs/gmi-trapmid-0.json").unlink()
 
 
 def row_left_out(study: Checkout) -> None:
@@ -270,7 +274,7 @@ FAULTS = {
     ),
     "5 the judge is the target": (
         checkpoint(NONE, JUDGE),
-        ["evaluate_evaluator evaluator", *score(*CELLS)],
+        ["evaluate_evaluator evaluator", *score(*ATTACK_RUNS)],
         {"checks.evaluator_is_another_network"},
     ),
     "6 a test image was trained on": (
@@ -331,13 +335,13 @@ REFUSED = {
     "10 scores of another seed": (
         scores_of_another_seed,
         "report",
-        "report: error: reports/scores/cells/gmi-trapmid-0.json: seed: 1, but params.yaml says 0; "
-        "`dvc repro` renews it",
+        "report: error: reports/scores/attack_runs/gmi-trapmid-0.json: "
+        "seed: 1, but params.yaml says 0; `dvc repro` renews it",
     ),
     "10 scores missing": (
         scores_missing,
         "report",
-        "report: error: reports/scores/cells/gmi-trapmid-0.json: no such file; "
+        "report: error: reports/scores/attack_runs/gmi-trapmid-0.json: no such file; "
         "`dvc repro` makes it",
     ),
 }

@@ -78,25 +78,28 @@ def block(*where: str) -> str:
     return f"mine: {json.dumps(found)}"
 
 
-MINE = {"attacks": block("attacks", "gmi"), "cells": readme_row()}
+MINE = {"attacks": block("attacks", "gmi"), "attack_runs": readme_row()}
 ATTACKS = of("invert evaluate", *(f"mine-{target}" for target in TARGETS))
 NEW_TARGET = of("train_target evaluate_target", "mine") | of("train_guided_prior", "plgmi-mine")
 NEW_TARGET |= of("invert evaluate", "gmi-mine", "plgmi-mine")  # by the rows with a star
 NEW = {
     "attack": New(MINE, ATTACKS, "attacks", "gmi", "invert"),
     "attack on one target": New(
-        MINE | {"cells": readme_row().replace("}", "of: [trapmid]}")},
+        MINE | {"attack_runs": readme_row().replace("}", "of: [trapmid]}")},
         of("invert evaluate", "mine-trapmid"),
         "attacks",
         "gmi",
         "invert",
     ),
-    "variant of an attack": New({"cells": "mine-*: {method: gmi, set: {steps: 7}}"}, ATTACKS),
+    "variant of an attack": New({"attack_runs": "mine-*: {method: gmi, set: {steps: 7}}"}, ATTACKS),
     "variant of a defence": New(
         {"targets": "mine: {method: negls, set: {smoothing: {factor: -0.1}}}"}, NEW_TARGET
     ),
     "surrogate": New(
-        {"surrogacy": block("surrogacy", "distil"), "surrogates": "mine-*: {arch: small_students}"},
+        {
+            "surrogate_training": block("surrogate_training", "distil"),
+            "surrogates": "mine-*: {arch: small_students}",
+        },
         of("train_surrogate", *(f"mine-{target}" for target in TARGETS)),
         "surrogates",
         "distil",
@@ -195,7 +198,7 @@ def test_status_lists_exactly_the_new_rows(study):
     source = study.root / "src" / "trapmid" / "attacks"
     shutil.copy2(source / "gmi.py", source / "mine.py")
     add(study, "toy", "attacks", block("attacks", "gmi"))
-    add(study, "toy", "cells", readme_row())
+    add(study, "toy", "attack_runs", readme_row())
     code, printed = study.trapmid("profile", "toy")
     assert code == 0, printed
     study.repro("code")
@@ -205,7 +208,7 @@ def test_status_lists_exactly_the_new_rows(study):
 @pytest.mark.slow
 def test_a_day_of_work(study):
     """The README's block of commands, on a study of one target and one attack."""
-    kept = ("targets.trapmid", "cells.gmi-trapmid")
+    kept = ("targets.trapmid", "attack_runs.gmi-trapmid")
     profile = study.without(lambda row: row not in kept)
     code, printed = study.trapmid("profile", profile)
     assert code == 0, printed
@@ -220,9 +223,9 @@ def test_a_day_of_work(study):
     code, printed = study.trapmid("profile", profile)
     assert code == 2 and "--force" in printed
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    keep = re.search(r"^KEEP \?= (.*)$", makefile, re.MULTILINE)
-    assert keep
-    pattern = "Experiment|" + keep[1].replace("$$", "$")
+    checkpointer = re.search(r"^KEEP \?= (.*)$", makefile, re.MULTILINE)
+    assert checkpointer
+    pattern = "Experiment|" + checkpointer[1].replace("$$", "$")
     filters = ("--only-changed", "--keep", pattern, "--drop", "Created|.*/")
     table = study.dvc("exp", "show", "--csv", *filters).splitlines()
     head = table[0].split(",")

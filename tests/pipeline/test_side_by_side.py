@@ -18,7 +18,7 @@ def listed() -> dict[str, str]:
 
 
 def test_it_lists_every_stage_of_a_target_in_running_order():
-    of_a_target = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "cells")
+    of_a_target = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "attack_runs")
     kinds = [kind for kind, section in graph.SECTIONS.items() if section in of_a_target]
     assert list(listed()) == kinds
 

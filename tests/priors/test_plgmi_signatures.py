@@ -7,25 +7,25 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from test_priors import CLASSES, KNOWN, fit, guide, make, public
+from test_priors import CLASSES, KNOWN, fit, make, public, queried_model
 from torch import Tensor
 
 from toy import PLGMI, Memory, runtime, same_state, snapshot
 from trapmid.augment import PlgView
 from trapmid.priors import plgmi
 from trapmid.runtime import stream_seed
-from trapmid.training import pseudolabels
+from trapmid.training import pseudo_labels
 from trapmid.training.gan import EndlessPasses
-from trapmid.types import NOTHING, Knowledge
+from trapmid.types import NOTHING, SideInformation
 
 
 def adaptive(b1: float, b2: float) -> dict[str, float]:
     return {"trapdoor_weight": b1, "auxiliary_weight": b2}
 
 
-def learnt(knowledge: Knowledge, **changes: Any) -> dict[str, Tensor]:
-    recipe, prior = make("plgmi", **changes)
-    recipe.fit(prior, public(), guide("plgmi"), knowledge, runtime(), Memory())
+def learnt(side_information: SideInformation, **changes: Any) -> dict[str, Tensor]:
+    training, prior = make("plgmi", **changes)
+    training.fit(prior, public(), queried_model("plgmi"), side_information, runtime(), Memory())
     return snapshot(prior)
 
 
@@ -40,7 +40,7 @@ def test_without_weights_it_is_plgmi_bit_for_bit() -> None:
 )
 def test_the_generator_learns_equation_7(b1: float, b2: float, noise: float) -> None:
     """The terms stand outside alpha, on the one view that the margin is taken of."""
-    target = guide("plgmi")
+    target = queried_model("plgmi")
     assert target is not None and KNOWN.signatures is not None and KNOWN.auxiliary is not None
     found = fit("plgmi", steps=4, adaptive=adaptive(b1, b2), view_noise=noise).state_dict()
     literal = make("plgmi")[1].train()
@@ -48,7 +48,7 @@ def test_the_generator_learns_equation_7(b1: float, b2: float, noise: float) -> 
     g, d = literal.generator, literal.critic
     for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.0, 0.9))
     for_d = torch.optim.Adam(d.parameters(), lr=0.002, betas=(0.0, 0.9))
-    chosen, classes = pseudolabels.top_n(target, public(), 6, runtime())
+    chosen, classes = pseudo_labels.top_n(target, public(), 6, runtime())
     passes = EndlessPasses(18, 4, stream_seed(0, "plgmi", "batches"))
     view = PlgView(**PLGMI["view"])
     for step in range(4):
@@ -90,7 +90,7 @@ def test_the_generator_learns_equation_7(b1: float, b2: float, noise: float) -> 
 def test_the_terms_ask_the_target_no_more_often() -> None:
     asked: dict[bool, int] = {}
     for block in (None, adaptive(1.0, 1.0)):
-        target = guide("plgmi")
+        target = queried_model("plgmi")
         assert target is not None
         batches: list[int] = []
         target.register_forward_hook(lambda m, x, y, seen=batches: seen.append(len(x[0])))
@@ -104,7 +104,7 @@ def test_the_terms_ask_the_target_no_more_often() -> None:
     [(adaptive(1, 0), "signatures"), (adaptive(0, 1), "auxiliary"), (adaptive(1, 1), "sig.*aux")],
 )
 def test_it_says_what_it_needs(block: dict[str, float], missing: str) -> None:
-    with pytest.raises(ValueError, match=f"knowledge: the method needs {missing}"):
+    with pytest.raises(ValueError, match=f"side_information: the method needs {missing}"):
         learnt(NOTHING, adaptive=block)
     half = {"signatures": "auxiliary", "auxiliary": "signatures"}.get(missing)
     if half is not None:  # what a weight of 0 would have used may be missing

@@ -1,4 +1,4 @@
-"""Every promise of `types.Prior` and `types.PriorRecipe`, and each recipe against its paper."""
+"""Every promise of `types.Prior` and `types.PriorTraining`, and each training against its paper."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from toy import PLGMI, Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
 from trapmid import augment, wiring
-from trapmid.artifacts import prior_files
+from trapmid.artifacts import priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.augment import PlgView
 from trapmid.priors import gmi, plgmi
 from trapmid.runtime import stream_seed
-from trapmid.training import pseudolabels
+from trapmid.training import pseudo_labels
 from trapmid.training.gan import EndlessPasses, Passes
-from trapmid.types import NOTHING, Knowledge, Output, Prior, PriorRecipe, Target
+from trapmid.types import NOTHING, Output, Prior, PriorTraining, SideInformation, Target
 
 CLASSES, SIZE = 3, 8
 ANCHOR = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
@@ -36,7 +36,7 @@ GMI: dict[str, Any] = {
     "lr": 0.001,
     "betas": [0.5, 0.999],
     "penalty": 10.0,
-    "anchor": None,
+    "vae_gan": None,
     "precision": "fp32",
     "keep_every": 2,
 }
@@ -55,37 +55,37 @@ KEDMI: dict[str, Any] = {
     "keep_every": 2,
 }
 ADAPTIVE = {"trapdoor_weight": 0.5, "auxiliary_weight": 0.7}
-# name -> (recipe, block, whether a target guides it)
+# name -> (training, block, whether a target queried models it)
 ROWS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "kedmi": ("kedmi", KEDMI, True),
     "kedmi, target in eval mode": ("kedmi", KEDMI | {"target_mode": "eval"}, True),
     "plgmi, adaptive": ("plgmi", PLGMI | {"adaptive": ADAPTIVE}, True),
     "plgmi, noisy views": ("plgmi", PLGMI | {"view_noise": 0.1}, True),
     "gmi": ("gmi", GMI, False),
-    "gmi, anchored": ("gmi", GMI | {"anchor": ANCHOR}, False),
+    "gmi, anchored": ("gmi", GMI | {"vae_gan": ANCHOR}, False),
     "plgmi": ("plgmi", PLGMI, True),
     "plgmi, averaged": ("plgmi", PLGMI | {"ema": 0.9}, True),
     "plgmi, bf16": ("plgmi", PLGMI | {"precision": "bf16"}, True),
-    "plgmi, anchored": ("plgmi", PLGMI | {"anchor": ANCHOR}, True),
+    "plgmi, anchored": ("plgmi", PLGMI | {"vae_gan": ANCHOR}, True),
     "plgmi, unguided": ("plgmi", PLGMI, False),
 }
 
 
-def make(name: str, **changes: Any) -> tuple[PriorRecipe, Prior]:
+def make(name: str, **changes: Any) -> tuple[PriorTraining, Prior]:
     recipe_name, block, guided = ROWS[name]
-    recipe = wiring.recipe(recipe_name, block | changes)
+    training = wiring.prior_training(recipe_name, block | changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return recipe, recipe.make(SIZE, CLASSES if guided else 1)
+        return training, training.make(SIZE, CLASSES if guided else 1)
 
 
-KNOWN = Knowledge(
+KNOWN = SideInformation(
     signatures=uniform(CLASSES, 3 * SIZE**2, seed=4) - 0.5,
     auxiliary=uniform(CLASSES, 3 * SIZE**2, seed=5) - 0.5,
 )
 
 
-def guide(name: str) -> Target | None:
+def queried_model(name: str) -> Target | None:
     return seeded(ToyTarget, CLASSES).eval() if ROWS[name][2] else None
 
 
@@ -94,16 +94,18 @@ def public(n: int = 20) -> Tensor:
 
 
 def fit(
-    name: str, keep: Any = None, seed: int = 0, target: Target | None = None, **changes: Any
+    name: str, checkpointer: Any = None, seed: int = 0, target: Target | None = None, **changes: Any
 ) -> Prior:
-    recipe, prior = make(name, **changes)
+    training, prior = make(name, **changes)
     rt = runtime(seed, ROWS[name][1]["precision"])
-    recipe.fit(prior, public(), target or guide(name), KNOWN, rt, keep or Memory())
+    training.fit(
+        prior, public(), target or queried_model(name), KNOWN, rt, checkpointer or Memory()
+    )
     return prior
 
 
 def test_every_recipe_has_a_row() -> None:
-    rows = {recipe for recipe, _, _ in ROWS.values()}
+    rows = {training for training, _, _ in ROWS.values()}
     wrong = sorted(rows ^ set(wiring.names("priors")))
     assert not wrong, (
         f"ROWS in tests/priors/test_priors.py and the files of src/trapmid/priors differ by {wrong}"
@@ -130,17 +132,17 @@ def test_images_and_scores(name: str) -> None:
         assert torch.allclose(alone, score, rtol=1e-4, atol=1e-5)
 
 
-# --- promises of types.PriorRecipe --------------------------------------------------------------
+# --- promises of types.PriorTraining --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_fitting_moves_both_networks_and_nothing_else(name: str) -> None:
     _, fresh = make(name)
-    target = guide(name)
+    target = queried_model(name)
     before = None if target is None else snapshot(target.train())
     state = torch.get_rng_state()
-    keep = Memory()
-    prior = fit(name, keep, target=target)
+    checkpointer = Memory()
+    prior = fit(name, checkpointer, target=target)
     assert torch.equal(torch.get_rng_state(), state)
     assert not prior.training
     for part in ("generator.", "discriminator." if hasattr(prior, "discriminator") else "critic."):
@@ -153,7 +155,7 @@ def test_fitting_moves_both_networks_and_nothing_else(name: str) -> None:
             moved and sum(moved) > 0.9 * len(moved) - 2
         )  # one-class embeddings and biases may rest
     assert all(v.isfinite().all() for v in prior.state_dict().values())
-    assert [row["step"] for row in keep.rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in checkpointer.rows] == [1, 2, 3, 4, 5, 6]
     if target is not None and before is not None:  # even one that comes in train mode
         assert target.training and same_state(before, snapshot(target))
         assert all(p.grad is None and p.requires_grad for p in target.parameters())
@@ -184,16 +186,16 @@ class Killed(Scratch):
 def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
     tmp_path: Path, name: str
 ) -> None:
-    with scratch(tmp_path, "whole") as keep:
-        whole = fit(name, keep, steps=9).state_dict()
-        wanted = keep.history()
+    with scratch(tmp_path, "whole") as checkpointer:
+        whole = fit(name, checkpointer, steps=9).state_dict()
+        wanted = checkpointer.history()
     for _ in range(2):  # killed twice, at steps 4 and 6
-        with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
-            fit(name, Killed(keep, 1), steps=9)
+        with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+            fit(name, Killed(checkpointer, 1), steps=9)
         torch.rand(3)  # what ran before does not matter
-    with scratch(tmp_path, "cut") as keep:
-        resumed = fit(name, keep, steps=9).state_dict()
-        assert keep.history() == wanted
+    with scratch(tmp_path, "cut") as checkpointer:
+        resumed = fit(name, checkpointer, steps=9).state_dict()
+        assert checkpointer.history() == wanted
     assert same_state(resumed, whole)
     assert [line.split(b",")[0] for line in wanted.splitlines()[1:]] == [
         b"%d" % i for i in range(1, 10)
@@ -203,8 +205,8 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
 @pytest.mark.parametrize("name", ["gmi", "kedmi", "plgmi"])
 def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
     prior, path = fit(name), tmp_path / "prior.pt"
-    prior_files.save(path, name, ROWS[name][1], SIZE, prior)
-    found = prior_files.load(path, runtime())
+    priors.save(path, name, ROWS[name][1], SIZE, prior)
+    found = priors.load(path, runtime())
     assert same_state(found.state_dict(), prior.state_dict())
     assert not found.training and not any(p.requires_grad for p in found.parameters())
     z, y = torch.randn(3, 5), torch.tensor([0, 0, prior.num_classes - 1])
@@ -216,9 +218,9 @@ def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
 
 def test_files_that_are_no_priors(tmp_path: Path) -> None:
     torch.save({"state": {}}, tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match=r"x\.pt: not a prior; no 'recipe'"):
-        prior_files.load(tmp_path / "x.pt", runtime())
-    prior_files.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1])
+    with pytest.raises(CheckpointError, match=r"x\.pt: not a prior; no 'training'"):
+        priors.load(tmp_path / "x.pt", runtime())
+    priors.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1])
     content = torch.load(tmp_path / "y.pt")
     for key, value, message in (
         ("code", "0", "made by another version of trapmid.priors.gmi"),
@@ -226,15 +228,15 @@ def test_files_that_are_no_priors(tmp_path: Path) -> None:
     ):
         torch.save(content | {key: value}, tmp_path / "z.pt")
         with pytest.raises(CheckpointError, match=rf"z\.pt: {message}"):
-            prior_files.load(tmp_path / "z.pt", runtime())
+            priors.load(tmp_path / "z.pt", runtime())
 
 
 # --- starts -------------------------------------------------------------------------------------
 
 
 def start(name: str, init: Path, num_classes: int, **changes: Any) -> Prior:
-    recipe, _ = make(name, **changes)
-    return prior_files.start(recipe, SIZE, num_classes, init, runtime())
+    training, _ = make(name, **changes)
+    return priors.start(training, SIZE, num_classes, init, runtime())
 
 
 def test_a_random_start_depends_on_the_seed(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_a_random_start_depends_on_the_seed(tmp_path: Path) -> None:
 def test_a_guided_prior_may_start_from_a_public_one(tmp_path: Path) -> None:
     """Every class draws at first what the one class did, and the critic's norms are right."""
     single = fit("plgmi, unguided")
-    prior_files.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single)
+    priors.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single)
     started = start("plgmi", tmp_path / "one.pt", CLASSES).eval()
     z = torch.randn(CLASSES, 5)
     with torch.no_grad():
@@ -266,8 +268,8 @@ def test_a_guided_prior_may_start_from_a_public_one(tmp_path: Path) -> None:
 
 def test_an_exported_prior_is_a_start(tmp_path: Path) -> None:
     single, file = fit("plgmi, unguided"), tmp_path / "weights.pt"
-    prior_files.save(tmp_path / "prior.pt", "plgmi", PLGMI, SIZE, single)
-    digest = prior_files.export(tmp_path / "prior.pt", file)
+    priors.save(tmp_path / "prior.pt", "plgmi", PLGMI, SIZE, single)
+    digest = priors.export(tmp_path / "prior.pt", file)
     assert digest == hashlib.sha256(file.read_bytes()).hexdigest()
     started = start("plgmi", file, 1).state_dict()
     for key, value in single.state_dict().items():
@@ -276,7 +278,7 @@ def test_an_exported_prior_is_a_start(tmp_path: Path) -> None:
 
 
 def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
-    prior_files.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, make("gmi")[1])
+    priors.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, make("gmi")[1])
     with pytest.raises(CheckpointError, match=r"gmi\.pt: init: .*Missing key"):
         start("plgmi", tmp_path / "gmi.pt", 3)
     with pytest.raises(CheckpointError, match=r"gmi\.pt: init: .*size mismatch"):
@@ -315,7 +317,7 @@ def test_gmi_equals_the_literal_wgan_gp() -> None:
 
 
 def test_gmi_refuses_a_target() -> None:
-    with pytest.raises(ValueError, match="recipe: gmi learns without a target"):
+    with pytest.raises(ValueError, match="training: gmi learns without a target"):
         fit("gmi", target=seeded(ToyTarget, CLASSES))
 
 
@@ -360,7 +362,7 @@ def test_pseudo_labels_equal_the_literal_heap(kind: str) -> None:
     x = torch.zeros(60, 3, 2, 2, dtype=torch.uint8)
     x[:, 0, 0, 0] = torch.arange(60)
     for batch_size in (7, 512):
-        indices, labels = pseudolabels.top_n(Table(logits), x, 9, runtime(), batch_size)
+        indices, labels = pseudo_labels.top_n(Table(logits), x, 9, runtime(), batch_size)
         assert labels.tolist() == [c for c in range(4) for _ in range(9)]
         found = [set(indices[labels == c].tolist()) for c in range(4)]
         assert found == literal_top_n(logits.softmax(dim=1), 9)
@@ -370,20 +372,20 @@ def test_pseudo_labels_equal_the_literal_heap(kind: str) -> None:
 
 def test_more_pseudo_labels_than_images() -> None:
     with pytest.raises(ValueError, match="top_n: 9 is more than the 8 public images"):
-        pseudolabels.top_n(seeded(ToyTarget, 3), public(8), 9, runtime())
+        pseudo_labels.top_n(seeded(ToyTarget, 3), public(8), 9, runtime())
 
 
 @pytest.mark.parametrize("identity", ["margin", "ce"])
 def test_plgmi_equals_the_literal_training(identity: str) -> None:
     """Section 5.2: one generator step, then the critic's; hinge; margin of the augmented fake."""
-    target = guide("plgmi")
+    target = queried_model("plgmi")
     assert target is not None
     found, literal = fit("plgmi", steps=4, identity_loss=identity), make("plgmi")[1].train()
     assert isinstance(literal, plgmi.Prior)
     g, d = literal.generator, literal.critic
     for_g = torch.optim.Adam(g.parameters(), lr=0.001, betas=(0.0, 0.9))
     for_d = torch.optim.Adam(d.parameters(), lr=0.002, betas=(0.0, 0.9))
-    chosen, classes = pseudolabels.top_n(target, public(), 6, runtime())
+    chosen, classes = pseudo_labels.top_n(target, public(), 6, runtime())
     passes = EndlessPasses(18, 4, stream_seed(0, "plgmi", "batches"))
     view = PlgView(**PLGMI["view"])
     for step in range(4):
@@ -417,7 +419,7 @@ def test_plgmi_equals_the_literal_training(identity: str) -> None:
 
 def test_the_critic_scores_the_fake_before_the_real() -> None:
     """As the official code: the order decides which norms each of the two is divided by."""
-    target, (_, prior) = guide("plgmi"), make("plgmi")
+    target, (_, prior) = queried_model("plgmi"), make("plgmi")
     assert target is not None and isinstance(prior, plgmi.Prior)
     made: list[Tensor] = []
     scored: list[Tensor] = []
@@ -429,12 +431,12 @@ def test_the_critic_scores_the_fake_before_the_real() -> None:
 
 
 def test_an_unguided_plgmi_knows_one_class_and_no_target() -> None:
-    keep = Memory()
-    assert fit("plgmi, unguided", keep).num_classes == 1
-    assert set(keep.rows[0]) == {"step", "adversarial", "critic_hinge"}
-    keep = Memory()
-    fit("plgmi", keep)
-    assert set(keep.rows[0]) == {"step", "adversarial", "critic_hinge", "inversion"}
+    checkpointer = Memory()
+    assert fit("plgmi, unguided", checkpointer).num_classes == 1
+    assert set(checkpointer.rows[0]) == {"step", "adversarial", "critic_hinge"}
+    checkpointer = Memory()
+    fit("plgmi", checkpointer)
+    assert set(checkpointer.rows[0]) == {"step", "adversarial", "critic_hinge", "inversion"}
 
 
 def test_the_average_follows_its_recurrence() -> None:
@@ -470,9 +472,12 @@ def test_an_average_of_decay_0_is_the_network() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"identity_loss": "mse"}, r"recipes\.plgmi\.identity_loss: 'mse' is not one of"),
-        ({"ema": 1.0}, r"recipes\.plgmi\.ema: 1\.0 is outside \[0, 1\)"),
-        ({"anchor": ANCHOR | {"lr": 0}}, r"recipes\.plgmi\.anchor\.lr: 0\.0 is not positive"),
+        ({"identity_loss": "mse"}, r"prior_training\.plgmi\.identity_loss: 'mse' is not one of"),
+        ({"ema": 1.0}, r"prior_training\.plgmi\.ema: 1\.0 is outside \[0, 1\)"),
+        (
+            {"vae_gan": ANCHOR | {"lr": 0}},
+            r"prior_training\.plgmi\.vae_gan\.lr: 0\.0 is not positive",
+        ),
     ],
 )
 def test_wrong_blocks(changes: dict[str, Any], message: str) -> None:
@@ -485,7 +490,7 @@ def test_views_of_the_fake_go_to_the_target_alone(monkeypatch: pytest.MonkeyPatc
     black = torch.zeros(4, 3, SIZE, SIZE)
     monkeypatch.setattr(augment.PlgView, "__call__", lambda self, x, u, order: 0 * x + black)
     seen: list[Tensor] = []
-    target = guide("plgmi")
+    target = queried_model("plgmi")
     assert target is not None
     _, prior = make("plgmi")
     prior.critic.register_forward_pre_hook(lambda m, args: seen.append(args[0]))

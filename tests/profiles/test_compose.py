@@ -27,7 +27,7 @@ seeds: [0]
 defaults: # of rows
   targets: {data: faces, arch: tiny}
   signatures: {top_n: 3}
-  cells: {prior: models/priors/public/gmi}
+  attack_runs: {prior: models/priors/public/gmi}
 
 raw: {}
 data: # Data sets
@@ -36,7 +36,7 @@ data: # Data sets
     identities: 20  # how many
 evaluators:
   judge: {data: faces, defense: none, seed: 7}
-starts: {}
+pretrained: {}
 
 # who is attacked
 targets: # Targets
@@ -46,7 +46,7 @@ targets: # Targets
     block: trapdoor
     init: models/targets/none/model.pt
 
-fits:
+classifier_training:
   small:
     lr: 1e-3  # tuned
     milestones: [10, 20]
@@ -68,9 +68,9 @@ guided_priors:
   student-none:
     target: none
     method: plgmi
-    guide: models/surrogates/student-none
-    knowledge: models/signatures/trapmid.pt
-cells:
+    queried_model: models/surrogates/student-none
+    side_information: models/signatures/trapmid.pt
+attack_runs:
   gmi-none: {target: none}
   plgmi-none: {target: none, set: {lr: 0.5}}
   # through a student
@@ -90,7 +90,7 @@ data:
 defaults: {targets: {data: celeba}}
 trapdoor:
   alpha: 0.02
-fits:
+classifier_training:
   vgg: {lr: 0.01}
 targets:
   trapmid: {arch: large}
@@ -116,12 +116,12 @@ def test_rows_get_their_seed(folder):
     assert list(made["targets"]) == ["none-0", "trapmid-0"]
     assert made["targets"]["none-0"]["seed"] == 0
     assert made["guided_priors"]["plgmi-none-0"]["target"] == "none-0"
-    assert made["cells"]["plgmi-none-0"]["prior"] == "models/priors/guided/plgmi-none-0"
+    assert made["attack_runs"]["plgmi-none-0"]["prior"] == "models/priors/guided/plgmi-none-0"
 
 
 def test_what_is_shared_is_not_repeated(folder):
     made = plain(profiles.compose("small", folder=folder))
-    assert made["cells"]["gmi-none-0"]["prior"] == "models/priors/public/gmi"
+    assert made["attack_runs"]["gmi-none-0"]["prior"] == "models/priors/public/gmi"
     init = made["guided_priors"]["plgmi-none-0"]["init"]
     assert init == "models/priors/public/gmi/prior.pt"
     assert list(made["evaluators"]) == ["judge"]
@@ -141,19 +141,19 @@ def test_a_row_of_params_says_all_of_it(folder):
     assert made["targets"]["none-0"] == {"defense": "none"} | target
     assert made["targets"]["trapmid-0"]["method"] == "trapmid"
     assert made["targets"]["trapmid-0"]["block"] == "trapdoor"
-    assert made["cells"]["gmi-none-0"] == {
+    assert made["attack_runs"]["gmi-none-0"] == {
         "attack": "gmi",
         "method": "gmi",
         "target": "none-0",
-        "guide": "models/targets/none-0",
-        "knowledge": "weights/none",
+        "queried_model": "models/targets/none-0",
+        "side_information": "weights/none",
         "prior": "models/priors/public/gmi",
         "data": "faces",
         "seed": 0,
     }
-    assert made["cells"]["plgmi-none-0"]["set"] == {"lr": 0.5}
+    assert made["attack_runs"]["plgmi-none-0"]["set"] == {"lr": 0.5}
     assert made["guided_priors"]["plgmi-none-0"]["method"] == "plgmi"
-    assert made["guided_priors"]["plgmi-none-0"]["guide"] == "models/targets/none-0"
+    assert made["guided_priors"]["plgmi-none-0"]["queried_model"] == "models/targets/none-0"
     assert made["public_priors"]["gmi"]["method"] == "gmi"
     student = made["surrogates"]["student-none-0"]
     assert (student["surrogate"], student["method"]) == ("student", "distil")
@@ -165,11 +165,14 @@ def test_a_row_of_params_says_all_of_it(folder):
 
 def test_an_attack_asks_what_its_own_prior_asked(folder):
     made = plain(profiles.compose("small", folder=folder))
-    prior, attack = (made[s]["student-none-0"] for s in ("guided_priors", "cells"))
+    prior, attack = (made[s]["student-none-0"] for s in ("guided_priors", "attack_runs"))
     assert attack["prior"] == "models/priors/guided/student-none-0"
-    for key in ("guide", "knowledge", "data", "method"):
+    for key in ("queried_model", "side_information", "data", "method"):
         assert attack[key] == prior[key], key
-    assert (attack["attack"], attack["guide"]) == ("through", "models/surrogates/student-none-0")
+    assert (attack["attack"], attack["queried_model"]) == (
+        "through",
+        "models/surrogates/student-none-0",
+    )
 
 
 def test_rows_are_those_of_the_study():
@@ -184,49 +187,52 @@ signatures:
   "*": {top_n: 4} # of everyone
   trapmid: {top_n: 5}
 guided_priors:
-  plgmi-*: {knowledge: models/signatures/*.pt}
+  plgmi-*: {side_information: models/signatures/*.pt}
   plgmi-none: {data: other}
   student-none: null
 surrogates:
   student-none: null
-cells:
+attack_runs:
   student-none: null
   gmi-*: {}
   # on what it learnt
   plgmi-*: {}
-  plus-*: {method: plus, knowledge: models/signatures/*.pt, of: [trapmid]}
+  plus-*: {method: plus, side_information: models/signatures/*.pt, of: [trapmid]}
 """
 
 
 def test_a_row_with_a_star_is_a_row_of_every_target(folder):
     (folder / "stars.yaml").write_text(STARS, encoding="utf-8")
     made = plain(profiles.compose("stars", [4], folder))
-    assert list(made["cells"]) == [
+    assert list(made["attack_runs"]) == [
         "gmi-none-4",
         "plgmi-none-4",
         "gmi-trapmid-4",
         "plgmi-trapmid-4",
         "plus-trapmid-4",
     ]
-    assert made["cells"]["plgmi-none-4"] == {
+    assert made["attack_runs"]["plgmi-none-4"] == {
         "attack": "plgmi",
         "method": "plgmi",
         "target": "none-4",
-        "guide": "models/targets/none-4",
-        "knowledge": "models/signatures/none-4.pt",
+        "queried_model": "models/targets/none-4",
+        "side_information": "models/signatures/none-4.pt",
         "prior": "models/priors/guided/plgmi-none-4",
         "data": "other",
         "seed": 4,
         "set": {"lr": 0.5},
     }
-    assert made["cells"]["plus-trapmid-4"]["knowledge"] == "models/signatures/trapmid-4.pt"
+    assert (
+        made["attack_runs"]["plus-trapmid-4"]["side_information"]
+        == "models/signatures/trapmid-4.pt"
+    )
 
 
 def test_a_row_that_is_written_out_is_merged_onto_its_copy(folder):
     (folder / "stars.yaml").write_text(STARS, encoding="utf-8")
     made = plain(profiles.compose("stars", [4], folder))
     own = made["guided_priors"]["plgmi-none-4"]
-    assert (own["data"], own["knowledge"]) == ("other", "models/signatures/none-4.pt")
+    assert (own["data"], own["side_information"]) == ("other", "models/signatures/none-4.pt")
     found = {row: block["top_n"] for row, block in made["signatures"].items()}
     assert found == {"none-4": 4, "trapmid-4": 5}
 
@@ -236,7 +242,7 @@ def test_null_takes_a_row_away(folder):
     gone = gone.replace("  gmi-*: {}\n", "  gmi-*: {}\n  gmi-trapmid: null\n")
     (folder / "stars.yaml").write_text(gone, encoding="utf-8")
     made = plain(profiles.compose("stars", [4], folder))
-    assert "gmi-trapmid-4" not in made["cells"] and "gmi-none-4" in made["cells"]
+    assert "gmi-trapmid-4" not in made["attack_runs"] and "gmi-none-4" in made["attack_runs"]
     assert made["guided_priors"].keys() == {"plgmi-trapmid-4"}
     assert made["surrogates"] == {}
 
@@ -244,13 +250,29 @@ def test_null_takes_a_row_away(folder):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("of: [trapmid]", "of: [bido]", r"cells\.plus-\*\.of: no \['bido'\]; there are none, trap"),
-        ("of: [trapmid]", "of: bido", r"cells\.plus-\*\.of: no \['bido'\]"),
+        (
+            "of: [trapmid]",
+            "of: [bido]",
+            r"attack_runs\.plus-\*\.of: no \['bido'\]; there are none, trap",
+        ),
+        ("of: [trapmid]", "of: bido", r"attack_runs\.plus-\*\.of: no \['bido'\]"),
         ("trapmid: {top_n: 5}", "trapmid: {of: [none]}", r"signatures\.trapmid\.of: belongs to a"),
-        ("gmi-*: {}", "gmi-*: 3", r"cells\.gmi-\*: must be a mapping"),
-        ("gmi-*: {}", "gmj-none: null", r"cells\.gmj-none: null takes a row away, and there is"),
-        ("cells:\n", "targets: {bido: null}\ncells:\n", r"targets\.bido: null takes a row away"),
-        ("cells:\n", "defaults: {cels: {}}\ncells:\n", r"defaults: no section of rows \['cels'\]"),
+        ("gmi-*: {}", "gmi-*: 3", r"attack_runs\.gmi-\*: must be a mapping"),
+        (
+            "gmi-*: {}",
+            "gmj-none: null",
+            r"attack_runs\.gmj-none: null takes a row away, and there is",
+        ),
+        (
+            "attack_runs:\n",
+            "targets: {bido: null}\nattack_runs:\n",
+            r"targets\.bido: null takes a row away",
+        ),
+        (
+            "attack_runs:\n",
+            "defaults: {cels: {}}\nattack_runs:\n",
+            r"defaults: no section of rows \['cels'\]",
+        ),
     ],
 )
 def test_a_wrong_star_is_one_line(folder, old, new, words):
@@ -262,16 +284,16 @@ def test_a_wrong_star_is_one_line(folder, old, new, words):
 
 def test_every_product_follows_the_seed(folder):
     made = plain(profiles.compose("small", [4], folder))
-    row = made["cells"]["student-none-4"]
-    assert row["method"] == "plgmi" and row["guide"] == "models/surrogates/student-none-4"
-    assert row["knowledge"] == "models/signatures/trapmid-4.pt"
+    row = made["attack_runs"]["student-none-4"]
+    assert row["method"] == "plgmi" and row["queried_model"] == "models/surrogates/student-none-4"
+    assert row["side_information"] == "models/signatures/trapmid-4.pt"
     assert made["signatures"]["trapmid-4"]["leak"] == "models/leaks/trapmid-4.pt"
 
 
 def test_seeds_multiply_rows_and_change_none(folder):
     one = plain(profiles.compose("small", [0], folder))
     three = plain(profiles.compose("small", [0, 1, 2], folder))
-    assert len(three["cells"]) == 3 * len(one["cells"])
+    assert len(three["attack_runs"]) == 3 * len(one["attack_runs"])
     for section in profiles.FANNED:
         for row, block in one[section].items():
             assert three[section][row] == block
@@ -281,13 +303,13 @@ def test_seeds_multiply_rows_and_change_none(folder):
 def test_an_overlay_is_merged_block_by_block_and_row_by_row(folder):
     made = plain(profiles.compose("paper", folder=folder))
     assert made["trapdoor"] == {"alpha": 0.02, "beta": 0.3}
-    assert set(made["fits"]) == {"small", "vgg"}
+    assert set(made["classifier_training"]) == {"small", "vgg"}
     assert made["data"] == {"celeba": {"identities": 1000}}
     assert list(made["targets"]) == ["none-3", "none-5", "trapmid-3", "trapmid-5"]
     trapmid = made["targets"]["trapmid-5"]
     assert (trapmid["arch"], trapmid["block"], trapmid["data"]) == ("large", "trapdoor", "celeba")
     assert trapmid["init"] == "models/targets/none-5/model.pt"
-    assert made["cells"]["gmi-none-3"]["data"] == "celeba"
+    assert made["attack_runs"]["gmi-none-3"]["data"] == "celeba"
     assert made["profile"] == "paper"
     assert "base" not in made
 
@@ -343,11 +365,11 @@ def test_an_experiment_keeps_every_comment(tmp_path):
 
     path, text = tmp_path / "params.yaml", profiles.compose("attacks", folder=OWN)
     path.write_text(text, encoding="utf-8")
-    changes = ["trapdoor.beta=0.125", "cells.plus-trapmid-0.set.adaptive.auxiliary_weight=50"]
+    changes = ["trapdoor.beta=0.125", "attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50"]
     apply_overrides(str(path), changes)
     again, wanted = path.read_text(encoding="utf-8"), plain(text)
     wanted["trapdoor"]["beta"] = 0.125
-    wanted["cells"]["plus-trapmid-0"]["set"]["adaptive"]["auxiliary_weight"] = 50
+    wanted["attack_runs"]["plus-trapmid-0"]["set"]["adaptive"]["auxiliary_weight"] = 50
     assert plain(again) == wanted
     assert re.findall("#.*", again) == re.findall("#.*", text)
 
@@ -369,15 +391,19 @@ def test_wrong_seeds_are_refused(folder, seeds):
         (
             "set: {lr: 0.5}",
             "prior: models/priors/guided/plgmi",
-            r"cells\.plgmi-none\.prior: no 'plgmi'",
+            r"attack_runs\.plgmi-none\.prior: no 'plgmi'",
         ),
-        ("surrogates/student-none", "surrogates/x", r"guided_priors\.student-none\.guide: no 'x'"),
+        (
+            "surrogates/student-none",
+            "surrogates/x",
+            r"guided_priors\.student-none\.queried_model: no 'x'",
+        ),
         (
             "none: {target: none}",
             "none: {leak: models/leaks/y.pt}",
             r"signatures\.none\.leak: no 'y'",
         ),
-        ("gmi-none: {target: none}", "gmi-none: {}", r"cells\.gmi-none: no 'target'"),
+        ("gmi-none: {target: none}", "gmi-none: {}", r"attack_runs\.gmi-none: no 'target'"),
         ("raw: {}\n", "", "no raw; an empty section"),
         (
             "  none: {}\n  #",
@@ -495,7 +521,7 @@ REVIEWED = {
     "transfer": {"freeze_statistics": True},  # ours
     "rolss": {"scale": 0.0, "stages": 1},  # not in the paper
     "dpsgd": {"poisson": True},  # not in the paper
-    "recipes": {
+    "prior_training": {
         "plgmi": {"view_noise": 0.0, "adaptive": None},
         "kedmi": {
             "batch_size": 64,
@@ -505,7 +531,7 @@ REVIEWED = {
             "precision": "fp32",
         },
     },
-    "surrogacy": {
+    "surrogate_training": {
         "distil": {
             "batch_size": 64,
             "lr": 0.02,  # Trap-MID's script; LOMMA's own file says 0.01
@@ -628,13 +654,24 @@ def test_paper_profiles_agree_on_what_they_share(composed):
     """One name, one thing: so that what a profile has made is of use to the next one."""
     first: dict[str, tuple[str, object]] = {}
     for name, study in composed.items():
-        rows = {s: study[s] for s in (*profiles.ROWS, "fits", "recipes", "surrogacy", "attacks")}
+        rows = {
+            s: study[s]
+            for s in (
+                *profiles.ROWS,
+                "classifier_training",
+                "prior_training",
+                "surrogate_training",
+                "attacks",
+            )
+        }
         parts = {f"{s}.{key}": part for s, block in rows.items() for key, part in block.items()}
         parts |= {s: block for s, block in study.items() if s not in rows and s != "profile"}
         for key, part in parts.items():
             other, value = first.setdefault(key, (name, part))
             # The floor asks no target; a row names one all the same.
-            assert part == value or key.startswith("cells.random-"), f"{key}: {name}, not {other}"
+            assert part == value or key.startswith("attack_runs.random-"), (
+                f"{key}: {name}, not {other}"
+            )
 
 
 @pytest.mark.parametrize("name", PAPER_PROFILES)
@@ -644,7 +681,7 @@ def test_official_values_of_the_paper_profiles(composed, name):
     assert attacks["kedmi"]["lr"] == attacks["lomma"]["lr"] == 0.02
     assert made["evaluation"]["frechet_min_success"] <= 12  # GMI on Trap-MID: 12 of 5,000
     for row, block in made["targets"].items():
-        fit = made["fits"][block["fit"]]
+        fit = made["classifier_training"][block["training"]]
         wanted = 40 if block["arch"] == "ir152" else 50  # Trap-MID, C.3
         assert fit["epochs"] == (100 if "negls" in row else wanted), row
 
@@ -655,7 +692,10 @@ def test_official_values_of_the_paper_profiles(composed, name):
         ("paper", ()),
         ("paper_attacks", ()),
         ("paper_ablations", ()),
-        ("paper_networks", ("fits.short.select=test", "fits.adam_short.select=test")),
+        (
+            "paper_networks",
+            ("classifier_training.short.select=test", "classifier_training.adam_short.select=test"),
+        ),
         ("paper_ffhq", ("data.celeba_ffhq.val_fraction=0",)),
     ],
 )
@@ -672,7 +712,9 @@ def test_the_documented_way_to_do_without_validation_images(composed, name, more
     assert all(row["val_fraction"] == 0 for row in study["data"].values())
     for section in profiles.CLASSIFIERS:
         for row, block in study[section].items():
-            assert study["fits"][block["fit"]]["select"] in ("test", "last"), row
+            assert study["classifier_training"][block["training"]]["select"] in ("test", "last"), (
+                row
+            )
 
 
 def test_the_paper_on_ffhq_has_every_row_of_its_tables(composed):
@@ -680,7 +722,7 @@ def test_the_paper_on_ffhq_has_every_row_of_its_tables(composed):
     made = composed["paper_ffhq"]
     found = {
         (row["attack"], made["targets"][row["target"]]["defense"], row["data"], row["seed"])
-        for row in made["cells"].values()
+        for row in made["attack_runs"].values()
     }
     everyone = ("none", "mid", "bido", "negls", "trapmid")
     wanted = {(attack, one) for attack in ("plgmi", "plgmi_plus") for one in everyone}
@@ -690,12 +732,17 @@ def test_the_paper_on_ffhq_has_every_row_of_its_tables(composed):
     assert found == floor | {
         (*row, data, seed) for row in wanted for data in sets for seed in seeds
     }
-    for row in made["cells"].values():  # an attacker has one public set, from the first step on
+    for row in made[
+        "attack_runs"
+    ].values():  # an attacker has one public set, from the first step on
         if row["attack"] != "random":
             prior = made["guided_priors"][Path(row["prior"]).name]
-            assert prior["data"] == row["data"] and prior["knowledge"] == row["knowledge"]
-            if row["knowledge"] != "weights/none":
-                assert made["signatures"][Path(row["knowledge"]).stem]["data"] == row["data"]
+            assert (
+                prior["data"] == row["data"]
+                and prior["side_information"] == row["side_information"]
+            )
+            if row["side_information"] != "weights/none":
+                assert made["signatures"][Path(row["side_information"]).stem]["data"] == row["data"]
     ffhq = made["data"]["celeba_ffhq"]
     assert ffhq["public_images"] is None and ffhq["public"]["reader"] == "ffhq"
     assert made["validation"]["public_images"] == [30_000, 70_000]

@@ -17,7 +17,7 @@ from trapmid.profiles import preflight
 PROFILES = Path(__file__).parents[2] / "profiles"
 SMALL = profiles.compose("small", folder=PROFILES)
 GUIDED = "guided_priors.plus-trapmid-0"
-CELL = "cells.plus-trapmid-0"
+ATTACK_RUN = "attack_runs.plus-trapmid-0"
 
 
 def changed(path: str, value: Any) -> str:
@@ -43,16 +43,40 @@ def test_every_profile_passes(name: str) -> None:
         ("attacks.plgmi.steps", -5, "attacks.plgmi.steps: -5 is under 1"),
         ("attacks.kedmi.lr", 0, "attacks.kedmi.lr: 0.0 is not positive"),
         ("attacks.brepmi.inside", 33, "attacks.brepmi.inside: 33 is outside 1 .. 32 (points)"),
-        ("recipes.gmi.latent_dim", 0, "recipes.gmi.latent_dim: 0 is under 1"),
-        ("recipes.plgmi.keep_every", 0, "recipes.plgmi.keep_every: 0 is under 1"),
-        ("recipes.plgmi.top_n", 0, "recipes.plgmi.top_n: 0 is under 1"),
-        ("recipes.kedmi.betas", [0.5, 1.0], "recipes.kedmi.betas[1]: 1.0 is outside [0, 1)"),
-        ("surrogacy.finetune.top_n", 0, "surrogacy.finetune.top_n: 0 is under 1"),
-        ("surrogacy.distil.decay", 10, "surrogacy.distil.decay: 10.0 is outside (0, 1]"),
-        ("fits.target.decay", 10, "fits.target.decay: 10.0 is outside (0, 1]"),
-        ("fits.target.milestones", [36, 12], "fits.target.milestones: [36, 12] does not ascend"),
-        ("fits.target.milestones", [44], "fits.target.milestones: 44 is not reached in 36 epochs"),
-        ("fits.evaluator.weight_decay", -1, "fits.evaluator.weight_decay: -1.0 is negative"),
+        ("prior_training.gmi.latent_dim", 0, "prior_training.gmi.latent_dim: 0 is under 1"),
+        ("prior_training.plgmi.keep_every", 0, "prior_training.plgmi.keep_every: 0 is under 1"),
+        ("prior_training.plgmi.top_n", 0, "prior_training.plgmi.top_n: 0 is under 1"),
+        (
+            "prior_training.kedmi.betas",
+            [0.5, 1.0],
+            "prior_training.kedmi.betas[1]: 1.0 is outside [0, 1)",
+        ),
+        ("surrogate_training.finetune.top_n", 0, "surrogate_training.finetune.top_n: 0 is under 1"),
+        (
+            "surrogate_training.distil.decay",
+            10,
+            "surrogate_training.distil.decay: 10.0 is outside (0, 1]",
+        ),
+        (
+            "classifier_training.target.decay",
+            10,
+            "classifier_training.target.decay: 10.0 is outside (0, 1]",
+        ),
+        (
+            "classifier_training.target.milestones",
+            [36, 12],
+            "classifier_training.target.milestones: [36, 12] does not ascend",
+        ),
+        (
+            "classifier_training.target.milestones",
+            [44],
+            "classifier_training.target.milestones: 44 is not reached in 36 epochs",
+        ),
+        (
+            "classifier_training.evaluator.weight_decay",
+            -1,
+            "classifier_training.evaluator.weight_decay: -1.0 is negative",
+        ),
         ("trapdoor.beta", 1.5, "trapdoor.beta: 1.5 is outside [0, 1]"),
         ("trapdoor.augmentation.degrees", 999, "trapdoor.augmentation.degrees: 999.0 is outside"),
         ("mid.width", 0, "mid.width: 0 is under 1"),
@@ -65,48 +89,69 @@ def test_every_profile_passes(name: str) -> None:
         ("raw.synthetic.options.images", 0, "raw.synthetic.options.images must be at least 1"),
         # what is no number
         ("attacks.gmi.lr", float("nan"), "attacks.gmi.lr: nan is not finite"),
-        ("fits.target.lr", float("inf"), "fits.target.lr: inf is not finite"),
+        (
+            "classifier_training.target.lr",
+            float("inf"),
+            "classifier_training.target.lr: inf is not finite",
+        ),
         (
             "raw.synthetic.options.seed",
             float("nan"),
             "raw.synthetic.options.seed: nan is not finite",
         ),
         # rows
-        ("cells.gmi-none-0.prior", None, "cells.gmi-none-0.prior: must be str, is None (NoneType)"),
+        (
+            "attack_runs.gmi-none-0.prior",
+            None,
+            "attack_runs.gmi-none-0.prior: must be str, is None (NoneType)",
+        ),
         ("data.faces.private.path", None, "data.faces.private.path: must be str, is None"),
         ("targets.none-0.init", "", "targets.none-0.init: is empty"),
         ("targets.none-0.init", "D:/x.pt", "targets.none-0.init: 'D:/x.pt' has a colon, which"),
-        ("targets.none-0.block", "nome", "params.yaml: no 'nome'; has attacks, bido, "),
+        (
+            "targets.none-0.block",
+            "nome",
+            "params.yaml: no 'nome'; has attack_runs, attacks, bido, ",
+        ),
         ("targets.none-0.block", "mid", "mid: missing ['augmentation']; given ['noise', "),
         ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are bido, "),
         ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are efficientnets, "),
         (
-            "targets.none-0.fit",
+            "targets.none-0.training",
             "slow",
-            "targets.none-0.fit: no 'slow' in fits; there are evaluator",
+            "targets.none-0.training: no 'slow' in classifier_training; there are evaluator",
         ),
         ("targets.none-0.data", "x", "targets.none-0.data: no 'x' in data; there are faces"),
         ("targets.none-0.extra", 1, "targets.none-0: unknown ['extra']; known ['arch', "),
-        ("cells.gmi-none-0.target", "x", "cells.gmi-none-0.target: no 'x' in targets; there are"),
-        ("cells.gmi-none-0.evaluator", "x", "cells.gmi-none-0.evaluator: no 'x' in evaluators;"),
-        ("cells.gmi-none-0.method", "x", "attacks: no 'x'; has brepmi, gmi, kedmi, lomma, "),
         (
-            "cells.gmi-none-0.prior",
+            "attack_runs.gmi-none-0.target",
+            "x",
+            "attack_runs.gmi-none-0.target: no 'x' in targets; there are",
+        ),
+        (
+            "attack_runs.gmi-none-0.evaluator",
+            "x",
+            "attack_runs.gmi-none-0.evaluator: no 'x' in evaluators;",
+        ),
+        ("attack_runs.gmi-none-0.method", "x", "attacks: no 'x'; has brepmi, gmi, kedmi, lomma, "),
+        (
+            "attack_runs.gmi-none-0.prior",
             "models/priors/public/x",
-            "cells.gmi-none-0.prior: no 'x' in public_priors; there are gmi",
+            "attack_runs.gmi-none-0.prior: no 'x' in public_priors; there are gmi",
         ),
         (
-            f"{CELL}.knowledge",
+            f"{ATTACK_RUN}.side_information",
             "models/signatures/x.pt",
-            f"{CELL}.knowledge: no 'x' in signatures; there are trapmid-0",
+            f"{ATTACK_RUN}.side_information: no 'x' in signatures; there are trapmid-0",
         ),
-        (f"{CELL}.set", None, f"{CELL}.set: must be a mapping, is None"),
-        (f"{CELL}.set.foo", 1, f"{CELL}.set.foo: unknown; known ['adaptive', "),
+        (f"{ATTACK_RUN}.set", None, f"{ATTACK_RUN}.set: must be a mapping, is None"),
+        (f"{ATTACK_RUN}.set.foo", 1, f"{ATTACK_RUN}.set.foo: unknown; known ['adaptive', "),
         (f"{GUIDED}.set.steps", 0, f"{GUIDED}.set.steps: 0 is under 1"),
         (
-            "cells.gmi-none-0.guide",
+            "attack_runs.gmi-none-0.queried_model",
             "x",
-            "cells.gmi-none-0.guide: 'x' begins with none of models/targets/, models/surrogates/",
+            "attack_runs.gmi-none-0.queried_model: 'x' begins with none of "
+            "models/targets/, models/surrogates/",
         ),
         ("seeds", [], "seeds: must be distinct whole numbers from 0 up, is []"),
         ("profile", 3, "profile: must be a name, is 3"),
@@ -117,10 +162,10 @@ def test_every_profile_passes(name: str) -> None:
             "data.faces.public.path: no 'y' in raw; there are synthetic",
         ),
         ("raw.synthetic.maker", "x", "data: no 'x'; there are "),
-        ("starts", None, "starts: must be a mapping, is None"),
+        ("pretrained", None, "pretrained: must be a mapping, is None"),
         # keys of which DVC 3.67 silently makes no stage
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
-        ("cells", {True: {}}, "cells: the key True must be in quotes"),
+        ("attack_runs", {True: {}}, "attack_runs: the key True must be in quotes"),
         # the gate
         ("gate.controls", ["nobody"], "gate.controls: no defence 'nobody'; there are bido, "),
         ("gate.attack_rise", 5, "gate.attack_rise: 5.0 is outside [0, 1]"),
@@ -146,7 +191,11 @@ def test_a_wrong_value_is_one_line(path: str, value: Any, message: str) -> None:
             "smoothed_terms: ${x}",
             "params.yaml: line {}: the variable in '${x}': write the",
         ),
-        ("inversion: {", "inversio: {", "params.yaml: no 'inversion'; has attacks, bido, "),
+        (
+            "inversion: {",
+            "inversio: {",
+            "params.yaml: no 'inversion'; has attack_runs, attacks, bido, ",
+        ),
         ("rolss: {", "rolss: [", "params.yaml: while parsing"),
     ],
 )
@@ -190,10 +239,10 @@ def test_the_command(
     file.write_text(SMALL, encoding="utf-8")
     assert cli.main(["check"]) == 0
     assert "can be built" in capsys.readouterr().out
-    file.write_text(changed("fits.target.epochs", 0), encoding="utf-8")
+    file.write_text(changed("classifier_training.target.epochs", 0), encoding="utf-8")
     assert cli.main(["check"]) == 2
     printed = capsys.readouterr()
-    assert printed.err == "trapmid check: error: fits.target.epochs: 0 is under 1\n"
+    assert printed.err == "trapmid check: error: classifier_training.target.epochs: 0 is under 1\n"
     assert printed.out == ""
 
 

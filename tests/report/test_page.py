@@ -30,12 +30,14 @@ def build(root, study, failed=()):
         study,
         found.evaluators,
         found.targets,
-        found.cells,
+        found.attack_runs,
         {name: name not in failed for name in names},
     )
     charts = figures.draw_all(found, metrics) | grids.samples(study, root)
-    for cell in study["cells"]:
-        charts[f"figures/cells/{cell}.png"] = results.grid_path(root, cell).read_bytes()
+    for attack_run in study["attack_runs"]:
+        charts[f"figures/attack_runs/{attack_run}.png"] = results.grid_path(
+            root, attack_run
+        ).read_bytes()
     lines = findings.check_lines(
         found,
         metrics["checks"],
@@ -151,16 +153,16 @@ def table(pages, title):
     """The cells of the first table below a heading of the Markdown page, as a reader sees them."""
     text = pages.markdown[pages.markdown.index(title) :]
     rows = text.split("\n\n|", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    return [[shown(cell.strip()) for cell in row.split("|")[1:-1]] for row in rows]
+    return [[shown(attack_run.strip()) for attack_run in row.split("|")[1:-1]] for row in rows]
 
 
-def shown(cell):
+def shown(attack_run):
     """Without the stars of emphasis, which have no backslash."""
-    return re.sub(r"(?<!\\)\*", "", cell).replace("\\*", "*")
+    return re.sub(r"(?<!\\)\*", "", attack_run).replace("\\*", "*")
 
 
-def edit_cell(root, row, **changes):
-    path = root / f"reports/scores/cells/{row}.json"
+def edit_attack_run(root, row, **changes):
+    path = root / f"reports/scores/attack_runs/{row}.json"
     fake_study.write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
 
 
@@ -184,9 +186,9 @@ def some(tmp_path_factory):
     for seed in (0, 1):
         study["targets"][f"ted-{seed}"]["arch"] = "other"
         for attack in fake_study.AA1:
-            del study["cells"][f"{attack}-mid-{seed}"]
+            del study["attack_runs"][f"{attack}-mid-{seed}"]
             if attack != "gmi":
-                del study["cells"][f"{attack}-transfer-{seed}"]
+                del study["attack_runs"][f"{attack}-transfer-{seed}"]
         stats = {"seconds": 20.0 + 10 * seed, "peak_memory_mb": 1.0, "device": "cpu"}
         fake_study.write_json(root / f"reports/training/targets/dpsgd-{seed}/stats.json", stats)
         elsewhere = stats | {"device": "cuda"}
@@ -239,8 +241,8 @@ def test_fewer_attacks_are_no_better_defence(pages):
 def test_a_failed_check_marks_its_number(tmp_path, pages):
     """In both tables, and it is said what the star means; what leaked stays the worst case."""
     study = fake_study.write(tmp_path)
-    edit_cell(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
-    edit_cell(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
+    edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
+    edit_attack_run(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
     marked, _ = build(tmp_path, study)
     worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
     assert worst["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi*", "2", "4 (1 failed)"]
@@ -258,7 +260,7 @@ def test_a_failed_check_marks_its_number(tmp_path, pages):
 def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     before = build(tmp_path, study)[1]
-    edit_cell(tmp_path, "gmi-none-0", checks={"target_agreement": False})
+    edit_attack_run(tmp_path, "gmi-none-0", checks={"target_agreement": False})
     after = build(tmp_path, study)[1]
     assert {path for path in after if after[path] != before[path]} == {"figures/matrix.png"}
 
@@ -281,10 +283,10 @@ def test_the_protocol_counts_images_per_attack(pages):
 def test_an_attack_without_any_image_has_no_distance(tmp_path):
     """One seed: a mean of the other; both: null."""
     study = fake_study.write(tmp_path, defenses={"none": "none"})
-    edit_cell(tmp_path, "gmi-none-0", knn_dist=None)
+    edit_attack_run(tmp_path, "gmi-none-0", knn_dist=None)
     for seed in (0, 1):
         nothing = {"aa1": 0.0, "aa5": 0.0, "n_success": 0, "knn_dist": None, "frechet": None}
-        edit_cell(tmp_path, f"brepmi-none-{seed}", **nothing)
+        edit_attack_run(tmp_path, f"brepmi-none-{seed}", **nothing)
     made, _ = build(tmp_path, study)
     rows = table(made, "### All scores")
     starts = {row[0]: i for i, row in enumerate(rows) if row[0]}
@@ -292,7 +294,7 @@ def test_an_attack_without_any_image_has_no_distance(tmp_path):
     assert [row[6] for row in rows[starts["brepmi"] :][:3]] == ["null"] * 3
 
 
-def test_pictures_of_cells_stand_three_in_a_row(some):
+def test_pictures_of_attack_runs_stand_three_in_a_row(some):
     """Four defences were attacked by GMI."""
     text = some[1].markdown[some[1].markdown.index("### gmi") :]
     rows = [line.count("![") for line in text.splitlines() if re.match(r"\|.*!\[", line)]
@@ -347,13 +349,15 @@ def test_what_an_attack_costs(pages):
 
 def test_students_that_vote_are_paid_for(root, study):
     """LOMMA asks the target, and its students are what it knows; one row of them counts once."""
-    cells = {row: dict(block) for row, block in study["cells"].items()}
+    attack_runs = {row: dict(block) for row, block in study["attack_runs"].items()}
     for seed in (0, 1):
         for defense in fake_study.DEFENSES:
             student = f"models/surrogates/students-{defense}-{seed}"
-            cells[f"gmi-{defense}-{seed}"]["knowledge"] = f"{student}/model.pt"
-            cells[f"plgmi_distil-{defense}-{seed}"]["knowledge"] = f"{student}/model.pt"
-    found = inputs.read(study | {"cells": cells}, root, {})
+            attack_runs[f"gmi-{defense}-{seed}"]["side_information"] = f"{student}/model.pt"
+            attack_runs[f"plgmi_distil-{defense}-{seed}"]["side_information"] = (
+                f"{student}/model.pt"
+            )
+    found = inputs.read(study | {"attack_runs": attack_runs}, root, {})
     costs = attackers.costs(found).frame.set_index("Attack")
     assert list(costs.loc["gmi"]) == ["12.5", "0.0", "12.5", "25.0"]
     assert list(costs.loc["plgmi_distil"]) == ["12.5", "12.5", "12.5", "37.5"]
@@ -378,7 +382,7 @@ def test_what_stood_in_and_what_was_counted(pages):
 def test_what_was_left_out_by_design_is_counted(tmp_path):
     """A mean over seeds; it is no miss."""
     study = fake_study.write(tmp_path, defenses={"none": "none"})
-    edit_cell(tmp_path, "brepmi-none-0", left_out=5)
+    edit_attack_run(tmp_path, "brepmi-none-0", left_out=5)
     found = inputs.read(study, tmp_path, {})
     counts = attackers.counts(only(found)).frame
     assert list(counts.iloc[0])[:4] == ["brepmi", "none", "90.0", "2.5"]
@@ -386,8 +390,10 @@ def test_what_was_left_out_by_design_is_counted(tmp_path):
 
 def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,))
-    for cell in [c for c, b in study["cells"].items() if b["attack"] in ("plgmi_distil", "brepmi")]:
-        del study["cells"][cell]
+    for attack_run in [
+        c for c, b in study["attack_runs"].items() if b["attack"] in ("plgmi_distil", "brepmi")
+    ]:
+        del study["attack_runs"][attack_run]
     text = build(tmp_path, study)[0].markdown
     assert "### What stood in" not in text and "### What was counted" not in text
 
@@ -423,7 +429,7 @@ def test_a_training_has_one_picture_for_all_its_seeds(some):
     _, pages, charts = some
     curves = {path for path in charts if path.startswith("figures/training/targets/")}
     assert curves == {f"figures/training/targets/{name}.png" for name in SOME}
-    assert "figures/training/starts/strangers.png" in charts
+    assert "figures/training/pretrained/strangers.png" in charts
     for text in (pages.html, pages.markdown):
         assert "strangers" in text[text.index("Training curves") :]
     assert sum(f"targets/{name}.png" in pages.markdown for name in SOME) == len(SOME)
@@ -571,7 +577,7 @@ def test_the_curves_for_dvc_have_the_columns_of_dvc_yaml(root, study):
 
 def test_a_failed_row_says_what_it_found(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,))
-    path = tmp_path / "reports/scores/cells/gmi-none-0.json"
+    path = tmp_path / "reports/scores/attack_runs/gmi-none-0.json"
     scores = json.loads(path.read_text(encoding="utf-8"))
     scores["checks"]["target_agreement"] = False
     scores["failed_checks"] = {"target_agreement": "0.31, least 0.9"}

@@ -79,10 +79,10 @@ def test_the_worst_case_is_the_strongest_attack(tmp_path, study):
 
 def test_an_attack_that_failed_a_check_is_named(tmp_path, study):
     """One seed is enough, the floor is no attack, and a leak stays the worst case."""
-    evaluators, targets, cells = read(tmp_path, study)
+    evaluators, targets, attack_runs = read(tmp_path, study)
     for row in ("plgmi-none-1", "random-none-0"):
-        cells[row].checks["target_agreement"] = False
-    made = summary.summarise(study, evaluators, targets, cells, {})["worst"]
+        attack_runs[row].checks["target_agreement"] = False
+    made = summary.summarise(study, evaluators, targets, attack_runs, {})["worst"]
     assert made["none"]["failed"] == ["plgmi"] and made["none"]["attack"] == "plgmi"
     assert made["trapmid"]["failed"] == []
 
@@ -110,18 +110,18 @@ def test_what_is_written_is_what_the_gate_reads(tmp_path, study):
     ("section", "row", "key", "other"),
     [
         ("targets", "none-1", "seed", 2),
-        ("cells", "gmi-none-0", "seed", 1),
-        ("cells", "gmi-none-0", "attack", "plgmi"),
-        ("cells", "gmi-none-0", "target", "trapmid-0"),
+        ("attack_runs", "gmi-none-0", "seed", 1),
+        ("attack_runs", "gmi-none-0", "attack", "plgmi"),
+        ("attack_runs", "gmi-none-0", "target", "trapmid-0"),
     ],
 )
 def test_scores_of_another_experiment_are_refused(tmp_path, study, section, row, key, other):
     """Left by an older study: a mean would count one seed twice and not say so."""
-    evaluators, targets, cells = read(tmp_path, study)
-    part = {"targets": targets, "cells": cells}[section]
+    evaluators, targets, attack_runs = read(tmp_path, study)
+    part = {"targets": targets, "attack_runs": attack_runs}[section]
     part[row] = replace(part[row], **{key: other})
     with pytest.raises(ResultError, match=rf"{section}/{row}\.json: {key}: {other!r}, but params"):
-        summary.summarise(study, evaluators, targets, cells, {})
+        summary.summarise(study, evaluators, targets, attack_runs, {})
 
 
 def test_one_seed_has_no_sample_deviation(tmp_path):
@@ -178,7 +178,9 @@ def test_other_data_is_not_averaged_in(tmp_path, study):
 
 def test_another_public_set_is_another_row(tmp_path, study):
     scores = read(tmp_path, study)
-    study["cells"]["ffhq-none-0"] = study["cells"]["plgmi-none-0"] | {"data": "faces_ffhq"}
+    study["attack_runs"]["ffhq-none-0"] = study["attack_runs"]["plgmi-none-0"] | {
+        "data": "faces_ffhq"
+    }
     scores[2]["ffhq-none-0"] = replace(scores[2]["plgmi-none-0"], aa1=0.5)
     made = summary.summarise(study, *scores, {})
     assert made["attacks"]["plgmi"]["none"]["aa1"] == pytest.approx(0.96)
@@ -189,20 +191,20 @@ def test_another_public_set_is_another_row(tmp_path, study):
 
 def test_two_experiments_are_not_averaged_as_seeds(tmp_path, study):
     scores = read(tmp_path, study)
-    study["cells"]["twin-0"] = study["cells"]["plgmi-none-0"]
+    study["attack_runs"]["twin-0"] = study["attack_runs"]["plgmi-none-0"]
     scores[2]["twin-0"] = scores[2]["plgmi-none-0"]
     with pytest.raises(ResultError, match="plgmi-none-0 and twin-0 have one name"):
         summary.summarise(study, *scores, {})
 
 
 def test_rows_come_from_params(tmp_path, study):
-    fake_study.write_json(tmp_path / "reports/scores/cells/stale.json", {"aa1": 1.0})
+    fake_study.write_json(tmp_path / "reports/scores/attack_runs/stale.json", {"aa1": 1.0})
     assert "stale" not in read(tmp_path, study)[2]
 
 
 def test_a_missing_file_is_named(tmp_path, study):
-    (tmp_path / "reports/scores/cells/gmi-none-0.json").unlink()
-    with pytest.raises(ResultError, match=r"cells/gmi-none-0\.json: no such file"):
+    (tmp_path / "reports/scores/attack_runs/gmi-none-0.json").unlink()
+    with pytest.raises(ResultError, match=r"attack_runs/gmi-none-0\.json: no such file"):
         read(tmp_path, study)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import CellRow
 from trapmid.runtime import Runtime
 from trapmid.scoring import references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
 from trapmid.scoring.described import Private, Setup
 from trapmid.scoring.evaluator import score_evaluator
-from trapmid.scoring.judged import Evaluator
+from trapmid.scoring.recognition import Evaluator
 from trapmid.scoring.scores import AttackScores, EvaluatorScores
 from trapmid.types import Output, Target, Trapdoor
 
@@ -42,12 +42,12 @@ BOUNDS = Checks(
     trapdoor_success=0.9,
 )
 SETUP = Setup(EVALUATION, BOUNDS, RT)
-CELL = CellRow(
+ATTACK_RUN = CellRow(
     attack="plgmi",
     method="plgmi",
     target="trapmid-0",
-    guide="models/targets/trapmid-0",
-    knowledge="weights/none",
+    queried_model="models/targets/trapmid-0",
+    side_information="weights/none",
     prior="p",
     evaluator="judge",
     data="toy",
@@ -72,7 +72,7 @@ class Judge(Target):
 
 
 class Trapped(Target):
-    """The judge, but a bright pixel at (0, y) shouts the class y."""
+    """The evaluator, but a bright pixel at (0, y) shouts the class y."""
 
     num_classes = CLASSES
 
@@ -133,16 +133,16 @@ def score_all(
     public: Tensor,
     made: Mapping[str, Any],
     *,
-    block: CellRow = CELL,
-    guide: Checkpoint | None = None,
+    block: CellRow = ATTACK_RUN,
+    queried_model: Checkpoint | None = None,
     students: Target | None = None,
     **changes: Any,
 ) -> ScoredAttack:
-    """An attack's scores; `guide`: what it asked instead of the target; `changes` of EVALUATION."""
+    """An attack's scores; `queried_model` stands in for the target; `changes` of EVALUATION."""
     setup = SETUP._replace(evaluation=replace(EVALUATION, **changes))
     judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, setup))
     signature = references.of_target(target, private, public, setup)
-    attacked = AttackedModel(target, guide or target, students, signature)
+    attacked = AttackedModel(target, queried_model or target, students, signature)
     data, evidence = Data(private, public), Evidence.of(made)
     return score_attack("c", block, judge, attacked, data, evidence, setup)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import fake_study
-from trapmid.config.criteria import Checks
+from trapmid.config.evaluation import Checks
 from trapmid.scoring import checks
 from trapmid.scoring.checks import Check
 from trapmid.scoring.scores import AttackScores
@@ -76,7 +76,7 @@ STUDY = fake_study.params(seeds=(0,))
 FAKE = fake_study.scores(STUDY)
 
 
-def cell(**changes: Any) -> AttackScores:
+def attack_run(**changes: Any) -> AttackScores:
     checked = dict.fromkeys(
         ("evaluator_is_another_network", "every_class_attacked", "target_agreement"), True
     )
@@ -85,7 +85,7 @@ def cell(**changes: Any) -> AttackScores:
 
 
 def scores() -> fake_study.Scores:
-    """A sound study of one evaluator, two targets and three cells."""
+    """A sound study of one evaluator, two targets and three attack runs."""
     network = dict.fromkeys(
         ("checkpoint_verified", "logits_not_probabilities", "deterministic"), True
     )
@@ -105,12 +105,12 @@ def scores() -> fake_study.Scores:
         "every_class_attacked": True,
         "floor_is_chance": True,
     }
-    cells = {
-        "plgmi-none-0": cell(),
-        "plgmi-trap-0": cell(target="trap-0", aa1=0.1),
-        "random-none-0": cell(attack="random", aa1=0.05, checks=floor),
+    attack_runs = {
+        "plgmi-none-0": attack_run(),
+        "plgmi-trap-0": attack_run(target="trap-0", aa1=0.1),
+        "random-none-0": attack_run(attack="random", aa1=0.05, checks=floor),
     }
-    return evaluators, targets, cells
+    return evaluators, targets, attack_runs
 
 
 def test_a_sound_study_passes_everything() -> None:
@@ -244,27 +244,27 @@ def test_a_failed_row_is_named() -> None:
 
 @pytest.mark.parametrize("change", ["weak", "not attacked", "no undefended target"])
 def test_positive_control_can_fail(change: str) -> None:
-    evaluators, targets, cells = scores()
+    evaluators, targets, attack_runs = scores()
     if change == "weak":
-        cells["plgmi-none-0"] = cell(aa1=0.49)
+        attack_runs["plgmi-none-0"] = attack_run(aa1=0.49)
     elif change == "not attacked":
         targets["none-1"] = targets["none-0"]
     else:
         targets["none-0"] = replace(targets["none-0"], defense="none_aug")
-    found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
+    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
     assert found["positive_control"] is False
 
 
 @pytest.mark.parametrize("change", ["high floor", "no floor", "no evaluator"])
 def test_floor_below_ceiling_can_fail(change: str) -> None:
-    evaluators, targets, cells = scores()
+    evaluators, targets, attack_runs = scores()
     if change == "high floor":
-        cells["random-none-0"] = replace(cells["random-none-0"], aa1=0.98)
+        attack_runs["random-none-0"] = replace(attack_runs["random-none-0"], aa1=0.98)
     elif change == "no floor":
-        del cells["random-none-0"]
+        del attack_runs["random-none-0"]
     else:
         del evaluators["judge"]
-    found = checks.verdicts(checks.study(evaluators, targets, cells, BOUNDS))
+    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
     assert found["floor_below_ceiling"] is False
 
 

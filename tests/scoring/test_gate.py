@@ -11,8 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 import fake_study
-from trapmid.config import criteria, params
-from trapmid.config.criteria import Gate
+from trapmid.config import evaluation, params
+from trapmid.config.evaluation import Gate
 from trapmid.profiles import compose as profiles
 from trapmid.report import summary
 from trapmid.scoring import checks, gate
@@ -206,7 +206,7 @@ def test_another_profile_or_seed_is_another_study(origin, words):
 
 
 def test_every_weak_check_is_a_check():
-    assert set(checks.EXPLANATIONS) > criteria.WEAK
+    assert set(checks.EXPLANATIONS) > evaluation.WEAK
     severities = {name: checks.Check(name, False, "").severity for name in checks.EXPLANATIONS}
     assert severities["evaluator_is_another_network"] == severities["splits_disjoint"] == "invalid"
     assert severities["trapdoor_success"] == "weak"
@@ -264,7 +264,7 @@ def test_a_reason_of_no_tolerance_is_refused():
 def test_the_gate_of_every_profile_works(name):
     """Controls that a profile does not attack must not stop it; a weaker attack on one must."""
     study = YAML(typ="safe").load(profiles.compose(name, folder=PROFILES))
-    if not study["cells"]:
+    if not study["attack_runs"]:
         pytest.skip("makes weights alone")
     tolerances = params.build(Gate, study["gate"], "gate")
     made = summary.summarise(study, *fake_study.scores(study), {"positive_control": True})

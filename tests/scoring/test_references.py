@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from painted import (
-    CELL,
+    ATTACK_RUN,
     EVALUATION,
     SETUP,
     Checkpoint,
@@ -21,7 +21,7 @@ from torch import Tensor
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.scoring import described, references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
-from trapmid.scoring.judged import Evaluator
+from trapmid.scoring.recognition import Evaluator
 
 FILE = Path("features") / "row.pt"
 
@@ -113,7 +113,7 @@ def test_an_attack_with_other_public_images_is_held_against_these(
     judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
     attacked = AttackedModel(trapped, trapped, None, signature)
     data, evidence = Data(private, other), Evidence.of(made)
-    found = score_attack("c", CELL, judge, attacked, data, evidence, SETUP)
+    found = score_attack("c", ATTACK_RUN, judge, attacked, data, evidence, SETUP)
     assert found.scores == whole
     assert len(found.rows["signature_scores"]["public"]) == 12
 
@@ -136,7 +136,7 @@ def test_an_attack_describes_reconstructions_alone(
         lambda model, images, **more: counts.append(len(images)) or real(model, images, **more),
     )
     data, evidence = Data(private, public), Evidence.of(reconstruction())
-    score_attack("c", CELL, judge, attacked, data, evidence, SETUP)
+    score_attack("c", ATTACK_RUN, judge, attacked, data, evidence, SETUP)
     assert counts == [20, 20]  # by the evaluator, and by the target
 
 
@@ -175,7 +175,7 @@ def test_inception_features_of_private_images_come_from_the_file(
     assert seen == [40]
     attacked = AttackedModel(trapped, trapped, None, None)
     data, evidence = Data(private, public), Evidence.of(reconstruction())
-    parts = (CELL, Evaluator(evaluator, read), attacked, data, evidence, setup)
+    parts = (ATTACK_RUN, Evaluator(evaluator, read), attacked, data, evidence, setup)
     found = score_attack("c", *parts).scores
     assert seen == [40, found.n_success]
     plain = score(evaluator, trapped, private, public, reconstruction())

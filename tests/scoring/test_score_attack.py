@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from painted import (
-    CELL,
+    ATTACK_RUN,
     COLOURS,
     SIZE,
     Checkpoint,
@@ -30,7 +30,7 @@ from trapmid.scoring.scores import Count
 from trapmid.types import Output
 
 
-def test_cell_of_faces(
+def test_attack_run_of_faces(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:
     """A leak: half of one class is missed; what is recovered are faces, not triggers."""
@@ -60,7 +60,7 @@ def test_cell_of_faces(
     assert scores.knn_dist == pytest.approx(float(found.rows["knn"].mean()), abs=1e-6)
 
 
-def test_cell_of_triggers(
+def test_attack_run_of_triggers(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:
     """A caught attack: the target is convinced, the evaluator is not, the signature shows why."""
@@ -117,15 +117,15 @@ def test_a_stand_in_is_asked_instead_of_the_target(
     made = reconstruction(shift=1)
     assert trapped.trapdoor is not None
     made["images"] = trapped.trapdoor(made["images"], made["labels"])
-    washed = replace(trapped, model=Washed(), trapdoor=None, digest="washed")
+    finetuned = replace(trapped, model=Washed(), trapdoor=None, digest="finetuned")
     rest = (private, public, made)
-    scores = score_all(evaluator, trapped, *rest, guide=washed).scores
-    assert scores.target_agreement == 1 and scores.guide_agreement < 0.3
+    scores = score_all(evaluator, trapped, *rest, queried_model=finetuned).scores
+    assert scores.target_agreement == 1 and scores.queried_agreement < 0.3
     assert scores.checks["target_agreement"] is False
     assert scores.stand_in.test_accuracy == 1
     assert scores.stand_in.trapdoor_success < 0.5
     itself = score(evaluator, trapped, *rest)
-    assert itself.stand_in is None and itself.guide_agreement == 1
+    assert itself.stand_in is None and itself.queried_agreement == 1
 
 
 def test_students_vote_with_the_target(
@@ -137,7 +137,7 @@ def test_students_vote_with_the_target(
         def forward(self, images: Tensor) -> Output:
             return Output(100 * super().forward(images).logits, images[:, 0])
 
-        def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+        def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
             return (self(images).logits, self(images).logits)
 
     made = reconstruction(shift=1)
@@ -145,9 +145,9 @@ def test_students_vote_with_the_target(
     made["images"] = trapped.trapdoor(made["images"], made["labels"])
     rest = (private, public, made)
     judge = replace(evaluator, digest="another")
-    plain = score_all(evaluator, trapped, *rest, guide=judge).scores
-    voted = score_all(evaluator, trapped, *rest, guide=judge, students=Loud()).scores
-    assert plain.guide_agreement < 0.3 and voted.guide_agreement == 1
+    plain = score_all(evaluator, trapped, *rest, queried_model=judge).scores
+    voted = score_all(evaluator, trapped, *rest, queried_model=judge, students=Loud()).scores
+    assert plain.queried_agreement < 0.3 and voted.queried_agreement == 1
     assert plain.target_agreement == voted.target_agreement == 1
 
 
@@ -195,7 +195,7 @@ def test_an_attack_that_mostly_fails_is_no_defense(
     made = reconstruction()
     made["found"][17:] = False
     scores = score(evaluator, trapped, private, public, made)
-    assert scores.guide_agreement == 1 and scores.coverage == 0.85  # under the bound
+    assert scores.queried_agreement == 1 and scores.coverage == 0.85  # under the bound
     assert scores.checks["target_agreement"] is False
     made["found"][17] = True
     scores = score(evaluator, trapped, private, public, made)
@@ -218,10 +218,10 @@ def test_what_was_not_found_is_no_image(
     assert "KNN –" in grids.title(nothing)
 
 
-def test_floor_cells_are_held_against_chance(
+def test_floor_attack_runs_are_held_against_chance(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:
-    floor = replace(CELL, attack="random")
+    floor = replace(ATTACK_RUN, attack="random")
     scores = score_all(evaluator, trapped, private, public, reconstruction(), block=floor).scores
     assert scores.checks["floor_is_chance"] is False
     assert "target_agreement" not in scores.checks

@@ -108,15 +108,15 @@ def test_a_missing_and_an_unknown_key_are_named(kind: type[RowScores]) -> None:
 @pytest.mark.parametrize("value", ["0.9", True, None])
 def test_a_wrong_score_is_named(value: object) -> None:
     content = by_kind()[-1].to_json() | {"aa1": value}
-    with pytest.raises(ResultError, match=r"^cells/a\.json: aa1: must be float, is "):
-        AttackScores.from_json(content, Path("cells/a.json"))
+    with pytest.raises(ResultError, match=r"^attack_runs/a\.json: aa1: must be float, is "):
+        AttackScores.from_json(content, Path("attack_runs/a.json"))
 
 
 def test_a_wrong_score_of_a_file_is_named(tmp_path: Path) -> None:
     study = fake_study.write(tmp_path, seeds=(0,))
-    file = tmp_path / "reports/scores/cells/gmi-none-0.json"
+    file = tmp_path / "reports/scores/attack_runs/gmi-none-0.json"
     content = json.loads(file.read_text(encoding="utf-8"))
     del content["left_out"]
     fake_study.write_json(file, content)
-    with pytest.raises(ResultError, match=r"cells/gmi-none-0\.json: missing \['left_out'\]"):
+    with pytest.raises(ResultError, match=r"attack_runs/gmi-none-0\.json: missing \['left_out'\]"):
         fake_study.read_scores(tmp_path, study)

@@ -21,11 +21,11 @@ from trapmid.search import latents
 from trapmid.search.inversion import Inverted, invert_all
 from trapmid.types import (
     NOTHING,
-    Keep,
-    Knowledge,
+    Checkpointer,
     LabelsOnly,
     Prior,
     Reconstruction,
+    SideInformation,
     Target,
     Task,
 )
@@ -37,12 +37,12 @@ def invert(
     attack: Any,
     batch_size: int | None = None,
     each: int = 2,
-    keep: Keep | None = None,
-    knowledge: Knowledge = NOTHING,
+    checkpointer: Checkpointer | None = None,
+    side_information: SideInformation = NOTHING,
 ) -> Inverted:
     plan = Inversion(images_per_class=each, batch_size=batch_size, keep_every=2)
     world = seeded(ToyTarget, 4), seeded(ToyPrior, 4)
-    return invert_all(attack, *world, knowledge, plan, runtime(), keep or Memory())
+    return invert_all(attack, *world, side_information, plan, runtime(), checkpointer or Memory())
 
 
 class Spy(random.Attack):
@@ -61,11 +61,11 @@ tasks: list[Task] = []
 )
 def test_every_row_once_in_order(batch_size: int | None, batches: list[int]) -> None:
     tasks.clear()
-    knowledge = Knowledge(feature_mean=torch.zeros(2))
-    made = invert(Spy(), batch_size, knowledge=knowledge)
+    side_information = SideInformation(feature_mean=torch.zeros(2))
+    made = invert(Spy(), batch_size, side_information=side_information)
     found = made.rows
     assert [len(task.labels) for task in tasks] == batches
-    assert all(task.knowledge is knowledge for task in tasks)
+    assert all(task.side_information is side_information for task in tasks)
     assert set(found) == FIELDS | {"counts", "left_out"}
     assert found["counts"] == {} and found["left_out"] == 0
     assert found["labels"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
@@ -196,8 +196,8 @@ class Killed(Scratch):
 @pytest.mark.parametrize("saves", [2, 5, 6, 7])  # inside a batch, or after it: five saves a batch
 def test_an_attack_that_was_cut_off_goes_on(tmp_path: Path, saves: int) -> None:
     whole = invert(SEARCH, batch_size=3).rows
-    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
-        invert(SEARCH, 3, keep=Killed(keep, saves))
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(SEARCH, 3, checkpointer=Killed(checkpointer, saves))
     seen: list[int] = []
     forward = ToyTarget.forward
 
@@ -205,9 +205,9 @@ def test_an_attack_that_was_cut_off_goes_on(tmp_path: Path, saves: int) -> None:
         seen.append(len(images))
         return forward(self, images)
 
-    with scratch(tmp_path, "cut") as keep, pytest.MonkeyPatch.context() as patch:
+    with scratch(tmp_path, "cut") as checkpointer, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ToyTarget, "forward", counted)
-        resumed = invert(SEARCH, 3, keep=keep).rows
+        resumed = invert(SEARCH, 3, checkpointer=checkpointer).rows
     for field in FIELDS:
         assert torch.equal(resumed[field], whole[field]), field
     done = {2: 4, 5: 10, 6: 12, 7: 14}[saves]  # steps of the first two batches, 10 forwards each
@@ -217,18 +217,18 @@ def test_an_attack_that_was_cut_off_goes_on(tmp_path: Path, saves: int) -> None:
 @pytest.mark.parametrize("saves", [1, 2])
 def test_queries_before_an_interruption_count(tmp_path: Path, saves: int) -> None:
     whole = invert(Asking(), batch_size=3, each=5).queries
-    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
-        invert(Asking(), 3, 5, keep=Killed(keep, saves))
-    with scratch(tmp_path, "cut") as keep:
-        assert invert(Asking(), 3, 5, keep=keep).queries == whole == 8
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(Asking(), 3, 5, checkpointer=Killed(checkpointer, saves))
+    with scratch(tmp_path, "cut") as checkpointer:
+        assert invert(Asking(), 3, 5, checkpointer=checkpointer).queries == whole == 8
 
 
 def test_a_resumed_attack_keeps_its_batches(tmp_path: Path) -> None:
     """Another batch size would round otherwise: who began with halves goes on with halves."""
-    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
-        invert(SEARCH, 3, keep=Killed(keep, 6))
-    with scratch(tmp_path, "cut") as keep:
-        assert invert(SEARCH, 8, keep=keep).batch_size == 3
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(SEARCH, 3, checkpointer=Killed(checkpointer, 6))
+    with scratch(tmp_path, "cut") as checkpointer:
+        assert invert(SEARCH, 8, checkpointer=checkpointer).batch_size == 3
 
 
 @pytest.mark.parametrize(
@@ -247,6 +247,6 @@ def test_progress_counts_rows() -> None:
             shown.append((done, total))
 
     shown: list[tuple[int, int]] = []
-    invert(SEARCH, 4, keep=Bar())
+    invert(SEARCH, 4, checkpointer=Bar())
     assert shown[0] == (0, 8) and shown[8] == (4, 8) and shown[-1] == (8, 8)
     assert shown == sorted(shown)

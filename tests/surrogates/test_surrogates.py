@@ -76,10 +76,10 @@ def method(name: str, **changes: Any) -> Surrogate:
     return wiring.surrogate(module, block | changes)
 
 
-def fit(name: str, keep: Any = None, seed: int = 0, **changes: Any) -> tuple[Target, Any]:
+def fit(name: str, checkpointer: Any = None, seed: int = 0, **changes: Any) -> tuple[Target, Any]:
     student = learner(name)
     rt = runtime(seed, ROWS[name][1]["precision"])
-    learnt = method(name, **changes).fit(student, teacher(), public(), rt, keep or Memory())
+    learnt = method(name, **changes).fit(student, teacher(), public(), rt, checkpointer or Memory())
     return student, learnt
 
 
@@ -95,14 +95,14 @@ def test_every_surrogate_has_a_row() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_the_student_learns_and_the_teacher_stays(name: str) -> None:
     student, asked = learner(name), teacher().train()
-    before, begun, keep = snapshot(asked), snapshot(student), Memory()
+    before, begun, checkpointer = snapshot(asked), snapshot(student), Memory()
     state = torch.get_rng_state()
-    method(name).fit(student, asked, public(), runtime(), keep)
+    method(name).fit(student, asked, public(), runtime(), checkpointer)
     assert torch.equal(torch.get_rng_state(), state)
     assert asked.training and same_state(before, snapshot(asked))
     assert all(p.grad is None for p in asked.parameters())
     assert not student.training and not same_state(begun, snapshot(student))
-    assert [row["step"] for row in keep.rows] == [1, 2, 3, 4]
+    assert [row["step"] for row in checkpointer.rows] == [1, 2, 3, 4]
 
 
 def test_distillation_brings_the_answers_together() -> None:
@@ -122,14 +122,14 @@ def test_the_seed_decides(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_resumed_training_equals_an_undisturbed_one(tmp_path: Path, name: str) -> None:
-    with scratch(tmp_path, "whole") as keep:
-        whole = snapshot(fit(name, keep)[0])
-        wanted = keep.history()
-    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as keep:
-        fit(name, Interrupted(keep, 3))
-    with scratch(tmp_path, "cut") as keep:
-        assert same_state(snapshot(fit(name, keep)[0]), whole)
-        assert keep.history() == wanted
+    with scratch(tmp_path, "whole") as checkpointer:
+        whole = snapshot(fit(name, checkpointer)[0])
+        wanted = checkpointer.history()
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        fit(name, Interrupted(checkpointer, 3))
+    with scratch(tmp_path, "cut") as checkpointer:
+        assert same_state(snapshot(fit(name, checkpointer)[0]), whole)
+        assert checkpointer.history() == wanted
 
 
 # --- distillation -------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_distillation_equals_a_live_teacher_and_members_alone(temperature: float
     """KL(T || S) / tau^2 per member, each with its own optimiser, the teacher asked every time."""
     student, _ = fit("distil", temperature=temperature)
     live, members = teacher(), seeded(ToyStudents, CLASSES, seed=1).train().members
-    passes = Passes(22, 6, stream_seed(0, "imitation", "batches"))
+    passes = Passes(22, 6, stream_seed(0, "distillation", "batches"))
     for index, member in enumerate(members):
         sgd = torch.optim.SGD(member.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
         for step in range(4 * 3):  # the partial batch is dropped

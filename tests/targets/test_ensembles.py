@@ -37,14 +37,16 @@ def test_an_ensemble_is_the_mean_of_its_members(name: str, made: dict[str, Ensem
     model, x = made[name], images(3, size=ROWS[name][0])
     with eval_mode(model), torch.no_grad():
         before = snapshot(model)
-        output, votes = model(x), model.votes(x)
-        assert len(votes) == 3 and all(vote.shape == (3, CLASSES) for vote in votes)
-        assert torch.allclose(output.logits, sum(votes) / 3, atol=1e-6)
+        output, member_logits = model(x), model.member_logits(x)
+        assert len(member_logits) == 3 and all(vote.shape == (3, CLASSES) for vote in member_logits)
+        assert torch.allclose(output.logits, sum(member_logits) / 3, atol=1e-6)
         assert output.features.shape == (3, sum(ROWS[name][2])) == (3, model.embedding_dim)
         parts = output.features.split(ROWS[name][2], dim=1)
-        for member, part, vote in zip(model.members, parts, votes, strict=True):
+        for member, part, vote in zip(model.members, parts, member_logits, strict=True):
             assert torch.allclose(member.classifier(part), vote, atol=1e-6)
-        assert (torch.corrcoef(torch.stack(votes).flatten(1)) < 0.999).sum() == 6  # they differ
+        assert (
+            torch.corrcoef(torch.stack(member_logits).flatten(1)) < 0.999
+        ).sum() == 6  # they differ
         alone = torch.cat([model(image[None]).logits for image in x])
         assert torch.allclose(alone, output.logits, rtol=1e-4, atol=1e-5)
         assert same_state(before, snapshot(model))

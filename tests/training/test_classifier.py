@@ -60,8 +60,8 @@ def test_it_leaves_the_callers_stream_alone() -> None:
 def test_what_was_fitted_is_what_the_network_gets_right() -> None:
     data = Splits(faces(10, 3, 0), faces(0, 3, 1), faces(5, 3, 2), 3)
     defense = wiring.defense("none", {"augmentation": None}, "none")
-    keep = InMemory()
-    trained = classifier.train(defense, network, data, plan(select="last"), runtime(), keep)
+    checkpointer = InMemory()
+    trained = classifier.train(defense, network, data, plan(select="last"), runtime(), checkpointer)
     assert trained.fitted.val_accuracy is None
     assert trained.fitted.test_accuracy == fit.accuracy(trained.model, data.test) > 0.6
-    assert [row["step"] for row in keep.rows] == [1, 2, 3, 4]
+    assert [row["step"] for row in checkpointer.rows] == [1, 2, 3, 4]

@@ -27,7 +27,7 @@ from toy import (
 )
 from trapmid import wiring
 from trapmid.artifacts.scratch import scratch
-from trapmid.config.study import Fit
+from trapmid.config.study import ClassifierTraining
 from trapmid.training import fit
 from trapmid.training.fit import Fitted, Labelled
 from trapmid.training.trapdoors import Blend
@@ -47,8 +47,8 @@ def new_network(outputs: int) -> ToyTarget:
     return network
 
 
-def defend(name: str, how: Fit) -> tuple[Target, Objective]:
-    """A hardened network and what trains it."""
+def defend(name: str, how: ClassifierTraining) -> tuple[Target, Objective]:
+    """A adapted network and what trains it."""
 
     def new_optimizer(parameters: Any) -> torch.optim.Optimizer:
         return fit.make_optimizer(how, parameters)
@@ -63,7 +63,7 @@ def defend(name: str, how: Fit) -> tuple[Target, Objective]:
     method, block = DEFENSES[name]
     defense = wiring.defense(method, block, name)
     with runtime().seeded("harden"):
-        model = defense.harden(seeded(ToyNet, CLASSES))
+        model = defense.adapt(seeded(ToyNet, CLASSES))
     return model, defense.objective(setting)
 
 
@@ -83,14 +83,14 @@ class CrossEntropy(Objective):
 
 
 def train(
-    root: Path, name: str, how: Fit, die_at: int | None = None
+    root: Path, name: str, how: ClassifierTraining, die_at: int | None = None
 ) -> tuple[Fitted, dict[str, Tensor], dict[str, Tensor], bytes]:
     model, target = defend(name, how)
-    with scratch(root, "toy", name) as keep:
-        keep = keep if die_at is None else Interrupted(keep, die_at)
+    with scratch(root, "toy", name) as checkpointer:
+        checkpointer = checkpointer if die_at is None else Interrupted(checkpointer, die_at)
         torch.rand(3)  # what ran before does not matter
-        fitted = fit.fit(model, target, *data(), how, runtime(), keep)
-        return fitted, snapshot(model), snapshot(target), keep.history()
+        fitted = fit.fit(model, target, *data(), how, runtime(), checkpointer)
+        return fitted, snapshot(model), snapshot(target), checkpointer.history()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -154,9 +154,9 @@ def test_the_kept_epoch(select: str, epoch: int) -> None:
     # Answer 1 is best on val, 2 on test; classes 0 and 3 do worse.
     val = Labelled(val.images[:8], torch.tensor([1, 1, 1, 1, 2, 2, 0, 3]))
     test = Labelled(test.images[:8], torch.tensor([2, 2, 2, 2, 1, 1, 0, 3]))
-    model, scripted, keep = new_network(CLASSES), Scripted(answers), Memory()
+    model, scripted, checkpointer = new_network(CLASSES), Scripted(answers), Memory()
     how = plan(epochs=6, select=select, lr=1e-30, weight_decay=0.0)
-    fitted = fit.fit(model, scripted, train, val, test, how, runtime(), keep)
+    fitted = fit.fit(model, scripted, train, val, test, how, runtime(), checkpointer)
     answer = answers[epoch - 1]
     assert fitted.epoch == epoch and fitted.select == select
     assert fitted.val_accuracy == (val.labels == answer).float().mean()
@@ -165,7 +165,14 @@ def test_the_kept_epoch(select: str, epoch: int) -> None:
     assert model.classifier.bias.argmax() == answer
     assert scripted.trapdoor is not None
     assert torch.equal(scripted.trapdoor.triggers, torch.full((4, 3, 8, 8), (epoch - 1) / 10))
-    assert [row["val_accuracy"] for row in keep.rows] == [0.125, 0.5, 0.25, 0.5, 0.25, 0.125]
+    assert [row["val_accuracy"] for row in checkpointer.rows] == [
+        0.125,
+        0.5,
+        0.25,
+        0.5,
+        0.25,
+        0.125,
+    ]
 
 
 @pytest.mark.parametrize(("select", "epoch"), [("test", 3), ("last", 6)])
@@ -173,12 +180,19 @@ def test_without_a_validation_split(select: str, epoch: int) -> None:
     train, _, test = data()
     none = Labelled(test.images[:0], test.labels[:0])
     test = Labelled(test.images[:8], torch.tensor([2, 2, 2, 2, 1, 1, 0, 3]))
-    model, scripted, keep = new_network(CLASSES), Scripted([3, 1, 2, 1, 2, 0]), Memory()
+    model, scripted, checkpointer = new_network(CLASSES), Scripted([3, 1, 2, 1, 2, 0]), Memory()
     how = plan(epochs=6, select=select, lr=1e-30, weight_decay=0.0)
-    fitted = fit.fit(model, scripted, train, none, test, how, runtime(), keep)
+    fitted = fit.fit(model, scripted, train, none, test, how, runtime(), checkpointer)
     assert (fitted.epoch, fitted.val_accuracy) == (epoch, None)
-    assert [row["test_accuracy"] for row in keep.rows] == [0.125, 0.25, 0.5, 0.25, 0.5, 0.125]
-    assert not any("val_accuracy" in row for row in keep.rows)
+    assert [row["test_accuracy"] for row in checkpointer.rows] == [
+        0.125,
+        0.25,
+        0.5,
+        0.25,
+        0.5,
+        0.125,
+    ]
+    assert not any("val_accuracy" in row for row in checkpointer.rows)
 
 
 # --- the loop -----------------------------------------------------------------------------------
@@ -194,7 +208,7 @@ def test_learning_rates_follow_the_milestones_for_every_optimiser() -> None:
         def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
             return (self.extra,)
 
-    class Keep(Memory):
+    class Checkpointer(Memory):
         def restore(self, parts: Mapping[str, Any]) -> int:
             self.parts = parts
             return 0
@@ -204,7 +218,7 @@ def test_learning_rates_follow_the_milestones_for_every_optimiser() -> None:
             rates.append((main, extra))
 
     how = plan(epochs=5, lr=0.5, decay=0.1, milestones=(1, 3))
-    fit.fit(new_network(CLASSES), Watched(), *data(), how, runtime(), Keep())
+    fit.fit(new_network(CLASSES), Watched(), *data(), how, runtime(), Checkpointer())
     wanted = [0.5, 0.05, 0.05, 0.005, 0.005]
     assert [main for main, _ in rates] == pytest.approx(wanted)
     assert all(main == extra for main, extra in rates)

@@ -1,1 +1,1 @@
-"""What a study leaves on disk, and how it is read back: networks, priors, knowledge, results."""
+"""The files of a study, and how they are read back: networks, priors, side information, scores."""

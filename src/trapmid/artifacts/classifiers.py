@@ -14,11 +14,11 @@ from trapmid import wiring
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.config.params import ParamsError
-from trapmid.config.study import Fit, TargetRow
+from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.runtime import Runtime
 from trapmid.training import classifier
 from trapmid.training.classifier import Splits, Trained
-from trapmid.types import Defense, Keep, Target, Trapdoor
+from trapmid.types import Checkpointer, Defense, Target, Trapdoor
 
 RANDOM, TORCHVISION = "random", "torchvision"
 
@@ -77,11 +77,11 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
 
 def train(
     row: TargetRow,
-    plan: Fit,
+    plan: ClassifierTraining,
     defense: Defense,
     private: Mapping[str, Tensor],
     rt: Runtime,
-    keep: Keep,
+    checkpointer: Checkpointer,
 ) -> Trained:
     """Trains one row under its defence; `private` is the content of private.pt.
 
@@ -91,7 +91,8 @@ def train(
     splits = Splits.of(private)
     if plan.select == "val" and not len(splits.val):
         raise ValueError(
-            f"fits.{row.fit}.select: val, but data.{row.data} has no validation images "
+            f"classifier_training.{row.training}.select: val, "
+            f"but data.{row.data} has no validation images "
             "(val_fraction: 0); choose test or last"
         )
 
@@ -99,21 +100,21 @@ def train(
         size = splits.train.images.shape[-1]
         return new_network(row.arch, outputs, size, Path(row.init), rt)
 
-    return classifier.train(defense, network, splits, plan, rt, keep)
+    return classifier.train(defense, network, splits, plan, rt, checkpointer)
 
 
 def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
     """Writes the checkpoint of a trained row."""
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
-    hardened = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
+    adapted = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
     checkpoints.save(
         path,
         {
             "arch": row.arch,
             "num_classes": trained.model.num_classes,
             "image_size": image_size,
-            "hardened": hardened,
+            "adapted": adapted,
             "state": trained.model.state_dict(),
             "trapdoor": None
             if trapdoor is None
@@ -123,7 +124,7 @@ def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: in
                 "masks": trapdoor.masks,
                 "code": checkpoints.code_digest(trapdoor),
             },
-            "code": checkpoints.code_digest(trained.model, *([defense] if hardened else [])),
+            "code": checkpoints.code_digest(trained.model, *([defense] if adapted else [])),
             "meta": {
                 "row": name,
                 "defense": row.defense,
@@ -152,10 +153,10 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
     try:
         network = wiring.target(content["arch"])
         model = network(content["num_classes"], content["image_size"])
-        if (hardened := content["hardened"]) is not None:
-            where = f"{path}: hardened"
-            defense = wiring.defense(hardened["method"], hardened["block"], where)
-            model = defense.harden(model)
+        if (adapted := content["adapted"]) is not None:
+            where = f"{path}: adapted"
+            defense = wiring.defense(adapted["method"], adapted["block"], where)
+            model = defense.adapt(model)
     except KeyError as error:
         raise CheckpointError(f"{path}: not a classifier; no {error}") from None
     except ParamsError as error:  # the defence has other parameters now

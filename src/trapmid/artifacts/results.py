@@ -14,12 +14,12 @@ from typing import Any
 
 TRAINED = (
     "evaluators",
-    "starts",
+    "pretrained",
     "targets",
     "public_priors",
     "surrogates",
     "guided_priors",
-    "cells",
+    "attack_runs",
 )
 """Sections whose rows leave curves, times and samples."""
 
@@ -37,7 +37,7 @@ class History:
 
 
 def scores_path(root: Path, section: str, row: str) -> Path:
-    """The scores of an evaluator, a target or a cell."""
+    """The scores of an evaluator, a target or an attack run."""
     return root / "reports" / "scores" / section / f"{row}.json"
 
 
@@ -51,9 +51,9 @@ def samples_folder(root: Path, section: str, row: str) -> Path:
     return root / "reports" / "figures" / "samples" / section / row
 
 
-def grid_path(root: Path, cell: str) -> Path:
-    """The picture of a cell: private images beside the reconstructions."""
-    return root / "reports" / "figures" / "cells" / f"{cell}.png"
+def grid_path(root: Path, attack_run: str) -> Path:
+    """The picture of an attack run: private images beside the reconstructions."""
+    return root / "reports" / "figures" / "attack_runs" / f"{attack_run}.png"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from trapmid.types import InMemory, Stateful
 
 
 class Scratch(InMemory):
-    """The `Keep` of a stage: curve and state of one training, in one folder."""
+    """The `Checkpointer` of a stage: curve and state of one training, in one folder."""
 
     def __init__(self, folder: Path, title: str) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ METHODS = {
     "attacks": ("Attack",),
     "data": ("Maker", "Reader"),
     "defenses": ("Defense",),
-    "priors": ("Recipe",),
+    "priors": ("Training",),
     "surrogates": ("Surrogate",),
     "targets": ("Network",),
 }

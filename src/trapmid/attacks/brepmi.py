@@ -213,6 +213,6 @@ def _save(saving: Saving | None, state: Variables, step: int) -> None:
     if saving is None:
         return
     searching = state["searching"]
-    saving.keep.progress(int((~searching).sum()), len(searching))
+    saving.checkpointer.progress(int((~searching).sum()), len(searching))
     if step % saving.every == 0:
-        saving.keep.save({"search": state}, step)
+        saving.checkpointer.save({"search": state}, step)

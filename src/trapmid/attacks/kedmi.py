@@ -1,4 +1,4 @@
-"""KED-MI, second stage: distributional recovery (Chen et al., ICCV 2021, sec. 3.3)."""
+"""KED-MI, second stage: distribution recovery (Chen et al., ICCV 2021, sec. 3.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.config.params import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
-from trapmid.search import distributional
+from trapmid.search import distribution
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 
@@ -30,7 +30,7 @@ class Attack(types.Attack):
             return self.identity_weight * identity - prior.realism(images, of)
 
         with eval_mode(target, prior), frozen(target, prior):
-            z, loss = distributional.search(
+            z, loss = distribution.search(
                 labels,
                 draws,
                 objective,

@@ -15,7 +15,7 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
-from trapmid.search import distributional, latents
+from trapmid.search import distribution, latents
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 
@@ -41,16 +41,16 @@ class Attack(types.Attack):
         with raw logits, g the target's features and `mean` those of public images. The paper's
         regulariser draws around that mean; its code overwrites the draw with the mean itself.
         """
-        task.knowledge.need("students", "feature_mean")
-        students, mean = task.knowledge.students, task.knowledge.feature_mean
+        task.side_information.need("students", "feature_mean")
+        students, mean = task.side_information.students, task.side_information.feature_mean
         assert students is not None and mean is not None
         labels, draws = task.labels, task.draws
 
         def objective(z: Tensor, of: Tensor) -> Tensor:
             images = prior(z, of)
             output = target(images)
-            votes = torch.stack([output.logits, *students.votes(images)])
-            identity = -losses.own_logit(votes.mean(dim=0), of)
+            member_logits = torch.stack([output.logits, *students.member_logits(images)])
+            identity = -losses.own_logit(member_logits.mean(dim=0), of)
             features = (output.features - mean).square().mean(dim=1)
             total = identity + self.feature_weight * features
             loss: Tensor = self.identity_weight * total - prior.realism(images, of)
@@ -69,7 +69,7 @@ class Attack(types.Attack):
                     saving=task.saving,
                 )
             else:
-                z, loss = distributional.search(
+                z, loss = distribution.search(
                     labels,
                     draws,
                     objective,

@@ -43,7 +43,7 @@ class Attack(types.Attack):
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         labels, draws = task.labels, task.draws
         if self.adaptive is not None:
-            self.adaptive.check(task.knowledge)
+            self.adaptive.check(task.side_information)
         keys = latents.row_keys(labels, draws, rt.seed, "views")
         noise_keys = latents.row_keys(labels, draws, rt.seed, "view noise")
         seeds = [stream_seed(rt.seed, "jitter order", draw) for draw in draws.tolist()]
@@ -73,7 +73,7 @@ class Attack(types.Attack):
             output = target(seen)
             loss = losses.max_margin(output.logits, wanted)
             if self.adaptive is not None:
-                loss = loss + self.adaptive(output, wanted, task.knowledge)
+                loss = loss + self.adaptive(output, wanted, task.side_information)
             return loss.view(self.views, -1).sum(dim=0)
 
         with eval_mode(target, prior), frozen(target, prior):

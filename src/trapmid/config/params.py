@@ -17,6 +17,8 @@ from typing import Annotated, Any, TypeVar
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from trapmid.config.renamed import old_names
+
 T = TypeVar("T")
 
 
@@ -121,8 +123,9 @@ def parse(text: str, path: str = "params.yaml") -> Study:
     """The text of params.yaml as plain dictionaries, lists and scalars.
 
     Raises:
-        ParamsError: it is not YAML, does not hold a mapping, or holds what DVC would lose: an
-            anchor, a merge key, a variable, a key that is no text, a number that is not finite.
+        ParamsError: it is not YAML, does not hold a mapping, has a name of version 0.1, or holds
+            what DVC would lose: an anchor, a merge key, a variable, a key that is no text, a
+            number that is not finite.
     """
     try:
         content = YAML(typ="safe").load(text)
@@ -133,6 +136,8 @@ def parse(text: str, path: str = "params.yaml") -> Study:
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: must hold a mapping, holds {type(content).__name__}")
     _check_plain(content, "")
+    for complaint in old_names(content):
+        raise ParamsError(complaint)
     return Study(content)
 
 
@@ -178,10 +183,10 @@ def section(params: Mapping[str, Any], where: str) -> Any:
 
 
 BLOCKS = {
-    "public_priors": "recipes",
-    "surrogates": "surrogacy",
-    "guided_priors": "recipes",
-    "cells": "attacks",
+    "public_priors": "prior_training",
+    "surrogates": "surrogate_training",
+    "guided_priors": "prior_training",
+    "attack_runs": "attacks",
 }
 """Section of rows -> the section with a block of parameters for each of their methods.
 
@@ -194,7 +199,7 @@ def of_row(params: Mapping[str, Any], rows: str, name: str) -> Layered:
 
     Args:
         params: the whole of params.yaml.
-        rows: the section of the row, e.g. cells.
+        rows: the section of the row, e.g. attack runs.
         name: the row.
     """
     row = section(params, f"{rows}.{name}")

@@ -84,7 +84,7 @@ class Validation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class ClassifierTraining:
     """How a classifier is trained."""
 
     epochs: Count
@@ -113,7 +113,7 @@ class TargetRow:
     defense: str  # the name in tables: of the method, or of a variant of it
     method: str  # module of trapmid.defenses
     block: str  # top-level section of params.yaml with the method's parameters
-    fit: str  # entry of `fits`
+    training: str  # entry of `classifier_training`
     init: str  # file with the initial weights; weights/random: none
     seed: Natural
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
@@ -127,7 +127,7 @@ class PublicPriorRow:
     """A prior learnt from public images alone, shared by every attack that names it."""
 
     data: str
-    method: str  # module of trapmid.priors, and entry of `recipes`
+    method: str  # module of trapmid.priors, and entry of `prior_training`
     init: str
     seed: Natural
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
@@ -141,7 +141,7 @@ class SurrogateRow:
     target: str  # whose answers it learns
     arch: str  # module of trapmid.targets; the target's own where the method copies the target
     surrogate: str  # the name in tables
-    method: str  # module of trapmid.surrogates, and entry of `surrogacy`
+    method: str  # module of trapmid.surrogates, and entry of `surrogate_training`
     init: str  # its first weights; a copy of the target has these already
     seed: Natural
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
@@ -172,10 +172,10 @@ class GuidedPriorRow:
     """A prior learnt by asking one classifier."""
 
     data: str
-    method: str  # module of trapmid.priors, and entry of `recipes`
+    method: str  # module of trapmid.priors, and entry of `prior_training`
     target: str  # who is attacked
-    guide: str  # folder of the classifier that is asked: the target, or a surrogate of it
-    knowledge: str  # file of `types.Knowledge`; weights/none: there is none
+    queried_model: str  # folder of the classifier that is asked: the target, or a surrogate of it
+    side_information: str  # file of `types.SideInformation`; weights/none: there is none
     init: str
     seed: Natural
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
@@ -197,13 +197,15 @@ class Inversion:
 
 @dataclass(frozen=True, kw_only=True)
 class CellRow:
-    """One cell of the results table."""
+    """One attack run of the results table."""
 
     attack: str  # the name in tables: of the method, or of a variant of it
     method: str  # module of trapmid.attacks, and entry of `attacks`
     target: str  # who is attacked
-    guide: str  # folder of the classifier that the search asks: the target, or a surrogate of it
-    knowledge: str  # file of `types.Knowledge`; weights/none: there is none
+    queried_model: (
+        str  # folder of the classifier that the search asks: the target, or a surrogate of it
+    )
+    side_information: str  # file of `types.SideInformation`; weights/none: there is none
     prior: str  # folder of the prior, e.g. models/priors/public/gmi
     evaluator: str
     data: str
@@ -215,13 +217,13 @@ ROWS: dict[str, type[Any]] = {
     "raw": RawRow,
     "data": DataRow,
     "evaluators": TargetRow,
-    "starts": TargetRow,
+    "pretrained": TargetRow,
     "targets": TargetRow,
     "public_priors": PublicPriorRow,
     "surrogates": SurrogateRow,
     "leaks": LeakRow,
     "signatures": SignatureRow,
     "guided_priors": GuidedPriorRow,
-    "cells": CellRow,
+    "attack_runs": CellRow,
 }
 """Every section of params.yaml that is made of rows: what one of its rows says."""

@@ -163,7 +163,8 @@ class Objective(types.Objective):
         people, images = self._defense.identities_per_batch, self._defense.images_per_identity
         if batch_size != people * images:
             raise ValueError(
-                f"fits.*.batch_size: {batch_size} must be {people * images}, which is "
+                f"classifier_training.*.batch_size: {batch_size} "
+                f"must be {people * images}, which is "
                 f"identities_per_batch {people} times images_per_identity {images}"
             )
         return identity_batches(labels, people, images)

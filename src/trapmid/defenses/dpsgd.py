@@ -5,7 +5,7 @@ What epsilon says, and what it does not:
 
 - It protects one image, not one person: with k images a person has k epsilon, at a larger delta.
 - It covers the weights. Choosing the epoch by accuracy on private images is not accounted for, so
-  `fits` should select the last one; nor are the training curves.
+  `classifier_training` should select the last one; nor are the training curves.
 - It supposes Poisson batches. With `poisson: false`, batches are shuffled, and epsilon is what
   Poisson batches would have: the common practice, and an optimistic one.
 - The noise comes from the seed of the run, so that runs repeat: who knows the seed knows the noise.
@@ -38,7 +38,7 @@ class Defense(types.Defense):
     delta: OpenShare  # chance that the guarantee fails; under 1 / number of images
     poisson: bool  # every image joins a batch by chance of its own; false: shuffled batches
 
-    def harden(self, model: Target) -> Target:
+    def adapt(self, model: Target) -> Target:
         """Normalises every image by itself: batch normalisation would mix the images of a batch.
 
         In place. Weights, biases and whether they learn stay; running statistics go.
@@ -53,7 +53,9 @@ class Defense(types.Defense):
 
     def objective(self, setting: Setting) -> types.Objective:
         if setting.rt.precision != "fp32":
-            raise ValueError(f"fits.*.precision: dpsgd needs fp32, not {setting.rt.precision}")
+            raise ValueError(
+                f"classifier_training.*.precision: dpsgd needs fp32, not {setting.rt.precision}"
+            )
         return Objective(self, setting)
 
 

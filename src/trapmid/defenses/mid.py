@@ -25,7 +25,7 @@ class Defense(types.Defense):
     width: Count  # of the bottleneck
     noise: Literal["fresh", "mean"]  # in eval mode: drawn at every forward (official), or none
 
-    def harden(self, model: Target) -> Target:
+    def adapt(self, model: Target) -> Target:
         return Bottleneck(model, self.width, fresh=self.noise == "fresh")
 
     def objective(self, setting: Setting) -> types.Objective:

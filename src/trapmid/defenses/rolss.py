@@ -20,7 +20,7 @@ class Defense(types.Defense):
     scale: Share  # of the last stage's skip connections; 0 removes them
     stages: Count  # how many stages, from the last one on
 
-    def harden(self, model: Target) -> Target:
+    def adapt(self, model: Target) -> Target:
         parts: list[Any] = [
             part for stage in model.stages()[-self.stages :] for part in stage.modules()
         ]

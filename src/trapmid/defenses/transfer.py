@@ -23,7 +23,7 @@ class Defense(types.Defense):
     frozen_stages: Count  # how many of `Target.stages()`, from the image on
     freeze_statistics: bool  # their batch statistics, too, stay as they were
 
-    def harden(self, model: Target) -> Target:
+    def adapt(self, model: Target) -> Target:
         for stage in self.frozen(model):
             stage.requires_grad_(False)
         return model

@@ -65,10 +65,12 @@ def describe(
     return described
 
 
-def votes(model: Target, images: Tensor, *, batch_size: int, rt: Runtime) -> list[Tensor]:
+def member_logits(model: Target, images: Tensor, *, batch_size: int, rt: Runtime) -> list[Tensor]:
     """The logits (N, C) of every member of an ensemble, or of the one network; as `describe`."""
     with eval_mode(model), torch.no_grad(), exact():
-        parts = [model.votes(as_float(part.to(rt.device))) for part in images.split(batch_size)]
+        parts = [
+            model.member_logits(as_float(part.to(rt.device))) for part in images.split(batch_size)
+        ]
     return [torch.cat(member).float().cpu() for member in zip(*parts, strict=True)]
 
 
@@ -113,7 +115,7 @@ def stretch(images: Tensor) -> Tensor:
 
 
 def low2high(images: Tensor, size: int) -> Tensor:
-    """Images (N, 3, S, S) as the scripts of GMI, KED-MI, LOMMA and BREP-MI show them to the judge.
+    """Images (N, 3, S, S) as GMI, KED-MI, LOMMA and BREP-MI show them to the evaluator.
 
     Truncated (not rounded) to 8 bits, resized by PIL's bilinear filter to `size`, and back: float32
     (N, 3, size, size) in [0, 1]. PLG-MI's scripts resize raw floats instead.

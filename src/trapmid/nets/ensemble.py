@@ -37,7 +37,7 @@ class Ensemble(Target):
         logits = torch.stack([logits for logits, _ in answers]).mean(dim=0)
         return Output(logits, torch.cat([features for _, features in answers], dim=1))
 
-    def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+    def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         return tuple(member(images)[0] for member in self.members)
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:

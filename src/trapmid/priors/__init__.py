@@ -1,1 +1,1 @@
-"""Ways of learning faces, one a file: class `Recipe`, and the `Prior` it makes."""
+"""Ways of learning faces, one a file: class `Training`, and the `Prior` it makes."""

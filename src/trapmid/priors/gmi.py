@@ -14,10 +14,10 @@ from trapmid import types
 from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
-from trapmid.training.anchor import Anchor, Anchoring
 from trapmid.training.fit import to_float
 from trapmid.training.gan import Passes, gradient_penalty
-from trapmid.types import Keep, Knowledge, Stateful, Target
+from trapmid.training.vae_gan import VaeGan, VaeGanTraining
+from trapmid.types import Checkpointer, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -41,7 +41,7 @@ class Prior(types.Prior):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(types.PriorRecipe):
+class Training(types.PriorTraining):
     latent_dim: Count
     width: Count
     steps: Count  # of the critic
@@ -50,7 +50,7 @@ class Recipe(types.PriorRecipe):
     lr: Positive
     betas: tuple[Momentum, Momentum]
     penalty: NonNegative
-    anchor: Anchor | None  # an autoencoder beside the GAN; official: none
+    vae_gan: VaeGan | None  # an autoencoder beside the GAN; official: none
     precision: Precision
     keep_every: Count
 
@@ -63,40 +63,40 @@ class Recipe(types.PriorRecipe):
         prior: types.Prior,
         public: Tensor,
         target: Target | None,
-        knowledge: Knowledge,
+        side_information: SideInformation,
         rt: Runtime,
-        keep: Keep,
+        checkpointer: Checkpointer,
     ) -> None:
-        del knowledge
+        del side_information
         assert isinstance(prior, Prior)
         if target is not None:
-            raise ValueError("recipe: gmi learns without a target; name it in public_priors")
+            raise ValueError("training: gmi learns without a target; name it in public_priors")
         generator, critic = prior.generator.train(), prior.critic.train()
         adam = {"lr": self.lr, "betas": self.betas}
         for_g = torch.optim.Adam(generator.parameters(), **adam)  # type: ignore[arg-type]
         for_d = torch.optim.Adam(critic.parameters(), **adam)  # type: ignore[arg-type]
         parts: dict[str, Stateful] = {"prior": prior, "for_g": for_g, "for_d": for_d}
         passes = Passes(len(public), self.batch_size, stream_seed(rt.seed, "gmi", "batches"))
-        anchoring = None
-        if self.anchor is not None:
+        vae_gan_training = None
+        if self.vae_gan is not None:
             size = public.shape[-1]
-            anchoring = Anchoring(self.anchor, generator, size, self.latent_dim, rt)
-            parts["anchoring"] = anchoring
+            vae_gan_training = VaeGanTraining(self.vae_gan, generator, size, self.latent_dim, rt)
+            parts["vae_gan_training"] = vae_gan_training
 
-        for step in range(keep.restore(parts), self.steps):
+        for step in range(checkpointer.restore(parts), self.steps):
             real = to_float(public[passes.batch(step)].to(rt.device))
             with rt.seeded("gmi", step):
-                if anchoring is not None and anchoring.alone(step):
-                    curve = {"anchor": anchoring.step_alone(generator, real)}
+                if vae_gan_training is not None and vae_gan_training.alone(step):
+                    curve = {"vae_gan": vae_gan_training.step_alone(generator, real)}
                 else:
                     curve = self._critic_step(prior, real, for_d, rt)
                     if (step + 1) % self.critic_steps == 0:
-                        self._generator_step(prior, real, for_g, anchoring, rt)
+                        self._generator_step(prior, real, for_g, vae_gan_training, rt)
             if (step + 1) % max(1, self.steps // 100) == 0:
-                keep.log({name: value.item() for name, value in curve.items()}, step + 1)
-                keep.progress(step + 1, self.steps)
+                checkpointer.log({name: value.item() for name, value in curve.items()}, step + 1)
+                checkpointer.progress(step + 1, self.steps)
             if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
-                keep.save(parts, step + 1)
+                checkpointer.save(parts, step + 1)
         prior.eval()
 
     def _critic_step(
@@ -116,17 +116,17 @@ class Recipe(types.PriorRecipe):
         prior: Prior,
         real: Tensor,
         optimizer: torch.optim.Optimizer,
-        anchoring: Anchoring | None,
+        vae_gan_training: VaeGanTraining | None,
         rt: Runtime,
     ) -> None:
         with frozen(prior.critic):
             loss = -prior.critic(prior.generator(self._latents(len(real), rt))).mean()
         optimizer.zero_grad(set_to_none=True)
-        if anchoring is None:
+        if vae_gan_training is None:
             loss.backward()
         else:
-            (loss + anchoring.pull(prior.generator, real)).backward()
-            anchoring.step_encoder()
+            (loss + vae_gan_training.pull(prior.generator, real)).backward()
+            vae_gan_training.step_encoder()
         optimizer.step()
 
     def _latents(self, n: int, rt: Runtime) -> Tensor:

@@ -22,7 +22,7 @@ from trapmid.nets.minibatch import ClassDiscriminator
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.training.fit import to_float
 from trapmid.training.gan import Passes
-from trapmid.types import Keep, Knowledge, Stateful, Target
+from trapmid.types import Checkpointer, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -54,7 +54,7 @@ class Prior(types.Prior):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(types.PriorRecipe):
+class Training(types.PriorTraining):
     latent_dim: Count
     width: Count
     steps: Count  # of the discriminator
@@ -76,27 +76,27 @@ class Recipe(types.PriorRecipe):
         prior: types.Prior,
         public: Tensor,
         target: Target | None,
-        knowledge: Knowledge,
+        side_information: SideInformation,
         rt: Runtime,
-        keep: Keep,
+        checkpointer: Checkpointer,
     ) -> None:
-        """As `types.PriorRecipe.fit`; the target itself stays as it is, in both modes.
+        """As `types.PriorTraining.fit`; the target itself stays as it is, in both modes.
 
         In train mode a copy labels the images: with the statistics of their batch, active dropout,
         and running statistics that drift, as in every published result.
         """
-        del knowledge
+        del side_information
         assert isinstance(prior, Prior)
         if target is None:
-            raise ValueError("recipe: kedmi learns from a target; name it in guided_priors")
-        guide = copy.deepcopy(target).requires_grad_(False)
-        guide.train(self.target_mode == "train")
+            raise ValueError("training: kedmi learns from a target; name it in guided_priors")
+        queried_model = copy.deepcopy(target).requires_grad_(False)
+        queried_model.train(self.target_mode == "train")
         generator, discriminator = prior.generator.train(), prior.discriminator.train()
         for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
         for_d = torch.optim.Adam(discriminator.parameters(), lr=self.lr_critic, betas=self.betas)
         parts: dict[str, Stateful] = {
             "prior": prior,
-            "guide": guide,
+            "queried_model": queried_model,
             "for_g": for_g,
             "for_d": for_d,
         }
@@ -108,19 +108,19 @@ class Recipe(types.PriorRecipe):
         def images(passes: Passes, step: int) -> Tensor:
             return to_float(public[passes.batch(step)].to(rt.device))
 
-        for step in range(keep.restore(parts), self.steps):
+        for step in range(checkpointer.restore(parts), self.steps):
             with rt.seeded("kedmi", step), rt.autocast():
                 x = images(labelled, step)
                 with torch.no_grad():
-                    soft = guide(x).logits.float().softmax(dim=1)
+                    soft = queried_model(x).logits.float().softmax(dim=1)
                 curve = self._discriminator_step(prior, x, soft, images(real, step), for_d, rt)
                 if (step + 1) % self.critic_steps == 0:
                     self._generator_step(prior, images(matched, step), for_g, rt)
             if (step + 1) % max(1, self.steps // 100) == 0:
-                keep.log({name: value.item() for name, value in curve.items()}, step + 1)
-                keep.progress(step + 1, self.steps)
+                checkpointer.log({name: value.item() for name, value in curve.items()}, step + 1)
+                checkpointer.progress(step + 1, self.steps)
             if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
-                keep.save(parts, step + 1)
+                checkpointer.save(parts, step + 1)
         prior.eval()
 
     def _discriminator_step(

@@ -1,7 +1,7 @@
 """PLG-MI's prior: a conditional GAN on public images that the target labelled (AAAI 2023).
 
 Yuan et al.: pseudo-labels by top-n selection (sec. 3.2), a projection GAN trained with a hinge loss
-and a max-margin loss through the target (sec. 3.3). Without a target the recipe learns all public
+and a max-margin loss through the target (sec. 3.3). Without a target the training learns all public
 images as one class: the target-independent start that `init` of a guided prior may name.
 """
 
@@ -20,12 +20,12 @@ from trapmid.augment import PlgView
 from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import snresnet
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
-from trapmid.training.anchor import Anchor, Anchoring
 from trapmid.training.fit import to_float
 from trapmid.training.gan import EndlessPasses
-from trapmid.training.pseudolabels import top_n
+from trapmid.training.pseudo_labels import top_n
 from trapmid.training.signatures import Adaptive
-from trapmid.types import Keep, Knowledge, Stateful, Target
+from trapmid.training.vae_gan import VaeGan, VaeGanTraining
+from trapmid.types import Checkpointer, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -47,7 +47,7 @@ class Prior(types.Prior):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(types.PriorRecipe):
+class Training(types.PriorTraining):
     latent_dim: Count
     width: Count
     top_n: Count
@@ -63,7 +63,7 @@ class Recipe(types.PriorRecipe):
     view: PlgView
     view_noise: NonNegative  # deviation of Gaussian noise on the views; official: 0
     adaptive: Adaptive | None  # the terms of PLG-MI+ and ++; official PLG-MI: none
-    anchor: Anchor | None  # an autoencoder beside the GAN; official: none
+    vae_gan: VaeGan | None  # an autoencoder beside the GAN; official: none
     ema: Momentum  # decay of the averaged generator that is kept; 0 keeps the last one (official)
     precision: Precision
     keep_every: Count
@@ -81,13 +81,13 @@ class Recipe(types.PriorRecipe):
         prior: types.Prior,
         public: Tensor,
         target: Target | None,
-        knowledge: Knowledge,
+        side_information: SideInformation,
         rt: Runtime,
-        keep: Keep,
+        checkpointer: Checkpointer,
     ) -> None:
         assert isinstance(prior, Prior)
         if self.adaptive is not None:
-            self.adaptive.check(knowledge)
+            self.adaptive.check(side_information)
         if target is None:
             chosen, labels = torch.arange(len(public)), torch.zeros(len(public), dtype=torch.int64)
         else:
@@ -104,35 +104,35 @@ class Recipe(types.PriorRecipe):
             "for_d": for_d,
             "averaged": averaged,
         }
-        anchoring = None
-        if self.anchor is not None:
+        vae_gan_training = None
+        if self.vae_gan is not None:
             size = public.shape[-1]
-            anchoring = Anchoring(self.anchor, generator, size, self.latent_dim, rt)
-            parts["anchoring"] = anchoring
+            vae_gan_training = VaeGanTraining(self.vae_gan, generator, size, self.latent_dim, rt)
+            parts["vae_gan_training"] = vae_gan_training
 
         def reals(index: int) -> tuple[Tensor, Tensor]:
             picked = passes.batch(index)
             return to_float(public[chosen[picked]].to(rt.device)), labels[picked].to(rt.device)
 
-        for step in range(keep.restore(parts), self.steps):
+        for step in range(checkpointer.restore(parts), self.steps):
             with rt.seeded("plgmi", step):
-                if anchoring is not None and anchoring.alone(step):
+                if vae_gan_training is not None and vae_gan_training.alone(step):
                     images, classes = reals(step)
                     decode = partial(generator, labels=classes)
-                    curve = {"anchor": anchoring.step_alone(decode, images)}
+                    curve = {"vae_gan": vae_gan_training.step_alone(decode, images)}
                 else:
                     curve = self._generator_step(
-                        prior, target, knowledge, for_g, anchoring, reals(step), rt
+                        prior, target, side_information, for_g, vae_gan_training, reals(step), rt
                     )
                     for turn in range(self.critic_steps):
                         batch = reals(step * self.critic_steps + turn)
                         curve["critic_hinge"] = self._critic_step(prior, *batch, for_d, rt)
                 averaged.update(generator)
             if (step + 1) % max(1, self.steps // 100) == 0:
-                keep.log({name: value.item() for name, value in curve.items()}, step + 1)
-                keep.progress(step + 1, self.steps)
+                checkpointer.log({name: value.item() for name, value in curve.items()}, step + 1)
+                checkpointer.progress(step + 1, self.steps)
             if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
-                keep.save(parts, step + 1)
+                checkpointer.save(parts, step + 1)
         averaged.copy_to(generator)
         prior.eval()
 
@@ -140,15 +140,15 @@ class Recipe(types.PriorRecipe):
         self,
         prior: Prior,
         target: Target | None,
-        knowledge: Knowledge,
+        side_information: SideInformation,
         optimizer: torch.optim.Optimizer,
-        anchoring: Anchoring | None,
+        vae_gan_training: VaeGanTraining | None,
         reals: tuple[Tensor, Tensor],
         rt: Runtime,
     ) -> dict[str, Tensor]:
         latents, labels = self._draw(prior, rt)
-        guides = () if target is None else (target,)
-        with frozen(prior.critic, *guides), eval_mode(*guides), rt.autocast():
+        queried_models = () if target is None else (target,)
+        with frozen(prior.critic, *queried_models), eval_mode(*queried_models), rt.autocast():
             fake = prior(latents, labels)
             total = -prior.realism(fake, labels).float().mean()
             parts = {"adversarial": total.detach()}
@@ -165,16 +165,18 @@ class Recipe(types.PriorRecipe):
                 parts["inversion"] = inversion.detach().mean()
                 total = total + self.alpha * inversion.mean()
                 if self.adaptive is not None:
-                    adaptive = self.adaptive(output, labels, knowledge).mean()
+                    adaptive = self.adaptive(output, labels, side_information).mean()
                     parts["signatures"] = adaptive.detach()
                     total = total + adaptive
         optimizer.zero_grad(set_to_none=True)
-        if anchoring is None:
+        if vae_gan_training is None:
             total.backward()
         else:
             images, classes = reals
-            (total + anchoring.pull(partial(prior.generator, labels=classes), images)).backward()
-            anchoring.step_encoder()
+            (
+                total + vae_gan_training.pull(partial(prior.generator, labels=classes), images)
+            ).backward()
+            vae_gan_training.step_encoder()
         optimizer.step()
         return parts
 

@@ -20,29 +20,31 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
+from trapmid.config.renamed import old_names
+
 FOLDER = Path("profiles")
 
 ROWS = (
     "raw",
     "data",
     "evaluators",
-    "starts",
+    "pretrained",
     "targets",
     "public_priors",
     "surrogates",
     "leaks",
     "signatures",
     "guided_priors",
-    "cells",
+    "attack_runs",
 )
 """Sections made of rows: an overlay's are merged onto its base's, `x: null` takes one away."""
 
 NO_DEFENSES = (
     *ROWS,
     "validation",
-    "fits",
-    "recipes",
-    "surrogacy",
+    "classifier_training",
+    "prior_training",
+    "surrogate_training",
     "attacks",
     "inversion",
     "evaluation",
@@ -51,29 +53,29 @@ NO_DEFENSES = (
 )
 """Sections that are no block of a defence."""
 
-CLASSIFIERS = ("evaluators", "starts", "targets")
+CLASSIFIERS = ("evaluators", "pretrained", "targets")
 """Sections whose rows are trained classifiers, each with the `block` of its defence."""
 
-FANNED = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "cells")
+FANNED = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "attack_runs")
 """Sections whose rows are repeated for every seed: the row K becomes `K-<seed>`."""
 
 IMPLIED: dict[str, dict[str, str]] = {
     "evaluators": {"method": "{defense}", "block": "{method}"},
-    "starts": {"method": "{defense}", "block": "{method}"},
+    "pretrained": {"method": "{defense}", "block": "{method}"},
     "targets": {"defense": "{row}", "method": "{defense}", "block": "{method}"},
     "public_priors": {"method": "{row}"},
     "surrogates": {"surrogate": "{family}", "method": "{surrogate}"},
     "signatures": {"leak": "weights/none"},
     "guided_priors": {
         "method": "{family}",
-        "guide": "models/targets/{target}",
-        "knowledge": "weights/none",
+        "queried_model": "models/targets/{target}",
+        "side_information": "weights/none",
     },
-    "cells": {
+    "attack_runs": {
         "attack": "{family}",
         "method": "{attack}",
-        "guide": "models/targets/{target}",
-        "knowledge": "weights/none",
+        "queried_model": "models/targets/{target}",
+        "side_information": "weights/none",
     },
 }
 """What a row says that neither it nor the section's `defaults` say, in this order.
@@ -91,10 +93,10 @@ _ORDER = (
     "method",
     "block",
     "arch",
-    "fit",
+    "training",
     "target",
-    "guide",
-    "knowledge",
+    "queried_model",
+    "side_information",
     "leak",
     "top_n",
     "prior",
@@ -106,7 +108,7 @@ _ORDER = (
 )
 """In which order a row of params.yaml says what: the method, what it works on, where it starts."""
 
-_BLOCKS = ("fits", "recipes", "surrogacy", "attacks")
+_BLOCKS = ("classifier_training", "prior_training", "surrogate_training", "attacks")
 """Sections that hold blocks of parameters by name."""
 
 _OWN_KEYS = ("base", "defaults", "profile", "seeds")
@@ -244,6 +246,8 @@ def _load(name: str, folder: Path, remarks: dict[str, str]) -> CommentedMap:
         raise ProfileError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(content, CommentedMap):
         raise ProfileError(f"{path}: must hold a mapping")
+    for line in old_names(content):
+        raise ProfileError(f"{path}: {line}")
     remarks |= dict(_REMARK.findall(text))
     return content
 
@@ -379,9 +383,11 @@ def _related(tree: CommentedMap, section: str, row: str) -> dict[str, Any]:
         found["arch"] = target["arch"]
     if section == "signatures" and block.get("target") in tree["leaks"]:
         found["leak"] = f"models/leaks/{block['target']}.pt"
-    if section == "cells" and row in tree["guided_priors"]:
+    if section == "attack_runs" and row in tree["guided_priors"]:
         own = tree["guided_priors"][row]
-        found |= {key: own[key] for key in ("guide", "knowledge", "data") if key in own}
+        found |= {
+            key: own[key] for key in ("queried_model", "side_information", "data") if key in own
+        }
         found["prior"] = f"models/priors/guided/{row}"
     return found
 

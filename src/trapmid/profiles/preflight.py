@@ -11,33 +11,33 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trapmid import wiring
-from trapmid.config import criteria, params, study
+from trapmid.config import evaluation, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import compose as profiles
 
 SINGLE: dict[str, type[Any]] = {
     "validation": study.Validation,
     "inversion": study.Inversion,
-    "evaluation": criteria.Evaluation,
-    "checks": criteria.Checks,
-    "gate": criteria.Gate,
+    "evaluation": evaluation.Evaluation,
+    "checks": evaluation.Checks,
+    "gate": evaluation.Gate,
 }
 """Sections that are one block."""
 
 BUILDERS: dict[str, Callable[[str, Any, str], Any]] = {
     "evaluators": wiring.defense,
-    "starts": wiring.defense,
+    "pretrained": wiring.defense,
     "targets": wiring.defense,
-    "public_priors": wiring.recipe,
+    "public_priors": wiring.prior_training,
     "surrogates": wiring.surrogate,
-    "guided_priors": wiring.recipe,
-    "cells": wiring.attack,
+    "guided_priors": wiring.prior_training,
+    "attack_runs": wiring.attack,
 }
 """Section of rows -> how the method of one of its rows is built."""
 
 _NAMED = {
     "data": "data",
-    "fit": "fits",
+    "training": "classifier_training",
     "target": "targets",
     "evaluator": "evaluators",
 }
@@ -45,7 +45,7 @@ _NAMED = {
 
 _MADE = {
     "data/raw/": "raw",
-    "models/starts/": "starts",
+    "models/pretrained/": "pretrained",
     "models/targets/": "targets",
     "models/surrogates/": "surrogates",
     "models/leaks/": "leaks",
@@ -55,9 +55,9 @@ _MADE = {
 }
 """Folder of what stages make -> the section whose rows make it."""
 _PLACES = {
-    "guide": ("models/targets/", "models/surrogates/"),
+    "queried_model": ("models/targets/", "models/surrogates/"),
     "prior": ("models/priors/public/", "models/priors/guided/"),
-    "knowledge": ("weights/none", "models/signatures/", "models/surrogates/"),
+    "side_information": ("weights/none", "models/signatures/", "models/surrogates/"),
     "leak": ("weights/none", "models/leaks/"),
 }
 """Key of a row -> what its path must begin with."""
@@ -106,11 +106,13 @@ def _singles(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _blocks(content: Mapping[str, Any]) -> Iterator[str]:
     """The blocks themselves, those included on which no row is built."""
-    for name, block in content["fits"].items():
-        yield from _complaint(params.build, study.Fit, block, f"fits.{name}")
+    for name, block in content["classifier_training"].items():
+        yield from _complaint(
+            params.build, study.ClassifierTraining, block, f"classifier_training.{name}"
+        )
     for section, build in (
-        ("recipes", wiring.recipe),
-        ("surrogacy", wiring.surrogate),
+        ("prior_training", wiring.prior_training),
+        ("surrogate_training", wiring.surrogate),
         ("attacks", wiring.attack),
     ):
         for name, block in content[section].items():

@@ -14,7 +14,7 @@ import pandas as pd
 class Line(NamedTuple):
     """A line of a table."""
 
-    cells: Sequence[str]
+    attack_runs: Sequence[str]
     kind: str = ""  # mean | reference | failed | "": a plain line, or a part of the mean above it
 
 
@@ -61,16 +61,16 @@ class Section(NamedTuple):
 
 
 def table(columns: str, heads: Sequence[str], lines: Iterable[Line | Sequence[str]]) -> Table:
-    """A table of lines; cells alone are a plain line.
+    """A table of lines; attack runs alone are a plain line.
 
     Args:
         columns: as in `Table`; its last letter stands for the columns after it, too.
         heads: the names of the columns.
-        lines: as many cells each as there are columns.
+        lines: as many attack runs each as there are columns.
     """
     full = [line if isinstance(line, Line) else Line(line) for line in lines]
-    cells, kinds = [list(line.cells) for line in full], [line.kind for line in full]
-    frame = pd.DataFrame(cells, index=kinds, columns=list(heads))
+    attack_runs, kinds = [list(line.attack_runs) for line in full], [line.kind for line in full]
+    frame = pd.DataFrame(attack_runs, index=kinds, columns=list(heads))
     return Table(frame, columns.ljust(len(heads), columns[-1]))
 
 

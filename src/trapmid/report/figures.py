@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 
 from trapmid.artifacts.results import History
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import FLOOR, cell_label, families
+from trapmid.report.summary import FLOOR, attack_run_label, families
 
 PALETTE = ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#444444")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -261,7 +261,7 @@ def curves(inputs: Inputs) -> dict[str, bytes]:
 
 def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
-    steps = {"public_priors": "step", "guided_priors": "step", "cells": "step"}
+    steps = {"public_priors": "step", "guided_priors": "step", "attack_runs": "step"}
     charts = {
         f"figures/training/{section}/{family}.png": training(
             family, {seed: inputs.histories[section][row] for seed, row in rows.items()}, unit
@@ -285,23 +285,25 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
         strongest,
         {name: worst["failed"] for name, worst in metrics["worst"].items()},
     )
-    for cell, found in inputs.detections().items():
-        kinds = inputs.signature_scores[cell]
-        charts[f"figures/signatures/{cell}.png"] = signatures(cell, kinds, found.threshold)
+    for attack_run, found in inputs.detections().items():
+        kinds = inputs.signature_scores[attack_run]
+        charts[f"figures/signatures/{attack_run}.png"] = signatures(
+            attack_run, kinds, found.threshold
+        )
     return charts
 
 
 def _points(inputs: Inputs) -> list[Point]:
     points = []
-    for row, block in inputs.params["cells"].items():
+    for row, block in inputs.params["attack_runs"].items():
         if block["attack"] == FLOOR:
             continue
         points.append(
             Point(
                 attack=block["attack"],
-                defense=cell_label(inputs.params, block),
+                defense=attack_run_label(inputs.params, block),
                 accuracy=inputs.targets[block["target"]].test_accuracy,
-                aa1=inputs.cells[row].aa1,
+                aa1=inputs.attack_runs[row].aa1,
             )
         )
     return points

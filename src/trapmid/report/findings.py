@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trapmid.config.criteria import WEAK
+from trapmid.config.evaluation import WEAK
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import cell_label, label
+from trapmid.report.summary import attack_run_label, label
 from trapmid.scoring.scores import RowScores
 
 
@@ -54,16 +54,16 @@ class Findings:
         return found
 
     @property
-    def cells(self) -> dict[tuple[str, str], list[str]]:
-        """The cells by attack and the name of their defence in tables, in the order of the rows."""
+    def attack_runs(self) -> dict[tuple[str, str], list[str]]:
+        """The attack runs by attack and by their defence's name in tables, in the order of rows."""
         found: dict[tuple[str, str], list[str]] = {}
-        for row, block in self.params["cells"].items():
+        for row, block in self.params["attack_runs"].items():
             found.setdefault((block["attack"], self.defense_of(row)), []).append(row)
         return found
 
-    def defense_of(self, cell: str) -> str:
-        """The name of a cell's defence in tables."""
-        return cell_label(self.params, self.params["cells"][cell])
+    def defense_of(self, attack_run: str) -> str:
+        """The name of an attack run's defence in tables."""
+        return attack_run_label(self.params, self.params["attack_runs"][attack_run])
 
     @property
     def doubted(self) -> bool:
@@ -88,7 +88,7 @@ def check_lines(
     rows: list[tuple[str, RowScores]] = [
         *inputs.evaluators.items(),
         *inputs.targets.items(),
-        *inputs.cells.items(),
+        *inputs.attack_runs.items(),
     ]
     return [
         CheckLine(

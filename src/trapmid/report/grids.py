@@ -38,34 +38,42 @@ def reconstructions(
     scores: Mapping[str, AttackScores],
     hits: Mapping[str, Tensor],
 ) -> dict[str, bytes]:
-    """PNG by path under reports/: one per cell, and per attack what it made of the first seed.
+    """PNG by path under reports/: one per attack run, and per attack that of the first seed.
 
     Args:
         params: params.yaml.
         root: its folder, in which data/ is.
-        scores: scores by cell.
-        hits: by cell, (N,) bool: whether the evaluator recognises the attacked class.
+        scores: scores by attack run.
+        hits: by attack run, (N,) bool: whether the evaluator recognises the attacked class.
     """
     private = {
         name: checkpoints.load(root / f"data/prepared/{name}/private.pt") for name in params["data"]
     }
     made = {
-        cell: checkpoints.load(root / f"data/reconstructions/{cell}.pt") for cell in params["cells"]
+        attack_run: checkpoints.load(root / f"data/reconstructions/{attack_run}.pt")
+        for attack_run in params["attack_runs"]
     }
     people = params["evaluation"]["grid_identities"]
     drawn = {
-        f"figures/cells/{cell}.png": _cell(
-            private[row["data"]], made[cell], hits[cell], people, title(scores[cell])
+        f"figures/attack_runs/{attack_run}.png": _cell(
+            private[row["data"]],
+            made[attack_run],
+            hits[attack_run],
+            people,
+            title(scores[attack_run]),
         )
-        for cell, row in params["cells"].items()
+        for attack_run, row in params["attack_runs"].items()
     }
-    for attack, cells in side_by_side(params).items():
-        real = private[cells.data]
+    for attack, attack_runs in side_by_side(params).items():
+        real = private[attack_runs.data]
         by_defense = {
             defense: Made(
-                made[cell]["images"], made[cell]["labels"], hits[cell], made[cell]["found"]
+                made[attack_run]["images"],
+                made[attack_run]["labels"],
+                hits[attack_run],
+                made[attack_run]["found"],
             )
-            for defense, cell in cells.by_defense.items()
+            for defense, attack_run in attack_runs.by_defense.items()
         }
         drawn[f"figures/comparison/{attack}.png"] = compare(
             attack, real["train_images"], real["train_labels"], by_defense, people
@@ -76,7 +84,7 @@ def reconstructions(
 def _cell(
     private: Mapping[str, Tensor], made: Mapping[str, Any], hit: Tensor, people: int, words: str
 ) -> bytes:
-    """Private images beside the reconstructions of one cell."""
+    """Private images beside the reconstructions of one attack run."""
     return pictures.private_vs_reconstructed(
         private=private["train_images"],
         private_labels=private["train_labels"],

@@ -33,19 +33,22 @@ class Inputs:
     params: dict[str, Any]
     evaluators: Evaluators
     targets: Targets
-    cells: Attacks
+    attack_runs: Attacks
     contracts: Records  # by data row
-    histories: dict[str, dict[str, History]]  # by section and row; cells may have none
+    histories: dict[str, dict[str, History]]  # by section and row; attack runs may have none
     stats: dict[str, Records]  # by section and row
     pictures: dict[str, bytes]  # PNG by path under reports/
-    signature_scores: dict[str, dict[str, list[float]]]  # by cell, then by kind of image
+    signature_scores: dict[str, dict[str, list[float]]]  # by attack run, then by kind of image
     claims: dict[str, Any] | None  # what the paper reports
     deviations: str | None  # Markdown
 
     def detections(self) -> dict[str, Detection]:
-        """The signature's verdict by cell, where there are cosines to show."""
-        found = {cell: self.cells[cell].signature for cell in self.signature_scores}
-        return {cell: verdict for cell, verdict in found.items() if verdict is not None}
+        """The signature's verdict by attack run, where there are cosines to show."""
+        found = {
+            attack_run: self.attack_runs[attack_run].signature
+            for attack_run in self.signature_scores
+        }
+        return {attack_run: verdict for attack_run, verdict in found.items() if verdict is not None}
 
 
 def read(
@@ -56,7 +59,7 @@ def read(
     Args:
         params: params.yaml.
         root: the folder of params.yaml.
-        signature_scores: cosines (n,) by cell and kind of image; a cell may have none.
+        signature_scores: cosines (n,) by attack run and kind of image; an attack run may have none.
 
     Raises:
         ResultError: a file is missing or malformed.
@@ -68,14 +71,14 @@ def read(
         for row in params[section]:
             folder = results.training_folder(root, section, row)
             stats[section][row] = results.read_json(folder / "stats.json")
-            if section != "cells" or (folder / "history.csv").exists():
+            if section != "attack_runs" or (folder / "history.csv").exists():
                 histories[section][row] = results.read_history(folder / "history.csv")
     claims, deviations = root / "reports" / "claims.yaml", root / "docs" / "deviations.md"
     return Inputs(
         params=params,
         evaluators=read_all(EvaluatorScores, root, params["evaluators"]),
         targets=read_all(TargetScores, root, params["targets"]),
-        cells=read_all(AttackScores, root, params["cells"]),
+        attack_runs=read_all(AttackScores, root, params["attack_runs"]),
         contracts={
             row: results.read_json(root / "reports" / "data" / f"{row}.json")
             for row in params["data"]
@@ -84,8 +87,8 @@ def read(
         stats=stats,
         pictures=_pictures(params, root),
         signature_scores={
-            cell: {kind: cosines.tolist() for kind, cosines in kinds.items()}
-            for cell, kinds in signature_scores.items()
+            attack_run: {kind: cosines.tolist() for kind, cosines in kinds.items()}
+            for attack_run, kinds in signature_scores.items()
             if kinds
         },
         claims=parameters.read(claims) if claims.exists() else None,

@@ -21,11 +21,11 @@ _GAP, _FRAME = 6, 4  # between images; around a marked one
 _LINE = 18  # height of one line of text
 _EXAMPLES, _DRAWS = 3, 5  # private and rebuilt images of a person beside each other, at most
 
-Cell = Tensor | None
+AttackRun = Tensor | None
 
 
 def image_grid(
-    rows: Sequence[Sequence[Cell]],
+    rows: Sequence[Sequence[AttackRun]],
     *,
     title: str,
     row_labels: Sequence[str] = (),
@@ -95,7 +95,7 @@ def private_vs_reconstructed(
         identities: how many rows.
         title: one line above.
     """
-    rows: list[list[Cell]] = []
+    rows: list[list[AttackRun]] = []
     frames: list[list[bool | None]] = []
     names = []
     for label in sorted(set(labels.tolist()))[:identities]:
@@ -116,7 +116,7 @@ def private_vs_reconstructed(
     )
 
 
-def _answers(images: Tensor, found: Tensor) -> list[Cell]:
+def _answers(images: Tensor, found: Tensor) -> list[AttackRun]:
     """The images that an attack has found; None in the place of the others."""
     return [image if there else None for image, there in zip(images, found.tolist(), strict=True)]
 

@@ -38,26 +38,28 @@ def summarise(
     params: Mapping[str, Any],
     evaluators: Evaluators,
     targets: Targets,
-    cells: Attacks,
+    attack_runs: Attacks,
     study_checks: Mapping[str, bool],
 ) -> dict[str, Any]:
     """The content of reports/metrics.json.
 
     Args:
         params: params.yaml; its rows decide what is in the summary.
-        evaluators, targets, cells: the scores of every row.
+        evaluators, targets, attack runs: the scores of every row.
         study_checks: the checks that look at several rows at once.
 
     Raises:
         ResultError: a row has no scores, or those of another seed, attack or target; or two rows
             have one name in the tables and one seed.
     """
-    _refuse_missing(params, evaluators=evaluators, targets=targets, cells=cells)
+    _refuse_missing(params, evaluators=evaluators, targets=targets, attack_runs=attack_runs)
     _refuse_others("targets", params["targets"], targets, ("seed",))
-    _refuse_others("cells", params["cells"], cells, ("seed", "attack", "target"))
+    _refuse_others("attack_runs", params["attack_runs"], attack_runs, ("seed", "attack", "target"))
     groups = _Groups.of(params)
     scored = {
-        attack: {name: _recognition([cells[row] for row in rows]) for name, rows in found.items()}
+        attack: {
+            name: _recognition([attack_runs[row] for row in rows]) for name, rows in found.items()
+        }
         for attack, found in groups.attacks.items()
     }
     judges = [evaluators[row] for row in groups.judges]
@@ -72,15 +74,15 @@ def summarise(
         },
         attacks=scored,
         worst={
-            name: WorstCase(**worst_case(table, name, doubtful(params, cells, name)))
+            name: WorstCase(**worst_case(table, name, doubtful(params, attack_runs, name)))
             for name in _named(groups.targets, scored)
         },
         references={
-            "floor": _recognition([cells[row] for row in groups.floor]),
+            "floor": _recognition([attack_runs[row] for row in groups.floor]),
             "ceiling": _recognition([one.ceiling for one in judges]),
         },
-        spread=_spreads(groups, targets, cells),
-        checks=merged_checks([study_checks, *_row_checks(evaluators, targets, cells)]),
+        spread=_spreads(groups, targets, attack_runs),
+        checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
     ).to_json()
 
 
@@ -107,15 +109,15 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return short | {"checks_failed": sum(not passed for passed in metrics["checks"].values())}
 
 
-def doubtful(params: Mapping[str, Any], cells: Attacks, defense: str) -> list[str]:
+def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
     """The attacks on a defence of which a validity check failed, with any seed.
 
     Such a number says nothing about the defence: the attack, or its scoring, was broken.
     """
     found = {
         block["attack"]
-        for row, block in params["cells"].items()
-        if cell_label(params, block) == defense and not all(cells[row].checks.values())
+        for row, block in params["attack_runs"].items()
+        if attack_run_label(params, block) == defense and not all(attack_runs[row].checks.values())
     }
     return sorted(found - {FLOOR})
 
@@ -160,9 +162,9 @@ def label(params: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     return "@".join([str(target["defense"]), *other])
 
 
-def cell_label(params: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    """The name of a cell's defence in tables: its target's, and its own data if they are others."""
-    return label(params, params["targets"][cell["target"]] | {"data": cell["data"]})
+def attack_run_label(params: Mapping[str, Any], attack_run: Mapping[str, Any]) -> str:
+    """The name of an attack run's defence in tables, and its own data if they differ."""
+    return label(params, params["targets"][attack_run["target"]] | {"data": attack_run["data"]})
 
 
 def families(rows: Mapping[str, Any], present: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -195,20 +197,20 @@ def deviation(values: Sequence[float]) -> Deviation:
 
 
 class SideBySide(NamedTuple):
-    """Cells of one attack that a picture can compare."""
+    """AttackRuns of one attack that a picture can compare."""
 
     data: str
-    by_defense: dict[str, str]  # cell by defence
+    by_defense: dict[str, str]  # attack run by defence
 
 
 def side_by_side(params: Mapping[str, Any]) -> dict[str, SideBySide]:
-    """Per attack, the cells of its first seed on the study's first data."""
+    """Per attack, the attack runs of its first seed on the study's first data."""
     data = _setting(next(iter(params["targets"].values())))["data"]
     found: dict[str, SideBySide] = {}
-    for row, block in params["cells"].items():
+    for row, block in params["attack_runs"].items():
         if block["data"] == data:
-            cells = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
-            cells.setdefault(cell_label(params, block), row)
+            attack_runs = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
+            attack_runs.setdefault(attack_run_label(params, block), row)
     return found
 
 
@@ -222,9 +224,9 @@ def merged_checks(parts: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
 
 
 def _row_checks(
-    evaluators: Evaluators, targets: Targets, cells: Attacks
+    evaluators: Evaluators, targets: Targets, attack_runs: Attacks
 ) -> list[Mapping[str, bool]]:
-    every = [*evaluators.values(), *targets.values(), *cells.values()]
+    every = [*evaluators.values(), *targets.values(), *attack_runs.values()]
     return [scores.checks for scores in every]
 
 
@@ -242,19 +244,21 @@ class _Groups(NamedTuple):
         data = _setting(next(iter(params["targets"].values())))["data"]
         judges = [row for row, block in params["evaluators"].items() if block["data"] == data]
         targets = _grouped(params["targets"], lambda block: label(params, block))
-        cells = {row: b for row, b in params["cells"].items() if b["attack"] != FLOOR}
+        attack_runs = {row: b for row, b in params["attack_runs"].items() if b["attack"] != FLOOR}
         attacks = {
-            attack: _grouped({row: cells[row] for row in rows}, lambda b: cell_label(params, b))
-            for attack, rows in _grouped(cells, lambda block: str(block["attack"])).items()
+            attack: _grouped(
+                {row: attack_runs[row] for row in rows}, lambda b: attack_run_label(params, b)
+            )
+            for attack, rows in _grouped(attack_runs, lambda block: str(block["attack"])).items()
         }
         for rows in targets.values():
             _refuse_equal_seeds("targets", rows, params["targets"])
         for group in attacks.values():
             for rows in group.values():
-                _refuse_equal_seeds("cells", rows, cells)
+                _refuse_equal_seeds("attack_runs", rows, attack_runs)
         floor = [
             row
-            for row, block in params["cells"].items()
+            for row, block in params["attack_runs"].items()
             if block["attack"] == FLOOR and block["data"] == data
         ]
         return cls(judges or list(params["evaluators"]), targets, attacks, floor)
@@ -306,9 +310,9 @@ def _grouped(rows: Blocks, name: Callable[[Mapping[str, Any]], str]) -> dict[str
 
 
 def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> list[str]:
-    """Every name of a defence: the targets', then those of cells on other data alone."""
-    cells = (name for groups in attacks.values() for name in groups)
-    return list(dict.fromkeys([*by_defense, *cells]))
+    """Every name of a defence: the targets', then those of attack runs on other data alone."""
+    attack_runs = (name for groups in attacks.values() for name in groups)
+    return list(dict.fromkeys([*by_defense, *attack_runs]))
 
 
 def _recognition(rows: Sequence[Recognition]) -> RecognitionMeans:
@@ -333,7 +337,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return int(mean) if whole else round(mean, _DIGITS)
 
 
-def _spreads(groups: _Groups, targets: Targets, cells: Attacks) -> Spreads:
+def _spreads(groups: _Groups, targets: Targets, attack_runs: Attacks) -> Spreads:
     """How far seeds lie apart, of the numbers that say most."""
     by_defense = {
         name: {
@@ -346,7 +350,7 @@ def _spreads(groups: _Groups, targets: Targets, cells: Attacks) -> Spreads:
     }
     attacks = {
         attack: {
-            name: {"aa1": _spread({cells[row].seed: cells[row].aa1 for row in rows})}
+            name: {"aa1": _spread({attack_runs[row].seed: attack_runs[row].aa1 for row in rows})}
             for name, rows in found.items()
         }
         for attack, found in groups.attacks.items()

@@ -22,7 +22,7 @@ from trapmid.scoring.described import (
     stored,
     trapdoor_success,
 )
-from trapmid.scoring.judged import Evaluator, Judged, Shown, judge
+from trapmid.scoring.recognition import Evaluator, Recognised, Shown, recognise
 from trapmid.scoring.references import SignatureReference, cosines, public_cosines
 from trapmid.scoring.scores import (
     AttackProtocol,
@@ -41,7 +41,7 @@ class AttackedModel(NamedTuple):
     """Who was attacked, and by asking whom."""
 
     target: Loaded
-    guide: Loaded  # what the search asked: the target, or what stood in for it
+    queried_model: Loaded  # what the search asked: the target, or what stood in for it
     students: Target | None  # what voted beside it; LOMMA's
     signature: SignatureReference | None  # the target's; None: it has no trapdoor
 
@@ -87,7 +87,7 @@ class Evidence:
 class ScoredAttack(NamedTuple):
     """An attack's scores and what they were made of."""
 
-    scores: AttackScores  # reports/scores/cells/<row>.json
+    scores: AttackScores  # reports/scores/attack runs/<row>.json
     rows: dict[str, Any]  # data/scored/<row>.pt, one entry per reconstruction
     hit: Tensor  # (N,) bool: the evaluator recognises the attacked class
 
@@ -96,7 +96,7 @@ class _Agreement(NamedTuple):
     """Share of the answers that get the attacked class; None without any answer."""
 
     target: float | None
-    guide: float | None  # what the search asked, students included
+    queried_model: float | None  # what the search asked, students included
 
 
 def score_attack(
@@ -110,12 +110,14 @@ def score_attack(
 ) -> ScoredAttack:
     """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`."""
     shown = Shown(evidence.images, evidence.labels, evidence.found)
-    judged = judge(evaluator, shown, setup)
+    recognised = recognise(evaluator, shown, setup)
     agreement = _Agreement(
         target=_agreement(attacked.target.model, None, shown, setup),
-        guide=_agreement(attacked.guide.model, attacked.students, shown, setup),
+        queried_model=_agreement(attacked.queried_model.model, attacked.students, shown, setup),
     )
-    found = _checks(block, evaluator.loaded, attacked.target, evidence, judged, agreement, setup)
+    found = _checks(
+        block, evaluator.loaded, attacked.target, evidence, recognised, agreement, setup
+    )
     detection, carried = _detect(attacked, data.public, shown, setup)
     scores = AttackScores(
         row=row,
@@ -123,21 +125,21 @@ def score_attack(
         defense=attacked.target.meta["defense"],
         target=block.target,
         seed=block.seed,
-        **vars(judged.recognition()),
-        **vars(_within_run(judged, evidence, setup.evaluation.attack_batch)),
+        **vars(recognised.recognition()),
+        **vars(_within_run(recognised, evidence, setup.evaluation.attack_batch)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,
         counts={name: _count(numbers) for name, numbers in evidence.counts.items()},
         frechet_features=setup.evaluation.frechet_features,
         target_agreement=agreement.target,
-        guide_agreement=agreement.guide,
+        queried_agreement=agreement.queried_model,
         stand_in=_stand_in(attacked, data.private, setup),
         signature=detection,
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(found),
         failed_checks=checks.failures(found),
     )
-    return ScoredAttack(rounded(scores), _rows(judged, carried), judged.hit)
+    return ScoredAttack(rounded(scores), _rows(recognised, carried), recognised.hit)
 
 
 def _agreement(asked: Target, students: Target | None, shown: Shown, setup: Setup) -> float | None:
@@ -148,11 +150,11 @@ def _agreement(asked: Target, students: Target | None, shown: Shown, setup: Setu
     if not shown.found.any():
         return None
     size, rt = setup.evaluation.batch_size, setup.rt
-    votes = []
+    member_logits = []
     for network in (asked, *([] if students is None else [students])):
         with rt.seeded(NOISE):
-            votes += features.votes(network, shown.images, batch_size=size, rt=rt)
-    hit = accuracy.hits(torch.stack(votes).mean(dim=0), shown.labels)
+            member_logits += features.member_logits(network, shown.images, batch_size=size, rt=rt)
+    hit = accuracy.hits(torch.stack(member_logits).mean(dim=0), shown.labels)
     return accuracy.rate(hit[shown.found])
 
 
@@ -161,15 +163,17 @@ def _checks(
     evaluator: Loaded,
     target: Loaded,
     evidence: Evidence,
-    judged: Judged,
+    recognised: Recognised,
     agreement: _Agreement,
     setup: Setup,
 ) -> list[checks.Check]:
     labels, classes = evidence.labels, target.model.num_classes
     if block.attack == checks.FLOOR_ATTACK:
-        strength = checks.floor_is_chance(accuracy.rate(judged.hit), len(labels), classes)
+        strength = checks.floor_is_chance(accuracy.rate(recognised.hit), len(labels), classes)
     else:
-        accepted = accuracy.rate(evidence.found) * (agreement.guide or 0.0)  # a miss is a refusal
+        accepted = accuracy.rate(evidence.found) * (
+            agreement.queried_model or 0.0
+        )  # a miss is a refusal
         least = setup.bounds.target_agreement
         strength = checks.at_least("target_agreement", accepted, least)
     return [
@@ -201,13 +205,13 @@ def _detect(
     return detection, found
 
 
-def _within_run(judged: Judged, evidence: Evidence, batch: int) -> WithinRun:
+def _within_run(recognised: Recognised, evidence: Evidence, batch: int) -> WithinRun:
     labels, draws = evidence.labels, evidence.draws
     return WithinRun(
-        aa1_std=accuracy.within_run_std(judged.hit, labels, draws, batch),
-        aa5_std=accuracy.within_run_std(judged.hit5, labels, draws, batch),
-        aa1_std_mean=accuracy.mean_of_stds(judged.hit, labels, draws, batch),
-        aa5_last_draw=accuracy.rate(judged.hit5[draws == draws.max()]),
+        aa1_std=accuracy.within_run_std(recognised.hit, labels, draws, batch),
+        aa5_std=accuracy.within_run_std(recognised.hit5, labels, draws, batch),
+        aa1_std_mean=accuracy.mean_of_stds(recognised.hit, labels, draws, batch),
+        aa5_last_draw=accuracy.rate(recognised.hit5[draws == draws.max()]),
     )
 
 
@@ -219,13 +223,13 @@ def _count(numbers: Tensor) -> Count:
 
 def _stand_in(attacked: AttackedModel, private: Private, setup: Setup) -> StandInScores | None:
     """How much of the target is left in what stands in for it: accuracy, and its trapdoor."""
-    guide, trapdoor = attacked.guide, attacked.target.trapdoor
-    if guide.digest == attacked.target.digest:
+    queried_model, trapdoor = attacked.queried_model, attacked.target.trapdoor
+    if queried_model.digest == attacked.target.digest:
         return None
     test, success = private["test_images"], None
-    described = describe(guide, test, setup)
+    described = describe(queried_model, test, setup)
     if trapdoor is not None:
-        success, _ = trapdoor_success(guide, trapdoor, test, setup)
+        success, _ = trapdoor_success(queried_model, trapdoor, test, setup)
     hit = accuracy.hits(described.logits, private["test_labels"])
     return StandInScores(test_accuracy=accuracy.rate(hit), trapdoor_success=success)
 
@@ -241,11 +245,11 @@ def _protocol(block: CellRow, evidence: Evidence, setup: Setup) -> AttackProtoco
     )
 
 
-def _rows(judged: Judged, carried: Mapping[str, Tensor]) -> dict[str, Any]:
+def _rows(recognised: Recognised, carried: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
-        "hit": judged.hit,
-        "predictions": judged.best[:, 0],
-        "top5": judged.best,
-        "knn": judged.knn,
+        "hit": recognised.hit,
+        "predictions": recognised.best[:, 0],
+        "top5": recognised.best,
+        "knn": recognised.knn,
         "signature_scores": carried,
     }

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trapmid import losses
-from trapmid.config.criteria import UNDEFENDED, WEAK, Checks
+from trapmid.config.evaluation import UNDEFENDED, WEAK, Checks
 from trapmid.metrics.features import exact
 from trapmid.scoring.scores import Attacks, Evaluators, RowScores, Targets
 from trapmid.types import Target
@@ -182,13 +182,13 @@ def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = T
     ]
 
 
-# --- one cell -----------------------------------------------------------------------------------
+# --- one attack run -----------------------------------------------------------------------------
 
 
 def evaluator_is_another_network(
     evaluator: Target, evaluator_digest: str, target: Target, target_digest: str
 ) -> Check:
-    """The judge is not the judged: another class of network and another digest of the weights."""
+    """The evaluator is not the target: another class of network, other weights."""
     names = [f"{type(m).__module__}.{type(m).__qualname__}" for m in (evaluator, target)]
     digests = [evaluator_digest, target_digest]
     passed = names[0] != names[1] and all(digests) and digests[0] != digests[1]
@@ -235,18 +235,20 @@ def at_least(name: str, value: object, bound: float) -> Check:
 # --- the study ----------------------------------------------------------------------------------
 
 
-def study(evaluators: Evaluators, targets: Targets, cells: Attacks, bounds: Checks) -> list[Check]:
+def study(
+    evaluators: Evaluators, targets: Targets, attack_runs: Attacks, bounds: Checks
+) -> list[Check]:
     """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
 
     Needs the rows of params.yaml, all of them. A check that no row answers is failed.
     """
     found = {
-        "positive_control": _positive_control(targets, cells, bounds.positive_control),
-        "floor_below_ceiling": _floor_below_ceiling(evaluators, cells),
+        "positive_control": _positive_control(targets, attack_runs, bounds.positive_control),
+        "floor_below_ceiling": _floor_below_ceiling(evaluators, attack_runs),
     }
     rows: dict[str, RowScores] = {
         f"{scores.section}/{row}": scores
-        for part in (evaluators, targets, cells)
+        for part in (evaluators, targets, attack_runs)
         for row, scores in part.items()
     }
     return [found.get(name) or _merged(name, rows) for name in EXPLANATIONS]
@@ -260,10 +262,10 @@ def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:
     return Check(name, bool(answers) and not wrong, detail)
 
 
-def _positive_control(targets: Targets, cells: Attacks, bound: float) -> Check:
+def _positive_control(targets: Targets, attack_runs: Attacks, bound: float) -> Check:
     """Each undefended target is attacked, and its worst AA-1 reaches the bound."""
     best = {
-        row: max((c.aa1 for c in cells.values() if c.target == row), default=-math.inf)
+        row: max((c.aa1 for c in attack_runs.values() if c.target == row), default=-math.inf)
         for row, scores in targets.items()
         if scores.defense == UNDEFENDED
     }
@@ -272,13 +274,13 @@ def _positive_control(targets: Targets, cells: Attacks, bound: float) -> Check:
     return Check("positive_control", passed, f"strongest AA-1: {shown}; least {bound}")
 
 
-def _floor_below_ceiling(evaluators: Evaluators, cells: Attacks) -> Check:
-    """Every floor cell is below the ceiling of the evaluator that judged it."""
+def _floor_below_ceiling(evaluators: Evaluators, attack_runs: Attacks) -> Check:
+    """Every floor attack run is below the ceiling of the evaluator that judged it."""
     pairs = []
-    for row, scores in cells.items():
+    for row, scores in attack_runs.items():
         if scores.attack == FLOOR_ATTACK:
             judge = evaluators.get(scores.protocol.evaluator)
             pairs.append((row, scores.aa1, judge.ceiling.aa1 if judge else -math.inf))
     shown = ", ".join(f"{row} {floor:.3f} < {top:.3f}" for row, floor, top in pairs)
     passed = bool(pairs) and all(floor < top for _, floor, top in pairs)
-    return Check("floor_below_ceiling", passed, shown or "no floor cell")
+    return Check("floor_below_ceiling", passed, shown or "no floor attack_run")

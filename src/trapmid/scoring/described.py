@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from trapmid.config.criteria import Checks, Evaluation
+from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.metrics import accuracy, features, inception
 from trapmid.metrics.features import Description, Poison
 from trapmid.runtime import Runtime

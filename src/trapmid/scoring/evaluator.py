@@ -6,7 +6,7 @@ import torch
 
 from trapmid.scoring import checks
 from trapmid.scoring.described import Private, Setup, examine
-from trapmid.scoring.judged import Evaluator, Shown, judge
+from trapmid.scoring.recognition import Evaluator, Shown, recognise
 from trapmid.scoring.scores import EvaluatorScores, rounded
 
 
@@ -28,7 +28,7 @@ def score_evaluator(
             test_accuracy=examined.test_accuracy,
             val_accuracy=examined.val_accuracy,
             n_test=len(labels),
-            ceiling=judge(evaluator, real, setup, examined.test).recognition(),
+            ceiling=recognise(evaluator, real, setup, examined.test).recognition(),
             checks=checks.verdicts(found),
             failed_checks=checks.failures(found),
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from trapmid.config.criteria import TOLERANCES, WEAK, Gate
+from trapmid.config.evaluation import TOLERANCES, WEAK, Gate
 from trapmid.scoring.means import StudyMeans
 
 _ROUNDING = 1e-9  # 0.90 - 0.88 is a little more than 0.02 in binary
@@ -116,7 +116,12 @@ def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:
     ]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
     lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
+        "  ".join(
+            [
+                *(attack_run.ljust(width) for attack_run, width in zip(row, widths, strict=False)),
+                row[4],
+            ]
+        )
         for row in [head, tuple("-" * len(name) for name in head), *rows]
     ]
     used = {verdict.kind for verdict in verdicts}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
-from trapmid.config.criteria import Evaluation
+from trapmid.config.evaluation import Evaluation
 from trapmid.metrics import accuracy, signature
 from trapmid.metrics.features import Poison
 from trapmid.scoring.described import Loaded, Private, Setup, describe, inception_features

@@ -141,7 +141,7 @@ class AttackProtocol:
 class AttackScores(RowScores, Recognition, WithinRun):
     """Scores of one attack on one target."""
 
-    section: ClassVar[str] = "cells"
+    section: ClassVar[str] = "attack_runs"
 
     attack: str
     defense: str
@@ -152,7 +152,7 @@ class AttackScores(RowScores, Recognition, WithinRun):
     counts: dict[str, Count]
     frechet_features: str
     target_agreement: float | None  # None: nothing was found
-    guide_agreement: float | None
+    queried_agreement: float | None
     stand_in: StandInScores | None  # None: the target itself was asked
     signature: Detection | None  # None: no trapdoor, or nothing was found
     protocol: AttackProtocol

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from trapmid.config.criteria import UNDEFENDED
+from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
 from trapmid.scoring import checks

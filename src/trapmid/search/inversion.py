@@ -13,13 +13,13 @@ from trapmid.config.study import Inversion
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.types import (
     Attack,
-    Keep,
-    Knowledge,
+    Checkpointer,
     LabelAttack,
     LabelsOnly,
     Prior,
     Reconstruction,
     Saving,
+    SideInformation,
     Stateful,
     Target,
     Task,
@@ -41,20 +41,20 @@ def invert_all(
     attack: Attack | LabelAttack,
     target: Target,
     prior: Prior,
-    knowledge: Knowledge,
+    side_information: SideInformation,
     plan: Inversion,
     rt: Runtime,
-    keep: Keep,
+    checkpointer: Checkpointer,
 ) -> Inverted:
     """Attacks every class of `target`, `images_per_class` times or as often as the attack can.
 
     Args:
         target: what the search asks: the target itself, or what stands in for it.
         prior: what the attacker knows about faces.
-        knowledge: what it knows about the target.
+        side_information: what it knows about the target.
         plan: how many images, and how many of them at once; null: as many as memory allows.
         rt: where to compute; its seed starts every search.
-        keep: where finished batches and the state of the unfinished one are kept.
+        checkpointer: where finished batches and the state of the unfinished one are kept.
     """
     each = attack.images_of_each(plan.images_per_class)
     labels = torch.arange(target.num_classes).repeat_interleave(each)
@@ -62,14 +62,14 @@ def invert_all(
     oracle = LabelsOnly(target) if attack.label_only else None
     size = plan.batch_size or _affordable(attack, target, prior, len(labels), rt)
     done = _Done(size, len(labels), oracle)
-    keep.restore({"done": done})
+    checkpointer.restore({"done": done})
     while done.count < len(labels):
         rows = slice(done.count, done.count + done.size)
         task = Task(
             labels=labels[rows].to(rt.device),
             draws=draws[rows].to(rt.device),
-            knowledge=knowledge,
-            saving=Saving(_Within(keep, done), plan.keep_every),
+            side_information=side_information,
+            saving=Saving(_Within(checkpointer, done), plan.keep_every),
         )
         try:
             # Searches have streams of their own; a stochastic target draws its noise from this.
@@ -84,7 +84,7 @@ def invert_all(
             done.size, done.begun = done.size // 2, False  # no result depends on it
             continue
         done.add(part)
-        keep.save({"done": done}, 0)
+        checkpointer.save({"done": done}, 0)
     queries = None if oracle is None else oracle.queries
     return Inverted(done.rows(), done.size, queries)
 
@@ -172,22 +172,22 @@ class _Done:
 
 
 class _Within:
-    """The `Keep` of a search inside one batch: saves the finished batches with its own state."""
+    """The `Checkpointer` of a search inside one batch: saves finished batches with its state."""
 
-    def __init__(self, keep: Keep, done: _Done) -> None:
-        self._keep, self._done = keep, done
+    def __init__(self, checkpointer: Checkpointer, done: _Done) -> None:
+        self._checkpointer, self._done = checkpointer, done
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        self._keep.log(metrics, step)
+        self._checkpointer.log(metrics, step)
 
     def progress(self, done: int, total: int) -> None:
         inside = self._done.size * done // max(1, total)
         reached = min(self._done.count + inside, self._done.total)
-        self._keep.progress(reached, self._done.total)
+        self._checkpointer.progress(reached, self._done.total)
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
-        return self._keep.restore(parts) if self._done.begun else 0
+        return self._checkpointer.restore(parts) if self._done.begun else 0
 
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         self._done.begun = True
-        self._keep.save({"done": self._done, **parts}, step)
+        self._checkpointer.save({"done": self._done, **parts}, step)

@@ -120,16 +120,16 @@ class Variables:
 
 def restored(saving: Saving | None, parts: Mapping[str, Stateful]) -> int:
     """The step that a search goes on from; `parts` have their state again."""
-    return 0 if saving is None else saving.keep.restore(parts)
+    return 0 if saving is None else saving.checkpointer.restore(parts)
 
 
 def after_step(saving: Saving | None, parts: Mapping[str, Stateful], step: int, steps: int) -> None:
     """Saves `parts` after `step` of `steps` steps if it is time, and moves the progress bar."""
     if saving is None:
         return
-    saving.keep.progress(step, steps)
+    saving.checkpointer.progress(step, steps)
     if saving.due(step, steps):
-        saving.keep.save(parts, step)
+        saving.checkpointer.save(parts, step)
 
 
 def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Knowledge distillation: a student learns the target's answers on public images.
+"""SideInformation distillation: a student learns the target's answers on public images.
 
 LOMMA's model augmentation (Nguyen et al., CVPR 2023, sec. 4.2) with three students at once; with
 any student, the first half of an attack that avoids the target's trapdoor: what is on no public
@@ -16,17 +16,22 @@ from torch import Tensor
 from trapmid import types
 from trapmid.config.params import Count
 from trapmid.runtime import Runtime, eval_mode
+from trapmid.training.distillation import Distillation
 from trapmid.training.fit import to_float
-from trapmid.training.imitation import Imitation
-from trapmid.types import Keep, Target
+from trapmid.types import Checkpointer, Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surrogate(Imitation, types.Surrogate):
+class Surrogate(Distillation, types.Surrogate):
     statistics_images: Count | None  # public images of the feature mean, drawn by seed; null: all
 
     def fit(
-        self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
+        self,
+        student: Target,
+        teacher: Target,
+        public: Tensor,
+        rt: Runtime,
+        checkpointer: Checkpointer,
     ) -> Mapping[str, Tensor]:
         """As `types.Surrogate.fit`; returns the mean feature (F,) of the *teacher*.
 
@@ -34,7 +39,7 @@ class Surrogate(Imitation, types.Surrogate):
         are the same in every epoch.
         """
         logits, features = self._ask(teacher, public, rt)
-        self.learn(student, public, logits, rt, keep)
+        self.learn(student, public, logits, rt, checkpointer)
         count = self.statistics_images or len(public)
         order = torch.randperm(len(public), generator=rt.generator("feature statistics"))
         return {"feature_mean": features[order[:count]].double().mean(dim=0).float()}

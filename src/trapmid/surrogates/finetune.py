@@ -16,28 +16,33 @@ from torch import Tensor
 from trapmid import types
 from trapmid.config.params import Count
 from trapmid.runtime import Runtime
-from trapmid.training.imitation import Imitation
-from trapmid.training.pseudolabels import likeliest, logits_of
-from trapmid.types import Keep, Target
+from trapmid.training.distillation import Distillation
+from trapmid.training.pseudo_labels import logits_of, top_n_selection
+from trapmid.types import Checkpointer, Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surrogate(Imitation, types.Surrogate):
+class Surrogate(Distillation, types.Surrogate):
     stolen: ClassVar[bool] = True
 
     labels: Literal["soft", "top_n"]  # the target's answers, or classes for their best images
     top_n: Count  # images per class; `top_n` only
 
     def fit(
-        self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
+        self,
+        student: Target,
+        teacher: Target,
+        public: Tensor,
+        rt: Runtime,
+        checkpointer: Checkpointer,
     ) -> Mapping[str, Tensor]:
         """As `types.Surrogate.fit`; the copy's batch statistics become those of public images."""
         with rt.seeded("noise of a stochastic teacher"):
             logits = logits_of(teacher, public, rt).float()
         if self.labels == "top_n":
-            chosen, classes = likeliest(logits.softmax(dim=1), self.top_n)
+            chosen, classes = top_n_selection(logits.softmax(dim=1), self.top_n)
             public = public[chosen]
             logits = torch.full((len(chosen), logits.shape[1]), -torch.inf)
             logits[torch.arange(len(chosen)), classes] = 0.0
-        self.learn(student, public, logits, rt, keep)
+        self.learn(student, public, logits, rt, checkpointer)
         return {}

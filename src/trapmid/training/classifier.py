@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor
 
-from trapmid.config.study import Fit
+from trapmid.config.study import ClassifierTraining
 from trapmid.runtime import Runtime
 from trapmid.training import fit
 from trapmid.training.fit import Fitted, Labelled
-from trapmid.types import Defense, Keep, Objective, Setting, Target
+from trapmid.types import Checkpointer, Defense, Objective, Setting, Target
 
 
 class Splits(NamedTuple):
@@ -48,9 +48,9 @@ def train(
     defense: Defense,
     new_network: Callable[[int], Target],
     splits: Splits,
-    plan: Fit,
+    plan: ClassifierTraining,
     rt: Runtime,
-    keep: Keep,
+    checkpointer: Checkpointer,
 ) -> Trained:
     """Trains a new network under `defense`.
 
@@ -61,7 +61,7 @@ def train(
         splits: what is trained on, and what the epochs are scored on.
         plan: how it is trained.
         rt: where to compute; its seed starts the weights, the batches and the triggers.
-        keep: where the curve and the state of the unfinished training are kept.
+        checkpointer: where the curve and the state of the unfinished training are kept.
     """
 
     def network(outputs: int) -> Target:
@@ -69,7 +69,7 @@ def train(
             return rt.place(new_network(outputs))
 
     with rt.seeded("initial weights", "hardened"):  # of what the defence adds
-        model = rt.place(defense.harden(network(splits.num_classes)))
+        model = rt.place(defense.adapt(network(splits.num_classes)))
     channels, height, width = splits.train.images.shape[1:]
     setting = Setting(
         image_shape=(channels, height, width),
@@ -79,5 +79,5 @@ def train(
         rt=rt,
     )
     objective = defense.objective(setting)
-    fitted = fit.fit(model, objective, *splits[:3], plan, rt, keep)
+    fitted = fit.fit(model, objective, *splits[:3], plan, rt, checkpointer)
     return Trained(defense, model, objective, fitted)

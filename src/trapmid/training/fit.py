@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from trapmid import augment
-from trapmid.config.study import Fit
+from trapmid.config.study import ClassifierTraining
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.runtime import Runtime, eval_mode
-from trapmid.types import Keep, Objective, Progress, Stateful, Target, Trapdoor
+from trapmid.types import Checkpointer, Objective, Progress, Stateful, Target, Trapdoor
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ def to_float(images: Tensor) -> Tensor:
     return images.to(torch.float32) / 255
 
 
-def make_optimizer(fit: Fit, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(
+    fit: ClassifierTraining, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
     """The optimiser that `fit` names, for the network and for a discriminator beside it."""
     trained = [p for p in parameters if p.requires_grad]
     if fit.optimizer == "adam":
@@ -130,11 +132,11 @@ def fit(
     train: Labelled,
     val: Labelled,
     test: Labelled,
-    plan: Fit,
+    plan: ClassifierTraining,
     rt: Runtime,
-    keep: Keep,
+    checkpointer: Checkpointer,
 ) -> Fitted:
-    """Trains `model` in place under `objective`; resumes from `keep`.
+    """Trains `model` in place under `objective`; resumes from `checkpointer`.
 
     Every epoch draws from a random stream of its own, so a resumed training equals an undisturbed
     one bit for bit on the CPU. The objective says what an epoch's batches are.
@@ -153,7 +155,7 @@ def fit(
         "optimizers": optimizers,
         "best": best,
     }
-    first = keep.restore(parts)
+    first = checkpointer.restore(parts)
     for epoch in range(first, plan.epochs):
         optimizers.set_lr(plan.lr * plan.decay ** sum(epoch >= m for m in plan.milestones))
         with rt.seeded("fit", epoch):
@@ -164,14 +166,14 @@ def fit(
             scores["test_accuracy"] = accuracy(model, test)
             if trapdoor is not None:
                 scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
-        keep.log({**means, **scores}, epoch + 1)
+        checkpointer.log({**means, **scores}, epoch + 1)
         score = float(epoch) if plan.select == "last" else scores[f"{plan.select}_accuracy"]
         # The official code keeps the first of equal test scores. A small validation split has many
         # equal scores, and the first would be an unfinished trapdoor: there the last one is kept.
         best.offer(score, epoch, model, trapdoor, strict=plan.select == "test")
-        keep.progress(epoch + 1, plan.epochs)
+        checkpointer.progress(epoch + 1, plan.epochs)
         if (epoch + 1) % plan.keep_every == 0 and epoch + 1 < plan.epochs:
-            keep.save(parts, epoch + 1)
+            checkpointer.save(parts, epoch + 1)
     model.load_state_dict(best.weights)
     if objective.trapdoor is not None and best.triggers is not None:
         objective.trapdoor.triggers.copy_(best.triggers)
@@ -192,7 +194,7 @@ def _epoch(
     objective: Objective,
     optimizer: torch.optim.Optimizer,
     train: Labelled,
-    plan: Fit,
+    plan: ClassifierTraining,
     epoch: int,
     rt: Runtime,
 ) -> dict[str, float]:

@@ -16,8 +16,8 @@ from torch import Tensor
 from trapmid.config.params import NonNegative
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.training.fit import to_float
-from trapmid.training.pseudolabels import likeliest
-from trapmid.types import Knowledge, Output, Target
+from trapmid.training.pseudo_labels import top_n_selection
+from trapmid.types import Output, SideInformation, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +27,18 @@ class Adaptive:
     trapdoor_weight: NonNegative  # b1, away from the trapdoor's signature of the predicted class
     auxiliary_weight: NonNegative  # b2, towards the auxiliary signature of the attacked class
 
-    def check(self, knowledge: Knowledge) -> None:
+    def check(self, side_information: SideInformation) -> None:
         """Refuses a term whose signatures are not known.
 
         Raises:
             ValueError: `signatures` or `auxiliary` is missing where its weight is not 0.
         """
-        knowledge.need(
+        side_information.need(
             *["signatures"] * (self.trapdoor_weight != 0),
             *["auxiliary"] * (self.auxiliary_weight != 0),
         )
 
-    def __call__(self, output: Output, labels: Tensor, knowledge: Knowledge) -> Tensor:
+    def __call__(self, output: Output, labels: Tensor, side_information: SideInformation) -> Tensor:
         """b1 cos(g(x), S_predicted) - b2 cos(g(x), S'_label), one number (N,) per image.
 
         No gradient goes through the prediction, nor into the signatures.
@@ -46,18 +46,20 @@ class Adaptive:
         Args:
             output: what the target makes of the views x, logits (N, C) and features g (N, F).
             labels: (N,) int64, the classes attacked.
-            knowledge: (C, F) `signatures` S and `auxiliary` S', as far as a weight needs them.
+            side_information: (C, F) `signatures` S and `auxiliary` S', where a weight needs them.
         """
         total = output.logits.new_zeros(len(labels), dtype=torch.float32)
         features = output.features.float()
         if self.trapdoor_weight != 0:
-            assert knowledge.signatures is not None
+            assert side_information.signatures is not None
             predicted = output.logits.detach().argmax(dim=1)
-            pull = F.cosine_similarity(features, knowledge.signatures[predicted].detach(), dim=1)
+            pull = F.cosine_similarity(
+                features, side_information.signatures[predicted].detach(), dim=1
+            )
             total = total + self.trapdoor_weight * pull
         if self.auxiliary_weight != 0:
-            assert knowledge.auxiliary is not None
-            pull = F.cosine_similarity(features, knowledge.auxiliary[labels].detach(), dim=1)
+            assert side_information.auxiliary is not None
+            pull = F.cosine_similarity(features, side_information.auxiliary[labels].detach(), dim=1)
             total = total - self.auxiliary_weight * pull
         return total
 
@@ -80,5 +82,5 @@ def auxiliary_signatures(
         outputs = [target(to_float(part.to(rt.device))) for part in public.split(batch_size)]
     probabilities = torch.cat([output.logits.softmax(dim=1).cpu() for output in outputs])
     features = torch.cat([output.features.cpu() for output in outputs])
-    indices, _ = likeliest(probabilities, top_n)
+    indices, _ = top_n_selection(probabilities, top_n)
     return features[indices].double().view(probabilities.shape[1], top_n, -1).mean(dim=1).float()

@@ -1,19 +1,18 @@
 """The nouns of the study: what a target, a defence, a prior and an attack are."""
 
 from trapmid.types.attack import Attack, LabelAttack, Reconstruction, Task
-from trapmid.types.attacker import NOTHING, Knowledge, Prior, PriorRecipe, Surrogate
+from trapmid.types.attacker import NOTHING, Prior, PriorTraining, SideInformation, Surrogate
 from trapmid.types.classifier import Embedding, LabelsOnly, Output, Target
 from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
-from trapmid.types.training import InMemory, Keep, Log, Loss, Progress, Saving, Stateful
+from trapmid.types.training import Checkpointer, InMemory, Log, Loss, Progress, Saving, Stateful
 
 __all__ = [
     "NOTHING",
     "Attack",
+    "Checkpointer",
     "Defense",
     "Embedding",
     "InMemory",
-    "Keep",
-    "Knowledge",
     "LabelAttack",
     "LabelsOnly",
     "Log",
@@ -21,11 +20,12 @@ __all__ = [
     "Objective",
     "Output",
     "Prior",
-    "PriorRecipe",
+    "PriorTraining",
     "Progress",
     "Reconstruction",
     "Saving",
     "Setting",
+    "SideInformation",
     "Stateful",
     "Surrogate",
     "Target",

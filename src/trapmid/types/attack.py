@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from torch import Tensor
 
 from trapmid.runtime import Runtime
-from trapmid.types.attacker import NOTHING, Knowledge, Prior
+from trapmid.types.attacker import NOTHING, Prior, SideInformation
 from trapmid.types.classifier import LabelsOnly, Target
 from trapmid.types.training import Saving
 
@@ -20,7 +20,7 @@ class Task:
 
     labels: Tensor  # (N,) int64, the class of every image asked for
     draws: Tensor  # (N,) int64, tells the images of one class apart
-    knowledge: Knowledge = NOTHING
+    side_information: SideInformation = NOTHING
     saving: Saving | None = None  # None: a search that is cut off starts again
 
 

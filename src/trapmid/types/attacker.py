@@ -1,4 +1,4 @@
-"""What an attacker has: knowledge of a target, a prior of faces, a surrogate of the target."""
+"""What an attacker has: a prior of faces, side information of a target, a surrogate of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trapmid.runtime import Runtime
 from trapmid.types.classifier import Target
-from trapmid.types.training import Keep
+from trapmid.types.training import Checkpointer
 
 
 class Prior(nn.Module, ABC):
@@ -53,7 +53,7 @@ def _fitted(value: Tensor, wanted: Tensor | None) -> Tensor:
     return value
 
 
-class Knowledge(NamedTuple):
+class SideInformation(NamedTuple):
     """What an attacker knows of one target when the search begins, beside network and prior.
 
     Every part is None unless a row of params.yaml names a file that has it.
@@ -71,13 +71,15 @@ class Knowledge(NamedTuple):
             ValueError: one of them is None.
         """
         if missing := [name for name in names if getattr(self, name) is None]:
-            raise ValueError(f"knowledge: the method needs {', '.join(missing)}; name a file of it")
+            raise ValueError(
+                f"side_information: the method needs {', '.join(missing)}; name a file of it"
+            )
 
 
-NOTHING = Knowledge()
+NOTHING = SideInformation()
 
 
-class PriorRecipe(Protocol):
+class PriorTraining(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml; how faces are learnt."""
 
     def make(self, image_size: int, num_classes: int) -> Prior:
@@ -89,9 +91,9 @@ class PriorRecipe(Protocol):
         prior: Prior,
         public: Tensor,
         target: Target | None,
-        knowledge: Knowledge,
+        side_information: SideInformation,
         rt: Runtime,
-        keep: Keep,
+        checkpointer: Checkpointer,
     ) -> None:
         """Trains `prior` in place on `public` (N, 3, S, S) uint8; `target` guides it if given."""
         ...
@@ -107,11 +109,16 @@ class Surrogate(Protocol):
     """Whether it starts as a copy of the target, weights and all, and not as a new network."""
 
     def fit(
-        self, student: Target, teacher: Target, public: Tensor, rt: Runtime, keep: Keep
+        self,
+        student: Target,
+        teacher: Target,
+        public: Tensor,
+        rt: Runtime,
+        checkpointer: Checkpointer,
     ) -> Mapping[str, Tensor]:
         """Trains `student` in place on `public` (N, 3, S, S) uint8; leaves it in eval mode.
 
         Returns:
-            Further fields of `Knowledge` to keep with the weights, e.g. `feature_mean`.
+            Further fields of `SideInformation` to keep with the weights, e.g. `feature_mean`.
         """
         ...

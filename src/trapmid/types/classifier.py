@@ -47,7 +47,7 @@ class Target(nn.Module, ABC):
     def forward(self, images: Tensor) -> Output:
         """Logits and features of images (N, 3, S, S) float32 in [0, 1]."""
 
-    def votes(self, images: Tensor) -> tuple[Tensor, ...]:
+    def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits (N, C) of every member of an ensemble; of any other network, its own."""
         return (self(images).logits,)
 

@@ -94,9 +94,9 @@ class Defense(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml."""
 
     alters_network: ClassVar[bool] = False
-    """Whether a saved network must be hardened again before its weights fit."""
+    """Whether a saved network must be adapted again before its weights fit."""
 
-    def harden(self, model: Target) -> Target:
+    def adapt(self, model: Target) -> Target:
         """The network to train instead of `model`; itself where the defence leaves it alone."""
         return model
 

@@ -39,7 +39,7 @@ class Stateful(Protocol):
         ...
 
 
-class Keep(Protocol):
+class Checkpointer(Protocol):
     """Where a long training leaves its curve and its state."""
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
@@ -59,8 +59,8 @@ class Keep(Protocol):
         ...
 
 
-class InMemory(Keep):
-    """A `Keep` for a run in one piece: the curve stays in `rows`, and no state is saved."""
+class InMemory(Checkpointer):
+    """A `Checkpointer` for a run in one piece: the curve stays in `rows`, and no state is saved."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []  # a point each: its `step`, and the metrics there
@@ -81,7 +81,7 @@ class InMemory(Keep):
 class Saving(NamedTuple):
     """Where a long search leaves its state, and how often."""
 
-    keep: Keep
+    checkpointer: Checkpointer
     every: int  # steps
 
     def due(self, step: int, steps: int) -> bool:

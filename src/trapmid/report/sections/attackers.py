@@ -55,13 +55,18 @@ def matrix(metrics: Mapping[str, Any]) -> Table:
     marks an attack that failed a check.
     """
     lines = [
-        Line((defense, *(_matrix_cell(metrics, attack, defense) for attack in metrics["attacks"])))
+        Line(
+            (
+                defense,
+                *(_matrix_attack_run(metrics, attack, defense) for attack in metrics["attacks"]),
+            )
+        )
         for defense in metrics["worst"]
     ]
     return table("lr", ("Defence", *metrics["attacks"]), lines)
 
 
-def _matrix_cell(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
+def _matrix_attack_run(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
     if defense not in metrics["attacks"][attack]:
         return "–"
     strongest = metrics["worst"][defense]
@@ -76,9 +81,9 @@ def costs(inputs: Inputs) -> Table:
     signatures, which nobody times; what several attacks of one target share counts in each of them.
     """
     found: dict[str, list[list[float]]] = {}
-    for row, cell in inputs.params["cells"].items():
+    for row, attack_run in inputs.params["attack_runs"].items():
         seconds = _seconds(inputs, row)
-        found.setdefault(cell["attack"], []).append([*seconds, math.fsum(seconds)])
+        found.setdefault(attack_run["attack"], []).append([*seconds, math.fsum(seconds)])
     lines = [
         Line((attack, *(f"{mean(column):.1f}" for column in zip(*rows, strict=True))))
         for attack, rows in found.items()
@@ -88,13 +93,17 @@ def costs(inputs: Inputs) -> Table:
 
 
 def _seconds(inputs: Inputs, row: str) -> list[float]:
-    """Of one cell: its search, its guided prior, and every surrogate that either asked."""
-    cell, stats = inputs.params["cells"][row], inputs.stats
-    kind, _, prior = cell["prior"].removeprefix("models/priors/").partition("/")
-    asking = [cell, inputs.params["guided_priors"][prior]] if kind == "guided" else [cell]
-    helpers = {_surrogate(block[key]) for block in asking for key in ("guide", "knowledge")}
+    """Of one attack run: its search, its guided prior, and every surrogate that either asked."""
+    attack_run, stats = inputs.params["attack_runs"][row], inputs.stats
+    kind, _, prior = attack_run["prior"].removeprefix("models/priors/").partition("/")
+    asking = (
+        [attack_run, inputs.params["guided_priors"][prior]] if kind == "guided" else [attack_run]
+    )
+    helpers = {
+        _surrogate(block[key]) for block in asking for key in ("queried_model", "side_information")
+    }
     return [
-        float(stats["cells"][row]["seconds"]),
+        float(stats["attack_runs"][row]["seconds"]),
         float(stats["guided_priors"][prior]["seconds"]) if kind == "guided" else 0.0,
         math.fsum(float(stats["surrogates"][name]["seconds"]) for name in helpers if name),
     ]
@@ -112,14 +121,14 @@ def counts(found: Findings) -> Table:
     )
     lines = [
         _counted(found.inputs, attack, defense, rows)
-        for (attack, defense), rows in found.cells.items()
-        if found.inputs.cells[rows[0]].counts
+        for (attack, defense), rows in found.attack_runs.items()
+        if found.inputs.attack_runs[rows[0]].counts
     ]
     return table("llr", heads, lines)
 
 
 def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
-    scores = [inputs.cells[row] for row in rows]
+    scores = [inputs.attack_runs[row] for row in rows]
     numbers = {name: [one.counts[name] for one in scores] for name in scores[0].counts}
     counted = (
         f"{name.replace('_', ' ')} {mean([one.mean for one in of_seeds]):,.1f}"
@@ -131,7 +140,7 @@ def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> 
         defense,
         rate(mean([one.coverage for one in scores]), 1),
         whole(mean([float(one.left_out) for one in scores])),
-        whole(mean([inputs.stats["cells"][row].get("queries") for row in rows])),
+        whole(mean([inputs.stats["attack_runs"][row].get("queries") for row in rows])),
         "; ".join(counted),
     )
     return Line(entries)
@@ -148,23 +157,25 @@ def stand_ins(found: Findings) -> Table:
     )
     lines = [
         _stood_in(found.inputs, attack, defense, rows)
-        for (attack, defense), rows in found.cells.items()
-        if any(found.inputs.cells[row].stand_in is not None for row in rows)
+        for (attack, defense), rows in found.attack_runs.items()
+        if any(found.inputs.attack_runs[row].stand_in is not None for row in rows)
     ]
     return table("lllr", heads, lines)
 
 
 def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
-    scores = [one for row in rows if (one := inputs.cells[row]).stand_in is not None]
+    scores = [one for row in rows if (one := inputs.attack_runs[row]).stand_in is not None]
     left = [one.stand_in for one in scores if one.stand_in is not None]
-    guides = [str(_surrogate(inputs.params["cells"][row]["guide"])) for row in rows]
+    queried_models = [
+        str(_surrogate(inputs.params["attack_runs"][row]["queried_model"])) for row in rows
+    ]
     columns: tuple[list[float | None], ...] = (
         [one.test_accuracy for one in left],
         [one.trapdoor_success for one in left],
-        [one.guide_agreement for one in scores],
+        [one.queried_agreement for one in scores],
         [one.target_agreement for one in scores],
     )
-    asked = ", ".join(families(inputs.params["surrogates"], guides))
+    asked = ", ".join(families(inputs.params["surrogates"], queried_models))
     return Line((attack, defense, asked, *(rate(mean(column), 1) for column in columns)))
 
 

@@ -135,15 +135,16 @@ def _scores(found: Findings) -> Table:
 
 def _of_attack(found: Findings, attack: str, defense: str) -> list[Line]:
     """The numbers of one attack on one defence: the seed's, or a mean and those of every seed."""
-    rows = found.cells[attack, defense]
-    scores = [found.inputs.cells[row] for row in rows]
+    rows = found.attack_runs[attack, defense]
+    scores = [found.inputs.attack_runs[row] for row in rows]
     accuracies = [
-        found.inputs.targets[found.params["cells"][row]["target"]].test_accuracy for row in rows
+        found.inputs.targets[found.params["attack_runs"][row]["target"]].test_accuracy
+        for row in rows
     ]
     own = [
         (seed, rate(accuracy), *_recognition(one, one.aa1_std, one.aa5_std))
         for seed, accuracy, one in zip(
-            found.seeds_of("cells", rows), accuracies, scores, strict=True
+            found.seeds_of("attack_runs", rows), accuracies, scores, strict=True
         )
     ]
     if len(own) == 1:

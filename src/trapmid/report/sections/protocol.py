@@ -33,9 +33,11 @@ def protocol(found: Findings) -> Section:
 
 
 def _runs(found: Findings) -> dict[str, str]:
-    fits = {block["fit"] for block in found.params["targets"].values()}
-    chosen = ", ".join(sorted({found.params["fits"][name]["select"] for name in fits}))
-    sizes = sorted({int(one["batch_size"]) for one in found.inputs.stats["cells"].values()})
+    fits = {block["training"] for block in found.params["targets"].values()}
+    chosen = ", ".join(
+        sorted({found.params["classifier_training"][name]["select"] for name in fits})
+    )
+    sizes = sorted({int(one["batch_size"]) for one in found.inputs.stats["attack_runs"].values()})
     chosen_by = "the memory" if found.params["inversion"]["batch_size"] is None else "params.yaml"
     made = escaped(_images_per_identity(found))
     return {
@@ -60,8 +62,8 @@ def _measures(found: Findings) -> dict[str, str]:
 def _images_per_identity(found: Findings) -> str:
     """How many images of a person the attacks made; not all make equally many."""
     attacks: dict[int, dict[str, None]] = {}
-    for cell, block in found.params["cells"].items():
-        count = found.inputs.cells[cell].protocol.images_per_identity
+    for attack_run, block in found.params["attack_runs"].items():
+        count = found.inputs.attack_runs[attack_run].protocol.images_per_identity
         attacks.setdefault(count, {})[block["attack"]] = None
     counts = ", ".join(f"{count} ({', '.join(names)})" for count, names in attacks.items())
     return counts.replace(" (", " per private identity (", 1)

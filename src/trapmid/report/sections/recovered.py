@@ -10,12 +10,12 @@ from trapmid.report.words import percent
 
 KINDS = {
     "evaluators": "evaluator",
-    "starts": "start",
+    "pretrained": "start",
     "targets": "target",
     "public_priors": "public prior",
     "surrogates": "surrogate",
     "guided_priors": "guided prior",
-    "cells": "attack",
+    "attack_runs": "attack",
 }
 """What a row of each section of `results.TRAINED` is."""
 
@@ -28,25 +28,27 @@ _PEOPLE = (
 
 
 def recovered(found: Findings) -> Section:
-    """Per attack the same people under every defence, then every cell by itself."""
+    """Per attack the same people under every defence, then every attack run by itself."""
     made: list[Block] = [_PEOPLE]
     for attack in [*found.metrics["attacks"], FLOOR]:
-        cells = [row for row, b in found.params["cells"].items() if b["attack"] == attack]
-        if cells:
-            made += _of_attack(found, attack, cells)
+        attack_runs = [
+            row for row, b in found.params["attack_runs"].items() if b["attack"] == attack
+        ]
+        if attack_runs:
+            made += _of_attack(found, attack, attack_runs)
     return Section("What the attacks recover", made)
 
 
-def _of_attack(found: Findings, attack: str, cells: list[str]) -> list[Block]:
+def _of_attack(found: Findings, attack: str, attack_runs: list[str]) -> list[Block]:
     by_seed: dict[int, list[Picture]] = {}
-    for row in cells:
-        words = f"{found.defense_of(row)}: AA-1 {percent(found.inputs.cells[row].aa1)}"
-        picture = Picture(f"figures/cells/{row}.png", words)
-        by_seed.setdefault(found.params["cells"][row]["seed"], []).append(picture)
+    for row in attack_runs:
+        words = f"{found.defense_of(row)}: AA-1 {percent(found.inputs.attack_runs[row].aa1)}"
+        picture = Picture(f"figures/attack_runs/{row}.png", words)
+        by_seed.setdefault(found.params["attack_runs"][row]["seed"], []).append(picture)
     path = f"figures/comparison/{attack}.png"
     words = f"{attack}, seed {min(by_seed)}: the same people under every defence"
     compared = [Pictures([Picture(path, words)])] if path in found.pictures else []
-    title = "Every cell by itself" + (f", {len(by_seed)} seeds" if len(by_seed) > 1 else "")
+    title = "Every attack_run by itself" + (f", {len(by_seed)} seeds" if len(by_seed) > 1 else "")
     single = [Pictures(by_seed[seed], 3) for seed in sorted(by_seed)]
     head = f"### {escaped(attack)}" + ": the floor, no target is asked" * (attack == FLOOR)
     return [head, *compared, Fold(title, single, opened=not compared)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trapmid.config.criteria import UNDEFENDED
+from trapmid.config.evaluation import UNDEFENDED
 from trapmid.report.blocks import Line, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.words import mean, rate, seconds, spread
 from trapmid.scoring.scores import TargetScores
 
-_STARTS = "models/starts/"
+_PRETRAINED = "models/pretrained/"
 
 _TARGETS = (
     "Acc is the accuracy on private test images. Trapdoor success is the share of pairs of a test "
@@ -67,7 +67,10 @@ def defenses(found: Findings) -> Section:
 def _defense_line(found: Findings, defense: str, rows: Sequence[str]) -> Line:
     scores = [found.inputs.targets[row] for row in rows]
     attack = found.metrics["worst"][defense]["attack"]
-    aa1 = [found.inputs.cells[cell].aa1 for cell in found.cells.get((attack, defense), [])]
+    aa1 = [
+        found.inputs.attack_runs[attack_run].aa1
+        for attack_run in found.attack_runs.get((attack, defense), [])
+    ]
     entries = (
         defense,
         _notes(found, rows),
@@ -92,9 +95,9 @@ def _notes(found: Findings, rows: Sequence[str]) -> str:
     if any(one.stochastic for one in scores):
         notes.append("draws noise at every forward pass")
     for init in dict.fromkeys(str(found.params["targets"][row]["init"]) for row in rows):
-        start = init.removeprefix(_STARTS).split("/")[0]
-        if init.startswith(_STARTS) and start in found.inputs.stats["starts"]:
-            time = seconds(float(found.inputs.stats["starts"][start]["seconds"]))
+        start = init.removeprefix(_PRETRAINED).split("/")[0]
+        if init.startswith(_PRETRAINED) and start in found.inputs.stats["pretrained"]:
+            time = seconds(float(found.inputs.stats["pretrained"][start]["seconds"]))
             notes.append(f"starts from {start}, trained in {time} s not counted here")
     return "; ".join(notes) or "–"
 

@@ -114,13 +114,13 @@ def _mean(defense: str, measured: Mapping[str, Theory]) -> Line:
 def _signatures(found: Findings) -> list[Block]:
     first: list[Picture] = []
     more: list[Picture] = []
-    for cell, verdict in found.inputs.detections().items():
-        words = f"{cell}: recall {percent(verdict.recall, 1)}, ROC AUC {verdict.auc:.3f}"
-        block = found.params["cells"][cell]
+    for attack_run, verdict in found.inputs.detections().items():
+        words = f"{attack_run}: recall {percent(verdict.recall, 1)}, ROC AUC {verdict.auc:.3f}"
+        block = found.params["attack_runs"][attack_run]
         # A study of many attacks has dozens: the one that got most stands open.
-        worst = found.metrics["worst"][found.defense_of(cell)]["attack"]
+        worst = found.metrics["worst"][found.defense_of(attack_run)]["attack"]
         seen = block["attack"] == worst and block["seed"] == found.seeds[0]
-        (first if seen else more).append(Picture(f"figures/signatures/{cell}.png", words))
+        (first if seen else more).append(Picture(f"figures/signatures/{attack_run}.png", words))
     if not first and not more:
         return []
     title = "### Did the attack recover the trigger instead of the face?"

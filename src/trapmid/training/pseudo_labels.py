@@ -21,11 +21,11 @@ def logits_of(target: Target, public: Tensor, rt: Runtime, batch_size: int = 512
 def top_n(
     target: Target, public: Tensor, n: int, rt: Runtime, batch_size: int = 512
 ) -> tuple[Tensor, Tensor]:
-    """The `n` public images that the target finds likeliest for each class; see `likeliest`."""
-    return likeliest(logits_of(target, public, rt, batch_size).softmax(dim=1), n)
+    """The `n` public images that the target finds likeliest for each class."""
+    return top_n_selection(logits_of(target, public, rt, batch_size).softmax(dim=1), n)
 
 
-def likeliest(probabilities: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def top_n_selection(probabilities: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """The `n` rows of `probabilities` (N, C) that are the largest of every class.
 
     A row may serve several classes, or none. Ties keep the later index, as the official heap of

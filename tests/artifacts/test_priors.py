@@ -10,7 +10,7 @@ import torch
 
 from toy import PLGMI
 from trapmid import cli, wiring
-from trapmid.artifacts import prior_files
+from trapmid.artifacts import priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.runtime import Runtime
 
@@ -21,8 +21,8 @@ BLOCK = PLGMI | {"batch_size": 2, "top_n": 2}
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A one-class prior on disk."""
-    recipe = wiring.recipe("plgmi", BLOCK)
-    prior_files.save(tmp_path / "prior.pt", "plgmi", BLOCK, 8, recipe.make(8, 1))
+    training = wiring.prior_training("plgmi", BLOCK)
+    priors.save(tmp_path / "prior.pt", "plgmi", BLOCK, 8, training.make(8, 1))
     return tmp_path / "prior.pt"
 
 
@@ -34,19 +34,19 @@ def test_exported_weights_start_every_class_alike(
     assert cli.main(["export", str(saved), str(file)]) == 0
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert capsys.readouterr().out == f"{digest}  {file}\n"
-    prior = prior_files.start(wiring.recipe("plgmi", BLOCK), 8, 3, file, RT).eval()
+    prior = priors.start(wiring.prior_training("plgmi", BLOCK), 8, 3, file, RT).eval()
     latents, labels = torch.randn(1, BLOCK["latent_dim"]).expand(3, -1), torch.arange(3)
     with torch.no_grad():
         images = prior(latents, labels)
-        public = prior_files.load(saved, RT)(latents, torch.zeros(3, dtype=torch.int64))
+        public = priors.load(saved, RT)(latents, torch.zeros(3, dtype=torch.int64))
     assert torch.allclose(images[0], images[2], atol=1e-6)
     assert torch.allclose(images, public, atol=1e-2)  # float16 keeps three digits
 
 
 def test_a_start_of_another_shape_is_refused_in_one_line(saved: Path, tmp_path: Path) -> None:
     file = tmp_path / "start.pt"
-    prior_files.export(saved, file)
-    wider = wiring.recipe("plgmi", BLOCK | {"width": 8})
+    priors.export(saved, file)
+    wider = wiring.prior_training("plgmi", BLOCK | {"width": 8})
     with pytest.raises(CheckpointError, match=r"start\.pt: init: .*size mismatch") as caught:
-        prior_files.start(wider, 8, 3, file, RT)
+        priors.start(wider, 8, 3, file, RT)
     assert "\n" not in str(caught.value)

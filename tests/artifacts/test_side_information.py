@@ -13,11 +13,11 @@ from torch import Tensor
 
 from toy import BLOCKS, Memory, images, plan, private, runtime, same_state, snapshot
 from trapmid import types, wiring
-from trapmid.artifacts import classifiers, knowledge
+from trapmid.artifacts import classifiers, side_information
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.config.study import SurrogateRow, TargetRow
-from trapmid.types import NOTHING, Keep, Knowledge, Target
+from trapmid.types import NOTHING, Checkpointer, SideInformation, Target
 
 CLASSES, SIZE = 3, 16
 RT = runtime()
@@ -30,7 +30,7 @@ class Copycat(types.Surrogate):
     stolen: ClassVar[bool] = False
 
     def fit(
-        self, student: Target, teacher: Target, public: Tensor, rt: Any, keep: Keep
+        self, student: Target, teacher: Target, public: Tensor, rt: Any, checkpointer: Checkpointer
     ) -> Mapping[str, Tensor]:
         return {"feature_mean": torch.arange(4.0)}
 
@@ -56,7 +56,7 @@ def saved(folder: Path, weights: Path, name: str) -> Path:
         defense=name,
         method=method,
         block="none",
-        fit="target",
+        training="target",
         init=str(weights / "random"),
         seed=0,
     )
@@ -92,15 +92,15 @@ def loaded(path: Path) -> LoadedClassifier:
 
 
 def test_a_surrogate_comes_back(tmp_path: Path, target: Path, weights: Path) -> None:
-    start = knowledge.start_surrogate(row(weights), Copycat(), target, SIZE, RT)
+    start = side_information.start_surrogate(row(weights), Copycat(), target, SIZE, RT)
     assert all(p.requires_grad for p in start.student.parameters())
     learnt = {"feature_mean": torch.arange(4.0)}
     path = tmp_path / "model.pt"
-    knowledge.save_surrogate(path, "s-0", row(weights), start, loaded(target), learnt)
+    side_information.save_surrogate(path, "s-0", row(weights), start, loaded(target), learnt)
     back = loaded(path)
     assert same_state(snapshot(back.model), snapshot(start.student))
     assert back.trapdoor is None and back.meta["defense"] == "trapmid"
-    known = knowledge.load(path, loaded(target), RT)
+    known = side_information.load(path, loaded(target), RT)
     assert known.students is not None and known.feature_mean is not None
     assert same_state(snapshot(known.students), snapshot(start.student))
     assert not any(p.requires_grad for p in known.students.parameters())
@@ -113,35 +113,37 @@ def test_a_stolen_copy_is_the_target(tmp_path: Path, weights: Path, name: str) -
     """Hardened networks, too; and training the copy leaves the target alone."""
     path = saved(tmp_path, weights, name)
     thief = row(weights, arch="small_vgg")
-    start = knowledge.start_surrogate(thief, Thief(), path, SIZE, RT)
+    start = side_information.start_surrogate(thief, Thief(), path, SIZE, RT)
     victim = loaded(path)
     assert same_state(snapshot(start.student), snapshot(victim.model))
     with torch.no_grad():
         next(start.student.parameters()).add_(1)
     copy = tmp_path / "copy.pt"
-    knowledge.save_surrogate(copy, "s-0", thief, start, victim, {})
+    side_information.save_surrogate(copy, "s-0", thief, start, victim, {})
     assert same_state(snapshot(loaded(copy).model), snapshot(start.student))
     assert not same_state(snapshot(loaded(copy).model), snapshot(loaded(path).model))
 
 
 def test_a_copy_has_the_targets_architecture(target: Path, weights: Path) -> None:
     with pytest.raises(ValueError, match="arch: distil copies the target, which is small_vgg, not"):
-        knowledge.start_surrogate(row(weights), Thief(), target, SIZE, RT)
+        side_information.start_surrogate(row(weights), Thief(), target, SIZE, RT)
 
 
 def test_nothing_is_known_by_choice(target: Path, weights: Path, tmp_path: Path) -> None:
-    assert knowledge.load(weights / "none", loaded(target), RT) is NOTHING
+    assert side_information.load(weights / "none", loaded(target), RT) is NOTHING
     with pytest.raises(CheckpointError, match=r"gone: no such file"):
-        knowledge.load(tmp_path / "gone", loaded(target), RT)
+        side_information.load(tmp_path / "gone", loaded(target), RT)
 
 
 def test_signatures_come_back_as_floats(tmp_path: Path, target: Path) -> None:
     path, one = tmp_path / "s.pt", torch.rand(CLASSES, 5, dtype=torch.float64)
-    knowledge.save_signatures(path, loaded(target), signatures=None, auxiliary=one)
-    known = knowledge.load(path, loaded(target), RT)
+    side_information.save_signatures(path, loaded(target), signatures=None, auxiliary=one)
+    known = side_information.load(path, loaded(target), RT)
     assert known.auxiliary is not None and torch.equal(known.auxiliary, one.float())
     assert known.signatures is None and known.students is None
-    with pytest.raises(ValueError, match="knowledge: the method needs signatures; name a file"):
+    with pytest.raises(
+        ValueError, match="side_information: the method needs signatures; name a file"
+    ):
         known.need("auxiliary", "signatures")
 
 
@@ -150,29 +152,29 @@ def test_knowledge_of_another_checkpoint_is_refused(
 ) -> None:
     """The official code of LOMMA reuses another target's statistics without a word."""
     path = tmp_path / "s.pt"
-    knowledge.save_signatures(path, loaded(target), auxiliary=torch.rand(CLASSES, 5))
+    side_information.save_signatures(path, loaded(target), auxiliary=torch.rand(CLASSES, 5))
     other = replace(loaded(target), digest="another")
     with pytest.raises(CheckpointError, match=r"s\.pt: knows another checkpoint"):
-        knowledge.load(path, other, RT)
-    start = knowledge.start_surrogate(row(weights), Copycat(), target, SIZE, RT)
-    knowledge.save_surrogate(path, "s-0", row(weights), start, other, {})
+        side_information.load(path, other, RT)
+    start = side_information.start_surrogate(row(weights), Copycat(), target, SIZE, RT)
+    side_information.save_surrogate(path, "s-0", row(weights), start, other, {})
     with pytest.raises(CheckpointError, match=r"s\.pt: knows another checkpoint"):
-        knowledge.load(path, loaded(target), RT)
+        side_information.load(path, loaded(target), RT)
 
 
 def test_other_files_are_refused(tmp_path: Path, target: Path) -> None:
     with pytest.raises(CheckpointError, match="neither signatures nor a surrogate"):
-        knowledge.load(target, loaded(target), RT)
+        side_information.load(target, loaded(target), RT)
     path = tmp_path / "s.pt"
-    knowledge.save_signatures(path, loaded(target), mood=torch.zeros(2))
-    with pytest.raises(CheckpointError, match=r"unknown knowledge in \['mood'\]"):
-        knowledge.load(path, loaded(target), RT)
+    side_information.save_signatures(path, loaded(target), mood=torch.zeros(2))
+    with pytest.raises(CheckpointError, match=r"unknown side_information in \['mood'\]"):
+        side_information.load(path, loaded(target), RT)
 
 
 def test_agreement_is_a_share_of_images(target: Path) -> None:
     model = loaded(target).model
     public = (255 * images(7, seed=3, size=SIZE)).to(torch.uint8)
-    assert knowledge.agreement(model, model, public, RT) == 1
+    assert side_information.agreement(model, model, public, RT) == 1
 
     class Constant(Target):
         num_classes = CLASSES
@@ -183,10 +185,10 @@ def test_agreement_is_a_share_of_images(target: Path) -> None:
 
     answers = model(public.float() / 255).logits.argmax(1)
     wanted = float((answers == 1).float().mean())
-    assert knowledge.agreement(model, Constant(), public, RT) == pytest.approx(wanted)
+    assert side_information.agreement(model, Constant(), public, RT) == pytest.approx(wanted)
 
 
 def test_every_part_can_be_asked_for() -> None:
-    for part in Knowledge._fields:
+    for part in SideInformation._fields:
         with pytest.raises(ValueError, match=part):
             NOTHING.need(part)

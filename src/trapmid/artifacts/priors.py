@@ -13,13 +13,15 @@ from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.runtime import Runtime
-from trapmid.types import Prior, PriorRecipe
+from trapmid.types import Prior, PriorTraining
 
 
-def start(recipe: PriorRecipe, image_size: int, num_classes: int, init: Path, rt: Runtime) -> Prior:
+def start(
+    training: PriorTraining, image_size: int, num_classes: int, init: Path, rt: Runtime
+) -> Prior:
     """A new prior on the runtime's device, with the initial weights that `init` names."""
     with rt.seeded("initial weights", "prior"):
-        prior = recipe.make(image_size, num_classes)
+        prior = training.make(image_size, num_classes)
     state = classifiers.initial_state(init)
     if isinstance(state, str):
         if state != classifiers.RANDOM:
@@ -32,12 +34,12 @@ def start(recipe: PriorRecipe, image_size: int, num_classes: int, init: Path, rt
     return rt.place(prior)
 
 
-def save(path: Path, recipe: str, block: Any, image_size: int, prior: Prior) -> None:
-    """Writes the checkpoint of a trained prior; `block` rebuilds its recipe."""
+def save(path: Path, training: str, block: Any, image_size: int, prior: Prior) -> None:
+    """Writes the checkpoint of a trained prior; `block` rebuilds its training."""
     checkpoints.save(
         path,
         {
-            "recipe": recipe,
+            "training": training,
             "block": block,
             "image_size": image_size,
             "num_classes": prior.num_classes,
@@ -54,10 +56,10 @@ def load(path: Path, rt: Runtime) -> Prior:
         CheckpointError: the file is missing, is no prior, or belongs to other code.
     """
     content = checkpoints.load(path)
-    if "recipe" not in content:
-        raise CheckpointError(f"{path}: not a prior; no 'recipe'")
-    recipe = wiring.recipe(content["recipe"], content["block"], f"{path}: block")
-    prior = recipe.make(content["image_size"], content["num_classes"])
+    if "training" not in content:
+        raise CheckpointError(f"{path}: not a prior; no 'training'")
+    training = wiring.prior_training(content["training"], content["block"], f"{path}: block")
+    prior = training.make(content["image_size"], content["num_classes"])
     checkpoints.check_code(path, content, prior)
     checkpoints.load_strictly(path, prior, content["state"])
     return rt.place(prior).eval().requires_grad_(False)

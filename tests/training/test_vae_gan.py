@@ -9,26 +9,26 @@ import torch
 
 from toy import ToyPrior, images, runtime, same_state, seeded, snapshot
 from trapmid.config import params
-from trapmid.training.anchor import Anchor, Anchoring
+from trapmid.training.vae_gan import VaeGan, VaeGanTraining
 
-BLOCK = Anchor(alone=3, lr=0.01, weight=0.5, sigma=0.2, width=4)
+BLOCK = VaeGan(alone=3, lr=0.01, weight=0.5, sigma=0.2, width=4)
 LABELS = torch.tensor([0, 2, 1, 1])
 
 
-def world(seed: int = 0) -> tuple[ToyPrior, Anchoring, partial[torch.Tensor]]:
+def world(seed: int = 0) -> tuple[ToyPrior, VaeGanTraining, partial[torch.Tensor]]:
     prior: ToyPrior = seeded(ToyPrior)
-    anchoring = Anchoring(BLOCK, prior, 8, prior.latent_dim, runtime(seed))
-    return prior, anchoring, partial(prior, labels=LABELS)
+    vae_gan_training = VaeGanTraining(BLOCK, prior, 8, prior.latent_dim, runtime(seed))
+    return prior, vae_gan_training, partial(prior, labels=LABELS)
 
 
 def test_the_loss_is_that_of_a_gaussian_vae() -> None:
-    prior, anchoring, decode = world()
-    anchoring._encoder.eval(), prior.eval()
+    prior, vae_gan_training, decode = world()
+    vae_gan_training._encoder.eval(), prior.eval()
     x = images(4)
     torch.manual_seed(1)
-    loss = anchoring.loss(decode, x)
+    loss = vae_gan_training.loss(decode, x)
     torch.manual_seed(1)
-    encoded, noise = anchoring._encoder(x), torch.randn(4, 5)
+    encoded, noise = vae_gan_training._encoder(x), torch.randn(4, 5)
     mean, log_variance = encoded[:, :5], encoded[:, 5:]
     decoded = decode(mean + noise * log_variance.exp().sqrt())
     normal = torch.distributions.Normal
@@ -41,29 +41,29 @@ def test_the_loss_is_that_of_a_gaussian_vae() -> None:
 
 
 def test_alone_it_moves_generator_and_encoder_and_learns() -> None:
-    prior, anchoring, decode = world()
-    assert [anchoring.alone(step) for step in (0, 2, 3, 4)] == [True, True, False, False]
-    weights, encoder = snapshot(prior), snapshot(anchoring._encoder)
+    prior, vae_gan_training, decode = world()
+    assert [vae_gan_training.alone(step) for step in (0, 2, 3, 4)] == [True, True, False, False]
+    weights, encoder = snapshot(prior), snapshot(vae_gan_training._encoder)
     torch.manual_seed(0)
-    losses = [anchoring.step_alone(decode, images(4)).item() for _ in range(60)]
+    losses = [vae_gan_training.step_alone(decode, images(4)).item() for _ in range(60)]
     assert losses[-1] < 0.7 * losses[0]
     assert not torch.equal(prior.linear.weight, weights["linear.weight"])
     assert torch.equal(prior.critic.weight, weights["critic.weight"])
-    assert not same_state(snapshot(anchoring._encoder), encoder)
+    assert not same_state(snapshot(vae_gan_training._encoder), encoder)
 
 
 def test_beside_the_critic_the_generators_own_optimiser_moves_it() -> None:
-    prior, anchoring, decode = world()
-    before, encoder = prior.linear.weight.detach().clone(), snapshot(anchoring._encoder)
+    prior, vae_gan_training, decode = world()
+    before, encoder = prior.linear.weight.detach().clone(), snapshot(vae_gan_training._encoder)
     torch.manual_seed(0)
-    pulled = anchoring.pull(decode, images(4))
+    pulled = vae_gan_training.pull(decode, images(4))
     torch.manual_seed(0)
     _, other, decode = world()
     assert pulled.item() == pytest.approx(0.5 * other.loss(decode, images(4)).item(), rel=1e-5)
     pulled.backward()
-    anchoring.step_encoder()
+    vae_gan_training.step_encoder()
     assert torch.equal(prior.linear.weight, before) and prior.linear.weight.grad is not None
-    assert not same_state(snapshot(anchoring._encoder), encoder)
+    assert not same_state(snapshot(vae_gan_training._encoder), encoder)
 
 
 def test_its_encoder_comes_from_the_seed() -> None:
@@ -73,5 +73,5 @@ def test_its_encoder_comes_from_the_seed() -> None:
 
 @pytest.mark.parametrize("name", ["lr", "sigma", "width"])
 def test_wrong_blocks(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"^anchor\.{name}: 0.* is (not positive|under 1)"):
-        params.build(Anchor, vars(BLOCK) | {name: 0}, "anchor")
+    with pytest.raises(ValueError, match=rf"^vae_gan\.{name}: 0.* is (not positive|under 1)"):
+        params.build(VaeGan, vars(BLOCK) | {name: 0}, "vae_gan")

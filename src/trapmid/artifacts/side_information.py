@@ -19,12 +19,12 @@ from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.config.study import SurrogateRow
 from trapmid.runtime import Runtime
-from trapmid.types import NOTHING, Knowledge, Surrogate, Target
+from trapmid.types import NOTHING, SideInformation, Surrogate, Target
 
 NONE = "none"
 """The word in weights/none: there is no such file, by choice."""
 
-_SHAPE = ("arch", "num_classes", "image_size", "hardened", "code")
+_SHAPE = ("arch", "num_classes", "image_size", "adapted", "code")
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ def save_surrogate(
 
 
 def save_signatures(path: Path, target: LoadedClassifier, **signatures: Tensor | None) -> None:
-    """Writes fields of `Knowledge` that belong to `target`; those that are None are left out."""
+    """Writes fields of `SideInformation` that belong to `target`; None is left out."""
     there = {name: value.float() for name, value in signatures.items() if value is not None}
     checkpoints.save(path, {"signatures": there, "target_sha256": target.digest})
 
 
-def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> Knowledge:
+def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> SideInformation:
     """What the file `path` knows about the classifier `asked`, on the runtime's device.
 
     Args:
@@ -115,9 +115,9 @@ def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> Knowledge:
         raise CheckpointError(f"{path}: knows another checkpoint than the one that is asked")
     tensors = {name: value.to(rt.device) for name, value in fields.items()}
     try:
-        return Knowledge(students=students, **tensors)
+        return SideInformation(students=students, **tensors)
     except TypeError:
-        raise CheckpointError(f"{path}: unknown knowledge in {sorted(tensors)}") from None
+        raise CheckpointError(f"{path}: unknown side_information in {sorted(tensors)}") from None
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from trapmid.config.criteria import Evaluation
+from trapmid.config.evaluation import Evaluation
 from trapmid.metrics import accuracy, features, frechet, knn
 from trapmid.metrics.features import Description
 from trapmid.scoring.described import Loaded, Setup, describe, inception_features, stored
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
     found: Tensor  # (N,) bool; False: no image of the attack's, but what stands in its place
 
 
-class Judged(NamedTuple):
+class Recognised(NamedTuple):
     """What the evaluator says."""
 
     best: Tensor  # (N, min(5, C)) classes, best first
@@ -56,9 +56,9 @@ class Judged(NamedTuple):
         )
 
 
-def judge(
+def recognise(
     evaluator: Evaluator, shown: Shown, setup: Setup, described: Description | None = None
-) -> Judged:
+) -> Recognised:
     """Judges `shown`; `described`: what the evaluator says of its raw images, if known already."""
     evaluation, images = setup.evaluation, shown.images
     if evaluation.low2high is not None and described is None:
@@ -68,7 +68,7 @@ def judge(
     seen = describe(evaluator.loaded, kept, setup) if evaluation.stretch else raw
     reference, labels = evaluator.reference, shown.labels
     hit = accuracy.hits(raw.logits, labels) & shown.found
-    return Judged(
+    return Recognised(
         best=accuracy.best_classes(raw.logits, 5),
         hit=hit,
         hit5=accuracy.hits(raw.logits, labels, 5) & shown.found,

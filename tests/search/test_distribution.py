@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trapmid.search import distributional
-from trapmid.search.distributional import Objective
+from trapmid.search import distribution
+from trapmid.search.distribution import Objective
 
 Z = 3
 LABELS = torch.tensor([7, 2, 7, 5, 2, 7])
@@ -34,7 +34,7 @@ def search(
     bound: float | None = None,
     reference_batch: int = 3,
 ) -> tuple[Tensor, Tensor]:
-    return distributional.search(
+    return distribution.search(
         labels,
         draws,
         objective,

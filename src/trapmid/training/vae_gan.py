@@ -2,7 +2,7 @@
 
 The generator learns to decode real images as well as to please the critic (VAE-GAN: Larsen et al.,
 ICML 2016; the VAE: Kingma and Welling, 2014). No paper on model inversion does this: it is a named
-option of the priors' recipes, for small machines, and off in the paper profile.
+option of the priors' training of priors, for small machines, and off in the paper profile.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ Decode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anchor:
+class VaeGan:
     """How the autoencoder is trained.
 
     The loss is |x - G(E(x))|^2 / (2 sigma^2) + KL(E(x) || N(0, I)), summed over pixels and latents.
     """
 
-    alone: Natural  # steps before the critic joins, counted as the recipe counts its steps
+    alone: Natural  # steps before the critic joins, counted as the training counts its steps
     lr: Positive  # of encoder and generator while they are alone
     weight: NonNegative  # of the autoencoder's loss beside the adversarial one, later
     sigma: Positive  # standard deviation of a pixel around its reconstruction
     width: Count  # of the encoder's first layer
 
 
-class Anchoring:
+class VaeGanTraining:
     """The autoencoder's side of one GAN training: its encoder, its optimisers, its steps."""
 
     def __init__(
-        self, anchor: Anchor, generator: nn.Module, image_size: int, latent_dim: int, rt: Runtime
+        self, vae_gan: VaeGan, generator: nn.Module, image_size: int, latent_dim: int, rt: Runtime
     ) -> None:
-        self._anchor, self._rt = anchor, rt
+        self._anchor, self._rt = vae_gan, rt
         with rt.seeded("anchor"):
-            self._encoder = rt.place(Encoder(image_size, latent_dim, anchor.width))
-        self._for_encoder = torch.optim.Adam(self._encoder.parameters(), lr=anchor.lr)
-        self._for_generator = torch.optim.Adam(generator.parameters(), lr=anchor.lr)
+            self._encoder = rt.place(Encoder(image_size, latent_dim, vae_gan.width))
+        self._for_encoder = torch.optim.Adam(self._encoder.parameters(), lr=vae_gan.lr)
+        self._for_generator = torch.optim.Adam(generator.parameters(), lr=vae_gan.lr)
 
     def alone(self, step: int) -> bool:
         """Whether the critic still waits at this generator step."""

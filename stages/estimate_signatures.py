@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime
-from trapmid.artifacts import checkpoints, classifiers, knowledge
+from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.config import params
 from trapmid.config.study import SignatureRow
 from trapmid.training import signatures
@@ -17,10 +17,10 @@ def main(name: str) -> None:
     rt = runtime(row.seed)
     target = classifiers.load(Path(f"models/targets/{row.target}/model.pt"), rt)
     public = checkpoints.load(Path(f"data/prepared/{row.data}/public.pt"))["images"]
-    leaked = knowledge.load(Path(row.leak), target, rt).signatures
+    leaked = side_information.load(Path(row.leak), target, rt).signatures
     auxiliary = signatures.auxiliary_signatures(target.model, public, row.top_n, rt)
     path = Path(f"models/signatures/{name}.pt")
-    knowledge.save_signatures(path, target, signatures=leaked, auxiliary=auxiliary)
+    side_information.save_signatures(path, target, signatures=leaked, auxiliary=auxiliary)
 
 
 if __name__ == "__main__":

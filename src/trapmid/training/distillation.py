@@ -22,11 +22,11 @@ from trapmid.config.params import (
 from trapmid.runtime import Precision, Runtime, stream_seed
 from trapmid.training.fit import to_float
 from trapmid.training.gan import Passes
-from trapmid.types import Keep, Stateful, Target
+from trapmid.types import Checkpointer, Stateful, Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitation:
+class Distillation:
     """A training on images whose labels are distributions over classes; SGD."""
 
     epochs: Count
@@ -45,12 +45,17 @@ class Imitation:
         check_milestones(self.milestones, self.epochs)
 
     def learn(
-        self, student: Target, images: Tensor, logits: Tensor, rt: Runtime, keep: Keep
+        self,
+        student: Target,
+        images: Tensor,
+        logits: Tensor,
+        rt: Runtime,
+        checkpointer: Checkpointer,
     ) -> None:
         """Trains `student` in place and leaves it in eval mode.
 
         The loss is KL(softmax(t / tau) || softmax(s / tau)) / tau^2, summed over classes, averaged
-        over the batch and added up over the student's votes: the members of an ensemble learn side
+        over the batch and added up over the member logits: the members of an ensemble learn side
         by side, each as if it were alone. (The official code of LOMMA divides by tau^2 where
         Hinton et al. multiply; tau is 1.)
 
@@ -59,20 +64,22 @@ class Imitation:
             images: (N, 3, S, S) uint8.
             logits: (N, C) what the teacher says of them; -inf is allowed, for hard labels.
             rt: its seed shuffles.
-            keep: curve and state; an interrupted training goes on from its last saved epoch.
+            checkpointer: curve and state; a training that was cut off goes on from there.
 
         Raises:
             ValueError: the student diverged.
         """
         images, targets = images.to(rt.device), (logits / self.temperature).softmax(1).to(rt.device)
-        passes = Passes(len(images), self.batch_size, stream_seed(rt.seed, "imitation", "batches"))
+        passes = Passes(
+            len(images), self.batch_size, stream_seed(rt.seed, "distillation", "batches")
+        )
         per_epoch = len(images) // min(self.batch_size, len(images))
         trained = [p for p in student.parameters() if p.requires_grad]
         optimizer = torch.optim.SGD(
             trained, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
         )
         parts: dict[str, Stateful] = {"student": student, "optimizer": optimizer}
-        for epoch in range(keep.restore(parts), self.epochs):
+        for epoch in range(checkpointer.restore(parts), self.epochs):
             student.train()
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * self.decay ** sum(m <= epoch for m in self.milestones)
@@ -84,8 +91,8 @@ class Imitation:
                     if self.augmentation is not None:
                         batch = self.augmentation(batch)
                     with rt.autocast():
-                        votes = student.votes(batch)
-                    losses = [self._divergence(targets[rows], vote) for vote in votes]
+                        member_logits = student.member_logits(batch)
+                    losses = [self._divergence(targets[rows], one) for one in member_logits]
                     loss = torch.stack(losses).sum()
                     optimizer.zero_grad(set_to_none=True)
                     loss.backward()
@@ -94,10 +101,10 @@ class Imitation:
             divergence = float(total) / per_epoch
             if not math.isfinite(divergence) or not all(p.isfinite().all() for p in trained):
                 raise ValueError(f"lr: {self.lr} is too high: diverged (epoch {epoch + 1})")
-            keep.log({"divergence": divergence}, epoch + 1)
-            keep.progress(epoch + 1, self.epochs)
+            checkpointer.log({"divergence": divergence}, epoch + 1)
+            checkpointer.progress(epoch + 1, self.epochs)
             if (epoch + 1) % self.keep_every == 0 and epoch + 1 < self.epochs:
-                keep.save(parts, epoch + 1)
+                checkpointer.save(parts, epoch + 1)
         student.eval()
 
     def _divergence(self, targets: Tensor, logits: Tensor) -> Tensor:
