@@ -41,18 +41,18 @@ data, public = private(), faces(range(1000, 1064), range(1)).images
 target = Yours(your_network(data.train))
 print(f"your model: {fit.accuracy(target, data.test):.0%} of its test images")
 
-recipe = wiring.prior_training("gmi", STUDY["prior_training"]["gmi"] | {"steps": 10})
-prior = priors.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # 1: unconditional
-recipe.fit(prior, public, None, NOTHING, rt, InMemory())
+method = wiring.prior_training("gmi", STUDY["prior_training"]["gmi"] | {"steps": 10})
+prior = priors.start(method, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # 1: unconditional
+method.fit(prior, public, None, NOTHING, rt, InMemory())
 
 network = partial(small_resnet.Network, image_size=SIZE)
-judge = classifier.train(none.Defense(augmentation=None), network, data, PLAN, rt, InMemory())
-print(f"evaluator: {judge.fitted.test_accuracy:.0%}")
+evaluator = classifier.train(none.Defense(augmentation=None), network, data, PLAN, rt, InMemory())
+print(f"evaluator: {evaluator.fitted.test_accuracy:.0%}")
 
 search = wiring.attack("gmi", STUDY["attacks"]["gmi"])
 asked = Inversion(images_per_class=5, batch_size=None, keep_every=100)
 for name, attack in {"random faces": random.Attack(), "GMI": search}.items():
     rows = invert_all(attack, target, prior, NOTHING, asked, rt, InMemory()).rows
-    seen = features.describe(judge.model, rows["images"], batch_size=64, rt=rt)
+    seen = features.describe(evaluator.model, rows["images"], batch_size=64, rt=rt)
     hit = accuracy.hits(seen.logits, rows["labels"])
     print(f"{name}: AA-1 {accuracy.rate(hit):.0%} of {len(hit)} images")

@@ -44,16 +44,16 @@ class Attack(types.Attack):
 
 rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
 undefended, data = none.Defense(augmentation=None), private()
-target, judge = (
+target, evaluator = (
     classifier.train(undefended, partial(net, image_size=SIZE), data, PLAN, rt, InMemory()).model
     for net in (small_vgg.Network, small_resnet.Network)
 )
-recipe = wiring.prior_training("gmi", STUDY["prior_training"]["gmi"])
-prior = priors.start(recipe, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # learnt already
+method = wiring.prior_training("gmi", STUDY["prior_training"]["gmi"])
+prior = priors.start(method, SIZE, 1, ROOT / "weights/faces32/gmi.pt", rt)  # learnt already
 asked = Inversion(images_per_class=5, batch_size=None, keep_every=100)
 attacks = {"random faces": random.Attack(), "at home": Attack(steps=100, lr=0.05, weight=0.01)}
 for name, attack in attacks.items():
     rows = invert_all(attack, target, prior, NOTHING, asked, rt, InMemory()).rows
-    seen = features.describe(judge, rows["images"], batch_size=64, rt=rt)
+    seen = features.describe(evaluator, rows["images"], batch_size=64, rt=rt)
     hit = accuracy.hits(seen.logits, rows["labels"])
     print(f"{name}: AA-1 {accuracy.rate(hit):.0%} of {len(hit)} images")

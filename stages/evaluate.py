@@ -24,7 +24,7 @@ def main(row: str) -> None:
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     rt = runtime(attack_run.seed)
     setup = Setup(evaluation, bounds, rt)
-    judge = classifiers.load(Path(f"models/evaluators/{attack_run.evaluator}/model.pt"), rt)
+    loaded = classifiers.load(Path(f"models/evaluators/{attack_run.evaluator}/model.pt"), rt)
     target = classifiers.load(Path(f"models/targets/{attack_run.target}/model.pt"), rt)
     queried_model = classifiers.load(Path(attack_run.queried_model) / "model.pt", rt)
     students = side_information.load(Path(attack_run.side_information), queried_model, rt).students
@@ -34,7 +34,7 @@ def main(row: str) -> None:
     evidence = Evidence.of(checkpoints.load(Path(f"data/reconstructions/{row}.pt")))
     features = Path("data/features")
     seen = features / f"evaluators/{attack_run.evaluator}.pt"
-    evaluator = Evaluator(judge, references.load_evaluator(seen, judge, private, evaluation))
+    evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))
     planted = features / f"targets/{attack_run.target}.pt"
     signature = references.load_target(planted, target, private)
     attacked = AttackedModel(target, queried_model, students, signature)

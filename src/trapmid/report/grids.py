@@ -55,7 +55,7 @@ def reconstructions(
     }
     people = params["evaluation"]["grid_identities"]
     drawn = {
-        f"figures/attack_runs/{attack_run}.png": _cell(
+        f"figures/attack_runs/{attack_run}.png": _grid(
             private[row["data"]],
             made[attack_run],
             hits[attack_run],
@@ -81,7 +81,7 @@ def reconstructions(
     return drawn
 
 
-def _cell(
+def _grid(
     private: Mapping[str, Tensor], made: Mapping[str, Any], hit: Tensor, people: int, words: str
 ) -> bytes:
     """Private images beside the reconstructions of one attack run."""

@@ -62,12 +62,12 @@ def summarise(
         }
         for attack, found in groups.attacks.items()
     }
-    judges = [evaluators[row] for row in groups.judges]
+    of_first = [evaluators[row] for row in groups.evaluators]
     seeds = sorted({block["seed"] for block in params["targets"].values()})
     table = {name: {d: asdict(one) for d, one in group.items()} for name, group in scored.items()}
     return StudyMeans(
         study=Origin(profile=params["profile"], seeds=tuple(seeds)),
-        evaluator=EvaluatorMeans(test_accuracy=_mean([one.test_accuracy for one in judges])),
+        evaluator=EvaluatorMeans(test_accuracy=_mean([one.test_accuracy for one in of_first])),
         targets={
             name: _target_means([targets[row] for row in rows])
             for name, rows in groups.targets.items()
@@ -79,7 +79,7 @@ def summarise(
         },
         references={
             "floor": _recognition([attack_runs[row] for row in groups.floor]),
-            "ceiling": _recognition([one.ceiling for one in judges]),
+            "ceiling": _recognition([one.ceiling for one in of_first]),
         },
         spread=_spreads(groups, targets, attack_runs),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
@@ -233,7 +233,7 @@ def _row_checks(
 class _Groups(NamedTuple):
     """The rows of params.yaml behind every number of the summary."""
 
-    judges: list[str]  # evaluators of the study's first data
+    evaluators: list[str]  # evaluators of the study's first data
     targets: dict[str, list[str]]  # by defence
     attacks: dict[str, dict[str, list[str]]]  # by attack and defence
     floor: list[str]
@@ -242,7 +242,7 @@ class _Groups(NamedTuple):
     def of(cls, params: Mapping[str, Any]) -> _Groups:
         """Groups the rows; ResultError: rows of one name have one seed, too."""
         data = _setting(next(iter(params["targets"].values())))["data"]
-        judges = [row for row, block in params["evaluators"].items() if block["data"] == data]
+        of_first = [row for row, block in params["evaluators"].items() if block["data"] == data]
         targets = _grouped(params["targets"], lambda block: label(params, block))
         attack_runs = {row: b for row, b in params["attack_runs"].items() if b["attack"] != FLOOR}
         attacks = {
@@ -261,7 +261,7 @@ class _Groups(NamedTuple):
             for row, block in params["attack_runs"].items()
             if block["attack"] == FLOOR and block["data"] == data
         ]
-        return cls(judges or list(params["evaluators"]), targets, attacks, floor)
+        return cls(of_first or list(params["evaluators"]), targets, attacks, floor)
 
 
 def _refuse_missing(params: Mapping[str, Any], **scores: Mapping[str, object]) -> None:

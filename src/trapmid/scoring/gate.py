@@ -118,7 +118,7 @@ def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:
     lines = [
         "  ".join(
             [
-                *(attack_run.ljust(width) for attack_run, width in zip(row, widths, strict=False)),
+                *(text.ljust(width) for text, width in zip(row, widths, strict=False)),
                 row[4],
             ]
         )

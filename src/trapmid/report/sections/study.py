@@ -27,7 +27,7 @@ it without limit, knows its classes, and owns public images of other people from
 generative prior is learnt. The attacker sees no private image and no trigger. Some attacks go \
 further or less far: PLG-MI+ knows that there is a trapdoor, PLG-MI++ got hold of its \
 signatures, others ask a student or a fine-tuned copy of the target, BREP-MI sees labels alone. \
-**The defender** controls the training of the target and nothing after it. **The judge** is a \
+**The defender** controls the training of the target and nothing after it. **The evaluator** is a \
 separate classifier of another architecture, trained on the same private images, which neither \
 side sees."""
 

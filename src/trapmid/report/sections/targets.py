@@ -26,7 +26,7 @@ _DEFENSES = (
 
 
 def targets(found: Findings) -> Section:
-    """Accuracies of every defence, seed by seed, and of the judges."""
+    """Accuracies of every defence, seed by seed, and of the evaluators."""
     return Section("Targets", [_TARGETS, _target_table(found)])
 
 
@@ -43,8 +43,8 @@ def _target_table(found: Findings) -> Table:
             own = zip(seeds, rates, strict=True)
             lines += [Line(("", seed, *map(rate, of_seed))) for seed, of_seed in own]
     for row, block in found.params["evaluators"].items():
-        judge = found.inputs.evaluators[row]
-        shown = [rate(judge.test_accuracy), rate(judge.val_accuracy), "–"]
+        judging = found.inputs.evaluators[row]
+        shown = [rate(judging.test_accuracy), rate(judging.val_accuracy), "–"]
         lines.append(Line((f"evaluator {row}", str(block["seed"]), *shown), "reference"))
     heads = ("Defence", "Seed", "Acc (%) ↑", "Validation acc (%)", "Trapdoor success (%) ↑")
     return table("llr", heads, lines)
