@@ -23,7 +23,7 @@ OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW estima
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro side-by-side test check docs ui exp gate install clean weights
+.PHONY: help repro side-by-side test lint check docs ui exp gate install clean weights
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
@@ -65,11 +65,13 @@ side-by-side:
 test: install
 	pytest $(SHARED)
 
-check: install
+lint: install
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
+
+check: lint
 	pytest -m "not slow and not gpu" -q $(SHARED)
 
 docs: install
