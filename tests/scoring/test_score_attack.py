@@ -108,7 +108,7 @@ def test_a_stand_in_is_asked_instead_of_the_target(
 ) -> None:
     """The check looks at what the search asked; what the target says is a score."""
 
-    class Washed(Trapped):
+    class FineTuned(Trapped):
         def forward(self, images: Tensor) -> Output:
             return Output(
                 -torch.cdist(images.mean(dim=(2, 3)), COLOURS).square() * 10, images[:, 0]
@@ -117,7 +117,7 @@ def test_a_stand_in_is_asked_instead_of_the_target(
     made = reconstruction(shift=1)
     assert trapped.trapdoor is not None
     made["images"] = trapped.trapdoor(made["images"], made["labels"])
-    finetuned = replace(trapped, model=Washed(), trapdoor=None, digest="finetuned")
+    finetuned = replace(trapped, model=FineTuned(), trapdoor=None, digest="finetuned")
     rest = (private, public, made)
     scores = score_all(evaluator, trapped, *rest, queried_model=finetuned).scores
     assert scores.target_agreement == 1 and scores.queried_agreement < 0.3

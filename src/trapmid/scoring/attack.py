@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from trapmid.config.study import CellRow
+from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
 from trapmid.scoring import checks
@@ -101,7 +101,7 @@ class _Agreement(NamedTuple):
 
 def score_attack(
     row: str,
-    block: CellRow,
+    block: AttackRunRow,
     evaluator: Evaluator,
     attacked: AttackedModel,
     data: Data,
@@ -159,7 +159,7 @@ def _agreement(asked: Target, students: Target | None, shown: Shown, setup: Setu
 
 
 def _checks(
-    block: CellRow,
+    block: AttackRunRow,
     evaluator: Loaded,
     target: Loaded,
     evidence: Evidence,
@@ -234,7 +234,7 @@ def _stand_in(attacked: AttackedModel, private: Private, setup: Setup) -> StandI
     return StandInScores(test_accuracy=accuracy.rate(hit), trapdoor_success=success)
 
 
-def _protocol(block: CellRow, evidence: Evidence, setup: Setup) -> AttackProtocol:
+def _protocol(block: AttackRunRow, evidence: Evidence, setup: Setup) -> AttackProtocol:
     return AttackProtocol(
         identities=len(set(evidence.labels.tolist())),
         images_per_identity=len(set(evidence.draws.tolist())),
