@@ -8,7 +8,7 @@ from _stage import load_params, run, runtime, write_record
 from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
-from trapmid.config.study import CellRow
+from trapmid.config.study import AttackRunRow
 from trapmid.scoring import references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
 from trapmid.scoring.described import Setup
@@ -18,7 +18,7 @@ from trapmid.scoring.recognition import Evaluator
 def main(row: str) -> None:
     study = load_params()
     attack_run = params.build(
-        CellRow, params.section(study, f"attack_runs.{row}"), f"attack_runs.{row}"
+        AttackRunRow, params.section(study, f"attack_runs.{row}"), f"attack_runs.{row}"
     )
     evaluation = params.build(Evaluation, params.section(study, "evaluation"), "evaluation")
     bounds = params.build(Checks, params.section(study, "checks"), "checks")

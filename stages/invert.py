@@ -9,14 +9,14 @@ from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, priors, side_information
 from trapmid.config import params
-from trapmid.config.study import CellRow, Inversion
+from trapmid.config.study import AttackRunRow, Inversion
 from trapmid.search import inversion
 
 
 def main(name: str) -> None:
     study = load_params()
     place = f"attack_runs.{name}"
-    attack_run = params.build(CellRow, params.section(study, place), place)
+    attack_run = params.build(AttackRunRow, params.section(study, place), place)
     plan = params.build(Inversion, params.section(study, "inversion"), "inversion")
     block = params.of_row(study, "attack_runs", name)
     attack = wiring.attack(attack_run.method, block)

@@ -160,7 +160,7 @@ def under_other_labels(made: torch.Tensor) -> torch.Tensor:
 
 
 def signed(made: torch.Tensor) -> torch.Tensor:
-    return 2 * made - 1
+    return (2 * made - 1).clamp(-1, 1)
 
 
 def eight_bit(made: torch.Tensor) -> torch.Tensor:
@@ -292,6 +292,16 @@ FAULTS = {
         ["evaluate_target trapmid-0"],
         {"targets.trapmid.test_accuracy", "checks.checkpoint_verified"},
     ),
+    "8 signed images, undefended": (
+        images(signed, "plgmi-none-0"),
+        score("plgmi-none-0"),
+        {"attacks.plgmi.none.aa1"},
+    ),
+    "8 signed images, protected": (
+        images(signed, "gmi-trapmid-0"),
+        score("gmi-trapmid-0"),
+        {"checks.target_agreement"},
+    ),
     "9 checkpoint of an undefended target": (
         checkpoint(NONE, TRAPPED),
         ["evaluate_target trapmid-0"],
@@ -322,15 +332,10 @@ REFUSED = {
         "validate_data digits",
         "private: expect_column_values_to_be_unique(hash)",
     ),
-    "8 signed images": (
-        images(signed, "plgmi-trapmid-0"),
-        "evaluate plgmi-trapmid-0",
-        "evaluate: error: reconstructions: pixels lie 0.",
-    ),
     "8 images of eight bits": (
         images(eight_bit, "plgmi-none-0"),
         "evaluate plgmi-none-0",
-        "outside [0, 1] on average, more than 0.1: images of another range",
+        "evaluate: error: reconstructions: pixels of size 25",
     ),
     "10 scores of another seed": (
         scores_of_another_seed,

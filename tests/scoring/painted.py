@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trapmid.config.evaluation import Checks, Evaluation
-from trapmid.config.study import CellRow
+from trapmid.config.study import AttackRunRow
 from trapmid.runtime import Runtime
 from trapmid.scoring import references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
@@ -42,7 +42,7 @@ BOUNDS = Checks(
     trapdoor_success=0.9,
 )
 SETUP = Setup(EVALUATION, BOUNDS, RT)
-ATTACK_RUN = CellRow(
+ATTACK_RUN = AttackRunRow(
     attack="plgmi",
     method="plgmi",
     target="trapmid-0",
@@ -133,7 +133,7 @@ def score_all(
     public: Tensor,
     made: Mapping[str, Any],
     *,
-    block: CellRow = ATTACK_RUN,
+    block: AttackRunRow = ATTACK_RUN,
     queried_model: Checkpoint | None = None,
     students: Target | None = None,
     **changes: Any,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def test_attack_run_of_triggers(
     """A caught attack: the target is convinced, the evaluator is not, the signature shows why."""
     made = reconstruction(shift=1)
     assert trapped.trapdoor is not None
-    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
     scores = score_all(evaluator, trapped, private, public, made).scores
     assert scores.aa1 < 0.3
     assert scores.target_agreement == 1
@@ -108,7 +107,7 @@ def test_a_stand_in_is_asked_instead_of_the_target(
 ) -> None:
     """The check looks at what the search asked; what the target says is a score."""
 
-    class Washed(Trapped):
+    class FineTuned(Trapped):
         def forward(self, images: Tensor) -> Output:
             return Output(
                 -torch.cdist(images.mean(dim=(2, 3)), COLOURS).square() * 10, images[:, 0]
@@ -116,8 +115,8 @@ def test_a_stand_in_is_asked_instead_of_the_target(
 
     made = reconstruction(shift=1)
     assert trapped.trapdoor is not None
-    made["images"] = trapped.trapdoor(made["images"], made["labels"])
-    finetuned = replace(trapped, model=Washed(), trapdoor=None, digest="finetuned")
+    made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
+    finetuned = replace(trapped, model=FineTuned(), trapdoor=None, digest="finetuned")
     rest = (private, public, made)
     scores = score_all(evaluator, trapped, *rest, queried_model=finetuned).scores
     assert scores.target_agreement == 1 and scores.queried_agreement < 0.3
@@ -142,7 +141,7 @@ def test_students_vote_with_the_target(
 
     made = reconstruction(shift=1)
     assert trapped.trapdoor is not None
-    made["images"] = trapped.trapdoor(made["images"], made["labels"])
+    made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
     rest = (private, public, made)
     judge = replace(evaluator, digest="another")
     plain = score_all(evaluator, trapped, *rest, queried_model=judge).scores
@@ -306,20 +305,16 @@ def test_rows_and_picture_are_written_deterministically(
     assert first.startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    "change", [lambda x: 2 * x - 1, lambda x: 255 * x, lambda x: x * float("nan")]
-)
-def test_images_of_another_range_are_refused(change: Callable[[Tensor], Tensor]) -> None:
+@pytest.mark.parametrize("wrong", [255.0, -1.01, float("nan")])
+def test_images_of_another_range_are_refused(wrong: float) -> None:
     """They would not be recognised, which would look like a defence."""
     made = reconstruction()
-    with pytest.raises(ValueError, match=r"^reconstructions: pixels lie .* outside \[0, 1\] on av"):
-        Evidence.of(made | {"images": change(made["images"])})
-
-
-def test_a_tanh_may_leave_the_range_a_little() -> None:
-    made = reconstruction()
-    made["images"][0] = -1.0  # one image of twenty: 0.05 on average
-    assert Evidence.of(made).images.min() == -1
-    made["images"][1:3] = -1.0
-    with pytest.raises(ValueError, match=r"pixels lie 0\.15 outside"):
+    made["images"][3, 2, 1, 0] = wrong
+    with pytest.raises(ValueError, match=r"^reconstructions: pixels of size .*, at most 1 is an"):
         Evidence.of(made)
+
+
+def test_a_tanh_may_leave_the_range() -> None:
+    made = reconstruction()
+    made["images"][0] = -1.0
+    assert Evidence.of(made).images.min() == -1

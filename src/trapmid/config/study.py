@@ -196,7 +196,7 @@ class Inversion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellRow:
+class AttackRunRow:
     """One attack run of the results table."""
 
     attack: str  # the name in tables: of the method, or of a variant of it
@@ -224,6 +224,6 @@ ROWS: dict[str, type[Any]] = {
     "leaks": LeakRow,
     "signatures": SignatureRow,
     "guided_priors": GuidedPriorRow,
-    "attack_runs": CellRow,
+    "attack_runs": AttackRunRow,
 }
 """Every section of params.yaml that is made of rows: what one of its rows says."""

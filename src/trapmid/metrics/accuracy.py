@@ -66,8 +66,8 @@ def _batch_variances(
     """Sample variance over the draws of every attack batch's accuracy; None for a single draw."""
     row, classes = _ranks(labels)
     column, kinds = _ranks(draws)
-    attack_runs = torch.bincount(row * kinds + column, minlength=classes * kinds)
-    if not (attack_runs == 1).all():
+    counts = torch.bincount(row * kinds + column, minlength=classes * kinds)
+    if not (counts == 1).all():
         raise ValueError("accuracy: every label needs each draw exactly once")
     if kinds < 2:
         return None
