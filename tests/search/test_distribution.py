@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trapmid.search import distribution
 from trapmid.search.distribution import Objective
+from trapmid.types import Task
 
 Z = 3
 LABELS = torch.tensor([7, 2, 7, 5, 2, 7])
@@ -35,8 +36,7 @@ def search(
     reference_batch: int = 3,
 ) -> tuple[Tensor, Tensor]:
     return distribution.search(
-        labels,
-        draws,
+        Task(labels=labels, draws=draws),
         objective,
         Z,
         seed,
@@ -44,7 +44,6 @@ def search(
         lr=lr,
         reference_batch=reference_batch,
         bound=bound,
-        saving=None,
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from trapmid.runtime import stream_seed
 from trapmid.search import latents
 
 A = torch.diag(torch.tensor([3.0, 0.5, 1.0, 7.0], dtype=torch.float64))
@@ -136,3 +137,12 @@ def test_keys_differ_by_scope() -> None:
     one = latents.row_keys(labels, labels, 0, "views")
     assert not torch.equal(one, latents.row_keys(labels, labels, 0, "latents"))
     assert one.dtype == torch.int64 and one.shape == (3,)
+
+
+def test_stream_keys_are_one_stream_a_row() -> None:
+    labels, draws = torch.tensor([3, 3, 8]), torch.tensor([0, 1, 0])
+    wanted = [stream_seed(5, "jitter order", draw) for draw in (0, 1, 0)]
+    assert latents.stream_keys(5, "jitter order", draws).tolist() == wanted
+    wanted = [stream_seed(5, "views", label, draw) for label, draw in ((3, 0), (3, 1), (8, 0))]
+    assert latents.stream_keys(5, "views", labels, draws).tolist() == wanted
+    assert latents.row_keys(labels, draws, 5, "views").tolist() == wanted

@@ -315,3 +315,9 @@ def test_uint8_becomes_0_to_1() -> None:
         pytest.approx(0.2),
         1.0,
     ]
+
+
+def test_the_learning_rate_falls_at_every_milestone() -> None:
+    rates = [fit.decayed(0.2, 0.1, (1, 3), epoch) for epoch in range(5)]
+    assert rates == pytest.approx([0.2, 0.02, 0.02, 0.002, 0.002])
+    assert fit.decayed(0.2, 0.1, (), 9) == 0.2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from toy import images
+from toy import Memory, images
 from trapmid.nets.dcgan import Critic
-from trapmid.training.gan import EndlessPasses, Passes, gradient_penalty
+from trapmid.training.gan import EndlessPasses, Passes, gradient_penalty, log_losses
 
 
 def test_every_index_once_a_pass() -> None:
@@ -87,3 +88,13 @@ def test_the_penalty_is_taken_per_image_at_random_points_between() -> None:
         assert torch.allclose(found[i], wanted, rtol=1e-4)
     found.mean().backward()  # differentiable in the critic's weights
     assert all(p.grad is not None for p in critic.body.parameters() if p.dim() > 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "logged"), [(3, [1, 2, 3]), (100, range(1, 101)), (250, range(2, 251, 2))]
+)
+def test_a_curve_has_about_a_hundred_points(steps: int, logged: list[int]) -> None:
+    checkpointer = Memory()
+    for step in range(steps):
+        log_losses(checkpointer, {"hinge": torch.tensor(step / 2)}, step, steps)
+    assert checkpointer.rows == [{"step": n, "hinge": (n - 1) / 2} for n in logged]

@@ -9,7 +9,7 @@ import torch
 
 from toy import ToyPrior, images, runtime, same_state, seeded, snapshot
 from trapmid.config import params
-from trapmid.training.vae_gan import VaeGan, VaeGanTraining
+from trapmid.training.vae_gan import VaeGan, VaeGanTraining, backward, begin
 
 BLOCK = VaeGan(alone=3, lr=0.01, weight=0.5, sigma=0.2, width=4)
 LABELS = torch.tensor([0, 2, 1, 1])
@@ -75,3 +75,29 @@ def test_its_encoder_comes_from_the_seed() -> None:
 def test_wrong_blocks(name: str) -> None:
     with pytest.raises(ValueError, match=rf"^vae_gan\.{name}: 0.* is (not positive|under 1)"):
         params.build(VaeGan, vars(BLOCK) | {name: 0}, "vae_gan")
+
+
+def test_a_training_without_an_autoencoder() -> None:
+    prior: ToyPrior = seeded(ToyPrior)
+    assert begin(None, prior, 8, prior.latent_dim, runtime()) is None
+    decode = partial(prior, labels=LABELS)
+    fake = decode(torch.ones(4, 5))
+    (wanted,) = torch.autograd.grad(fake.mean(), prior.linear.bias, retain_graph=True)
+    backward(None, fake.mean(), decode, images(4))
+    assert torch.equal(prior.linear.bias.grad, wanted)
+
+
+def test_the_generator_is_pulled_and_the_encoder_moves() -> None:
+    prior: ToyPrior = seeded(ToyPrior)
+    beside = begin(BLOCK, prior, 8, prior.latent_dim, runtime())
+    assert beside is not None
+    encoder, decode, x = snapshot(beside._encoder), partial(prior, labels=LABELS), images(4)
+    torch.manual_seed(1)
+    pull = BLOCK.weight * beside.loss(decode, x)
+    loss = decode(torch.ones(4, 5)).mean()
+    (wanted,) = torch.autograd.grad(loss + pull, prior.linear.bias)
+    beside._encoder.load_state_dict(encoder)  # its running statistics, too
+    torch.manual_seed(1)
+    backward(beside, decode(torch.ones(4, 5)).mean(), decode, x)
+    assert torch.allclose(prior.linear.bias.grad, wanted, atol=1e-6)
+    assert not torch.equal(beside._encoder.state_dict()["body.0.weight"], encoder["body.0.weight"])

@@ -17,7 +17,7 @@ from trapmid import types
 from trapmid.config.params import Bound, Count, Positive
 from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
 from trapmid.search import latents
-from trapmid.search.latents import Variables, restored
+from trapmid.search.latents import Variables
 from trapmid.types import LabelsOnly, Prior, Reconstruction, Saving, Task
 
 _CHUNK = 16  # initial batches asked at once; whoever is found first stays the same
@@ -64,18 +64,9 @@ class Attack(types.LabelAttack):
         limit if none did), expansions, moves, and whether rejections ended it.
         """
         labels, draws = task.labels, task.draws
-        n, device = len(labels), labels.device
-        whole = {name: torch.zeros(n, dtype=torch.int64, device=device) for name in _COUNTERS}
-        state = Variables(
-            z=torch.zeros(n, prior.latent_dim, device=device),
-            kept=torch.zeros(n, prior.latent_dim, device=device),
-            radius=torch.full((n,), self.radius, device=device),
-            searching=torch.zeros(n, dtype=torch.bool, device=device),
-            left_out=torch.zeros(n, dtype=torch.bool, device=device),
-            **whole,
-        )
+        state = self._state(labels, prior.latent_dim)
         with eval_mode(prior), torch.no_grad():
-            step = restored(task.saving, {"search": state})
+            step = task.saving.checkpointer.restore({"search": state})
             if step == 0:
                 self._start(target, prior, labels, draws, state, rt)
             keys = latents.row_keys(labels, draws, rt.seed, "directions")
@@ -83,11 +74,26 @@ class Attack(types.LabelAttack):
                 self._propose(target, prior, labels[rows], keys[rows], rows, state)
                 step += 1
                 _save(task.saving, state, step)
-            images = prior(state["kept"], labels)
+            return self._answer(prior, task, state)
+
+    def _state(self, labels: Tensor, latent_dim: int) -> Variables:
+        """The state of a search for every label (N,) before it has begun."""
+        n, device = len(labels), labels.device
+        whole = {name: torch.zeros(n, dtype=torch.int64, device=device) for name in _COUNTERS}
+        return Variables(
+            z=torch.zeros(n, latent_dim, device=device),
+            kept=torch.zeros(n, latent_dim, device=device),
+            radius=torch.full((n,), self.radius, device=device),
+            searching=torch.zeros(n, dtype=torch.bool, device=device),
+            left_out=torch.zeros(n, dtype=torch.bool, device=device),
+            **whole,
+        )
+
+    def _answer(self, prior: Prior, task: Task, state: Variables) -> Reconstruction:
         return Reconstruction(
-            images,
-            labels,
-            draws,
+            prior(state["kept"], task.labels),
+            task.labels,
+            task.draws,
             state["kept"],
             -state["radius"],
             found=state["expansions"] > 0,
@@ -184,7 +190,13 @@ class Attack(types.LabelAttack):
         away = -(directions * outside[:, :, None]).mean(dim=1) / radius[:, None]
         moved = (z + step[:, None] * away).clamp(-self.bound, self.bound)
         accepted = target(prior(moved, labels)) == labels
+        state["radius"][rows] = radius
+        self._settle(rows, torch.where(accepted[:, None], moved, z), accepted, expanded, state)
 
+    def _settle(
+        self, rows: Tensor, z: Tensor, accepted: Tensor, expanded: Tensor, state: Variables
+    ) -> None:
+        """Writes down where the `rows` are now (n, Z), and ends those that have gone on enough."""
         # A wider sphere stays wide where the move is rejected, but does not count as completed.
         moves, last = state["moves"][rows], state["last"][rows]
         last = torch.where(expanded, moves, last)
@@ -194,12 +206,10 @@ class Attack(types.LabelAttack):
         going = (moves - last < self.patience) & (rejections < self.rejection_cap)
         if self.proposals is not None:
             going &= tried < self.proposals
-        new = torch.where(accepted[:, None], moved, z)
         completed = expanded & accepted
-        state["z"][rows] = new
-        state["kept"][rows] = torch.where(completed[:, None], new, state["kept"][rows])
+        state["z"][rows] = z
+        state["kept"][rows] = torch.where(completed[:, None], z, state["kept"][rows])
         state["expansions"][rows] += completed
-        state["radius"][rows] = radius
         state["moves"][rows], state["last"][rows] = moves, last
         state["rejections"][rows], state["tried"][rows] = rejections, tried
         state["searching"][rows] = going
@@ -208,10 +218,8 @@ class Attack(types.LabelAttack):
 _COUNTERS = ("initial_batches", "moves", "last", "rejections", "tried", "expansions")
 
 
-def _save(saving: Saving | None, state: Variables, step: int) -> None:
+def _save(saving: Saving, state: Variables, step: int) -> None:
     """Progress is the share of rows that have ended; how long the others go on, nobody knows."""
-    if saving is None:
-        return
     searching = state["searching"]
     saving.checkpointer.progress(int((~searching).sum()), len(searching))
     if step % saving.every == 0:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from trapmid import losses, types
@@ -36,7 +35,7 @@ class Attack(types.Attack):
             return self.identity_weight * identity - prior.realism(images, labels)
 
         with eval_mode(target, prior), frozen(target, prior):
-            z, loss = latents.nesterov(
+            found = latents.nesterov(
                 latents.start(labels, draws, prior.latent_dim, rt.seed),
                 objective,
                 steps=self.steps,
@@ -46,5 +45,4 @@ class Attack(types.Attack):
                 bound=self.bound,
                 saving=task.saving,
             )
-            with torch.no_grad():
-                return Reconstruction(prior(z, labels), labels, draws, z, loss)
+            return found.reconstruction(prior, task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from trapmid import losses, types
@@ -22,17 +21,14 @@ class Attack(types.Attack):
     reference_batch: Count  # 250 in the paper, inferred: GMI's script
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
-        labels, draws = task.labels, task.draws
-
         def objective(z: Tensor, of: Tensor) -> Tensor:
             images = prior(z, of)
             identity = losses.cross_entropy(target(images).logits, of)
             return self.identity_weight * identity - prior.realism(images, of)
 
         with eval_mode(target, prior), frozen(target, prior):
-            z, loss = distribution.search(
-                labels,
-                draws,
+            found = distribution.search(
+                task,
                 objective,
                 prior.latent_dim,
                 rt.seed,
@@ -40,7 +36,5 @@ class Attack(types.Attack):
                 lr=self.lr,
                 reference_batch=self.reference_batch,
                 bound=None,
-                saving=task.saving,
             )
-            with torch.no_grad():
-                return Reconstruction(prior(z, labels), labels, draws, z, loss)
+            return found.reconstruction(prior, task)

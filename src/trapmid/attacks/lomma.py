@@ -16,6 +16,8 @@ from trapmid import losses, types
 from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution, latents
+from trapmid.search.distribution import Objective
+from trapmid.search.latents import Found
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 
@@ -44,7 +46,6 @@ class Attack(types.Attack):
         task.side_information.need("students", "feature_mean")
         students, mean = task.side_information.students, task.side_information.feature_mean
         assert students is not None and mean is not None
-        labels, draws = task.labels, task.draws
 
         def objective(z: Tensor, of: Tensor) -> Tensor:
             images = prior(z, of)
@@ -57,29 +58,27 @@ class Attack(types.Attack):
             return loss
 
         with eval_mode(target, students, prior), frozen(target, students, prior):
-            if self.search == "points":
-                z, loss = latents.nesterov(
-                    latents.start(labels, draws, prior.latent_dim, rt.seed),
-                    lambda z, step: objective(z, labels),
-                    steps=self.steps,
-                    lr=self.lr,
-                    momentum=self.momentum,
-                    reference_batch=self.reference_batch,
-                    bound=self.bound,
-                    saving=task.saving,
-                )
-            else:
-                z, loss = distribution.search(
-                    labels,
-                    draws,
-                    objective,
-                    prior.latent_dim,
-                    rt.seed,
-                    steps=self.steps,
-                    lr=self.lr,
-                    reference_batch=self.reference_batch,
-                    bound=self.bound,
-                    saving=task.saving,
-                )
-            with torch.no_grad():
-                return Reconstruction(prior(z, labels), labels, draws, z, loss)
+            return self._search(objective, prior, task, rt).reconstruction(prior, task)
+
+    def _search(self, objective: Objective, prior: Prior, task: Task, rt: Runtime) -> Found:
+        if self.search == "distributions":
+            return distribution.search(
+                task,
+                objective,
+                prior.latent_dim,
+                rt.seed,
+                steps=self.steps,
+                lr=self.lr,
+                reference_batch=self.reference_batch,
+                bound=self.bound,
+            )
+        return latents.nesterov(
+            latents.start(task.labels, task.draws, prior.latent_dim, rt.seed),
+            lambda z, step: objective(z, task.labels),
+            steps=self.steps,
+            lr=self.lr,
+            momentum=self.momentum,
+            reference_batch=self.reference_batch,
+            bound=self.bound,
+            saving=task.saving,
+        )

@@ -7,6 +7,7 @@ are added to every view's margin. With stronger views and `view_noise` it averag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,14 +15,7 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.augment import PlgView
 from trapmid.config.params import Count, NonNegative, Positive
-from trapmid.runtime import (
-    Runtime,
-    counter_normal,
-    counter_uniform,
-    eval_mode,
-    frozen,
-    stream_seed,
-)
+from trapmid.runtime import Runtime, counter_normal, counter_uniform, eval_mode, frozen
 from trapmid.search import latents
 from trapmid.training.signatures import Adaptive
 from trapmid.types import Prior, Reconstruction, Target, Task
@@ -44,40 +38,18 @@ class Attack(types.Attack):
         labels, draws = task.labels, task.draws
         if self.adaptive is not None:
             self.adaptive.check(task.side_information)
-        keys = latents.row_keys(labels, draws, rt.seed, "views")
-        noise_keys = latents.row_keys(labels, draws, rt.seed, "view noise")
-        seeds = [stream_seed(rt.seed, "jitter order", draw) for draw in draws.tolist()]
-        orders = torch.tensor(seeds, dtype=torch.int64, device=labels.device)
+        keys = _Keys.of(task, rt.seed)
         wanted = labels.repeat(self.views)
 
         def objective(z: Tensor, step: int) -> Tensor:
-            images = prior(z, labels)
-            u = counter_uniform(keys + step, self.views * PlgView.DRAWS)
-            # The official jitter order is one for the whole batch of a seed: so it is a number of
-            # (seed, draw, step), which no batch size changes.
-            order = counter_uniform(orders + step, PlgView.ORDERS * self.views)
-            order = order.view(len(z), PlgView.ORDERS, self.views)
-            seen = torch.cat(
-                [
-                    self.view(
-                        images, u[:, v * PlgView.DRAWS : (v + 1) * PlgView.DRAWS], order[:, :, v]
-                    )
-                    for v in range(self.views)
-                ]
-            )  # one forward for all views
-            if self.view_noise > 0:
-                pixels = images[0].numel()
-                noise = counter_normal(noise_keys + step, self.views * pixels)
-                noise = noise.view(len(z), self.views, *images.shape[1:]).transpose(0, 1)
-                seen = seen + self.view_noise * noise.reshape(seen.shape)
-            output = target(seen)
+            output = target(self._views(prior(z, labels), keys, step))  # one forward for all views
             loss = losses.max_margin(output.logits, wanted)
             if self.adaptive is not None:
                 loss = loss + self.adaptive(output, wanted, task.side_information)
             return loss.view(self.views, -1).sum(dim=0)
 
         with eval_mode(target, prior), frozen(target, prior):
-            z, loss = latents.adam(
+            found = latents.adam(
                 latents.start(labels, draws, prior.latent_dim, rt.seed),
                 objective,
                 steps=self.steps,
@@ -85,5 +57,40 @@ class Attack(types.Attack):
                 reference_batch=self.reference_batch,
                 saving=task.saving,
             )
-            with torch.no_grad():
-                return Reconstruction(prior(z, labels), labels, draws, z, loss)
+            return found.reconstruction(prior, task)
+
+    def _views(self, images: Tensor, keys: _Keys, step: int) -> Tensor:
+        """All views of all images, (views * N, 3, S, S), view by view."""
+        u = counter_uniform(keys.views + step, self.views * PlgView.DRAWS)
+        # The official jitter order is one for the whole batch of a seed: so it is a number of
+        # (seed, draw, step), which no batch size changes.
+        order = counter_uniform(keys.orders + step, PlgView.ORDERS * self.views)
+        order = order.view(len(images), PlgView.ORDERS, self.views)
+        views = [
+            self.view(images, u[:, v * PlgView.DRAWS : (v + 1) * PlgView.DRAWS], order[:, :, v])
+            for v in range(self.views)
+        ]
+        seen = torch.cat(views)
+        return seen if self.view_noise == 0 else seen + self._noise(images, keys, step)
+
+    def _noise(self, images: Tensor, keys: _Keys, step: int) -> Tensor:
+        """What is added to the pixels of all views, in their order."""
+        noise = counter_normal(keys.noise + step, self.views * images[0].numel())
+        noise = noise.view(len(images), self.views, *images.shape[1:]).transpose(0, 1)
+        return self.view_noise * noise.flatten(0, 1)
+
+
+class _Keys(NamedTuple):
+    """One random stream a row (N,), for everything that is drawn of its views."""
+
+    views: Tensor
+    noise: Tensor
+    orders: Tensor  # rows of one draw share it
+
+    @classmethod
+    def of(cls, task: Task, seed: int) -> _Keys:
+        return cls(
+            views=latents.row_keys(task.labels, task.draws, seed, "views"),
+            noise=latents.row_keys(task.labels, task.draws, seed, "view noise"),
+            orders=latents.stream_keys(seed, "jitter order", task.draws),
+        )

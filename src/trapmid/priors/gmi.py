@@ -14,10 +14,11 @@ from trapmid import types
 from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
+from trapmid.training import vae_gan
 from trapmid.training.fit import to_float
-from trapmid.training.gan import Passes, gradient_penalty
+from trapmid.training.gan import Passes, gradient_penalty, log_losses
 from trapmid.training.vae_gan import VaeGan, VaeGanTraining
-from trapmid.types import Checkpointer, SideInformation, Stateful, Target
+from trapmid.types import Checkpointer, Saving, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -77,26 +78,20 @@ class Training(types.PriorTraining):
         for_d = torch.optim.Adam(critic.parameters(), **adam)  # type: ignore[arg-type]
         parts: dict[str, Stateful] = {"prior": prior, "for_g": for_g, "for_d": for_d}
         passes = Passes(len(public), self.batch_size, stream_seed(rt.seed, "gmi", "batches"))
-        vae_gan_training = None
-        if self.vae_gan is not None:
-            size = public.shape[-1]
-            vae_gan_training = VaeGanTraining(self.vae_gan, generator, size, self.latent_dim, rt)
-            parts["vae_gan_training"] = vae_gan_training
+        beside = vae_gan.begin(self.vae_gan, generator, public.shape[-1], self.latent_dim, rt)
+        if beside is not None:
+            parts["vae_gan_training"] = beside
 
-        for step in range(checkpointer.restore(parts), self.steps):
+        for step in Saving(checkpointer, self.keep_every).steps(parts, self.steps):
             real = to_float(public[passes.batch(step)].to(rt.device))
             with rt.seeded("gmi", step):
-                if vae_gan_training is not None and vae_gan_training.alone(step):
-                    curve = {"vae_gan": vae_gan_training.step_alone(generator, real)}
+                if beside is not None and beside.alone(step):
+                    curve = {"vae_gan": beside.step_alone(generator, real)}
                 else:
                     curve = self._critic_step(prior, real, for_d, rt)
                     if (step + 1) % self.critic_steps == 0:
-                        self._generator_step(prior, real, for_g, vae_gan_training, rt)
-            if (step + 1) % max(1, self.steps // 100) == 0:
-                checkpointer.log({name: value.item() for name, value in curve.items()}, step + 1)
-                checkpointer.progress(step + 1, self.steps)
-            if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
-                checkpointer.save(parts, step + 1)
+                        self._generator_step(prior, real, for_g, beside, rt)
+            log_losses(checkpointer, curve, step, self.steps)
         prior.eval()
 
     def _critic_step(
@@ -116,17 +111,13 @@ class Training(types.PriorTraining):
         prior: Prior,
         real: Tensor,
         optimizer: torch.optim.Optimizer,
-        vae_gan_training: VaeGanTraining | None,
+        beside: VaeGanTraining | None,
         rt: Runtime,
     ) -> None:
         with frozen(prior.critic):
             loss = -prior.critic(prior.generator(self._latents(len(real), rt))).mean()
         optimizer.zero_grad(set_to_none=True)
-        if vae_gan_training is None:
-            loss.backward()
-        else:
-            (loss + vae_gan_training.pull(prior.generator, real)).backward()
-            vae_gan_training.step_encoder()
+        vae_gan.backward(beside, loss, prior.generator, real)
         optimizer.step()
 
     def _latents(self, n: int, rt: Runtime) -> Tensor:

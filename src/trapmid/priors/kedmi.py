@@ -21,8 +21,8 @@ from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.training.fit import to_float
-from trapmid.training.gan import Passes
-from trapmid.types import Checkpointer, SideInformation, Stateful, Target
+from trapmid.training.gan import Passes, log_losses
+from trapmid.types import Checkpointer, Saving, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -80,17 +80,10 @@ class Training(types.PriorTraining):
         rt: Runtime,
         checkpointer: Checkpointer,
     ) -> None:
-        """As `types.PriorTraining.fit`; the target itself stays as it is, in both modes.
-
-        In train mode a copy labels the images: with the statistics of their batch, active dropout,
-        and running statistics that drift, as in every published result.
-        """
+        """As `types.PriorTraining.fit`; the target itself stays as it is, in both modes."""
         del side_information
         assert isinstance(prior, Prior)
-        if target is None:
-            raise ValueError("training: kedmi learns from a target; name it in guided_priors")
-        queried_model = copy.deepcopy(target).requires_grad_(False)
-        queried_model.train(self.target_mode == "train")
+        queried_model = self._labelling(target)
         generator, discriminator = prior.generator.train(), prior.discriminator.train()
         for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
         for_d = torch.optim.Adam(discriminator.parameters(), lr=self.lr_critic, betas=self.betas)
@@ -108,7 +101,7 @@ class Training(types.PriorTraining):
         def images(passes: Passes, step: int) -> Tensor:
             return to_float(public[passes.batch(step)].to(rt.device))
 
-        for step in range(checkpointer.restore(parts), self.steps):
+        for step in Saving(checkpointer, self.keep_every).steps(parts, self.steps):
             with rt.seeded("kedmi", step), rt.autocast():
                 x = images(labelled, step)
                 with torch.no_grad():
@@ -116,12 +109,19 @@ class Training(types.PriorTraining):
                 curve = self._discriminator_step(prior, x, soft, images(real, step), for_d, rt)
                 if (step + 1) % self.critic_steps == 0:
                     self._generator_step(prior, images(matched, step), for_g, rt)
-            if (step + 1) % max(1, self.steps // 100) == 0:
-                checkpointer.log({name: value.item() for name, value in curve.items()}, step + 1)
-                checkpointer.progress(step + 1, self.steps)
-            if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
-                checkpointer.save(parts, step + 1)
+            log_losses(checkpointer, curve, step, self.steps)
         prior.eval()
+
+    def _labelling(self, target: Target | None) -> Target:
+        """A copy of the target, to label public images.
+
+        In train mode it does so with the statistics of their batch, active dropout, and running
+        statistics that drift, as in every published result.
+        """
+        if target is None:
+            raise ValueError("training: kedmi learns from a target; name it in guided_priors")
+        queried_model = copy.deepcopy(target).requires_grad_(False)
+        return queried_model.train(self.target_mode == "train")
 
     def _discriminator_step(
         self,

@@ -7,6 +7,7 @@ images as one class: the target-independent start that `init` of a guided prior 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,12 +21,13 @@ from trapmid.augment import PlgView
 from trapmid.config.params import Count, Momentum, NonNegative, Positive
 from trapmid.nets import snresnet
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
+from trapmid.training import vae_gan
 from trapmid.training.fit import to_float
-from trapmid.training.gan import EndlessPasses
+from trapmid.training.gan import EndlessPasses, log_losses
 from trapmid.training.pseudo_labels import top_n
 from trapmid.training.signatures import Adaptive
 from trapmid.training.vae_gan import VaeGan, VaeGanTraining
-from trapmid.types import Checkpointer, SideInformation, Stateful, Target
+from trapmid.types import Checkpointer, Output, Saving, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -88,12 +90,7 @@ class Training(types.PriorTraining):
         assert isinstance(prior, Prior)
         if self.adaptive is not None:
             self.adaptive.check(side_information)
-        if target is None:
-            chosen, labels = torch.arange(len(public)), torch.zeros(len(public), dtype=torch.int64)
-        else:
-            chosen, labels = top_n(target, public, self.top_n, rt)
-        seed = stream_seed(rt.seed, "plgmi", "batches")
-        passes = EndlessPasses(len(chosen), self.batch_size, seed)
+        reals = self._reals(public, target, rt)
         generator, critic = prior.generator.train(), prior.critic.train()
         averaged = Average(generator, self.ema)
         for_g = torch.optim.Adam(generator.parameters(), lr=self.lr_generator, betas=self.betas)
@@ -104,37 +101,44 @@ class Training(types.PriorTraining):
             "for_d": for_d,
             "averaged": averaged,
         }
-        vae_gan_training = None
-        if self.vae_gan is not None:
-            size = public.shape[-1]
-            vae_gan_training = VaeGanTraining(self.vae_gan, generator, size, self.latent_dim, rt)
-            parts["vae_gan_training"] = vae_gan_training
+        beside = vae_gan.begin(self.vae_gan, generator, public.shape[-1], self.latent_dim, rt)
+        if beside is not None:
+            parts["vae_gan_training"] = beside
 
-        def reals(index: int) -> tuple[Tensor, Tensor]:
-            picked = passes.batch(index)
-            return to_float(public[chosen[picked]].to(rt.device)), labels[picked].to(rt.device)
-
-        for step in range(checkpointer.restore(parts), self.steps):
+        for step in Saving(checkpointer, self.keep_every).steps(parts, self.steps):
             with rt.seeded("plgmi", step):
-                if vae_gan_training is not None and vae_gan_training.alone(step):
+                if beside is not None and beside.alone(step):
                     images, classes = reals(step)
                     decode = partial(generator, labels=classes)
-                    curve = {"vae_gan": vae_gan_training.step_alone(decode, images)}
+                    curve = {"vae_gan": beside.step_alone(decode, images)}
                 else:
                     curve = self._generator_step(
-                        prior, target, side_information, for_g, vae_gan_training, reals(step), rt
+                        prior, target, side_information, for_g, beside, reals(step), rt
                     )
                     for turn in range(self.critic_steps):
                         batch = reals(step * self.critic_steps + turn)
                         curve["critic_hinge"] = self._critic_step(prior, *batch, for_d, rt)
                 averaged.update(generator)
-            if (step + 1) % max(1, self.steps // 100) == 0:
-                checkpointer.log({name: value.item() for name, value in curve.items()}, step + 1)
-                checkpointer.progress(step + 1, self.steps)
-            if (step + 1) % self.keep_every == 0 and step + 1 < self.steps:
-                checkpointer.save(parts, step + 1)
+            log_losses(checkpointer, curve, step, self.steps)
         averaged.copy_to(generator)
         prior.eval()
+
+    def _reals(
+        self, public: Tensor, target: Target | None, rt: Runtime
+    ) -> Callable[[int], tuple[Tensor, Tensor]]:
+        """Makes batch after batch of public images (B, 3, S, S) and their pseudo-labels (B,)."""
+        if target is None:
+            chosen, labels = torch.arange(len(public)), torch.zeros(len(public), dtype=torch.int64)
+        else:
+            chosen, labels = top_n(target, public, self.top_n, rt)
+        seed = stream_seed(rt.seed, "plgmi", "batches")
+        passes = EndlessPasses(len(chosen), self.batch_size, seed)
+
+        def batch(index: int) -> tuple[Tensor, Tensor]:
+            picked = passes.batch(index)
+            return to_float(public[chosen[picked]].to(rt.device)), labels[picked].to(rt.device)
+
+        return batch
 
     def _generator_step(
         self,
@@ -142,7 +146,7 @@ class Training(types.PriorTraining):
         target: Target | None,
         side_information: SideInformation,
         optimizer: torch.optim.Optimizer,
-        vae_gan_training: VaeGanTraining | None,
+        beside: VaeGanTraining | None,
         reals: tuple[Tensor, Tensor],
         rt: Runtime,
     ) -> dict[str, Tensor]:
@@ -153,14 +157,7 @@ class Training(types.PriorTraining):
             total = -prior.realism(fake, labels).float().mean()
             parts = {"adversarial": total.detach()}
             if target is not None:
-                views = self.view(
-                    fake.float(),
-                    torch.rand(len(fake), PlgView.DRAWS).to(rt.device),
-                    torch.rand(PlgView.ORDERS).expand(len(fake), -1).to(rt.device),
-                )
-                if self.view_noise > 0:
-                    views = views + self.view_noise * torch.randn(views.shape).to(rt.device)
-                output = target(views)
+                output = self._seen(target, fake.float(), rt)
                 inversion = losses.IDENTITY[self.identity_loss](output.logits.float(), labels)
                 parts["inversion"] = inversion.detach().mean()
                 total = total + self.alpha * inversion.mean()
@@ -169,16 +166,22 @@ class Training(types.PriorTraining):
                     parts["signatures"] = adaptive.detach()
                     total = total + adaptive
         optimizer.zero_grad(set_to_none=True)
-        if vae_gan_training is None:
-            total.backward()
-        else:
-            images, classes = reals
-            (
-                total + vae_gan_training.pull(partial(prior.generator, labels=classes), images)
-            ).backward()
-            vae_gan_training.step_encoder()
+        images, classes = reals
+        vae_gan.backward(beside, total, partial(prior.generator, labels=classes), images)
         optimizer.step()
         return parts
+
+    def _seen(self, target: Target, images: Tensor, rt: Runtime) -> Output:
+        """What the target makes of one random view of each image (N, 3, S, S)."""
+        views = self.view(
+            images,
+            torch.rand(len(images), PlgView.DRAWS).to(rt.device),
+            torch.rand(PlgView.ORDERS).expand(len(images), -1).to(rt.device),
+        )
+        if self.view_noise > 0:
+            views = views + self.view_noise * torch.randn(views.shape).to(rt.device)
+        output: Output = target(views)
+        return output
 
     def _critic_step(
         self,

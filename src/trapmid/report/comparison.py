@@ -17,6 +17,13 @@ _BAND = 5  # defences side by side; more go below, or a page would show them as 
 _ROWS, _LEAST = 24, 3  # of the whole picture at most, and of a band at least
 
 
+class _Answers(NamedTuple):
+    """The places of one person and one defence."""
+
+    images: list[Tensor | None]  # None: left empty
+    hits: list[bool | None]  # whether the evaluator recognises the person
+
+
 class Made(NamedTuple):
     """What one attack made of one target."""
 
@@ -24,6 +31,15 @@ class Made(NamedTuple):
     labels: Tensor  # (N,) int64, the attacked classes
     hit: Tensor  # (N,) bool: the evaluator recognises the class
     found: Tensor | None = None  # (N,) bool; False: the attack has no answer; None: it has all
+
+    def of(self, label: int) -> _Answers:
+        """The first `_DRAWS` answers for one person, filled up with empty places."""
+        own = self.labels == label
+        images, hit = self.images[own][:_DRAWS], self.hit[own][:_DRAWS]
+        found = [True] * len(images) if self.found is None else self.found[own].tolist()
+        empty = [None] * (_DRAWS - len(images))
+        there = [image if one else None for image, one in zip(images, found, strict=False)]
+        return _Answers([*there, *empty], [*hit.tolist(), *empty])
 
 
 def compare(
@@ -73,20 +89,15 @@ def _band(
     people: Sequence[int],
 ) -> bytes:
     """One grid: the people below each other, the defences side by side."""
-    rows, frames = [], []
+    rows: list[list[Tensor | None]] = []
+    frames: list[list[bool | None]] = []
     for label in people:
         real = private[private_labels == label][:_EXAMPLES]
-        row: list[Tensor | None] = [*real, *[None] * (_EXAMPLES - len(real))]
+        answers = [one.of(label) for one in made.values()]
+        row = [*real, *[None] * (_EXAMPLES - len(real))]
+        rows.append(row + [image for answer in answers for image in answer.images])
         frame: list[bool | None] = [None] * _EXAMPLES
-        for one in made.values():
-            own = one.labels == label
-            images, hit = one.images[own][:_DRAWS], one.hit[own][:_DRAWS]
-            found = [True] * len(images) if one.found is None else one.found[own].tolist()
-            row += [image if there else None for image, there in zip(images, found, strict=False)]
-            row += [None] * (_DRAWS - len(images))
-            frame += [*hit.tolist(), *[None] * (_DRAWS - len(hit))]
-        rows.append(row)
-        frames.append(frame)
+        frames.append(frame + [hit for answer in answers for hit in answer.hits])
     # A name stands over the first of its images only: a long one needs the room of both.
     heads = ["private", *[""] * (_EXAMPLES - 1)]
     for name in made:

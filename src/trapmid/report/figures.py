@@ -49,6 +49,10 @@ class Point:
     accuracy: float  # test accuracy of the target, in [0, 1]
     aa1: float  # in [0, 1]
 
+    def is_of(self, attack: str, defense: str) -> bool:
+        """Whether the attack and the defence are these, whatever the seed."""
+        return (self.attack, self.defense) == (attack, defense)
+
 
 def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
     """The curves of one training, seeds over each other: losses, further terms and rates.
@@ -69,12 +73,9 @@ def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     seeds = ", ".join(histories)
     figure.suptitle(f"{title}, seeds {seeds}" if len(histories) > 1 else title, fontsize=10)
-    for ax, (what, curves) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
-        for i, name in enumerate(curves):
-            for j, history in enumerate(histories.values()):
-                _draw_curve(ax, history, name, i, first=j == 0)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (what, curves) in zip(axes, panels.items(), strict=True):
+        _draw_curves(ax, list(histories.values()), curves)
         ax.set_xlabel(unit)
         ax.set_ylabel(what)
         if what == "rate (%)":
@@ -82,8 +83,6 @@ def training(title: str, histories: Mapping[str, History], unit: str) -> bytes:
         else:
             _choose_scale(ax, [_numbers(histories.values(), name) for name in curves])
         _finish(ax)
-        if len(curves) > _LEGEND:
-            ax.plot([], [], color=_GREY, linewidth=0.8, label=f"{len(curves) - _LEGEND} more")
         if curves:
             ax.legend(
                 fontsize=7, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2)
@@ -97,14 +96,7 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
     figure, panels = _panels([point.attack for point in points], 1.4 + 0.28 * len(defenses))
     for attack, ax in panels.items():
         for row, defense in enumerate(defenses):
-            values = [100 * p.aa1 for p in points if p.attack == attack and p.defense == defense]
-            if not values:
-                continue
-            mean = math.fsum(values) / len(values)
-            ax.barh(row, mean, 0.72, color=PALETTE[5])
-            ax.text(104, row, f"{mean:.0f}", va="center", fontsize=8)
-            if len(values) > 1:
-                ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
+            _draw_bar(ax, row, [100 * p.aa1 for p in points if p.is_of(attack, defense)])
         for level, name, style in (
             (floor, "floor: random latents", ":"),
             (ceiling, "ceiling: real private images", "--"),
@@ -140,22 +132,9 @@ def matrix(
     for row, defense in enumerate(defenses):
         for column, attack in enumerate(names):
             value = grid[row][column]
-            framed = worst[defense] == attack
             text = "–" if math.isnan(value) else f"{value:.0f}"
             text += "*" * (attack in failed[defense])
-            weight = "bold" if framed else "normal"
-            ax.text(column, row, text, ha="center", va="center", fontsize=8, weight=weight)
-            if framed:
-                ax.add_patch(
-                    Rectangle(
-                        (column - 0.47, row - 0.45),
-                        0.94,
-                        0.9,
-                        fill=False,
-                        edgecolor="black",
-                        lw=1.6,
-                    )
-                )
+            _draw_cell(ax, column, row, text, framed=worst[defense] == attack)
     ax.set_xticks(range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor")
     ax.set_yticks(range(len(defenses)), defenses)
     ax.tick_params(length=0, labelsize=8, top=True, labeltop=True, bottom=False, labelbottom=False)
@@ -173,25 +152,7 @@ def trade_off(points: Sequence[Point]) -> bytes:
     figure, panels = _panels([point.attack for point in points], max(3.6, 0.3 * len(defenses)))
     for attack, ax in panels.items():
         for j, defense in enumerate(defenses):
-            chosen = [p for p in points if p.attack == attack and p.defense == defense]
-            if not chosen:
-                continue
-            spots = [(100 * point.accuracy, 100 * point.aa1) for point in chosen]
-            style: dict[str, Any] = {
-                "color": PALETTE[j % len(PALETTE)],
-                "marker": _MARKERS[(j + j // len(PALETTE)) % len(_MARKERS)],
-                "linestyle": "none",
-            }
-            mean = [math.fsum(values) / len(values) for values in zip(*spots, strict=True)]
-            if len(spots) > 1:
-                ax.plot(*zip(*spots, strict=True), alpha=0.5, markersize=4, **style)
-            ax.plot(
-                *([value] for value in mean),
-                markeredgecolor="white",
-                markersize=10,
-                label=defense,
-                **style,
-            )
+            _draw_marks(ax, j, defense, [p for p in points if p.is_of(attack, defense)])
         ax.set_title(attack, fontsize=10)
         ax.set_xlabel("test accuracy of the target (%)")
         ax.set_ylabel("AA-1 (% of reconstructions)")
@@ -261,15 +222,7 @@ def curves(inputs: Inputs) -> dict[str, bytes]:
 
 def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
-    steps = {"public_priors": "step", "guided_priors": "step", "attack_runs": "step"}
-    charts = {
-        f"figures/training/{section}/{family}.png": training(
-            family, {seed: inputs.histories[section][row] for seed, row in rows.items()}, unit
-        )
-        for section in inputs.histories
-        for unit in [steps.get(section, "epoch")]
-        for family, rows in families(inputs.params[section], inputs.histories[section]).items()
-    }
+    charts = _trainings(inputs)
     points = _points(inputs)
     references = metrics["references"]
     charts["figures/attacks.png"] = attack_bars(
@@ -291,6 +244,19 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
             attack_run, kinds, found.threshold
         )
     return charts
+
+
+def _trainings(inputs: Inputs) -> dict[str, bytes]:
+    steps = {"public_priors": "step", "guided_priors": "step", "attack_runs": "step"}
+    return {
+        f"figures/training/{section}/{family}.png": training(
+            family,
+            {seed: histories[row] for seed, row in rows.items()},
+            steps.get(section, "epoch"),
+        )
+        for section, histories in inputs.histories.items()
+        for family, rows in families(inputs.params[section], histories).items()
+    }
 
 
 def _points(inputs: Inputs) -> list[Point]:
@@ -330,6 +296,15 @@ def _is_loss(name: str) -> bool:
     return name == "loss" or name.endswith("_loss")
 
 
+def _draw_curves(ax: Axes, histories: Sequence[History], names: Sequence[str]) -> None:
+    """Columns of all seeds; beyond the legend's room, one entry says how many more there are."""
+    for i, name in enumerate(names):
+        for j, history in enumerate(histories):
+            _draw_curve(ax, history, name, i, first=j == 0)
+    if len(names) > _LEGEND:
+        ax.plot([], [], color=_GREY, linewidth=0.8, label=f"{len(names) - _LEGEND} more")
+
+
 def _draw_curve(ax: Axes, history: History, name: str, index: int, *, first: bool) -> None:
     """One column of one seed; steps without a finite number are left out."""
     there = [
@@ -346,6 +321,43 @@ def _draw_curve(ax: Axes, history: History, name: str, index: int, *, first: boo
         linewidth=(1.6 if first else 0.9) if named else 0.8,
         alpha=1.0 if first else 0.55,
         label=name.replace("_", " ") if first and named else None,
+    )
+
+
+def _draw_bar(ax: Axes, row: int, values: Sequence[float]) -> None:
+    """The mean of the seeds' values, as a bar and in digits, and a dot for every seed."""
+    if not values:
+        return
+    mean = math.fsum(values) / len(values)
+    ax.barh(row, mean, 0.72, color=PALETTE[5])
+    ax.text(104, row, f"{mean:.0f}", va="center", fontsize=8)
+    if len(values) > 1:
+        ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
+
+
+def _draw_cell(ax: Axes, column: int, row: int, text: str, *, framed: bool) -> None:
+    weight = "bold" if framed else "normal"
+    ax.text(column, row, text, ha="center", va="center", fontsize=8, weight=weight)
+    if framed:
+        corner = (column - 0.47, row - 0.45)
+        ax.add_patch(Rectangle(corner, 0.94, 0.9, fill=False, edgecolor="black", lw=1.6))
+
+
+def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> None:
+    """The seeds of one defence and their mean, in the defence's colour and shape."""
+    if not points:
+        return
+    spots = [(100 * point.accuracy, 100 * point.aa1) for point in points]
+    style: dict[str, Any] = {
+        "color": PALETTE[index % len(PALETTE)],
+        "marker": _MARKERS[(index + index // len(PALETTE)) % len(_MARKERS)],
+        "linestyle": "none",
+    }
+    mean = [math.fsum(values) / len(values) for values in zip(*spots, strict=True)]
+    if len(spots) > 1:
+        ax.plot(*zip(*spots, strict=True), alpha=0.5, markersize=4, **style)
+    ax.plot(
+        *([value] for value in mean), markeredgecolor="white", markersize=10, label=name, **style
     )
 
 

@@ -55,30 +55,24 @@ def reconstructions(
     }
     people = params["evaluation"]["grid_identities"]
     drawn = {
-        f"figures/attack_runs/{attack_run}.png": _grid(
-            private[row["data"]],
-            made[attack_run],
-            hits[attack_run],
-            people,
-            title(scores[attack_run]),
+        f"figures/attack_runs/{row}.png": _grid(
+            private[block["data"]], made[row], hits[row], people, title(scores[row])
         )
-        for attack_run, row in params["attack_runs"].items()
+        for row, block in params["attack_runs"].items()
     }
     for attack, attack_runs in side_by_side(params).items():
         real = private[attack_runs.data]
         by_defense = {
-            defense: Made(
-                made[attack_run]["images"],
-                made[attack_run]["labels"],
-                hits[attack_run],
-                made[attack_run]["found"],
-            )
-            for defense, attack_run in attack_runs.by_defense.items()
+            defense: _made(made[row], hits[row]) for defense, row in attack_runs.by_defense.items()
         }
         drawn[f"figures/comparison/{attack}.png"] = compare(
             attack, real["train_images"], real["train_labels"], by_defense, people
         )
     return drawn
+
+
+def _made(content: Mapping[str, Any], hit: Tensor) -> Made:
+    return Made(content["images"], content["labels"], hit, content["found"])
 
 
 def _grid(

@@ -48,14 +48,11 @@ def image_grid(
     Raises:
         ValueError: there is no image, or labels or frames do not match the rows.
     """
-    sizes = {tuple(image.shape) for row in rows for image in row if image is not None}
-    if len(sizes) != 1:
-        raise ValueError(f"image_grid: needs images of one size, has {sorted(sizes)}")
+    size = _size(rows)
     if row_labels and len(row_labels) != len(rows):
         raise ValueError(f"image_grid: {len(row_labels)} row labels for {len(rows)} rows")
     if frames and [len(f) for f in frames] != [len(r) for r in rows]:
         raise ValueError("image_grid: frames must have the shape of rows")
-    size = sizes.pop()[-1]
     scale = max(1, -(-_WIDTH // size))
     side = size * scale + 2 * _FRAME
     columns = max(len(row) for row in rows)
@@ -68,6 +65,14 @@ def image_grid(
                 tile = _tile(image, scale, frames[r][c] if frames else None)
                 canvas[:, top : top + side, left[c] : left[c] + side] = tile
     return _annotate(canvas, title, note, row_labels, column_labels, left, side)
+
+
+def _size(rows: Sequence[Sequence[AttackRun]]) -> int:
+    """The S that all images share; ValueError: they do not, or there is none."""
+    sizes = {tuple(image.shape) for row in rows for image in row if image is not None}
+    if len(sizes) != 1:
+        raise ValueError(f"image_grid: needs images of one size, has {sorted(sizes)}")
+    return int(sizes.pop()[-1])
 
 
 def private_vs_reconstructed(

@@ -56,27 +56,17 @@ def summarise(
     _refuse_others("targets", params["targets"], targets, ("seed",))
     _refuse_others("attack_runs", params["attack_runs"], attack_runs, ("seed", "attack", "target"))
     groups = _Groups.of(params)
-    scored = {
-        attack: {
-            name: _recognition([attack_runs[row] for row in rows]) for name, rows in found.items()
-        }
-        for attack, found in groups.attacks.items()
-    }
+    scored = _attack_means(groups, attack_runs)
     of_first = [evaluators[row] for row in groups.evaluators]
-    seeds = sorted({block["seed"] for block in params["targets"].values()})
-    table = {name: {d: asdict(one) for d, one in group.items()} for name, group in scored.items()}
     return StudyMeans(
-        study=Origin(profile=params["profile"], seeds=tuple(seeds)),
+        study=_origin(params),
         evaluator=EvaluatorMeans(test_accuracy=_mean([one.test_accuracy for one in of_first])),
         targets={
             name: _target_means([targets[row] for row in rows])
             for name, rows in groups.targets.items()
         },
         attacks=scored,
-        worst={
-            name: WorstCase(**worst_case(table, name, doubtful(params, attack_runs, name)))
-            for name in _named(groups.targets, scored)
-        },
+        worst=_worst_cases(params, attack_runs, _named(groups.targets, scored), scored),
         references={
             "floor": _recognition([attack_runs[row] for row in groups.floor]),
             "ceiling": _recognition([one.ceiling for one in of_first]),
@@ -318,6 +308,37 @@ def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> l
 def _recognition(rows: Sequence[Recognition]) -> RecognitionMeans:
     names = [field.name for field in fields(RecognitionMeans)]
     return RecognitionMeans(**{name: _mean([getattr(one, name) for one in rows]) for name in names})
+
+
+def _origin(params: Mapping[str, Any]) -> Origin:
+    seeds = sorted({block["seed"] for block in params["targets"].values()})
+    return Origin(profile=params["profile"], seeds=tuple(seeds))
+
+
+def _attack_means(groups: _Groups, attack_runs: Attacks) -> dict[str, dict[str, RecognitionMeans]]:
+    """By attack and defence, over the seeds."""
+    return {
+        attack: {
+            name: _recognition([attack_runs[row] for row in rows]) for name, rows in found.items()
+        }
+        for attack, found in groups.attacks.items()
+    }
+
+
+def _worst_cases(
+    params: Mapping[str, Any],
+    attack_runs: Attacks,
+    defenses: Iterable[str],
+    scored: Mapping[str, Mapping[str, RecognitionMeans]],
+) -> dict[str, WorstCase]:
+    table = {
+        attack: {defense: asdict(means) for defense, means in group.items()}
+        for attack, group in scored.items()
+    }
+    return {
+        name: WorstCase(**worst_case(table, name, doubtful(params, attack_runs, name)))
+        for name in defenses
+    }
 
 
 def _target_means(rows: Sequence[TargetScores]) -> TargetMeans:

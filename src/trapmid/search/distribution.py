@@ -11,17 +11,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trapmid.runtime import counter_normal, stream_seed
+from trapmid.runtime import counter_normal
 from trapmid.search import latents
-from trapmid.types import Saving
+from trapmid.search.latents import Found
+from trapmid.types import Task
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """(latents (n, Z), labels (n,)) -> losses (n,)."""
 
 
 def search(
-    labels: Tensor,
-    draws: Tensor,
+    task: Task,
     objective: Objective,
     latent_dim: int,
     seed: int,
@@ -30,34 +30,24 @@ def search(
     lr: float,
     reference_batch: int,
     bound: float | None,
-    saving: Saving | None,
-) -> tuple[Tensor, Tensor]:
+) -> Found:
     """Latents drawn from the distribution that minimises the expected objective of their label.
 
     mu starts at 0 and log_variance at 1; Adam moves both along one sample an identity and step. No
     divergence holds the distribution near the prior's: the official code has none.
 
     Args:
-        labels, draws: (N,) int64. Rows of one label share one optimisation; nothing else does, so a
-            row depends on (seed, label, draw) alone.
+        task: rows of one label share one optimisation; nothing else does, so a row depends on
+            (seed, label, draw) alone.
         objective: asked about one latent an identity.
         bound: latents are clamped to [-bound, bound], in the search with its gradient and at the
             end, as in LOMMA; None: never, as in KED-MI.
-        saving: as in `latents.adam`.
-
-    Returns:
-        (latents (N, Z), losses (N,)).
     """
-    identities, row = labels.unique(return_inverse=True)
-    keys = _keys(identities, seed, "distribution")
-
-    def sample(distribution: Tensor, normal: Tensor) -> Tensor:
-        mu, log_variance = distribution.chunk(2, dim=1)
-        z = mu + torch.exp(0.5 * log_variance) * normal
-        return z if bound is None else z.clamp(-bound, bound)
+    identities, row = task.labels.unique(return_inverse=True)
+    keys = latents.stream_keys(seed, "distribution", identities)
 
     def loss(distribution: Tensor, step: int) -> Tensor:
-        return objective(sample(distribution, counter_normal(keys + step, latent_dim)), identities)
+        return objective(_sample(distribution, keys + step, bound), identities)
 
     mu = torch.zeros(len(keys), latent_dim, device=keys.device)
     found, _ = latents.adam(
@@ -66,14 +56,15 @@ def search(
         steps=steps,
         lr=lr,
         reference_batch=reference_batch,
-        saving=saving,
+        saving=task.saving,
     )
-    normal = counter_normal(latents.row_keys(labels, draws, seed, "draws"), latent_dim)
-    z = sample(found[row], normal)
+    z = _sample(found[row], latents.row_keys(task.labels, task.draws, seed, "draws"), bound)
     with torch.no_grad():
-        return z, objective(z, labels)
+        return Found(z, objective(z, task.labels))
 
 
-def _keys(labels: Tensor, seed: int, *scope: object) -> Tensor:
-    keys = [stream_seed(seed, *scope, label) for label in labels.tolist()]
-    return torch.tensor(keys, dtype=torch.int64, device=labels.device)
+def _sample(distribution: Tensor, keys: Tensor, bound: float | None) -> Tensor:
+    """One latent (n, Z) of each distribution (n, 2 Z), drawn by its key (n,)."""
+    mu, log_variance = distribution.chunk(2, dim=1)
+    z = mu + torch.exp(0.5 * log_variance) * counter_normal(keys, mu.shape[1])
+    return z if bound is None else z.clamp(-bound, bound)

@@ -72,21 +72,26 @@ def invert_all(
             saving=Saving(_Within(checkpointer, done), plan.keep_every),
         )
         try:
-            # Searches have streams of their own; a stochastic target draws its noise from this.
-            with rt.seeded("target's noise"):
-                if oracle is None:
-                    part = cast(Attack, attack).invert(target, prior, task, rt)
-                else:
-                    part = cast(LabelAttack, attack).invert(oracle, prior, task, rt)
+            part = _invert(attack, oracle or target, prior, task, rt)
         except torch.cuda.OutOfMemoryError:
             if plan.batch_size is not None or done.size == 1:
                 raise
-            done.size, done.begun = done.size // 2, False  # no result depends on it
+            done.halve()
             continue
         done.add(part)
         checkpointer.save({"done": done}, 0)
     queries = None if oracle is None else oracle.queries
     return Inverted(done.rows(), done.size, queries)
+
+
+def _invert(
+    attack: Attack | LabelAttack, asked: Target | LabelsOnly, prior: Prior, task: Task, rt: Runtime
+) -> Reconstruction:
+    # Searches have streams of their own; a stochastic target draws its noise from this.
+    with rt.seeded("target's noise"):
+        if isinstance(asked, LabelsOnly):
+            return cast(LabelAttack, attack).invert(asked, prior, task, rt)
+        return cast(Attack, attack).invert(asked, prior, task, rt)
 
 
 def _affordable(
@@ -110,13 +115,16 @@ def _affordable(
     ):
         z = torch.zeros(probes, prior.latent_dim, device=rt.device, requires_grad=True)
         target(prior(z, labels))
-    if rt.device.type == "cuda":
-        free = torch.cuda.mem_get_info(rt.device)[0]
-    else:
-        # All of it, not what is free now: one machine shall choose one size, and round one way.
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     row = max(1.0, saved / probes * attack.rows_in_memory())
-    return max(1, min(rows, int(_MEMORY_SHARE * free / row)))
+    return max(1, min(rows, int(_MEMORY_SHARE * _memory(rt.device) / row)))
+
+
+def _memory(device: torch.device) -> int:
+    """The bytes that an attack may count on."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    # All of it, not what is free now: one machine shall choose one size, and round one way.
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class _Done:
@@ -138,6 +146,10 @@ class _Done:
         self._parts.append({name: value[kept].detach().cpu() for name, value in fields.items()})
         self.count += len(part.labels)
         self.begun = False
+
+    def halve(self) -> None:
+        """Goes on with half as many rows at once; no result depends on how many."""
+        self.size, self.begun = self.size // 2, False
 
     def rows(self) -> dict[str, Any]:
         """Every field over all parts; `counts` is a dictionary of its own.

@@ -7,24 +7,42 @@ identities and seeds may be searched at once, and no result depends on how many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from trapmid.runtime import counter_normal, stream_seed
-from trapmid.types import Saving, Stateful
+from trapmid.types import UNSAVED, Prior, Reconstruction, Saving, Stateful, Task
 
 RowLoss = Callable[[Tensor, int], Tensor]
 """(latents (N, Z), iteration) -> losses (N,)."""
 
 
-def row_keys(labels: Tensor, draws: Tensor, seed: int, *scope: object) -> Tensor:
+class Found(NamedTuple):
+    """What a search ends with."""
+
+    latents: Tensor  # (N, Z)
+    losses: Tensor  # (N,) the objective there
+
+    @torch.no_grad()
+    def reconstruction(self, prior: Prior, task: Task) -> Reconstruction:
+        """The latents' images, as the answer to `task`."""
+        images = prior(self.latents, task.labels)
+        return Reconstruction(images, task.labels, task.draws, self.latents, self.losses)
+
+
+def stream_keys(seed: int, scope: str, *columns: Tensor) -> Tensor:
+    """(N,) int64 keys for `runtime.counter_uniform`, one stream per row of `columns` (N,) int64."""
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    keys = [stream_seed(seed, scope, *row) for row in rows]
+    return torch.tensor(keys, dtype=torch.int64, device=columns[0].device)
+
+
+def row_keys(labels: Tensor, draws: Tensor, seed: int, scope: str) -> Tensor:
     """(N,) int64 keys for `runtime.counter_uniform`, one stream per (label, draw)."""
-    pairs = zip(labels.tolist(), draws.tolist(), strict=True)
-    keys = [stream_seed(seed, *scope, label, draw) for label, draw in pairs]
-    return torch.tensor(keys, dtype=torch.int64, device=labels.device)
+    return stream_keys(seed, scope, labels, draws)
 
 
 def start(labels: Tensor, draws: Tensor, latent_dim: int, seed: int) -> Tensor:
@@ -44,8 +62,8 @@ def nesterov(
     momentum: float,
     reference_batch: int,
     bound: float,
-    saving: Saving | None = None,
-) -> tuple[Tensor, Tensor]:
+    saving: Saving = UNSAVED,
+) -> Found:
     """GMI's search: Nesterov momentum with the latents clipped after every step.
 
     v_t = m v_{t-1} - lr g;  z <- clip(z - m v_{t-1} + (1 + m) v_t, -bound, bound), with g the
@@ -55,17 +73,16 @@ def nesterov(
         saving: where an unfinished search is kept; one of the same parameters goes on from it.
 
     Returns:
-        (latents (N, Z), losses (N,)): the last iterate and the objective there.
+        The last iterate and the objective there.
     """
     state = Variables(latents=latents, velocity=torch.zeros_like(latents))
-    for step in range(restored(saving, {"search": state}), steps):
+    for step in saving.steps({"search": state}, steps):
         z, before = state["latents"], state["velocity"]
         slope = _slope(z, loss, step) / reference_batch
         velocity = momentum * before - lr * slope
         moved = z - momentum * before + (1 + momentum) * velocity
         state.update(latents=moved.clamp(-bound, bound), velocity=velocity)
-        after_step(saving, {"search": state}, step + 1, steps)
-    return state["latents"], _final(state["latents"], loss, steps)
+    return _found(state["latents"], loss, steps)
 
 
 def adam(
@@ -75,8 +92,8 @@ def adam(
     steps: int,
     lr: float,
     reference_batch: int,
-    saving: Saving | None = None,
-) -> tuple[Tensor, Tensor]:
+    saving: Saving = UNSAVED,
+) -> Found:
     """Adam with default betas on sum(loss) / reference_batch; takes and returns as `nesterov`.
 
     Adam divides by the gradient's own scale, so the reference batch acts through epsilon alone.
@@ -87,12 +104,10 @@ def adam(
         "search": Variables(latents=latents.detach()),  # shares the optimiser's memory
         "optimizer": optimizer,
     }
-    for step in range(restored(saving, parts), steps):
+    for step in saving.steps(parts, steps):
         latents.grad = _slope(latents, loss, step) / reference_batch
         optimizer.step()
-        after_step(saving, parts, step + 1, steps)
-    latents = latents.detach()
-    return latents, _final(latents, loss, steps)
+    return _found(latents.detach(), loss, steps)
 
 
 class Variables:
@@ -118,20 +133,6 @@ class Variables:
             tensor.copy_(state_dict[name])
 
 
-def restored(saving: Saving | None, parts: Mapping[str, Stateful]) -> int:
-    """The step that a search goes on from; `parts` have their state again."""
-    return 0 if saving is None else saving.checkpointer.restore(parts)
-
-
-def after_step(saving: Saving | None, parts: Mapping[str, Stateful], step: int, steps: int) -> None:
-    """Saves `parts` after `step` of `steps` steps if it is time, and moves the progress bar."""
-    if saving is None:
-        return
-    saving.checkpointer.progress(step, steps)
-    if saving.due(step, steps):
-        saving.checkpointer.save(parts, step)
-
-
 def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:
     leaf = latents.detach().requires_grad_(True)
     (slope,) = torch.autograd.grad(loss(leaf, step).sum(), leaf)
@@ -139,5 +140,5 @@ def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:
 
 
 @torch.no_grad()
-def _final(latents: Tensor, loss: RowLoss, step: int) -> Tensor:
-    return loss(latents, step).detach()
+def _found(latents: Tensor, loss: RowLoss, step: int) -> Found:
+    return Found(latents, loss(latents, step).detach())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +21,9 @@ from trapmid.config.params import (
     check_milestones,
 )
 from trapmid.runtime import Precision, Runtime, stream_seed
-from trapmid.training.fit import to_float
+from trapmid.training.fit import decayed, set_lr, to_float
 from trapmid.training.gan import Passes
-from trapmid.types import Checkpointer, Stateful, Target
+from trapmid.types import Checkpointer, Saving, Stateful, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,33 +80,41 @@ class Distillation:
             trained, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
         )
         parts: dict[str, Stateful] = {"student": student, "optimizer": optimizer}
-        for epoch in range(checkpointer.restore(parts), self.epochs):
-            student.train()
-            for group in optimizer.param_groups:
-                group["lr"] = self.lr * self.decay ** sum(m <= epoch for m in self.milestones)
-            total = torch.zeros((), device=rt.device)
+        for epoch in Saving(checkpointer, self.keep_every).steps(parts, self.epochs):
+            set_lr(optimizer, decayed(self.lr, self.decay, self.milestones, epoch))
+            batches = [passes.batch(epoch * per_epoch + i).to(rt.device) for i in range(per_epoch)]
             with rt.seeded("imitation", epoch):
-                for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
-                    rows = passes.batch(step).to(rt.device)
-                    batch = to_float(images[rows])
-                    if self.augmentation is not None:
-                        batch = self.augmentation(batch)
-                    with rt.autocast():
-                        member_logits = student.member_logits(batch)
-                    losses = [self._divergence(targets[rows], one) for one in member_logits]
-                    loss = torch.stack(losses).sum()
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-                    optimizer.step()
-                    total += loss.detach() / len(losses)
-            divergence = float(total) / per_epoch
+                divergence = self._epoch(student, images, targets, batches, optimizer, rt)
             if not math.isfinite(divergence) or not all(p.isfinite().all() for p in trained):
                 raise ValueError(f"lr: {self.lr} is too high: diverged (epoch {epoch + 1})")
             checkpointer.log({"divergence": divergence}, epoch + 1)
-            checkpointer.progress(epoch + 1, self.epochs)
-            if (epoch + 1) % self.keep_every == 0 and epoch + 1 < self.epochs:
-                checkpointer.save(parts, epoch + 1)
         student.eval()
+
+    def _epoch(
+        self,
+        student: Target,
+        images: Tensor,
+        targets: Tensor,
+        batches: Sequence[Tensor],
+        optimizer: torch.optim.Optimizer,
+        rt: Runtime,
+    ) -> float:
+        """One pass over `batches` of rows; returns the mean divergence of batches and members."""
+        student.train()
+        total = torch.zeros((), device=rt.device)
+        for rows in batches:
+            batch = to_float(images[rows])
+            if self.augmentation is not None:
+                batch = self.augmentation(batch)
+            with rt.autocast():
+                member_logits = student.member_logits(batch)
+            losses = [self._divergence(targets[rows], one) for one in member_logits]
+            loss = torch.stack(losses).sum()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() / len(losses)
+        return float(total) / len(batches)
 
     def _divergence(self, targets: Tensor, logits: Tensor) -> Tensor:
         own = F.log_softmax(logits.float() / self.temperature, dim=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from trapmid import augment
 from trapmid.config.study import ClassifierTraining
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.runtime import Runtime, eval_mode
-from trapmid.types import Checkpointer, Objective, Progress, Stateful, Target, Trapdoor
+from trapmid.types import Checkpointer, Objective, Progress, Saving, Stateful, Target, Trapdoor
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,17 @@ def make_optimizer(
     if fit.optimizer == "adam":
         return torch.optim.Adam(trained, lr=fit.lr, weight_decay=fit.weight_decay)
     return torch.optim.SGD(trained, lr=fit.lr, momentum=fit.momentum, weight_decay=fit.weight_decay)
+
+
+def decayed(lr: float, decay: float, milestones: Sequence[int], epoch: int) -> float:
+    """The learning rate of a 0-based epoch: `lr` times `decay` for every milestone so far."""
+    return lr * decay ** sum(epoch >= m for m in milestones)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Gives every group of parameters the same learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
 
 
 @torch.no_grad()
@@ -89,6 +100,12 @@ class Best:
         self.weights = {name: value.clone() for name, value in model.state_dict().items()}
         self.triggers = None if trapdoor is None else trapdoor.triggers.clone()
 
+    def copy_to(self, model: nn.Module, trapdoor: Trapdoor | None) -> None:
+        """Puts the kept weights into the network, and their triggers into its trapdoor."""
+        model.load_state_dict(self.weights)
+        if trapdoor is not None and self.triggers is not None:
+            trapdoor.triggers.copy_(self.triggers)
+
     def state_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 
@@ -111,8 +128,24 @@ class _Optimizers:
 
     def set_lr(self, lr: float) -> None:
         for member in self.members:
-            for group in member.param_groups:
-                group["lr"] = lr
+            set_lr(member, lr)
+
+
+@dataclass(frozen=True)
+class _Examination:
+    """What every epoch is scored on."""
+
+    val: Labelled  # empty: there is no validation split
+    test: Labelled
+    poison: Tensor  # (len(test),) int64, the labels of the triggers on the test images
+
+    def scores(self, model: Target, trapdoor: Trapdoor | None) -> dict[str, float]:
+        """Accuracies, and the success of the trapdoor; what there is nothing of is left out."""
+        scores = {"val_accuracy": accuracy(model, self.val)} if len(self.val) else {}
+        scores["test_accuracy"] = accuracy(model, self.test)
+        if trapdoor is not None:
+            scores["trapdoor_success"] = accuracy(model, self.test, trapdoor, self.poison)
+        return scores
 
 
 @dataclass(frozen=True)
@@ -149,44 +182,46 @@ def fit(
     optimizers = _Optimizers([main, *objective.optimizers])
     best = Best()
     poison = balanced_labels(len(test), model.num_classes, rt.generator("poison", "test"))
+    examination = _Examination(val, test, poison)
     parts: dict[str, Stateful] = {
         "model": model,
         "objective": objective,
         "optimizers": optimizers,
         "best": best,
     }
-    first = checkpointer.restore(parts)
-    for epoch in range(first, plan.epochs):
-        optimizers.set_lr(plan.lr * plan.decay ** sum(epoch >= m for m in plan.milestones))
+    for epoch in Saving(checkpointer, plan.keep_every).steps(parts, plan.epochs):
+        optimizers.set_lr(decayed(plan.lr, plan.decay, plan.milestones, epoch))
         with rt.seeded("fit", epoch):
             means = _epoch(model, objective, main, train, plan, epoch, rt)
-        trapdoor = objective.trapdoor
         with rt.seeded("scores", epoch):  # a stochastic network draws noise here, too
-            scores = {"val_accuracy": accuracy(model, val)} if len(val) else {}
-            scores["test_accuracy"] = accuracy(model, test)
-            if trapdoor is not None:
-                scores["trapdoor_success"] = accuracy(model, test, trapdoor, poison)
+            scores = examination.scores(model, objective.trapdoor)
         checkpointer.log({**means, **scores}, epoch + 1)
         score = float(epoch) if plan.select == "last" else scores[f"{plan.select}_accuracy"]
         # The official code keeps the first of equal test scores. A small validation split has many
         # equal scores, and the first would be an unfinished trapdoor: there the last one is kept.
-        best.offer(score, epoch, model, trapdoor, strict=plan.select == "test")
-        checkpointer.progress(epoch + 1, plan.epochs)
-        if (epoch + 1) % plan.keep_every == 0 and epoch + 1 < plan.epochs:
-            checkpointer.save(parts, epoch + 1)
-    model.load_state_dict(best.weights)
-    if objective.trapdoor is not None and best.triggers is not None:
-        objective.trapdoor.triggers.copy_(best.triggers)
+        best.offer(score, epoch, model, objective.trapdoor, strict=plan.select == "test")
+    return _kept(best, model, objective.trapdoor, examination, plan, rt)
+
+
+def _kept(
+    best: Best,
+    model: Target,
+    trapdoor: Trapdoor | None,
+    examination: _Examination,
+    plan: ClassifierTraining,
+    rt: Runtime,
+) -> Fitted:
+    """Loads the kept epoch and scores it again, under the stream that scored it."""
+    best.copy_to(model, trapdoor)
     with rt.seeded("scores", best.epoch):
-        return Fitted(
-            epoch=best.epoch + 1,
-            val_accuracy=accuracy(model, val) if len(val) else None,
-            test_accuracy=accuracy(model, test),
-            trapdoor_success=None
-            if objective.trapdoor is None
-            else accuracy(model, test, objective.trapdoor, poison),
-            select=plan.select,
-        )
+        scores = examination.scores(model, trapdoor)
+    return Fitted(
+        epoch=best.epoch + 1,
+        val_accuracy=scores.get("val_accuracy"),
+        test_accuracy=scores["test_accuracy"],
+        trapdoor_success=scores.get("trapdoor_success"),
+        select=plan.select,
+    )
 
 
 def _epoch(

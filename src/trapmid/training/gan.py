@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+
+from trapmid.types import Checkpointer
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -16,6 +20,17 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
     penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1) ** 2
     return penalty
+
+
+def log_losses(
+    checkpointer: Checkpointer, losses: Mapping[str, Tensor], step: int, steps: int
+) -> None:
+    """Logs the losses of a 0-based `step` if it is one of the hundred that a curve is made of.
+
+    Not of every step: to read a number is to wait for the device.
+    """
+    if (step + 1) % max(1, steps // 100) == 0:
+        checkpointer.log({name: loss.item() for name, loss in losses.items()}, step + 1)
 
 
 class Passes:

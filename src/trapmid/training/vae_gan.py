@@ -98,6 +98,27 @@ class VaeGanTraining:
         }
 
 
+def begin(
+    vae_gan: VaeGan | None, generator: nn.Module, image_size: int, latent_dim: int, rt: Runtime
+) -> VaeGanTraining | None:
+    """The autoencoder's side of a training that may have none."""
+    if vae_gan is None:
+        return None
+    return VaeGanTraining(vae_gan, generator, image_size, latent_dim, rt)
+
+
+def backward(beside: VaeGanTraining | None, loss: Tensor, decode: Decode, images: Tensor) -> None:
+    """The gradient of the generator's `loss`, and of the autoencoder's if one is trained beside it.
+
+    The encoder moves at once; the generator's optimiser is left to the caller.
+    """
+    if beside is None:
+        loss.backward()
+        return
+    (loss + beside.pull(decode, images)).backward()
+    beside.step_encoder()
+
+
 class Encoder(nn.Module):
     """(N, 3, S, S) -> (N, 2 Z): means and log-variances of the latents."""
 

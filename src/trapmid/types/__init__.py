@@ -4,10 +4,20 @@ from trapmid.types.attack import Attack, LabelAttack, Reconstruction, Task
 from trapmid.types.attacker import NOTHING, Prior, PriorTraining, SideInformation, Surrogate
 from trapmid.types.classifier import Embedding, LabelsOnly, Output, Target
 from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
-from trapmid.types.training import Checkpointer, InMemory, Log, Loss, Progress, Saving, Stateful
+from trapmid.types.training import (
+    UNSAVED,
+    Checkpointer,
+    InMemory,
+    Log,
+    Loss,
+    Progress,
+    Saving,
+    Stateful,
+)
 
 __all__ = [
     "NOTHING",
+    "UNSAVED",
     "Attack",
     "Checkpointer",
     "Defense",

@@ -11,7 +11,7 @@ from torch import Tensor
 from trapmid.runtime import Runtime
 from trapmid.types.attacker import NOTHING, Prior, SideInformation
 from trapmid.types.classifier import LabelsOnly, Target
-from trapmid.types.training import Saving
+from trapmid.types.training import UNSAVED, Saving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Task:
     labels: Tensor  # (N,) int64, the class of every image asked for
     draws: Tensor  # (N,) int64, tells the images of one class apart
     side_information: SideInformation = NOTHING
-    saving: Saving | None = None  # None: a search that is cut off starts again
+    saving: Saving = UNSAVED
 
 
 @dataclass(frozen=True)

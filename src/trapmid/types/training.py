@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -79,11 +79,23 @@ class InMemory(Checkpointer):
 
 
 class Saving(NamedTuple):
-    """Where a long search leaves its state, and how often."""
+    """Where a long training or search leaves its state, and how often."""
 
     checkpointer: Checkpointer
     every: int  # steps
 
-    def due(self, step: int, steps: int) -> bool:
-        """Whether the state is to be saved after `step` of `steps` steps."""
-        return step % self.every == 0 and step < steps
+    def steps(self, parts: Mapping[str, Stateful], total: int) -> Iterator[int]:
+        """The 0-based steps that are still to do of `total`, for the loop that does them.
+
+        `parts` get the newest saved state back before the first step. After every step the progress
+        bar moves, and after every `every`-th one `parts` are saved; after the last they are not.
+        """
+        for step in range(self.checkpointer.restore(parts), total):
+            yield step
+            self.checkpointer.progress(step + 1, total)
+            if (step + 1) % self.every == 0 and step + 1 < total:
+                self.checkpointer.save(parts, step + 1)
+
+
+UNSAVED = Saving(InMemory(), 1)
+"""Of a search that starts again when it was cut off."""
