@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trapmid.config import params
 from trapmid.config.study import ClassifierTraining
-from trapmid.data import synthetic
+from trapmid.data.drawing.images import portraits
 from trapmid.training.classifier import Splits
 from trapmid.training.fit import Labelled
 
@@ -23,7 +23,7 @@ def faces(people: range, images: range) -> Labelled:
     """Images (N, 3, 32, 32) uint8 of the people with these numbers; labels (N,) from 0 on."""
     pairs = [(person, image) for person in people for image in images]
     labels = torch.arange(len(people)).repeat_interleave(len(images))
-    return Labelled(synthetic.portraits(pairs, seed=0, size=SIZE), labels)
+    return Labelled(portraits(pairs, seed=0, size=SIZE), labels)
 
 
 def private() -> Splits:

@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 
 import _stage
-from trapmid import tracking
+from trapmid.tracking.records import collect
+from trapmid.tracking.track import track
 
 
 def main() -> None:
     params = _stage.load_params()
     params.asked.add("")  # every value is logged
-    study = tracking.collect(params, Path())
+    study = collect(params, Path())
     # DVC_ROOT is the main checkout even inside `dvc exp run --temp`, whose folder is thrown away.
     home = Path(os.environ.get("DVC_ROOT", "."))
-    tracked = tracking.track(study, home)
+    tracked = track(study, home)
     if tracked is not None:
         print(f"track: {tracked.new} new runs, {tracked.reused} known ones; `make ui` shows them")
 

@@ -26,7 +26,7 @@ CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
-PROFILES_TEST = "tests/profiles/test_compose.py"
+PAPERS = "tests/profiles/test_paper_profiles.py"
 WITHOUT_VALIDATION = (
     "dvc exp run -S data.celeba.val_fraction=0 -S classifier_training.target.select=test "
     "-S classifier_training.evaluator.select=test -S classifier_training.adam.select=test"
@@ -81,7 +81,7 @@ FOLLOWED = {
     "dvc checkout --relink": CACHE,
     "make ui": UI,
     "trapmid ui": UI,
-    WITHOUT_VALIDATION: f"{PROFILES_TEST}::test_the_documented_way_to_do_without_validation_images",
+    WITHOUT_VALIDATION: f"{PAPERS}::test_the_documented_way_to_do_without_validation_images",
     "make docs": "tests/test_reference.py::test_make_docs_runs_this_script",
     **{
         f"python examples/{name}.py": EXAMPLES + name
@@ -92,7 +92,7 @@ FOLLOWED = {
     },
     "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
     "dvc exp run -S attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
-        f"{PROFILES_TEST}::test_an_experiment_keeps_every_comment"
+        "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
     "dvc remote add --local": "nothing: the same with --default is followed",
     "pip install dvc-ssh": "nothing: a download",

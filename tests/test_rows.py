@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from trapmid import wiring
 from trapmid.config import params
 from trapmid.config.params import ParamsError
-from trapmid.profiles import compose as profiles
+from trapmid.profiles.compose import compose
 from trapmid.profiles.preflight import BUILDERS
 
 PROFILES = Path(__file__).parents[1] / "profiles"
@@ -20,7 +20,7 @@ PROFILES = Path(__file__).parents[1] / "profiles"
 
 @functools.cache
 def text(profile: str) -> str:
-    return profiles.compose(profile, folder=PROFILES)
+    return compose(profile, folder=PROFILES)
 
 
 def study(profile: str) -> dict[str, Any]:

@@ -18,7 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import fake_study
-from trapmid import cli, tracking, ui
+from trapmid import cli, ui
+from trapmid.tracking.records import collect
+from trapmid.tracking.store import EXPERIMENT
+from trapmid.tracking.track import track
 
 STUDY = "params.Study = 'gamer-puck' and tags.stage = 'attack'"
 
@@ -85,7 +88,7 @@ def test_the_link_is_the_chart_page_of_the_newest_attacks(server):
         "orderByKey": "metrics.`Main/aa1`",
         "orderByAsc": "false",
     }
-    assert server.asked[0] == {"experiment_name": [tracking.EXPERIMENT]}
+    assert server.asked[0] == {"experiment_name": [EXPERIMENT]}
     assert server.asked[1]["order_by"] == ["attributes.end_time DESC"]
 
 
@@ -162,9 +165,9 @@ def test_a_server_that_does_not_start(nowhere, capsys, monkeypatch):
 def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tmp_path):
     fake_study.write(nowhere, seeds=(0,))
     fake_study.write_json(nowhere / "reports" / "metrics.json", {})
-    study = tracking.collect(fake_study.params(seeds=(0,)), nowhere)
+    study = collect(fake_study.params(seeds=(0,)), nowhere)
     attack_runs = [record for record in study.records if record.name == "attack/gmi-none-0"]
-    assert tracking.track(replace(study, records=tuple(attack_runs)), nowhere) == (2, 0)
+    assert track(replace(study, records=tuple(attack_runs)), nowhere) == (2, 0)
     moved = nowhere.rename(tmp_path / "moved to here")
     port = _free()
     words = [sys.executable, "-m", "trapmid.cli", "ui", "--port", str(port)]

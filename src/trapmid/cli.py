@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 def _gate(options: argparse.Namespace) -> int:
     from trapmid.config import params
     from trapmid.config.evaluation import Gate
-    from trapmid.profiles import compose as profiles
+    from trapmid.profiles.sections import defenses
     from trapmid.scoring import gate
     from trapmid.scoring.means import StudyMeans
 
@@ -97,7 +97,7 @@ def _gate(options: argparse.Namespace) -> int:
         if other:
             raise ValueError(f"{path} is {other}: `trapmid gate --update` makes {made} of them")
     like = now if old is None or other else old
-    verdicts = gate.compare(now, like, tolerances, profiles.defenses(study))
+    verdicts = gate.compare(now, like, tolerances, defenses(study))
     print(gate.table(verdicts, tolerances))
     if options.update:
         return _update(made, options.scores, now)
@@ -146,12 +146,13 @@ def _refuse(problems: Sequence[str], who: str) -> int:
 
 
 def _profile(options: argparse.Namespace) -> int:
-    from trapmid.profiles import compose as profiles
     from trapmid.profiles import preflight
+    from trapmid.profiles.compose import compose
+    from trapmid.profiles.text import check_replaceable
 
-    text = profiles.compose(options.name, options.seeds)
+    text = compose(options.name, options.seeds)
     if not options.force:
-        profiles.check_replaceable(PARAMS)
+        check_replaceable(PARAMS)
     if found := preflight.problems(text):
         return _refuse(found, f"trapmid profile {options.name}")
     from trapmid.artifacts.checkpoints import write_atomically

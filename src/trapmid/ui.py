@@ -23,7 +23,9 @@ from types import FrameType
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from trapmid import tracking
+from trapmid.tracking.headlines import FIRST
+from trapmid.tracking.store import ARTIFACTS, EXPERIMENT
+from trapmid.tracking.track import store_uri
 
 HOST = "127.0.0.1"
 LOG = Path(".scratch", "mlflow.log")
@@ -52,7 +54,7 @@ def show(home: Path, port: int, *, browse: bool = True) -> None:
     Raises:
         UiError: the port is taken, there is no store yet, or the server did not start.
     """
-    uri = tracking.store(home)
+    uri = store_uri(home)
     if uri.startswith(("http:", "https:")):
         _tell(link(uri), browse)
         return
@@ -76,7 +78,7 @@ def link(address: str) -> str:
     """
     address = address.rstrip("/")
     try:
-        named = urlencode({"experiment_name": tracking.EXPERIMENT})
+        named = urlencode({"experiment_name": EXPERIMENT})
         found = _ask(f"{address}/api/2.0/mlflow/experiments/get-by-name?{named}")
         experiment = found["experiment"]["experiment_id"]
         newest = {
@@ -97,7 +99,7 @@ def link(address: str) -> str:
         # The order by a score is what makes a flat list: by time, rows hide under their study.
         view |= {
             "searchFilter": f"params.Study = '{study}' and tags.stage = 'attack'",
-            "orderByKey": f"metrics.`{tracking.FIRST}/aa1`",
+            "orderByKey": f"metrics.`{FIRST}/aa1`",
             "orderByAsc": "false",
         }
     return f"{address}/#/experiments/{experiment}/runs?{urlencode(view, quote_via=quote)}"
@@ -120,7 +122,7 @@ def _server(uri: str, home: Path, port: int) -> Iterator[subprocess.Popen[bytes]
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
         *("--backend-store-uri", uri, "--workers", "1"),
-        *("--artifacts-destination", str(home.resolve() / tracking.ARTIFACTS)),
+        *("--artifacts-destination", str(home.resolve() / ARTIFACTS)),
     ]
     (home / LOG).parent.mkdir(parents=True, exist_ok=True)
     before = {n: signal.signal(n, _interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}

@@ -7,8 +7,8 @@ import pytest
 from trapmid.config import params
 from trapmid.config.params import ParamsError
 from trapmid.config.renamed import KEYS, SECTIONS, old_names
-from trapmid.profiles import compose
-from trapmid.profiles.compose import ProfileError
+from trapmid.profiles.compose import compose
+from trapmid.profiles.sections import ProfileError
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def test_params_of_the_first_version_are_refused_in_one_line(old: str) -> None:
 def test_a_profile_of_the_first_version_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text("cells: {gmi-none: {guide: x}}\n", encoding="utf-8")
     with pytest.raises(ProfileError, match=r"small\.yaml: cells: is called attack_runs"):
-        compose.compose("small", folder=tmp_path)
+        compose("small", folder=tmp_path)
 
 
 def test_the_glossary_has_every_one_of_them() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,15 @@ def write_ffhq(root: Path, count: int) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         picture(128, 128, 10_000 + number).save(folder / f"{number:05d}.png")
     return root
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small operations split over busy cores wait for each other: keep them whole."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ import pytest
 from graph import Stage
 from ruamel.yaml import YAML
 
-from trapmid.profiles import compose as profiles
+from trapmid.profiles.compose import compose
+from trapmid.profiles.sections import FANNED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,13 +86,13 @@ class Checkout:
 
     def choose(self, profile: str, seeds: list[int] | None = None) -> None:
         """Writes params.yaml, as `trapmid profile` does."""
-        text = profiles.compose(profile, seeds, self.root / "profiles")
+        text = compose(profile, seeds, self.root / "profiles")
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
 
     def without(self, gone: Callable[[str], bool]) -> str:
         """Writes a profile: `toy` without the rows that `gone` names by section.row; its name."""
-        rows = YAML(typ="safe").load(profiles.compose("toy", [0], self.root / "profiles"))
-        names = {s: [row.removesuffix("-0") for row in rows[s]] for s in profiles.FANNED}
+        rows = YAML(typ="safe").load(compose("toy", [0], self.root / "profiles"))
+        names = {s: [row.removesuffix("-0") for row in rows[s]] for s in FANNED}
         lines = {
             section: {row: None for row in found if gone(f"{section}.{row}")}
             for section, found in names.items()

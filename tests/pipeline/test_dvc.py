@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from trapmid import wiring
 from trapmid.config import params
-from trapmid.profiles import compose as profiles
+from trapmid.profiles.compose import compose
 
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 STUDIES = [*PROFILES, "toy"]
@@ -196,7 +196,7 @@ def test_a_list_is_in_the_run_cache_and_in_no_table(tmp_path):
 
 
 def test_params_are_those_of_the_small_profile():
-    text = profiles.compose("small", folder=ROOT / "profiles")
+    text = compose("small", folder=ROOT / "profiles")
     assert (ROOT / "params.yaml").read_text(encoding="utf-8") == text
 
 

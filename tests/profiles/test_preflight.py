@@ -11,11 +11,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from trapmid import cli
-from trapmid.profiles import compose as profiles
 from trapmid.profiles import preflight
+from trapmid.profiles.compose import compose
 
 PROFILES = Path(__file__).parents[2] / "profiles"
-SMALL = profiles.compose("small", folder=PROFILES)
+SMALL = compose("small", folder=PROFILES)
 GUIDED = "guided_priors.plus-trapmid-0"
 ATTACK_RUN = "attack_runs.plus-trapmid-0"
 
@@ -32,7 +32,7 @@ def changed(path: str, value: Any) -> str:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
 def test_every_profile_passes(name: str) -> None:
-    assert preflight.problems(profiles.compose(name, folder=PROFILES)) == []
+    assert preflight.problems(compose(name, folder=PROFILES)) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 import fake_study
 from trapmid.config import evaluation, params
 from trapmid.config.evaluation import Gate
-from trapmid.profiles import compose as profiles
+from trapmid.profiles.compose import compose
+from trapmid.profiles.sections import defenses
 from trapmid.report import summary
 from trapmid.scoring import checks, gate
 from trapmid.scoring.means import StudyMeans
@@ -263,21 +264,19 @@ def test_a_reason_of_no_tolerance_is_refused():
 @pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
 def test_the_gate_of_every_profile_works(name):
     """Controls that a profile does not attack must not stop it; a weaker attack on one must."""
-    study = YAML(typ="safe").load(profiles.compose(name, folder=PROFILES))
+    study = YAML(typ="safe").load(compose(name, folder=PROFILES))
     if not study["attack_runs"]:
         pytest.skip("makes weights alone")
     tolerances = params.build(Gate, study["gate"], "gate")
     made = summary.summarise(study, *fake_study.scores(study), {"positive_control": True})
     assert made["study"]["profile"] == name
-    verdicts = compare(made, made, tolerances, known=profiles.defenses(study))
+    verdicts = compare(made, made, tolerances, known=defenses(study))
     assert all(verdict.passed for verdict in verdicts)
     worse = copy.deepcopy(made)
     for attack in worse["attacks"].values():
         for scores in attack.values():
             scores["aa1"] = 0.0
-    failed = [
-        v for v in compare(worse, made, tolerances, known=profiles.defenses(study)) if not v.passed
-    ]
+    failed = [v for v in compare(worse, made, tolerances, known=defenses(study)) if not v.passed]
     attacked = {name for groups in made["attacks"].values() for name in groups}
     assert bool(failed) == any(name.split("@")[0] in tolerances.controls for name in attacked)
 

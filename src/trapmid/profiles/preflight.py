@@ -13,7 +13,8 @@ from typing import Any
 from trapmid import wiring
 from trapmid.config import evaluation, params, study
 from trapmid.config.params import ParamsError
-from trapmid.profiles import compose as profiles
+from trapmid.profiles.sections import NO_DEFENSES, defenses
+from trapmid.profiles.seeds import check_seeds
 
 SINGLE: dict[str, type[Any]] = {
     "validation": study.Validation,
@@ -68,13 +69,13 @@ def problems(text: str) -> list[str]:
     """What is wrong in the text of a params.yaml, one line each; empty: nothing."""
     try:
         content = params.parse(text)
-        for name in ("profile", "seeds", *profiles.NO_DEFENSES):
+        for name in ("profile", "seeds", *NO_DEFENSES):
             params.section(content, name)
     except ParamsError as error:
         return [str(error)]
     if broken := [
         f"{name}: must be a mapping, is {content[name]!r}"
-        for name in profiles.NO_DEFENSES
+        for name in NO_DEFENSES
         if not isinstance(content[name], Mapping)
     ]:
         return broken
@@ -92,12 +93,12 @@ def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:
 
 def _singles(content: Mapping[str, Any]) -> Iterator[str]:
     """Seeds, the sections of one block, and whom the gate takes for a control."""
-    yield from _complaint(profiles.check_seeds, content["seeds"], "seeds")
+    yield from _complaint(check_seeds, content["seeds"], "seeds")
     if not isinstance(content["profile"], str):
         yield f"profile: must be a name, is {content['profile']!r}"
     for name, cls in SINGLE.items():
         yield from _complaint(params.build, cls, content[name], name)
-    known = profiles.defenses(content)
+    known = defenses(content)
     controls = content["gate"].get("controls")
     for control in controls if isinstance(controls, list) else ():
         if str(control) not in known:

@@ -1,25 +1,19 @@
-"""MLflow filled from files: once, again, after a deletion, and with nobody answering."""
+"""MLflow filled from files: once, again, and after a deletion."""
 
 from __future__ import annotations
 
 import itertools
 import shutil
-import socket
 import subprocess
-import threading
-import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
-import torch
+from stores import by_row, children, client, collected, files, runs, studies
 
-import _stage
 import fake_study
-from trapmid import tracking
-from trapmid.artifacts import results
-from trapmid.artifacts.scratch import scratch
-from trapmid.runtime import Runtime
+from trapmid.tracking.records import collect
+from trapmid.tracking.store import EXPERIMENT
+from trapmid.tracking.track import track
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
 pytestmark = [
@@ -30,66 +24,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    root = tmp_path / "study"
-    root.mkdir()
-    fake_study.write(root, seeds=(0,))
-    summary = {"evaluator": {"test_accuracy": 0.97}, "worst": {"trapmid": {"aa1": 0.42}}}
-    fake_study.write_json(root / "reports" / "metrics.json", summary)
-    (root / "reports" / "report.html").write_text("<p>report</p>", encoding="utf-8")
-    (root / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
-    return root
-
-
-def collected(root):
-    return tracking.collect(fake_study.params(seeds=(0,)), root)
-
-
-def client(home):
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=f"sqlite:///{home.resolve()}/mlflow.db")
-
-
-def runs(home):
-    store = client(home)
-    experiment = store.get_experiment_by_name(tracking.EXPERIMENT)
-    return store.search_runs([experiment.experiment_id], max_results=1000)
-
-
-def studies(home):
-    """The parents, the newest first."""
-    found = [run for run in runs(home) if run.data.tags["stage"] == "study"]
-    return sorted(found, key=lambda run: -run.info.end_time)
-
-
-def children(home, parent):
-    """The runs of one study."""
-    return [
-        run for run in runs(home) if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
-    ]
-
-
-def by_row(home, section):
-    """The runs of the newest study, by row."""
-    return {
-        run.data.tags["row"]: run
-        for run in children(home, studies(home)[0])
-        if run.data.tags["section"] == section
-    }
-
-
-def files(home, run, folder=""):
-    """What the server would list: names under a folder of the run's artifacts."""
-    uri = run.info.artifact_uri
-    assert uri.startswith("mlflow-artifacts:/trapmid/")
-    place = home / "mlartifacts" / uri.removeprefix("mlflow-artifacts:/") / folder
-    return {path.name for path in place.iterdir()}
-
-
 # One store for what needs many looks at it: creating one takes two seconds.
 def test_the_store_through_its_life(place, tmp_path):
     home = tmp_path / "home"
@@ -98,34 +32,34 @@ def test_the_store_through_its_life(place, tmp_path):
     # judge, start, targets, public prior, students, guided priors, attack runs
     assert rows == 1 + 1 + 3 + 1 + 3 + 6 + 13
 
-    assert tracking.track(study, home) == (rows + 1, 0)
+    assert track(study, home) == (rows + 1, 0)
     _check_content(home)
 
-    assert tracking.track(collected(place), home) == (0, rows + 1)  # again: nothing new
+    assert track(collected(place), home) == (0, rows + 1)  # again: nothing new
     assert len(runs(home)) == rows + 1
 
     # One retrained target: another study, which holds every row of its own; the first one, too.
     scores = place / "reports/scores/targets/trapmid-0.json"
     before = scores.read_text(encoding="utf-8")
     scores.write_text(before.replace("0.94", "0.93"), encoding="utf-8")
-    assert tracking.track(collected(place), home) == (rows + 1, 0)
+    assert track(collected(place), home) == (rows + 1, 0)
     names = {record.name for record in study.records}
     assert len(names) == rows
     for parent in studies(home):
         assert {run.info.run_name for run in children(home, parent)} == names
     scores.write_text(before, encoding="utf-8")  # as DVC restores it
-    assert tracking.track(collected(place), home) == (0, rows + 1)
+    assert track(collected(place), home) == (0, rows + 1)
 
     _check_unfinished_run_is_filled(place, home)
 
     store = client(home)  # deleted in the UI: the experiment comes back, not a crash
-    store.delete_experiment(store.get_experiment_by_name(tracking.EXPERIMENT).experiment_id)
-    assert tracking.track(collected(place), home) is not None
+    store.delete_experiment(store.get_experiment_by_name(EXPERIMENT).experiment_id)
+    assert track(collected(place), home) is not None
 
     (home / "mlflow.db").unlink()
     shutil.rmtree(home / "mlartifacts")
     rebuilt = tmp_path / "rebuilt"  # MLflow keeps the deleted file's engine in this process
-    assert tracking.track(collected(place), rebuilt) == (rows + 1, 0)
+    assert track(collected(place), rebuilt) == (rows + 1, 0)
     _check_content(rebuilt)
 
 
@@ -179,7 +113,7 @@ def _check_content(home):
     names = files(home, parent)
     assert {"report.html", "params.yaml", "dvc.lock", "runs.json", "reconstructions"} <= names
     assert len(children(home, parent)) == len(runs(home)) - 1
-    experiment = store.get_experiment_by_name(tracking.EXPERIMENT)
+    experiment = store.get_experiment_by_name(EXPERIMENT)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
@@ -194,7 +128,7 @@ def _check_unfinished_run_is_filled(place, home):
     scores = place / "reports/scores/targets/trapmid-0.json"
     before = scores.read_text(encoding="utf-8")
     scores.write_text(before.replace("0.94", "0.93"), encoding="utf-8")  # the newest study
-    assert tracking.track(collected(place), home).new == 2
+    assert track(collected(place), home).new == 2
     scores.write_text(before, encoding="utf-8")
     assert len(runs(home)) == count
     again = store.get_run(target.info.run_id)
@@ -212,12 +146,12 @@ def _axes(found):
 def test_a_study_that_moves(place, tmp_path, monkeypatch):
     """An experiment of DVC gives its name; no path is kept; every pair of rows can be compared."""
     home = tmp_path / "first home"
-    tracking.track(collected(place), home)
+    track(collected(place), home)
     kept = len(list((home / "mlartifacts/content").iterdir()))
     changed = fake_study.params(seeds=(0,))
     changed["trapdoor"]["beta"] = 0.1
     monkeypatch.setenv("DVC_EXP_NAME", "gamer-puck")
-    assert tracking.track(tracking.collect(changed, place), home) is not None
+    assert track(collect(changed, place), home) is not None
     newest, older = studies(home)
     assert newest.info.run_name == "gamer-puck"
     assert _axes([newest, older]) == ["Study", "trapdoor.beta"]
@@ -241,9 +175,9 @@ def test_a_study_that_moves(place, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(home, copy)
     shutil.rmtree(home / "mlartifacts")
-    assert tracking.track(tracking.collect(changed, place), copy).new == 0
+    assert track(collect(changed, place), copy).new == 0
     changed["trapdoor"]["beta"] = 0.2
-    assert tracking.track(tracking.collect(changed, place), copy).new > 0
+    assert track(collect(changed, place), copy).new > 0
     for study in studies(copy):
         for run in children(copy, study):
             if run.data.tags["stage"] == "attack":
@@ -259,20 +193,13 @@ def test_a_store_of_absolute_paths_is_begun_anew_and_every_run_has_the_commit(pl
     home = tmp_path / "home"
     home.mkdir()
     store = client(home)
-    old = store.create_experiment(tracking.EXPERIMENT, artifact_location=home.as_uri())
+    old = store.create_experiment(EXPERIMENT, artifact_location=home.as_uri())
     study = collected(place)
-    assert tracking.track(replace(study, records=study.records[:2]), home) == (3, 0)
+    assert track(replace(study, records=study.records[:2]), home) == (3, 0)
     assert store.get_experiment(old).name == f"trapmid (before, {old})"
-    assert store.get_experiment_by_name(tracking.EXPERIMENT).experiment_id != old
+    assert store.get_experiment_by_name(EXPERIMENT).experiment_id != old
     commits = {run.data.tags["mlflow.source.git.commit"] for run in runs(home)}
     assert commits == {head.stdout.strip()}
-
-
-def test_a_time_that_is_none(place):
-    stats = place / "reports/training/targets/none-0/stats.json"
-    fake_study.write_json(stats, {"seconds": 9.0, "started": "yesterday"})
-    with pytest.raises(ValueError, match=r"none-0/stats\.json: started: no time: 'yesterday'"):
-        collected(place)
 
 
 def test_facts_and_curves_of_any_columns(place, tmp_path):
@@ -286,7 +213,7 @@ def test_facts_and_curves_of_any_columns(place, tmp_path):
     home = tmp_path / "home"
     study = collected(place)
     only = tuple(record for record in study.records if record.name == "target/none-0")
-    assert tracking.track(replace(study, records=only), home) == (2, 0)
+    assert track(replace(study, records=only), home) == (2, 0)
     run = by_row(home, "targets")["none-0"]
     assert run.data.metrics["facts.epsilon"] == 8.5
     curves = {
@@ -301,124 +228,3 @@ def test_facts_and_curves_of_any_columns(place, tmp_path):
         "input_dependence": [(2, 0.25), (3, 0.125)],
         "κ_x_": [(1, 0.5), (3, 0.75)],
     }
-
-
-def test_the_key_is_the_content(place):
-    keys = {record.name: record.key for record in collected(place).records}
-    stats = place / "reports/training/targets/none-0/stats.json"
-    fake_study.write_json(stats, {"seconds": 99.0, "device": "cuda"})
-    assert {r.name: r.key for r in collected(place).records} == keys  # time is no result
-    changed = fake_study.params(seeds=(0,))
-    changed["trapdoor"]["beta"] = 0.1
-    now = {r.name: r.key for r in tracking.collect(changed, place).records}
-    assert {name for name in keys if now[name] != keys[name]} == {
-        "target/trapmid-0",
-        "surrogate/students-trapmid-0",
-        "prior/plgmi-trapmid-0",
-        "prior/distil-trapmid-0",
-        *(f"attack/{attack}-trapmid-0" for attack in fake_study.AA1),
-    }
-
-
-def test_a_change_of_the_students_reaches_who_asks_them(place):
-    keys = {record.name: record.key for record in collected(place).records}
-    changed = fake_study.params(seeds=(0,))
-    changed["surrogate_training"]["distil"]["epochs"] = 4
-    now = {r.name: r.key for r in tracking.collect(changed, place).records}
-    kinds = ("surrogate/students", "prior/distil", "attack/plgmi_distil")
-    assert {name for name in keys if now[name] != keys[name]} == {
-        f"{kind}-{defense}-0" for kind in kinds for defense in fake_study.DEFENSES
-    }
-
-
-def test_tags_and_parameters_follow_what_a_attack_run_names(place):
-    study = fake_study.params(seeds=(0,))
-    study["leaks"] = {"trapmid-0": {"target": "trapmid-0", "rank": 3}}
-    study["signatures"] = {
-        "trapmid-0": {"target": "trapmid-0", "leak": "models/leaks/trapmid-0.pt", "top_n": 30}
-    }
-    attack_runs = study["attack_runs"]
-    attack_runs["plgmi-trapmid-0"]["side_information"] = "models/signatures/trapmid-0.pt"
-    attack_runs["gmi-trapmid-0"]["side_information"] = (
-        "models/surrogates/students-trapmid-0/model.pt"
-    )
-    found = {(r.tags["section"], r.tags["row"]): r for r in tracking.collect(study, place).records}
-    through = found["attack_runs", "plgmi_distil-trapmid-0"]
-    assert (through.tags["attack"], through.tags["method"]) == ("plgmi_distil", "plgmi")
-    assert through.tags["queried_model"] == "students"
-    assert through.params["queried_model_training.epochs"] == "3"
-    assert found["guided_priors", "distil-trapmid-0"].tags["queried_model"] == "students"
-    adaptive = found["attack_runs", "plgmi-trapmid-0"]
-    assert adaptive.tags["queried_model"] == "target"
-    assert adaptive.params["side_information.top_n"] == "30" and adaptive.params["leak.rank"] == "3"
-    assert found["attack_runs", "gmi-trapmid-0"].params["side_information_training.epochs"] == "3"
-    assert "queried_model" not in found["targets", "trapmid-0"].tags
-
-
-def test_a_resumed_training_began_so_much_earlier(tmp_path):
-    """Its pause is not counted, neither in the seconds nor between the two times."""
-    rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
-    with scratch(tmp_path / "scratch", "row") as checkpointer:
-        checkpointer.earlier = 500.0
-        before = datetime.now(UTC)
-        with _stage.records(tmp_path, rt, checkpointer):
-            pass
-    stats = results.read_json(tmp_path / "stats.json")
-    started, ended = (datetime.fromisoformat(stats[name]) for name in ("started", "ended"))
-    assert (ended - started).total_seconds() == pytest.approx(stats["seconds"], abs=0.0015)
-    assert 500 <= stats["seconds"] < 501
-    assert before - timedelta(seconds=1) < ended < before + timedelta(seconds=10)
-
-
-def test_a_missing_result_is_an_error_not_a_warning(place):
-    (place / "reports/scores/targets/none-0.json").unlink()
-    with pytest.raises(ValueError, match=r"targets/none-0\.json: no such file"):
-        collected(place)
-
-
-def test_nobody_answers(place, tmp_path, monkeypatch, capsys):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    _expect_a_quick_warning(place, tmp_path, capsys)
-
-
-def test_a_server_that_never_answers(place, tmp_path, monkeypatch, capsys):
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        port = silent.getsockname()[1]
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        _expect_a_quick_warning(place, tmp_path, capsys)
-
-
-def test_a_broken_store(place, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file:{tmp_path}/mlruns")  # MLflow 3 refuses it
-    _expect_a_quick_warning(place, tmp_path, capsys, seconds=20)
-
-
-def _expect_a_quick_warning(place, home, capsys, seconds=8):
-    study = collected(place)
-    start = time.monotonic()
-    assert tracking.track(study, home) is None
-    assert time.monotonic() - start < seconds
-    out = capsys.readouterr().out
-    assert out.startswith("track: warning: ")
-    assert out.count("\n") == 1
-
-
-def test_the_lock_lets_one_in_at_a_time(tmp_path):
-    order = []
-
-    def second():
-        with tracking._locked(tmp_path):
-            order.append("second")
-
-    with tracking._locked(tmp_path):
-        thread = threading.Thread(target=second)
-        thread.start()
-        time.sleep(0.2)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]

@@ -1,0 +1,1 @@
+"""MLflow: what it shows of a study, and the store that it keeps."""

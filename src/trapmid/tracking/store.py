@@ -1,0 +1,231 @@
+"""A store of MLflow's, and the only module that imports it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trapmid.artifacts import results
+from trapmid.tracking.records import Record, Study
+from trapmid.tracking.values import allowed, digest
+
+EXPERIMENT = "trapmid"
+
+KEY = "trapmid.key"
+"""The tag by which a run is found again."""
+
+ARTIFACTS = "mlartifacts"
+"""The folder of pictures and files beside mlflow.db, which `trapmid ui` serves."""
+
+# Not a folder: MLflow would store its absolute path, and a moved or copied project would look for
+# its pictures where it came from. What the server serves is known to whoever starts it.
+_LOCATION = "mlflow-artifacts:/trapmid"
+_ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_INHERITED = ("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME")  # of a study, by its rows
+_VALUES_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
+
+
+class Tracked(NamedTuple):
+    """How many runs were made, and how many were there already; the parent counts."""
+
+    new: int
+    reused: int
+
+
+class Store:
+    """One experiment of one MLflow store."""
+
+    def __init__(self, uri: str, home: Path) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        for name in ("alembic", "mlflow.store.db.utils"):  # creating the tables is no news
+            logging.getLogger(name).setLevel(logging.WARNING)
+        from mlflow import MlflowClient  # 2 s, and only here
+
+        self._client = MlflowClient(tracking_uri=uri)
+        self._served = home.resolve() / ARTIFACTS
+        # A server keeps pictures itself. Beside a database nobody does, and what stands under
+        # _LOCATION is written here, into the folder that `trapmid ui` serves by that name.
+        self._remote = uri.startswith(("http:", "https:"))
+        if not self._remote:
+            self._client.log_artifact = self._write
+        self._experiment = self._open_experiment()
+
+    def track(self, study: Study) -> Tracked:
+        """The parent first: a child names it."""
+        parent, unfinished = self._open_study(study)
+        known = self._search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+        children = {run.data.tags.get(KEY): run for run in known}
+        same = {name: study.tags[name] for name in _INHERITED if name in study.tags}
+        rows, new = {}, int(unfinished)
+        for record in study.records:
+            run = children.get(record.key)
+            if run is None or run.info.status != "FINISHED":
+                run = self._add(record, parent, run, same)
+                new += 1
+            rows[record.name] = run.info.run_id
+        if unfinished:
+            self._finish(parent, study, rows)
+        return Tracked(new=new, reused=1 + len(study.records) - new)
+
+    def _open_experiment(self) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None and found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        if found is not None and not self._remote and found.artifact_location != _LOCATION:
+            # Of a version that stored absolute paths; it stays to be looked at, this one is filled.
+            old = f"{EXPERIMENT} (before, {found.experiment_id})"
+            self._client.rename_experiment(found.experiment_id, old)
+            found = None
+        if found is not None:
+            return str(found.experiment_id)
+        location = None if self._remote else _LOCATION
+        # Without the tag, MLflow opens its pages for language models.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        made = self._client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags)
+        return str(made)
+
+    def _open_study(self, study: Study) -> tuple[Any, bool]:
+        """The parent with this key, and whether it still has to be filled.
+
+        A parent that an earlier tracking left unfinished is filled again: the same values at the
+        same times and steps are the same points.
+        """
+        found = self._search(f"tags.`{KEY}` = '{study.key}' and tags.stage = 'study'")
+        for run in found:
+            if run.info.status == "FINISHED":
+                return run, False
+        if found:
+            return found[0], True
+        # A study begins with the first row that the study before it did not have.
+        last = self._search("tags.stage = 'study'", order_by=["attributes.end_time DESC"], most=1)
+        before = last[0].info.end_time or 0 if last else 0
+        now = round(time.time() * 1000)
+        fresh = [r.started for r in study.records if r.started and (r.ended or now) > before]
+        tags = {**study.tags, KEY: study.key, "mlflow.source.name": "stages/track.py"}
+        start = min(fresh, default=now)
+        return self._create(study.name, tags, start), True
+
+    def _finish(self, parent: Any, study: Study, rows: Mapping[str, str]) -> None:
+        """Fills the parent, at last; `rows`: the runs of its rows."""
+        run_id = parent.info.run_id
+        self._fill(parent, study.params | {"Study": parent.info.run_name}, study.metrics)
+        for path in study.files:
+            self._client.log_artifact(run_id, str(path))
+        for record in study.records:
+            if "reconstructions" in record.pictures:
+                path = record.pictures["reconstructions"]
+                self._client.log_artifact(run_id, str(path), "reconstructions")
+        self._client.log_dict(run_id, rows, "runs.json")
+        self._client.set_terminated(run_id, "FINISHED")
+
+    def _add(self, record: Record, parent: Any, run: Any, same: Mapping[str, str]) -> Any:
+        """Makes the run of a row, or fills the unfinished `run` again."""
+        if run is None:
+            tags = {**record.tags, **same, KEY: record.key}
+            tags |= {"mlflow.source.name": "stages/track.py"}
+            tags |= {"mlflow.parentRunId": parent.info.run_id}
+            run = self._create(record.name, tags, record.started)
+        elif not self._remote:
+            shutil.rmtree(
+                self._place(run.info.run_id), ignore_errors=True
+            )  # pictures have random names
+        params = record.params | {"Study": parent.info.run_name}
+        self._fill(run, params, record.metrics, record.curve)
+        self._add_pictures(run, record.pictures)
+        self._client.set_terminated(run.info.run_id, "FINISHED", end_time=record.ended)
+        return run
+
+    def _create(self, name: str, tags: Mapping[str, str], started: int | None) -> Any:
+        return self._client.create_run(
+            self._experiment, start_time=started, tags=dict(tags), run_name=name
+        )
+
+    def _search(self, condition: str, order_by: list[str] | None = None, most: int = 1000) -> Any:
+        """Runs of the experiment, all pages of them; with `order_by`, at most the first `most`."""
+        look = functools.partial(
+            self._client.search_runs,
+            [self._experiment],
+            condition,
+            max_results=most,
+            order_by=order_by,
+        )
+        page = look()
+        found = list(page)
+        while page.token and order_by is None:
+            page = look(page_token=page.token)
+            found += page
+        return found
+
+    @functools.cache  # noqa: B019, a store lives as long as its tracking
+    def _place(self, run_id: str) -> Path:
+        """Where the server finds the files of a run, whose address begins with _LOCATION."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        return self._served / uri.removeprefix("mlflow-artifacts:/")
+
+    def _write(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
+        folder = self._place(run_id) / (artifact_path or "")
+        folder.mkdir(parents=True, exist_ok=True)
+        # Studies share most pictures: one copy of each, and links to it.
+        kept = self._served / "content" / digest([], [Path(local_path)])
+        if not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            half = kept.with_suffix(".half")
+            shutil.copyfile(local_path, half)
+            half.replace(kept)
+        file = folder / Path(local_path).name
+        file.unlink(missing_ok=True)
+        try:
+            file.hardlink_to(kept)
+        except OSError:  # a file system without links
+            shutil.copyfile(kept, file)
+
+    def _fill(
+        self,
+        run: Any,
+        params: Mapping[str, str],
+        metrics: Mapping[str, float],
+        curve: results.History | None = None,
+    ) -> None:
+        from mlflow.entities import Metric, Param
+
+        time = run.info.start_time
+        points = [Metric(name, value, time, 0) for name, value in metrics.items()]
+        if curve is not None:
+            points += [
+                Metric(allowed(f"curve.{name}"), value, time, int(step))
+                for name, values in curve.metrics.items()
+                for step, value in zip(curve.steps, values, strict=True)
+                if math.isfinite(value)
+            ]
+        left = [Param(name, value) for name, value in params.items()]
+        while left or points:
+            now, left = left[:_PARAMS_PER_CALL], left[_PARAMS_PER_CALL:]
+            most = _VALUES_PER_CALL - len(now)
+            self._client.log_batch(run.info.run_id, metrics=points[:most], params=now)
+            points = points[most:]
+
+    def _add_pictures(self, run: Any, pictures: Mapping[str, Path]) -> None:
+        """As files, and as images that the compare view can show side by side."""
+        from PIL import Image
+
+        for name, path in pictures.items():
+            self._client.log_artifact(run.info.run_id, str(path), "pictures")
+            with Image.open(path) as image:
+                time = run.info.start_time
+                rgb = image.convert("RGB")
+                self._client.log_image(
+                    run.info.run_id, rgb, key=f"Pictures/{name}", step=0, timestamp=time
+                )

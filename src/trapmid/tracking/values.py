@@ -1,0 +1,50 @@
+"""Trees of parameters and numbers, flattened as MLflow takes them; digests of content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+PARAM_LENGTH = 6000
+"""Characters that MLflow keeps of a parameter."""
+
+
+def flat(tree: Mapping[str, Any], where: str = "") -> dict[str, str]:
+    """Leaves by dotted path, as text."""
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping):
+            found |= flat(value, path)
+        else:
+            found[allowed(path)] = str(value)[:PARAM_LENGTH]
+    return found
+
+
+def numbers(tree: Mapping[str, Any], where: str = "") -> dict[str, float]:
+    """Numeric leaves by dotted path; a check is 1 or 0, a null is left out."""
+    found: dict[str, float] = {}
+    for key, value in tree.items():
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping):
+            found |= numbers(value, path)
+        elif isinstance(value, bool | int | float):
+            found[allowed(path)] = float(value)
+    return found
+
+
+def allowed(name: str) -> str:
+    """The name with every character that MLflow refuses replaced by `_`."""
+    return re.sub(r"[^\w\-. /]", "_", name)
+
+
+def digest(values: Iterable[Any], files: Iterable[Path]) -> str:
+    """SHA-256 of values, as JSON, and of the bytes of files."""
+    found = hashlib.sha256(json.dumps(list(values), sort_keys=True, default=str).encode())
+    for path in files:
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
