@@ -66,7 +66,7 @@ def test_time_before_an_interruption_counts(
 ) -> None:
     """Up to the state that was saved: what came after it is done again."""
     clock = iter([100.0, 107.0, 200.0, 203.0, 300.0])
-    monkeypatch.setattr("trapmid.artifacts.scratch.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("trapmid.artifacts.scratch.perf_counter", lambda: next(clock))
     for earlier in (0.0, 7.0):
         with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "t", 1) as checkpointer:
             train_on_and_die(checkpointer, earlier)

@@ -7,17 +7,17 @@ under other parameters, data or code. It is no output of a stage: DVC does not k
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import io
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from trapmid.artifacts import checkpoints
@@ -31,7 +31,7 @@ class Scratch(InMemory):
         super().__init__()
         self._state = folder / "state.pt"
         self._title = title
-        self._begun = time.perf_counter()
+        self._begun = perf_counter()
         self.earlier = 0.0  # seconds of interrupted runs, up to the state that was restored
         self._bar: tqdm[Any] | None = None
 
@@ -54,7 +54,7 @@ class Scratch(InMemory):
 
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         states = {name: part.state_dict() for name, part in parts.items()}
-        seconds = self.earlier + time.perf_counter() - self._begun
+        seconds = self.earlier + perf_counter() - self._begun
         content = {
             "parts": states,
             "rows": json.dumps(self.rows),
@@ -87,10 +87,10 @@ def scratch(root: Path, title: str, *identity: Any) -> Iterator[Scratch]:
     key = hashlib.sha256(json.dumps([title, *identity], sort_keys=True).encode()).hexdigest()[:20]
     folder = root / key
     folder.mkdir(parents=True, exist_ok=True)
-    with (root / f"{key}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(f"{title}: another process is training it ({folder})") from None
+    try:
+        lock = FileLock(root / f"{key}.lock", blocking=False).acquire()
+    except Timeout:
+        raise BlockingIOError(f"{title}: another process is training it ({folder})") from None
+    with lock:
         yield Scratch(folder, title)
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,13 +10,14 @@ Nothing here may stop a study: a store that cannot be reached costs seconds and 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from trapmid.tracking.records import Study
 from trapmid.tracking.store import Store, Tracked
@@ -74,6 +75,5 @@ def _probe(uri: str) -> str | None:
 def _locked(home: Path) -> Iterator[None]:
     """One tracking at a time: two processes that create one SQLite store crash each other."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / ".mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(home / ".mlflow.lock"):
         yield
