@@ -37,9 +37,8 @@ class Attack(types.Attack):
 
         start = latents.start(task.labels, task.draws, prior.latent_dim, rt.seed)
         with eval_mode(target, prior), frozen(target, prior):
-            z, last = latents.adam(start, loss, steps=self.steps, lr=self.lr, reference_batch=1)
-            with torch.no_grad():
-                return Reconstruction(prior(z, task.labels), task.labels, task.draws, z, last)
+            found = latents.adam(start, loss, steps=self.steps, lr=self.lr, reference_batch=1)
+            return found.reconstruction(prior, task)
 
 
 rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")

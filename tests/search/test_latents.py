@@ -9,8 +9,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from toy import ToyPrior, seeded
 from trapmid.runtime import stream_seed
 from trapmid.search import latents
+from trapmid.types import Task
 
 A = torch.diag(torch.tensor([3.0, 0.5, 1.0, 7.0], dtype=torch.float64))
 B = torch.tensor([0.2, -3.0, 0.4, 0.1], dtype=torch.float64)
@@ -137,6 +139,18 @@ def test_keys_differ_by_scope() -> None:
     one = latents.row_keys(labels, labels, 0, "views")
     assert not torch.equal(one, latents.row_keys(labels, labels, 0, "latents"))
     assert one.dtype == torch.int64 and one.shape == (3,)
+
+
+def test_what_was_found_answers_the_task() -> None:
+    prior, labels = seeded(ToyPrior).eval(), torch.tensor([2, 0])
+    task = Task(labels=labels, draws=torch.tensor([0, 5]))
+    z = torch.ones(2, 5, requires_grad=True)
+    answer = latents.Found(z.detach(), torch.tensor([0.5, -1.0])).reconstruction(prior, task)
+    pixels = (prior.norm(z) + prior.shift(labels)) @ prior.linear.weight.T + prior.linear.bias
+    assert torch.allclose(answer.images.flatten(1), pixels.sigmoid(), atol=1e-6)
+    assert not answer.images.requires_grad
+    assert torch.equal(answer.labels, labels) and answer.draws.tolist() == [0, 5]
+    assert torch.equal(answer.latents, z) and answer.losses.tolist() == [0.5, -1.0]
 
 
 def test_stream_keys_are_one_stream_a_row() -> None:

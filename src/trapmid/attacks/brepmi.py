@@ -119,9 +119,7 @@ class Attack(types.LabelAttack):
         """Every row's start: the first latent of its draw's own stream that shows its class."""
         state["initial_batches"].fill_(self.init_batches)
         if self.untargeted is not None:
-            first = self._first_seen(target, prior, 0, None, self.untargeted, rt)
-            order = first.argsort(stable=True)[: self.untargeted]
-            chosen = order[first[order] < self._limit()]
+            chosen = self._turned_up(target, prior, self.untargeted, rt)
             state["left_out"].copy_(~torch.isin(labels, chosen))
         for draw in draws.unique().tolist():
             mine = (draws == draw) & ~state["left_out"]
@@ -132,6 +130,12 @@ class Attack(types.LabelAttack):
             state["initial_batches"][rows] = first[rows] // self.init_batch + 1
             state["searching"][rows] = True
         state["kept"].copy_(state["z"])
+
+    def _turned_up(self, target: LabelsOnly, prior: Prior, count: int, rt: Runtime) -> Tensor:
+        """The first `count` classes that latents show, or as many as there are."""
+        first = self._first_seen(target, prior, 0, None, count, rt)
+        order = first.argsort(stable=True)[:count]
+        return order[first[order] < self._limit()]
 
     def _first_seen(
         self,

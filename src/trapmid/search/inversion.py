@@ -98,6 +98,13 @@ def _affordable(
     attack: Attack | LabelAttack, target: Target, prior: Prior, rows: int, rt: Runtime
 ) -> int:
     """How many rows fit into a share of the memory, by what autograd saves for one of them."""
+    probes = 2  # two, for what is there once per batch
+    row = max(1.0, _saved(target, prior, probes, rt) / probes * attack.rows_in_memory())
+    return max(1, min(rows, int(_MEMORY_SHARE * _memory(rt.device) / row)))
+
+
+def _saved(target: Target, prior: Prior, rows: int, rt: Runtime) -> int:
+    """The bytes that autograd saves for so many rows."""
     saved = 0
 
     def weigh(tensor: Tensor) -> Tensor:
@@ -105,18 +112,16 @@ def _affordable(
         saved += tensor.numel() * tensor.element_size()
         return tensor
 
-    probes = 2  # two, for what is there once per batch
-    labels = torch.zeros(probes, dtype=torch.int64, device=rt.device)
+    labels = torch.zeros(rows, dtype=torch.int64, device=rt.device)
     with (
         rt.seeded("memory probe"),
         eval_mode(target, prior),
         frozen(target, prior),
         torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor),
     ):
-        z = torch.zeros(probes, prior.latent_dim, device=rt.device, requires_grad=True)
+        z = torch.zeros(rows, prior.latent_dim, device=rt.device, requires_grad=True)
         target(prior(z, labels))
-    row = max(1.0, saved / probes * attack.rows_in_memory())
-    return max(1, min(rows, int(_MEMORY_SHARE * _memory(rt.device) / row)))
+    return saved
 
 
 def _memory(device: torch.device) -> int:
