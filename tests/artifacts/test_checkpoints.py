@@ -58,12 +58,12 @@ def test_a_slice_does_not_save_its_whole_storage(tmp_path: Path) -> None:
     assert (tmp_path / "x.pt").stat().st_size < 10_000
 
 
-@pytest.mark.parametrize("keep", [0.0, 0.01, 0.5, 0.99])
-def test_a_truncated_file_is_one_line(tmp_path: Path, checkpointer: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
     path = tmp_path / "x.pt"
     checkpoints.save(path, content())
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(checkpointer * len(whole))])
+    path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(CheckpointError, match=r"x\.pt: not a checkpoint") as caught:
         checkpoints.load(path)
     assert "\n" not in str(caught.value)

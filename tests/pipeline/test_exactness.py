@@ -127,7 +127,7 @@ import torch
 from torch import nn
 
 from trapmid import types
-from trapmid.objectives import Classify
+from trapmid.training.objectives import Classify
 from trapmid.types import Output, Target
 
 

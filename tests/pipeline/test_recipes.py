@@ -114,7 +114,7 @@ NEW = {
     ),
     "prior": New(
         {
-            "recipes": block("recipes", "gmi"),
+            "prior_training": block("prior_training", "gmi"),
             "public_priors": "mine: {init: weights/random, seed: 0}",
         },
         {"train_public_prior@mine"},
