@@ -110,7 +110,7 @@ def test_a_surrogate_comes_back(tmp_path: Path, target: Path, weights: Path) -> 
 
 @pytest.mark.parametrize("name", ["none", "trapmid", "mid", "dpsgd"])
 def test_a_stolen_copy_is_the_target(tmp_path: Path, weights: Path, name: str) -> None:
-    """Hardened networks, too; and training the copy leaves the target alone."""
+    """Adapted networks, too; and training the copy leaves the target alone."""
     path = saved(tmp_path, weights, name)
     thief = row(weights, arch="small_vgg")
     start = side_information.start_surrogate(thief, Thief(), path, SIZE, RT)

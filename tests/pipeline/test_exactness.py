@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 FIT = "src/trapmid/training/fit.py"
 TRAPDOORS = "src/trapmid/training/trapdoors.py"
 READERS = {"report", "track"}  # their inputs are all parameters and all scores
-# AttackRuns on the trapdoored target; all of them ask it, or what was made of it.
+# Attack runs on the trapdoored target; all of them ask it, or what was made of it.
 TRAPPED = [
     f"{name}-trapmid-0" for name in ("gmi", "plgmi", "kedmi", "lomma", "plus_plus", "finetuned")
 ]

@@ -1,4 +1,4 @@
-"""A broken attack, defence or judge never passes the gate.
+"""A broken attack, defence or evaluator never passes the gate.
 
 One small study is computed and made the baseline. Every fault is planted in a copy of it, and the
 stages that its numbers need run again. Then the named lines of the gate's table must be red, or a

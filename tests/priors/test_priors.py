@@ -55,7 +55,7 @@ KEDMI: dict[str, Any] = {
     "keep_every": 2,
 }
 ADAPTIVE = {"trapdoor_weight": 0.5, "auxiliary_weight": 0.7}
-# name -> (training, block, whether a target queried models it)
+# name -> (training, block, whether a target guides it)
 ROWS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "kedmi": ("kedmi", KEDMI, True),
     "kedmi, target in eval mode": ("kedmi", KEDMI | {"target_mode": "eval"}, True),

@@ -29,7 +29,7 @@ def test_the_store_through_its_life(place, tmp_path):
     home = tmp_path / "home"
     study = collected(place)
     rows = len(study.records)
-    # judge, start, targets, public prior, students, guided priors, attack runs
+    # evaluator, pretrained, targets, public prior, students, guided priors, attack runs
     assert rows == 1 + 1 + 3 + 1 + 3 + 6 + 13
 
     assert track(study, home) == (rows + 1, 0)

@@ -48,7 +48,7 @@ def new_network(outputs: int) -> ToyTarget:
 
 
 def defend(name: str, how: ClassifierTraining) -> tuple[Target, Objective]:
-    """A adapted network and what trains it."""
+    """An adapted network and what trains it."""
 
     def new_optimizer(parameters: Any) -> torch.optim.Optimizer:
         return fit.make_optimizer(how, parameters)

@@ -1,7 +1,7 @@
 """LOMMA: logit loss and model augmentation (Nguyen et al., CVPR 2023), on GMI's prior or KED-MI's.
 
-Students that were distilled from the target on public images vote beside it, so that the search
-finds what all of them see of a person, not what one of them overfits.
+Students that were distilled from the target on public images are asked beside it, so that the
+search finds what all of them see of a person, not what one of them overfits.
 """
 
 from __future__ import annotations

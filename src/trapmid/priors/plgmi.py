@@ -1,8 +1,8 @@
 """PLG-MI's prior: a conditional GAN on public images that the target labelled (AAAI 2023).
 
 Yuan et al.: pseudo-labels by top-n selection (sec. 3.2), a projection GAN trained with a hinge loss
-and a max-margin loss through the target (sec. 3.3). Without a target the training learns all public
-images as one class: the target-independent start that `init` of a guided prior may name.
+and a max-margin loss through the target (sec. 3.3). Without a target all public images
+are one class: the target-independent start that `init` of a guided prior may name.
 """
 
 from __future__ import annotations

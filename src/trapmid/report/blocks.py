@@ -61,12 +61,12 @@ class Section(NamedTuple):
 
 
 def table(columns: str, heads: Sequence[str], lines: Iterable[Line | Sequence[str]]) -> Table:
-    """A table of lines; attack runs alone are a plain line.
+    """A table of lines; cells alone are a plain line.
 
     Args:
         columns: as in `Table`; its last letter stands for the columns after it, too.
         heads: the names of the columns.
-        lines: as many attack runs each as there are columns.
+        lines: as many cells each as there are columns.
     """
     full = [line if isinstance(line, Line) else Line(line) for line in lines]
     attack_runs, kinds = [list(line.attack_runs) for line in full], [line.kind for line in full]

@@ -187,7 +187,7 @@ def deviation(values: Sequence[float]) -> Deviation:
 
 
 class SideBySide(NamedTuple):
-    """AttackRuns of one attack that a picture can compare."""
+    """Attack runs of one attack that a picture can compare."""
 
     data: str
     by_defense: dict[str, str]  # attack run by defence

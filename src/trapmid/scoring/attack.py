@@ -81,7 +81,7 @@ class Evidence:
 class ScoredAttack(NamedTuple):
     """An attack's scores and what they were made of."""
 
-    scores: AttackScores  # reports/scores/attack runs/<row>.json
+    scores: AttackScores  # reports/scores/attack_runs/<row>.json
     rows: dict[str, Any]  # data/scored/<row>.pt, one entry per reconstruction
     hit: Tensor  # (N,) bool: the evaluator recognises the attacked class
 

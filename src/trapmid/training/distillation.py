@@ -56,8 +56,8 @@ class Distillation:
         """Trains `student` in place and leaves it in eval mode.
 
         The loss is KL(softmax(t / tau) || softmax(s / tau)) / tau^2, summed over classes, averaged
-        over the batch and added up over the member logits: the members of an ensemble learn side
-        by side, each as if it were alone. (The official code of LOMMA divides by tau^2 where
+        over the batch and added up over the members: those of an ensemble learn side by side,
+        each as if it were alone. (The official code of LOMMA divides by tau^2 where
         Hinton et al. multiply; tau is 1.)
 
         Args:

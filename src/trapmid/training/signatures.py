@@ -68,7 +68,7 @@ class Adaptive:
 def auxiliary_signatures(
     target: Target, public: Tensor, top_n: int, rt: Runtime, batch_size: int = 512
 ) -> Tensor:
-    """S' of eq. 8: the mean feature of the public images that are likeliest to every class.
+    """S' of eq. 8: the mean feature of the public images that are likeliest for each class.
 
     Args:
         target: asked in eval mode, once about every image.

@@ -2,7 +2,7 @@
 
 The generator learns to decode real images as well as to please the critic (VAE-GAN: Larsen et al.,
 ICML 2016; the VAE: Kingma and Welling, 2014). No paper on model inversion does this: it is a named
-option of the priors' training of priors, for small machines, and off in the paper profile.
+option of the training of priors, for small machines, and off in the paper profile.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class VaeGan:
     The loss is |x - G(E(x))|^2 / (2 sigma^2) + KL(E(x) || N(0, I)), summed over pixels and latents.
     """
 
-    alone: Natural  # steps before the critic joins, counted as the training counts its steps
+    alone: Natural  # steps before the critic joins, counted as the prior's training counts them
     lr: Positive  # of encoder and generator while they are alone
     weight: NonNegative  # of the autoencoder's loss beside the adversarial one, later
     sigma: Positive  # standard deviation of a pixel around its reconstruction

@@ -62,7 +62,7 @@ class SideInformation(NamedTuple):
     students: Target | None = None  # distilled from the target on public images (LOMMA)
     feature_mean: Tensor | None = None  # (F,) of the target's features of public images (LOMMA)
     signatures: Tensor | None = None  # (C, F) S, the trapdoor's, leaked by the defender (eq. 6)
-    auxiliary: Tensor | None = None  # (C, F) S', of the public images likest to a class (eq. 8)
+    auxiliary: Tensor | None = None  # (C, F) S', of a class's likeliest public images (eq. 8)
 
     def need(self, *names: str) -> None:
         """Refuses to go on without the parts called `names`.

@@ -75,7 +75,7 @@ def _matrix_attack_run(metrics: Mapping[str, Any], attack: str, defense: str) ->
 
 
 def costs(inputs: Inputs) -> Table:
-    """Per attack: seconds of the search, of its own prior, and of what stands in or votes.
+    """Per attack: seconds of the search, of its own prior, and of the surrogates it asks.
 
     A mean over the attack's rows. A public prior serves every attack and is not counted, nor are
     signatures, which nobody times; what several attacks of one target share counts in each of them.
