@@ -1,6 +1,6 @@
 """How results are judged: scores, checks and the gate.
 
-Kept apart from `study`, so that a new criterion makes no training stale.
+Kept apart from `study`, so that a new check makes no training stale.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class AttackedModel(NamedTuple):
 
     target: Loaded
     queried_model: Loaded  # what the search asked: the target, or what stood in for it
-    students: Target | None  # what voted beside it; LOMMA's
+    students: Target | None  # what was asked beside it; LOMMA's
     signature: SignatureReference | None  # the target's; None: it has no trapdoor
 
 
