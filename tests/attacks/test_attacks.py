@@ -295,7 +295,7 @@ def test_a_search_that_was_cut_off_goes_on(
 @pytest.mark.parametrize("size", [7, 100])
 @pytest.mark.parametrize("name", SEARCHES)
 def test_scores_do_not_depend_on_batches_or_order(name: str, size: int) -> None:
-    """What a judge says of the images: the same people are hit, in any batch and any order."""
+    """What an evaluator says of the images: the same people are hit, in any batch and any order."""
     judge = seeded(ToyTarget, CLASSES, seed=7).eval()
 
     def hits(labels: Tensor, draws: Tensor) -> Tensor:

@@ -197,7 +197,7 @@ class Inversion:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackRunRow:
-    """One attack run of the results table."""
+    """One attack run: a line of the results."""
 
     attack: str  # the name in tables: of the method, or of a variant of it
     method: str  # module of trapmid.attacks, and entry of `attacks`
