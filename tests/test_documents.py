@@ -90,7 +90,7 @@ FOLLOWED = {
             "scores_to_pandas",
         )
     },
-    "make weights": "nothing: takes an hour; tests/test_prior_files.py exports and loads",
+    "make weights": "nothing: takes an hour; tests/artifacts/test_prior_files.py exports and loads",
     "dvc exp run -S attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),

@@ -42,7 +42,7 @@ _PARTS = (
     "stages",
     "weights",
 )
-_NO_INPUTS = {".dvc", ".git", ".scratch", "__pycache__", "mlartifacts", "mlflow.db"}
+_NO_INPUTS = {".dvc", ".git", ".scratch", "__pycache__", ".mlflow.lock", "mlartifacts", "mlflow.db"}
 _RUNNING = re.compile(r"^Running stage '([^']+)'", re.MULTILINE)
 _EDGE = re.compile(r'"([^"]+)" -> "([^"]+)"')
 

@@ -223,9 +223,9 @@ def test_a_day_of_work(study):
     code, printed = study.trapmid("profile", profile)
     assert code == 2 and "--force" in printed
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    checkpointer = re.search(r"^KEEP \?= (.*)$", makefile, re.MULTILINE)
-    assert checkpointer
-    pattern = "Experiment|" + checkpointer[1].replace("$$", "$")
+    kept = re.search(r"^KEEP \?= (.*)$", makefile, re.MULTILINE)
+    assert kept
+    pattern = "Experiment|" + kept[1].replace("$$", "$")
     filters = ("--only-changed", "--keep", pattern, "--drop", "Created|.*/")
     table = study.dvc("exp", "show", "--csv", *filters).splitlines()
     head = table[0].split(",")

@@ -14,7 +14,7 @@ import pandas as pd
 class Line(NamedTuple):
     """A line of a table."""
 
-    attack_runs: Sequence[str]
+    cells: Sequence[str]
     kind: str = ""  # mean | reference | failed | "": a plain line, or a part of the mean above it
 
 
@@ -69,8 +69,8 @@ def table(columns: str, heads: Sequence[str], lines: Iterable[Line | Sequence[st
         lines: as many cells each as there are columns.
     """
     full = [line if isinstance(line, Line) else Line(line) for line in lines]
-    attack_runs, kinds = [list(line.attack_runs) for line in full], [line.kind for line in full]
-    frame = pd.DataFrame(attack_runs, index=kinds, columns=list(heads))
+    cells, kinds = [list(line.cells) for line in full], [line.kind for line in full]
+    frame = pd.DataFrame(cells, index=kinds, columns=list(heads))
     return Table(frame, columns.ljust(len(heads), columns[-1]))
 
 

@@ -283,4 +283,4 @@ def _floor_below_ceiling(evaluators: Evaluators, attack_runs: Attacks) -> Check:
             pairs.append((row, scores.aa1, evaluator.ceiling.aa1 if evaluator else -math.inf))
     shown = ", ".join(f"{row} {floor:.3f} < {top:.3f}" for row, floor, top in pairs)
     passed = bool(pairs) and all(floor < top for _, floor, top in pairs)
-    return Check("floor_below_ceiling", passed, shown or "no floor attack_run")
+    return Check("floor_below_ceiling", passed, shown or "no attack run at the floor")

@@ -58,7 +58,7 @@ def matrix(metrics: Mapping[str, Any]) -> Table:
         Line(
             (
                 defense,
-                *(_matrix_attack_run(metrics, attack, defense) for attack in metrics["attacks"]),
+                *(_matrix_cell(metrics, attack, defense) for attack in metrics["attacks"]),
             )
         )
         for defense in metrics["worst"]
@@ -66,7 +66,7 @@ def matrix(metrics: Mapping[str, Any]) -> Table:
     return table("lr", ("Defence", *metrics["attacks"]), lines)
 
 
-def _matrix_attack_run(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
+def _matrix_cell(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
     if defense not in metrics["attacks"][attack]:
         return "–"
     strongest = metrics["worst"][defense]

@@ -48,7 +48,7 @@ def _of_attack(found: Findings, attack: str, attack_runs: list[str]) -> list[Blo
     path = f"figures/comparison/{attack}.png"
     words = f"{attack}, seed {min(by_seed)}: the same people under every defence"
     compared = [Pictures([Picture(path, words)])] if path in found.pictures else []
-    title = "Every attack_run by itself" + (f", {len(by_seed)} seeds" if len(by_seed) > 1 else "")
+    title = "Every run by itself" + (f", {len(by_seed)} seeds" if len(by_seed) > 1 else "")
     single = [Pictures(by_seed[seed], 3) for seed in sorted(by_seed)]
     head = f"### {escaped(attack)}" + ": the floor, no target is asked" * (attack == FLOOR)
     return [head, *compared, Fold(title, single, opened=not compared)]
