@@ -10,7 +10,8 @@ JOBS ?= 1
 SHARE = $(shell python3 -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")
 
 # A test uses one core, so the tests are shared among the cores, file by file, because the tests of a file
-# share what is dear to make: at most four at a time, for the memory they take.
+# share what is dear to make: at most four at a time, for the memory they take. (Groups would say the same more
+# finely, but pytest-xdist 3.8.0 under pytest 9.2.0 gives the tests of one `xdist_group` to every process.)
 SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Where `make ui` answers.

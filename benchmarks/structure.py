@@ -30,7 +30,7 @@ def main() -> None:
 def describe(root: Path) -> Iterator[tuple[str, str]]:
     """Pairs of what was counted and the count."""
     package = root / "src" / "trapmid"
-    for folder in (*sorted(p for p in package.iterdir() if p.is_dir() and any(p.glob("*.py"))),):
+    for folder in sorted(p for p in package.iterdir() if p.is_dir() and any(p.glob("*.py"))):
         yield f"src/trapmid/{folder.name}", _lines(folder.rglob("*.py"))
     loose = [file for file in package.glob("*.py") if file.stem != "__init__"]
     yield f"src/trapmid, {len(loose)} loose modules", _lines(loose)

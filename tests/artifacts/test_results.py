@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +59,23 @@ def test_every_training_has_a_section():
     """What transfer learning starts from is trained, too, but never attacked, so never scored."""
     assert set(KINDS) < set(results.TRAINED)
     assert "pretrained" in set(results.TRAINED) - set(KINDS)
+
+
+@dataclass(frozen=True)
+class Pair:
+    first: float
+    second: bool
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"first": 0.5}, r"^r\.json: missing \['second'\]"),
+        ({"first": 0.5, "second": True, "third": 1}, r"^r\.json: unknown \['third'\]"),
+        ({"first": "x", "second": True}, r"^r\.json: first: must be float, is 'x' \(str\)$"),
+    ],
+)
+def test_a_file_of_other_content_is_one_line(content: dict[str, object], message: str) -> None:
+    assert results.typed(Pair, {"first": 0.5, "second": True}, Path("r.json")) == Pair(0.5, True)
+    with pytest.raises(ResultError, match=message):
+        results.typed(Pair, content, Path("r.json"))

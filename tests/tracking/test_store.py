@@ -98,7 +98,7 @@ def _check_content(home):
     assert attack.data.metrics["Main/aa1"] == 0.12
     assert files(home, attack, "pictures") == {"plgmi-trapmid-0.png"}
     start = by_row(home, "pretrained")["strangers"]
-    assert start.data.tags["stage"] == "start"
+    assert start.data.tags["stage"] == "pretrained"
     assert start.data.params["training.epochs"] == "8"
     assert start.data.metrics["curve.val_accuracy"] > 0
     prior = by_row(home, "guided_priors")["plgmi-none-0"]

@@ -8,9 +8,14 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from trapmid.config import params
+
+T = TypeVar("T")
 
 TRAINED = (
     "evaluators",
@@ -34,6 +39,18 @@ class History:
 
     steps: list[float]
     metrics: dict[str, list[float]]
+
+
+def typed(cls: type[T], content: Mapping[str, Any], file: Path) -> T:
+    """A `cls` (a dataclass) made of `content`, which was read from `file`.
+
+    Raises:
+        ResultError: a key is missing, unknown or of another type; one line names file and key.
+    """
+    try:
+        return params.build(cls, content, str(file))
+    except params.ParamsError as error:
+        raise ResultError(str(error).replace(f"{file}.", f"{file}: ", 1)) from None
 
 
 def scores_path(root: Path, section: str, row: str) -> Path:

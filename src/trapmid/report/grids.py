@@ -50,8 +50,8 @@ def reconstructions(
         name: checkpoints.load(root / f"data/prepared/{name}/private.pt") for name in params["data"]
     }
     made = {
-        attack_run: checkpoints.load(root / f"data/reconstructions/{attack_run}.pt")
-        for attack_run in params["attack_runs"]
+        row: checkpoints.load(root / f"data/reconstructions/{row}.pt")
+        for row in params["attack_runs"]
     }
     people = params["evaluation"]["grid_identities"]
     drawn = {
@@ -60,10 +60,10 @@ def reconstructions(
         )
         for row, block in params["attack_runs"].items()
     }
-    for attack, attack_runs in side_by_side(params).items():
-        real = private[attack_runs.data]
+    for attack, compared in side_by_side(params).items():
+        real = private[compared.data]
         by_defense = {
-            defense: _made(made[row], hits[row]) for defense, row in attack_runs.by_defense.items()
+            defense: _made(made[row], hits[row]) for defense, row in compared.by_defense.items()
         }
         drawn[f"figures/comparison/{attack}.png"] = compare(
             attack, real["train_images"], real["train_labels"], by_defense, people

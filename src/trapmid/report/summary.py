@@ -199,8 +199,8 @@ def side_by_side(params: Mapping[str, Any]) -> dict[str, SideBySide]:
     found: dict[str, SideBySide] = {}
     for row, block in params["attack_runs"].items():
         if block["data"] == data:
-            attack_runs = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
-            attack_runs.setdefault(attack_run_label(params, block), row)
+            by_defense = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
+            by_defense.setdefault(attack_run_label(params, block), row)
     return found
 
 
@@ -301,8 +301,8 @@ def _grouped(rows: Blocks, name: Callable[[Mapping[str, Any]], str]) -> dict[str
 
 def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> list[str]:
     """Every name of a defence: the targets', then those of attack runs on other data alone."""
-    attack_runs = (name for groups in attacks.values() for name in groups)
-    return list(dict.fromkeys([*by_defense, *attack_runs]))
+    attacked = (name for groups in attacks.values() for name in groups)
+    return list(dict.fromkeys([*by_defense, *attacked]))
 
 
 def _recognition(rows: Sequence[Recognition]) -> RecognitionMeans:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from trapmid.artifacts import results
-from trapmid.config import params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +101,7 @@ class StudyMeans:
         Raises:
             ResultError: a key is missing, unknown or of another type; one line names file and key.
         """
-        try:
-            return params.build(cls, content, str(file))
-        except params.ParamsError as error:
-            raise results.ResultError(str(error).replace(f"{file}.", f"{file}: ", 1)) from None
+        return results.typed(cls, content, file)
 
     @classmethod
     def read(cls, file: Path) -> Self:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 from trapmid.artifacts import results
-from trapmid.config import params
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.theory import Theory
 
@@ -40,10 +39,7 @@ class RowScores:
         Raises:
             ResultError: a key is missing, unknown or of another type; one line names file and key.
         """
-        try:
-            return params.build(cls, content, str(file))
-        except params.ParamsError as error:
-            raise results.ResultError(str(error).replace(f"{file}.", f"{file}: ", 1)) from None
+        return results.typed(cls, content, file)
 
     @classmethod
     def read(cls, root: Path, row: str) -> Self:

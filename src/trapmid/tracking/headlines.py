@@ -16,7 +16,7 @@ FIRST = "Main"
 
 STAGES = {
     "evaluators": "evaluator",
-    "pretrained": "start",
+    "pretrained": "pretrained",
     "targets": "target",
     "public_priors": "prior",
     "surrogates": "surrogate",

@@ -33,9 +33,9 @@ def protocol(found: Findings) -> Section:
 
 
 def _runs(found: Findings) -> dict[str, str]:
-    fits = {block["training"] for block in found.params["targets"].values()}
+    trainings = {block["training"] for block in found.params["targets"].values()}
     chosen = ", ".join(
-        sorted({found.params["classifier_training"][name]["select"] for name in fits})
+        sorted({found.params["classifier_training"][name]["select"] for name in trainings})
     )
     sizes = sorted({int(one["batch_size"]) for one in found.inputs.stats["attack_runs"].values()})
     chosen_by = "the memory" if found.params["inversion"]["batch_size"] is None else "params.yaml"

@@ -10,7 +10,7 @@ from trapmid.report.words import percent
 
 KINDS = {
     "evaluators": "evaluator",
-    "pretrained": "start",
+    "pretrained": "pretrained network",
     "targets": "target",
     "public_priors": "public prior",
     "surrogates": "surrogate",
