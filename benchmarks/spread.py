@@ -2,9 +2,9 @@
 
     python benchmarks/spread.py FILE.csv [--seeds 0 1 2 3 4] [--sets default avx2] [--threads 1 2]
 
-For every combination it runs the stages of the profile `small` that matter (evaluator, undefended
-and Trap-MID target, PLG-MI on both, their scores) in a copy of this checkout, on the prepared faces
-of this checkout, and adds one line a seed to FILE.csv. Lines that are there already stay.
+For every combination it runs the stages of the profile `small` that matter (evaluator, the three
+targets, the attacks of `ATTACK_RUNS`, their scores) in a copy of this checkout, on the prepared
+faces of this checkout, and adds one line a seed to FILE.csv. Lines that are there already stay.
 The gate's tolerances come from this table.
 """
 
@@ -26,10 +26,16 @@ ROOT = Path(__file__).resolve().parents[1]
 PREPARED = Path("data/prepared")
 SETS = {"default": {}, "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
 COPIED = ("src", "stages", "profiles", "weights", "params.yaml", "dvc.yaml", "pyproject.toml")
+TARGETS = ("none", "none_aug", "trapmid")
+ATTACK_RUNS = ("plgmi-none", "plgmi-trapmid", "gmi-none", "gmi-none_aug", "gmi-trapmid")
+KEYS = ("instructions", "threads", "seed")
 FIELDS = (
-    "instructions", "threads", "seed", "accuracy_none", "accuracy_trapmid",
-    "trapdoor_success", "aa1_none", "aa1_trapmid", "minutes_trapmid",
-)  # fmt: skip
+    *KEYS,
+    *(f"accuracy {target}" for target in TARGETS),
+    "trapdoor success",
+    *(f"AA-1 {attack_run}" for attack_run in ATTACK_RUNS),
+    "minutes of training trapmid",
+)
 
 
 def main() -> None:
@@ -52,7 +58,7 @@ def _read(file: Path) -> set[tuple[str, ...]]:
     if not file.exists():
         file.write_text(",".join(FIELDS) + "\n", encoding="utf-8")
     with file.open(newline="", encoding="utf-8") as stream:
-        return {tuple(row[name] for name in FIELDS[:3]) for row in csv.DictReader(stream)}
+        return {tuple(row[name] for name in KEYS) for row in csv.DictReader(stream)}
 
 
 def _measure(file: Path, instructions: str, threads: int, seeds: list[int]) -> None:
@@ -79,13 +85,16 @@ def _measure(file: Path, instructions: str, threads: int, seeds: list[int]) -> N
         run("-m", "trapmid.cli", "profile", "small", "--force", "--seeds", *map(str, seeds))
         run("stages/train_target.py", "evaluators", "evaluator")
         run("stages/evaluate_evaluator.py", "evaluator")
+        run("stages/train_prior.py", "public_priors", "gmi")
         for seed in seeds:
-            for target in (f"none-{seed}", f"trapmid-{seed}"):
-                run("stages/train_target.py", "targets", target)
-                run("stages/evaluate_target.py", target)
-                run("stages/train_prior.py", "guided_priors", f"plgmi-{target}")
-                run("stages/invert.py", f"plgmi-{target}")
-                run("stages/evaluate.py", f"plgmi-{target}")
+            for target in TARGETS:
+                run("stages/train_target.py", "targets", f"{target}-{seed}")
+                run("stages/evaluate_target.py", f"{target}-{seed}")
+            for attack_run in ATTACK_RUNS:
+                if attack_run.startswith("plgmi"):
+                    run("stages/train_prior.py", "guided_priors", f"{attack_run}-{seed}")
+                run("stages/invert.py", f"{attack_run}-{seed}")
+                run("stages/evaluate.py", f"{attack_run}-{seed}")
             line = {"instructions": instructions, "threads": threads, "seed": seed}
             with file.open("a", newline="", encoding="utf-8") as stream:
                 csv.DictWriter(stream, FIELDS).writerow(line | _scores(folder, seed))
@@ -97,14 +106,13 @@ def _scores(folder: Path, seed: int) -> dict[str, Any]:
         return json.loads(file.read_text(encoding="utf-8"))[0]
 
     stats = json.loads((folder / f"reports/training/targets/trapmid-{seed}/stats.json").read_text())
-    none, trapmid = scores("targets", f"none-{seed}"), scores("targets", f"trapmid-{seed}")
+    targets = {target: scores("targets", f"{target}-{seed}") for target in TARGETS}
+    aa1 = {name: scores("attack_runs", f"{name}-{seed}")["aa1"] for name in ATTACK_RUNS}
     return {
-        "accuracy_none": none["test_accuracy"],
-        "accuracy_trapmid": trapmid["test_accuracy"],
-        "trapdoor_success": trapmid["trapdoor_success"],
-        "aa1_none": scores("attack_runs", f"plgmi-none-{seed}")["aa1"],
-        "aa1_trapmid": scores("attack_runs", f"plgmi-trapmid-{seed}")["aa1"],
-        "minutes_trapmid": round(stats["seconds"] / 60, 2),
+        **{f"accuracy {target}": found["test_accuracy"] for target, found in targets.items()},
+        "trapdoor success": targets["trapmid"]["trapdoor_success"],
+        **{f"AA-1 {name}": value for name, value in aa1.items()},
+        "minutes of training trapmid": round(stats["seconds"] / 60, 2),
     }
 
 
