@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime
-from trapmid.artifacts import checkpoints, classifiers, side_information
+from trapmid.artifacts import classifiers, side_information
+from trapmid.artifacts.lineage import Traced, check_together, load_public
 from trapmid.config import params
 from trapmid.config.study import SignatureRow
 from trapmid.training import signatures
@@ -16,7 +17,9 @@ def main(name: str) -> None:
     row = params.build(SignatureRow, params.section(load_params(), where), where)
     rt = runtime(row.seed)
     target = classifiers.load(Path(f"models/targets/{row.target}/model.pt"), rt)
-    public = checkpoints.load(Path(f"data/prepared/{row.data}/public.pt"))["images"]
+    data = Path(f"data/prepared/{row.data}/public.pt")
+    public, people = load_public(data)
+    check_together(target.traced, Traced(data, people, None))
     leaked = side_information.load(Path(row.leak), target, rt).signatures
     auxiliary = signatures.auxiliary_signatures(target.model, public, row.top_n, rt)
     path = Path(f"models/signatures/{name}.pt")

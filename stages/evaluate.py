@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid.artifacts import checkpoints, classifiers, side_information
+from trapmid.artifacts import checkpoints, classifiers, lineage, side_information
+from trapmid.artifacts.lineage import Traced
 from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import AttackRunRow
@@ -27,11 +28,24 @@ def main(row: str) -> None:
     loaded = classifiers.load(Path(f"models/evaluators/{attack_run.evaluator}/model.pt"), rt)
     target = classifiers.load(Path(f"models/targets/{attack_run.target}/model.pt"), rt)
     queried_model = classifiers.load(Path(attack_run.queried_model) / "model.pt", rt)
-    students = side_information.load(Path(attack_run.side_information), queried_model, rt).students
+    side = Path(attack_run.side_information)
+    students = side_information.load(side, queried_model, rt).students
     prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")
-    public = checkpoints.load(prepared / "public.pt")["images"]
-    evidence = Evidence.of(checkpoints.load(Path(f"data/reconstructions/{row}.pt")))
+    public = lineage.load_public(prepared / "public.pt").images
+    file = Path(f"data/reconstructions/{row}.pt")
+    content = checkpoints.load(file)
+    origin = lineage.Lineage.read(file, content)
+    lineage.check_together(
+        target.traced,
+        queried_model.traced,
+        loaded.traced._replace(target=None),
+        Traced(prepared / "private.pt", lineage.people_of(private), None),
+        Traced(file, origin.people, origin.target),
+    )
+    made_from = {"queried_model": queried_model.path, "side_information": side}
+    lineage.check_made_from(file, origin, made_from)
+    evidence = Evidence.of(content)
     features = Path("data/features")
     seen = features / f"evaluators/{attack_run.evaluator}.pt"
     evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
 from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts.lineage import load_public
 from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import TargetRow
@@ -24,7 +25,7 @@ def main(row: str) -> None:
     loaded = classifiers.load(Path(f"models/targets/{row}/model.pt"), rt)
     prepared = Path(f"data/prepared/{block.data}")
     private = checkpoints.load(prepared / "private.pt")
-    public = checkpoints.load(prepared / "public.pt")["images"]
+    public = load_public(prepared / "public.pt").images
     setup = Setup(evaluation, bounds, rt)
     with (prepared / "manifest.csv").open(newline="", encoding="utf-8") as manifest:
         scores = score_target(row, loaded, private, csv.DictReader(manifest), setup)

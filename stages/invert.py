@@ -8,6 +8,7 @@ from pathlib import Path
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, priors, side_information
+from trapmid.artifacts.lineage import Lineage, file_digest
 from trapmid.config import params
 from trapmid.config.study import AttackRunRow, Inversion
 from trapmid.search import inversion
@@ -28,16 +29,24 @@ def main(name: str) -> None:
     ]
     queried_model = classifiers.load(files[0], rt)
     prior = priors.load(files[1], rt)
+    priors.check_fits(prior, queried_model)
     known = side_information.load(files[2], queried_model, rt)
     identity = [asdict(attack_run), asdict(plan), block]
     with resumable(f"attack_runs {name}", identity, files, rt) as checkpointer:
         with records(Path(f"reports/training/attack_runs/{name}"), rt, checkpointer) as stats:
             found = inversion.invert_all(
-                attack, queried_model.model, prior, known, plan, rt, checkpointer
+                attack, queried_model.model, prior.prior, known, plan, rt, checkpointer
             )
             stats["images"] = len(found.rows["labels"])
             stats["batch_size"], stats["queries"] = found.batch_size, found.queries
-        checkpoints.save(Path(f"data/reconstructions/{name}.pt"), found.rows)
+        roles = zip(("queried_model", "prior", "side_information"), files, strict=True)
+        lineage = Lineage(
+            people=prior.lineage.people,
+            target=queried_model.target,
+            sources={role: file_digest(file) for role, file in roles},
+        )
+        content = found.rows | {"lineage": lineage.to_content()}
+        checkpoints.save(Path(f"data/reconstructions/{name}.pt"), content)
 
 
 if __name__ == "__main__":

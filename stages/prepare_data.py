@@ -6,7 +6,7 @@ from pathlib import Path
 
 import _stage
 from trapmid import wiring
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import checkpoints, lineage
 from trapmid.config import params
 from trapmid.config.study import DataRow
 from trapmid.data import sample
@@ -20,7 +20,9 @@ def main(name: str) -> None:
     picture = sample.draw(prepared, f"{name}: private identities (training images), public images")
     folder = Path("data/prepared") / name
     checkpoints.save(folder / "private.pt", prepared.private)
-    checkpoints.save(folder / "public.pt", {"images": prepared.public})
+    checkpoints.save(
+        folder / "public.pt", lineage.public_content(prepared.public, prepared.private)
+    )
     checkpoints.write_atomically(folder / "manifest.csv", to_csv(prepared.manifest))
     checkpoints.write_atomically(Path(f"reports/figures/data/{name}.png"), picture)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, priors, side_information
+from trapmid.artifacts.lineage import Lineage, Traced, check_together, file_digest, load_public
 from trapmid.config import params
 from trapmid.config.study import GuidedPriorRow, PublicPriorRow
 from trapmid.types import NOTHING
@@ -27,12 +28,14 @@ def main(kind: str, name: str) -> None:
     training = wiring.prior_training(row.method, block)
     rt = runtime(row.seed, block["precision"])
     files = [Path(f"data/prepared/{row.data}/public.pt"), Path(row.init)]
-    public = checkpoints.load(files[0])["images"]
-    target, known = None, NOTHING
+    public, people = load_public(files[0])
+    target, known, learnt_from = None, NOTHING, None
     if isinstance(row, GuidedPriorRow):
         files += [Path(row.queried_model) / "model.pt", Path(row.side_information)]
         queried_model = classifiers.load(files[-2], rt)
         target, known = queried_model.model, side_information.load(files[-1], queried_model, rt)
+        learnt_from = queried_model.target
+        check_together(queried_model.traced, Traced(files[0], people, None))
     folder = Path(f"reports/training/{kind}/{name}")
     size = public.shape[-1]
     with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as checkpointer:
@@ -43,7 +46,10 @@ def main(kind: str, name: str) -> None:
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
         checkpoints.save(folder / "samples.pt", {"samples": priors.samples(prior, classes, rt)})
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
-        priors.save(path, row.method, block.plain(), size, prior)
+        roles = ("public", "init", "queried_model", "side_information")
+        sources = {role: file_digest(file) for role, file in zip(roles, files, strict=False)}
+        lineage = Lineage(people=people, target=learnt_from, sources=sources)
+        priors.save(path, row.method, block.plain(), size, prior, lineage)
 
 
 if __name__ == "__main__":

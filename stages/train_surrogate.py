@@ -7,7 +7,8 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers, side_information
+from trapmid.artifacts import classifiers, side_information
+from trapmid.artifacts.lineage import Traced, check_together, load_public
 from trapmid.config import params
 from trapmid.config.study import SurrogateRow
 
@@ -24,8 +25,9 @@ def main(name: str) -> None:
         Path(f"models/targets/{row.target}/model.pt"),
         Path(row.init),
     ]
-    public = checkpoints.load(files[0])["images"]
+    public, people = load_public(files[0])
     target = classifiers.load(files[1], rt)
+    check_together(target.traced, Traced(files[0], people, None))
     start = side_information.start_surrogate(row, method, files[1], public.shape[-1], rt)
     with resumable(f"surrogates {name}", [asdict(row), block], files, rt) as checkpointer:
         with records(Path(f"reports/training/surrogates/{name}"), rt, checkpointer) as stats:

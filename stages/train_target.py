@@ -8,6 +8,7 @@ from pathlib import Path
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts.lineage import people_of
 from trapmid.config import params
 from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.training.fit import to_float
@@ -41,7 +42,8 @@ def main(kind: str, name: str) -> None:
             samples = {"triggers": trapdoor.triggers[None, :shown], "poisoned": poisoned[None]}
             checkpoints.save(folder / "samples.pt", samples)
         size = private["train_images"].shape[-1]
-        classifiers.save(Path(f"models/{kind}/{name}/model.pt"), name, row, trained, size)
+        path = Path(f"models/{kind}/{name}/model.pt")
+        classifiers.save(path, name, row, trained, size, people_of(private))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trapmid.artifacts.lineage import Lineage
 from trapmid.artifacts.scratch import Scratch
 from trapmid.config.study import ClassifierTraining
 from trapmid.nets.residual import Residual
@@ -22,6 +23,8 @@ Memory = InMemory
 
 SIZE = 8
 PIXELS = 3 * SIZE * SIZE
+PEOPLE = "people of the toy world"
+LINEAGE = Lineage(people=PEOPLE, target=None)
 
 # Blocks of params.yaml, as small as a test can have them
 T: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from toy import BLOCKS, Memory, images, plan, private, runtime, same_state
+from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime, same_state
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
@@ -61,7 +61,7 @@ def train(init: Path, name: str) -> Trained:
 @pytest.mark.parametrize("method", BLOCKS)
 def test_a_trained_classifier_comes_back(tmp_path: Path, init: Path, method: str) -> None:
     trained, path = train(init, method), tmp_path / "model.pt"
-    classifiers.save(path, "row-0", row_of(init, method), trained, SIZE)
+    classifiers.save(path, "row-0", row_of(init, method), trained, SIZE, PEOPLE)
     found = classifiers.load(path, runtime())
     x, answers = images(5, size=SIZE), []
     for network in (found.model, trained.model.eval()):
@@ -75,7 +75,7 @@ def test_a_trained_classifier_comes_back(tmp_path: Path, init: Path, method: str
     assert found.meta["test_accuracy"] == trained.fitted.test_accuracy
     assert found.meta["trapdoor_success"] == trained.fitted.trapdoor_success
     assert found.meta["facts"] == trained.objective.facts()
-    assert found.meta["init_sha256"] == hashlib.sha256(init.read_bytes()).hexdigest()
+    assert found.lineage.sources["init"] == hashlib.sha256(init.read_bytes()).hexdigest()
     if trained.objective.trapdoor is None:
         assert found.trapdoor is None and trained.fitted.trapdoor_success is None
     else:
@@ -91,7 +91,7 @@ def test_equal_trainings_give_equal_files(tmp_path: Path, init: Path, method: st
     for name in ("a.pt", "b.pt"):
         torch.rand(3)
         trained = train(init, method)
-        classifiers.save(tmp_path / name, "row-0", row_of(init, method), trained, SIZE)
+        classifiers.save(tmp_path / name, "row-0", row_of(init, method), trained, SIZE, PEOPLE)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
 
 
@@ -108,7 +108,7 @@ def test_a_checkpoint_without_a_validation_accuracy(
     defense = wiring.defense(*BLOCKS["none"], "none")
     trained = classifiers.train(row(init), how, defense, given, runtime(), Memory())
     path = tmp_path / "model.pt"
-    classifiers.save(path, "none-0", row(init), trained, SIZE)
+    classifiers.save(path, "none-0", row(init), trained, SIZE, PEOPLE)
     meta = classifiers.load(path, runtime()).meta
     assert meta["val_accuracy"] is None and 0 <= meta["test_accuracy"] <= 1
 
@@ -128,7 +128,7 @@ def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
     path = tmp_path / "model.pt"
     with pytest.raises(CheckpointError, match=r"model\.pt: no such file"):
         classifiers.load(path, runtime())
-    classifiers.save(path, "row-0", row(init), train(init, "none"), SIZE)
+    classifiers.save(path, "row-0", row(init), train(init, "none"), SIZE, PEOPLE)
     content = checkpoints.load(path)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"training": "gmi", "state": {}}, r"model\.pt: not a classifier; no 'arch'"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from toy import PLGMI
+from toy import LINEAGE, PLGMI
 from trapmid import cli, wiring
 from trapmid.artifacts import priors
 from trapmid.artifacts.checkpoints import CheckpointError
@@ -22,7 +22,7 @@ BLOCK = PLGMI | {"batch_size": 2, "top_n": 2}
 def saved(tmp_path: Path) -> Path:
     """A one-class prior on disk."""
     training = wiring.prior_training("plgmi", BLOCK)
-    priors.save(tmp_path / "prior.pt", "plgmi", BLOCK, 8, training.make(8, 1))
+    priors.save(tmp_path / "prior.pt", "plgmi", BLOCK, 8, training.make(8, 1), LINEAGE)
     return tmp_path / "prior.pt"
 
 
@@ -38,7 +38,7 @@ def test_exported_weights_start_every_class_alike(
     latents, labels = torch.randn(1, BLOCK["latent_dim"]).expand(3, -1), torch.arange(3)
     with torch.no_grad():
         images = prior(latents, labels)
-        public = priors.load(saved, RT)(latents, torch.zeros(3, dtype=torch.int64))
+        public = priors.load(saved, RT).prior(latents, torch.zeros(3, dtype=torch.int64))
     assert torch.allclose(images[0], images[2], atol=1e-6)
     assert torch.allclose(images, public, atol=1e-2)  # float16 keeps three digits
 

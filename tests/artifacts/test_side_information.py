@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toy import BLOCKS, Memory, images, plan, private, runtime, same_state, snapshot
+from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime, same_state, snapshot
 from trapmid import types, wiring
 from trapmid.artifacts import classifiers, side_information
 from trapmid.artifacts.checkpoints import CheckpointError
@@ -65,7 +65,7 @@ def saved(folder: Path, weights: Path, name: str) -> Path:
         row, plan(epochs=1), defense, private(CLASSES, SIZE), runtime(), Memory()
     )
     path = folder / f"{name}.pt"
-    classifiers.save(path, f"{name}-0", row, trained, SIZE)
+    classifiers.save(path, f"{name}-0", row, trained, SIZE, PEOPLE)
     return path
 
 

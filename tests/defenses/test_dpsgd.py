@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from toy import (
     BLOCKS,
+    PEOPLE,
     Interrupted,
     Memory,
     ToyNet,
@@ -452,7 +453,7 @@ def test_a_trained_classifier_comes_back(tmp_path: Path) -> None:
         row, plan(epochs=1, select="last"), defense, private(3, 16), runtime(), Memory()
     )
     path = tmp_path / "model.pt"
-    classifiers.save(path, "dpsgd-0", row, trained, 16)
+    classifiers.save(path, "dpsgd-0", row, trained, 16, PEOPLE)
     found, x = classifiers.load(path, runtime()), images(5, size=16)
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in found.model.modules())
     assert same_state(state(found.model), state(trained.model))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from test_priors import CLASSES, GMI, KEDMI, SIZE, fit, make, public, start
 from torch import Tensor
 
-from toy import Memory, ToyTarget, images, runtime, same_state, seeded, snapshot
+from toy import LINEAGE, Memory, ToyTarget, images, runtime, same_state, seeded, snapshot
 from trapmid.artifacts import priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.nets.minibatch import ClassDiscriminator, Closeness
@@ -189,7 +189,7 @@ def test_kedmi_needs_a_target() -> None:
 
 def test_it_may_start_from_gmis_generator(tmp_path: Path) -> None:
     gmi = fit("gmi")
-    priors.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, gmi)
+    priors.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, gmi, LINEAGE)
     (tmp_path / "random").write_text("random")
     began, fresh = (start("kedmi", tmp_path / name, CLASSES) for name in ("gmi.pt", "random"))
     assert isinstance(began, kedmi.Prior) and isinstance(fresh, kedmi.Prior)
@@ -204,7 +204,7 @@ def test_it_may_start_from_gmis_generator(tmp_path: Path) -> None:
 
 def test_it_may_start_from_another_of_its_kind(tmp_path: Path) -> None:
     earlier = fit("kedmi")
-    priors.save(tmp_path / "kedmi.pt", "kedmi", KEDMI, SIZE, earlier)
+    priors.save(tmp_path / "kedmi.pt", "kedmi", KEDMI, SIZE, earlier, LINEAGE)
     assert same_state(
         start("kedmi", tmp_path / "kedmi.pt", CLASSES).state_dict(), earlier.state_dict()
     )

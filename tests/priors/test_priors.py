@@ -13,7 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toy import PLGMI, Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
+from toy import (
+    LINEAGE,
+    PLGMI,
+    Memory,
+    ToyTarget,
+    images,
+    runtime,
+    same_state,
+    seeded,
+    snapshot,
+    uniform,
+)
 from trapmid import augment, wiring
 from trapmid.artifacts import priors
 from trapmid.artifacts.checkpoints import CheckpointError
@@ -205,8 +216,8 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
 @pytest.mark.parametrize("name", ["gmi", "kedmi", "plgmi"])
 def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
     prior, path = fit(name), tmp_path / "prior.pt"
-    priors.save(path, name, ROWS[name][1], SIZE, prior)
-    found = priors.load(path, runtime())
+    priors.save(path, name, ROWS[name][1], SIZE, prior, LINEAGE)
+    found = priors.load(path, runtime()).prior
     assert same_state(found.state_dict(), prior.state_dict())
     assert not found.training and not any(p.requires_grad for p in found.parameters())
     z, y = torch.randn(3, 5), torch.tensor([0, 0, prior.num_classes - 1])
@@ -220,7 +231,7 @@ def test_files_that_are_no_priors(tmp_path: Path) -> None:
     torch.save({"state": {}}, tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match=r"x\.pt: not a prior; no 'training'"):
         priors.load(tmp_path / "x.pt", runtime())
-    priors.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1])
+    priors.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1], LINEAGE)
     content = torch.load(tmp_path / "y.pt")
     for key, value, message in (
         ("code", "0", "made by another version of trapmid.priors.gmi"),
@@ -251,7 +262,7 @@ def test_a_random_start_depends_on_the_seed(tmp_path: Path) -> None:
 def test_a_guided_prior_may_start_from_a_public_one(tmp_path: Path) -> None:
     """Every class draws at first what the one class did, and the critic's norms are right."""
     single = fit("plgmi, unguided")
-    priors.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single)
+    priors.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single, LINEAGE)
     started = start("plgmi", tmp_path / "one.pt", CLASSES).eval()
     z = torch.randn(CLASSES, 5)
     with torch.no_grad():
@@ -268,7 +279,7 @@ def test_a_guided_prior_may_start_from_a_public_one(tmp_path: Path) -> None:
 
 def test_an_exported_prior_is_a_start(tmp_path: Path) -> None:
     single, file = fit("plgmi, unguided"), tmp_path / "weights.pt"
-    priors.save(tmp_path / "prior.pt", "plgmi", PLGMI, SIZE, single)
+    priors.save(tmp_path / "prior.pt", "plgmi", PLGMI, SIZE, single, LINEAGE)
     digest = priors.export(tmp_path / "prior.pt", file)
     assert digest == hashlib.sha256(file.read_bytes()).hexdigest()
     started = start("plgmi", file, 1).state_dict()
@@ -278,7 +289,7 @@ def test_an_exported_prior_is_a_start(tmp_path: Path) -> None:
 
 
 def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
-    priors.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, make("gmi")[1])
+    priors.save(tmp_path / "gmi.pt", "gmi", GMI, SIZE, make("gmi")[1], LINEAGE)
     with pytest.raises(CheckpointError, match=r"gmi\.pt: init: .*Missing key"):
         start("plgmi", tmp_path / "gmi.pt", 3)
     with pytest.raises(CheckpointError, match=r"gmi\.pt: init: .*size mismatch"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 from trapmid import wiring
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import Lineage, Traced, file_digest
 from trapmid.config.params import ParamsError
 from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.runtime import Runtime
@@ -30,7 +30,20 @@ class LoadedClassifier:
     model: Target
     trapdoor: Trapdoor | None
     meta: Mapping[str, Any]
-    digest: str  # of the checkpoint file
+    path: Path
+    digest: str  # of the file
+    image_size: int
+    lineage: Lineage
+
+    @property
+    def target(self) -> str:
+        """The digest of the target that it is or, a surrogate, stands for."""
+        return self.lineage.target or self.digest
+
+    @property
+    def traced(self) -> Traced:
+        """What `lineage.check_together` asks of it."""
+        return Traced(self.path, self.lineage.people, self.target)
 
 
 def initial_state(path: Path) -> Mapping[str, Tensor] | str:
@@ -103,10 +116,13 @@ def train(
     return classifier.train(defense, network, splits, plan, rt, checkpointer)
 
 
-def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
-    """Writes the checkpoint of a trained row."""
+def save(
+    path: Path, name: str, row: TargetRow, trained: Trained, image_size: int, people: str
+) -> None:
+    """Writes the checkpoint of a trained row; `people`: see `lineage.people_of`."""
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
+    lineage = Lineage(people=people, target=None, sources={"init": file_digest(Path(row.init))})
     adapted = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
     checkpoints.save(
         path,
@@ -125,12 +141,12 @@ def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: in
                 "code": checkpoints.code_digest(trapdoor),
             },
             "code": checkpoints.code_digest(trained.model, *([defense] if adapted else [])),
+            "lineage": lineage.to_content(),
             "meta": {
                 "row": name,
                 "defense": row.defense,
                 "seed": row.seed,
                 "init": row.init,
-                "init_sha256": hashlib.sha256(Path(row.init).read_bytes()).hexdigest(),
                 "facts": trained.objective.facts(),
                 "epoch": fitted.epoch,
                 "select": fitted.select,
@@ -168,6 +184,12 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
         trapdoor = wiring.trapdoor(saved["triggers"], saved["alpha"], saved["masks"])
         checkpoints.check_code(path, saved, trapdoor)
         trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    model = rt.place(model).eval().requires_grad_(False)
-    return LoadedClassifier(model, trapdoor, content["meta"], digest)
+    return LoadedClassifier(
+        model=rt.place(model).eval().requires_grad_(False),
+        trapdoor=trapdoor,
+        meta=content["meta"],
+        path=path,
+        digest=file_digest(path),
+        image_size=content["image_size"],
+        lineage=Lineage.read(path, content),
+    )

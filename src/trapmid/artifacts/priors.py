@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,20 @@ from torch import Tensor
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.classifiers import LoadedClassifier
+from trapmid.artifacts.lineage import Lineage, Traced, check_together, file_digest
 from trapmid.runtime import Runtime
 from trapmid.types import Prior, PriorTraining
+
+
+@dataclass(frozen=True)
+class LoadedPrior:
+    """A prior from its checkpoint: on the runtime's device, in eval mode, frozen."""
+
+    prior: Prior
+    path: Path
+    image_size: int
+    lineage: Lineage
 
 
 def start(
@@ -34,7 +46,9 @@ def start(
     return rt.place(prior)
 
 
-def save(path: Path, training: str, block: Any, image_size: int, prior: Prior) -> None:
+def save(
+    path: Path, training: str, block: Any, image_size: int, prior: Prior, lineage: Lineage
+) -> None:
     """Writes the checkpoint of a trained prior; `block` rebuilds its training."""
     checkpoints.save(
         path,
@@ -45,12 +59,13 @@ def save(path: Path, training: str, block: Any, image_size: int, prior: Prior) -
             "num_classes": prior.num_classes,
             "state": prior.state_dict(),
             "code": checkpoints.code_digest(prior),
+            "lineage": lineage.to_content(),
         },
     )
 
 
-def load(path: Path, rt: Runtime) -> Prior:
-    """A saved prior on the runtime's device, in eval mode and frozen.
+def load(path: Path, rt: Runtime) -> LoadedPrior:
+    """A saved prior.
 
     Raises:
         CheckpointError: the file is missing, is no prior, or belongs to other code.
@@ -62,7 +77,31 @@ def load(path: Path, rt: Runtime) -> Prior:
     prior = training.make(content["image_size"], content["num_classes"])
     checkpoints.check_code(path, content, prior)
     checkpoints.load_strictly(path, prior, content["state"])
-    return rt.place(prior).eval().requires_grad_(False)
+    return LoadedPrior(
+        prior=rt.place(prior).eval().requires_grad_(False),
+        path=path,
+        image_size=content["image_size"],
+        lineage=Lineage.read(path, content),
+    )
+
+
+def check_fits(loaded: LoadedPrior, asked: LoadedClassifier) -> None:
+    """Refuses a prior with which the classifier `asked` cannot be attacked.
+
+    Raises:
+        CheckpointError: its images have another size, it knows other classes, was learnt beside
+            other private people, or by asking another target.
+    """
+    path, classes, size = loaded.path, loaded.prior.num_classes, loaded.image_size
+    if size != asked.image_size:
+        raise CheckpointError(
+            f"{path}: makes images of {size} pixels, {asked.path} sees {asked.image_size}"
+        )
+    if classes not in (1, asked.model.num_classes):
+        raise CheckpointError(
+            f"{path}: knows {classes} classes, {asked.path} has {asked.model.num_classes}"
+        )
+    check_together(asked.traced, Traced(path, loaded.lineage.people, loaded.lineage.target))
 
 
 def export(prior: Path, file: Path) -> str:
@@ -76,7 +115,7 @@ def export(prior: Path, file: Path) -> str:
         for name, value in checkpoints.load(prior)["state"].items()
     }
     checkpoints.save(file, {"state": state})
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return file_digest(file)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
+from trapmid.artifacts.lineage import Lineage, Traced, check_together
 from trapmid.config.study import SurrogateRow
 from trapmid.runtime import Runtime
 from trapmid.types import NOTHING, SideInformation, Surrogate, Target
@@ -72,12 +73,12 @@ def save_surrogate(
             **start.shape,
             "state": start.student.state_dict(),
             "trapdoor": None,
+            "lineage": Lineage(people=target.lineage.people, target=target.target).to_content(),
             "meta": {
                 "row": name,
                 "defense": target.meta["defense"],
                 "seed": row.seed,
                 "init": row.init,
-                "target_sha256": target.digest,
                 "learnt": dict(learnt),
             },
         },
@@ -87,7 +88,8 @@ def save_surrogate(
 def save_signatures(path: Path, target: LoadedClassifier, **signatures: Tensor | None) -> None:
     """Writes fields of `SideInformation` that belong to `target`; None is left out."""
     there = {name: value.float() for name, value in signatures.items() if value is not None}
-    checkpoints.save(path, {"signatures": there, "target_sha256": target.digest})
+    lineage = Lineage(people=target.lineage.people, target=target.digest)
+    checkpoints.save(path, {"signatures": there, "lineage": lineage.to_content()})
 
 
 def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> SideInformation:
@@ -98,21 +100,24 @@ def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> SideInformation:
         asked: the classifier that the search, or a prior, is going to ask.
 
     Raises:
-        CheckpointError: the file is missing, holds something else, or knows another classifier.
+        CheckpointError: the file is missing, holds something else, knows another classifier, or
+            was learnt beside other private people.
     """
     if path.is_file() and path.stat().st_size < 64 and path.read_text().strip() == NONE:
         return NOTHING
     content = checkpoints.load(path)
     students = None
     if "signatures" in content:
-        fields, about = content["signatures"], content["target_sha256"]
-    elif "target_sha256" in content.get("meta", {}):
+        fields = content["signatures"]
+    elif "learnt" in content.get("meta", {}):
         students = classifiers.load(path, rt).model
-        fields, about = content["meta"]["learnt"], content["meta"]["target_sha256"]
+        fields = content["meta"]["learnt"]
     else:
         raise CheckpointError(f"{path}: neither signatures nor a surrogate")
-    if about != asked.digest:
+    lineage = Lineage.read(path, content)
+    if lineage.target != asked.digest:
         raise CheckpointError(f"{path}: knows another checkpoint than the one that is asked")
+    check_together(asked.traced, Traced(path, lineage.people, None))
     tensors = {name: value.to(rt.device) for name, value in fields.items()}
     try:
         return SideInformation(students=students, **tensors)

@@ -13,6 +13,7 @@ from typing import Any
 from trapmid import wiring
 from trapmid.config import evaluation, params, study
 from trapmid.config.params import ParamsError
+from trapmid.profiles import kinship
 from trapmid.profiles.sections import NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_seeds
 
@@ -80,7 +81,8 @@ def problems(text: str) -> list[str]:
     ]:
         return broken
     found = [*_singles(content), *_blocks(content), *_rows(content)]
-    return list(dict.fromkeys(found))
+    # What a row refers to is followed only where it is there.
+    return list(dict.fromkeys(found or kinship.problems(content)))
 
 
 def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:

@@ -7,7 +7,6 @@ about, because an attack must not be measured by anything else.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import digest
 from trapmid.config.evaluation import Evaluation
 from trapmid.metrics import accuracy, signature
 from trapmid.metrics.features import Poison
@@ -95,15 +95,6 @@ def cosines(
     """How strongly `images` (N, 3, S, S) carry the signature of their predicted class; (N,)."""
     described = describe(loaded, images, setup, poison)
     return signature.cosine_scores(described.features, described.predictions, centres)
-
-
-def digest(*tensors: Tensor) -> str:
-    """SHA-256 of the tensors' bytes, e.g. of images and their labels."""
-    found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().flatten().numpy().data)
-    return found.hexdigest()
 
 
 # --- files --------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""Rows that meet in one attack must be about the same private people and the same target.
+
+`artifacts/lineage` refuses files that do not belong together; here the rows of params.yaml are
+looked at, before anything is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+_PRIVATE = (
+    *("private", "image_size", "identities", "min_images"),
+    *("test_fraction", "val_fraction", "seed"),
+)
+"""Keys of a row of `data` that decide who is private, and how their images are split."""
+
+_SECTIONS = {
+    "models/targets": "targets",
+    "models/surrogates": "surrogates",
+    "models/leaks": "leaks",
+    "models/signatures": "signatures",
+    "models/priors/public": "public_priors",
+    "models/priors/guided": "guided_priors",
+}
+_KEYS = {
+    "leaks": (),
+    "surrogates": (),
+    "signatures": ("leak",),
+    "guided_priors": ("queried_model", "side_information"),
+    "attack_runs": ("queried_model", "side_information", "prior"),
+}
+"""Section -> keys of its rows that name what was made of a target or of public images."""
+
+
+class _Row(NamedTuple):
+    place: str  # section.name
+    data: str
+    target: str | None  # whom it attacks or learnt from; None: nobody
+
+
+def problems(content: Mapping[str, Any]) -> list[str]:
+    """Rows that meet and do not belong together, one line each.
+
+    Args:
+        content: a params.yaml in which every row is complete and what it names is there.
+    """
+    return [
+        line
+        for section, keys in _KEYS.items()
+        for name, row in content[section].items()
+        for line in _row(content, f"{section}.{name}", row, keys)
+    ] + list(_pretrained(content))
+
+
+def _row(
+    content: Mapping[str, Any], place: str, row: Mapping[str, Any], keys: tuple[str, ...]
+) -> Iterator[str]:
+    target = row["target"]
+    met = [_Row(f"targets.{target}", content["targets"][target]["data"], None)]
+    if "evaluator" in row:
+        name = row["evaluator"]
+        met.append(_Row(f"evaluators.{name}", content["evaluators"][name]["data"], None))
+    met += [made for key in keys if (made := _made(content, row[key])) is not None]
+    for other in met:
+        if differing := _differing(content["data"], row["data"], other.data):
+            yield (
+                f"{place}.data: {row['data']} and {other.data} (of {other.place}) differ in "
+                f"{', '.join(differing)}: they must have the same private people"
+            )
+        if other.target not in (None, target):
+            yield f"{place}.target: {target}, but {other.place} is about {other.target}"
+
+
+def _made(content: Mapping[str, Any], path: str) -> _Row | None:
+    """The row that makes `path`; None: no row does, it is a word such as weights/none."""
+    file = PurePosixPath(path)
+    for place in (file, file.parent):  # a folder, or the file in it
+        section = _SECTIONS.get(str(place.parent))
+        if section is not None:
+            name = place.name.removesuffix(".pt")
+            row = content[section][name]
+            target = name if section == "targets" else row.get("target")
+            return _Row(f"{section}.{name}", row["data"], target)
+    return None
+
+
+def _differing(data: Mapping[str, Any], one: str, other: str) -> list[str]:
+    return [key for key in _PRIVATE if data[one][key] != data[other][key]]
+
+
+def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
+    """Targets that start from a classifier of people of the same source."""
+    starts = {
+        f"models/pretrained/{name}/model.pt": (name, row)
+        for name, row in content["pretrained"].items()
+    }
+    for name, row in content["targets"].items():
+        if row["init"] in starts:
+            start, pretrained = starts[row["init"]]
+            sides = [content["data"][which["data"]]["private"] for which in (row, pretrained)]
+            if sides[0] == sides[1]:
+                yield (
+                    f"targets.{name}.init: pretrained.{start} learnt people of "
+                    f"{sides[0]['path']}, where the private ones come from; name other data"
+                )
