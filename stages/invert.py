@@ -29,8 +29,8 @@ def main(name: str) -> None:
     ]
     queried_model = classifiers.load(files[0], rt)
     prior = priors.load(files[1], rt)
-    priors.check_fits(prior, queried_model)
     known = side_information.load(files[2], queried_model, rt)
+    priors.check_fits(prior, queried_model)
     identity = [asdict(attack_run), asdict(plan), block]
     with resumable(f"attack_runs {name}", identity, files, rt) as checkpointer:
         with records(Path(f"reports/training/attack_runs/{name}"), rt, checkpointer) as stats:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from toy import LINEAGE, PLGMI
+from toy import LINEAGE, PLGMI, ToyTarget
 from trapmid import cli, wiring
 from trapmid.artifacts import priors
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.classifiers import LoadedClassifier
+from trapmid.artifacts.lineage import Lineage
 from trapmid.runtime import Runtime
 
 RT = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
@@ -50,3 +53,42 @@ def test_a_start_of_another_shape_is_refused_in_one_line(saved: Path, tmp_path: 
     with pytest.raises(CheckpointError, match=r"start\.pt: init: .*size mismatch") as caught:
         priors.start(wider, 8, 3, file, RT)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("classes", "size", "people", "learnt_from", "words"),
+    [
+        (1, 8, "p", None, None),
+        (3, 8, "p", "the target", None),
+        (3, 16, "p", "the target", "makes images of 16 pixels, .*model.pt sees 8"),
+        (9, 8, "p", "the target", "knows 9 classes, .*model.pt has 3"),
+        (2, 8, "p", "the target", "knows 2 classes, .*model.pt has 3"),
+        (1, 8, "q", None, "belongs to other private people than .*model.pt"),
+        (3, 8, "p", "another", "belongs to another target than .*model.pt"),
+    ],
+)
+def test_a_prior_fits_what_it_attacks(
+    tmp_path: Path, classes: int, size: int, people: str, learnt_from: str | None, words: str | None
+) -> None:
+    path = tmp_path / "prior.pt"
+    prior = wiring.prior_training("plgmi", BLOCK).make(size, classes)
+    lineage = Lineage(people=people, target=learnt_from)
+    priors.save(path, "plgmi", BLOCK, size, prior, lineage)
+    target = LoadedClassifier(
+        model=ToyTarget(3),
+        trapdoor=None,
+        meta={},
+        path=Path("model.pt"),
+        digest="the target",
+        image_size=8,
+        lineage=Lineage(people="p", target=None),
+    )
+    surrogate = replace(
+        target, digest="other", lineage=replace(target.lineage, target="the target")
+    )
+    for asked in (target, surrogate):
+        if words is None:
+            priors.check_fits(priors.load(path, RT), asked)
+        else:
+            with pytest.raises(CheckpointError, match=rf"prior\.pt: {words}"):
+                priors.check_fits(priors.load(path, RT), asked)

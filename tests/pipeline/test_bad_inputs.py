@@ -126,6 +126,66 @@ def test_an_attacker_without_what_it_needs(study, fails, command, edit, words):
     assert words in fails(command)
 
 
+def rewrite(path, **changes):
+    torch.save(torch.load(path, weights_only=True) | changes, path)
+
+
+RECONSTRUCTIONS = "data/reconstructions/plgmi-none-0.pt"
+PUBLIC = "data/prepared/toy/public.pt"
+
+
+def test_a_prior_that_asked_another_target_attacks_nobody_else(study, fails):
+    replace_in_row(
+        study,
+        *("attack_runs", "plgmi-none-0", "guided/plgmi-none-0", "guided/plgmi-trapmid-0"),
+    )
+    assert "plgmi-trapmid-0/prior.pt: belongs to another target than" in fails(ATTACK)
+
+
+def test_reconstructions_of_another_target_are_not_scored(study, fails):
+    other = (study.root / "data/reconstructions/plgmi-trapmid-0.pt").read_bytes()
+    (study.root / RECONSTRUCTIONS).write_bytes(other)
+    words = f"{RECONSTRUCTIONS}: belongs to another target than models/targets/none-0/model.pt"
+    assert words in fails("evaluate plgmi-none-0")
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (PRIOR, PUBLIC),
+        ("train_surrogate finetuned-trapmid-0", PUBLIC),
+        ("estimate_signatures trapmid-0", PUBLIC),
+    ],
+)
+def test_public_images_beside_other_private_people_guide_nothing(study, fails, command, file):
+    rewrite(study.root / file, people="others")
+    assert f"{file}: belongs to other private people than models/targets/" in fails(command)
+
+
+@pytest.mark.parametrize("command", ["evaluate plgmi-none-0", "leak_signatures trapmid-0"])
+def test_private_images_of_other_people_are_not_scored(study, fails, command):
+    path = study.root / "data/prepared/toy/private.pt"
+    labels = torch.load(path, weights_only=True)["val_labels"]
+    rewrite(path, val_labels=labels.flip(0))
+    assert "data/prepared/toy/private.pt: belongs to other private people than" in fails(command)
+
+
+def test_an_evaluator_of_other_people_judges_nobody(study, fails):
+    path = study.root / "models/evaluators/judge/model.pt"
+    rewrite(path, lineage={"people": "others", "target": None, "sources": {}})
+    words = "models/evaluators/judge/model.pt: belongs to other private people than"
+    assert words in fails("evaluate plgmi-none-0")
+
+
+def test_a_file_without_its_lineage_is_refused(study, fails):
+    path = study.root / "models/targets/none-0/model.pt"
+    content = torch.load(path, weights_only=True)
+    del content["lineage"]
+    torch.save(content, path)
+    words = "models/targets/none-0/model.pt: does not say what it was made from; `dvc repro`"
+    assert words in fails(ATTACK)
+
+
 def test_a_broken_checkpoint_is_named(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
     whole = path.read_bytes()

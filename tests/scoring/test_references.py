@@ -140,18 +140,6 @@ def test_an_attack_describes_reconstructions_alone(
     assert counts == [20, 20]  # by the evaluator, and by the target
 
 
-def test_a_digest_is_of_type_shape_and_content() -> None:
-    image = torch.arange(12, dtype=torch.uint8)
-    digests = {
-        references.digest(one)
-        for one in (image, image.reshape(3, 4), image.flip(0), image.to(torch.int8), image[::2])
-    }
-    assert len(digests) == 5
-    assert references.digest(image.reshape(3, 4).T) == references.digest(
-        image.reshape(3, 4).T.contiguous()
-    )
-
-
 def test_inception_features_of_private_images_come_from_the_file(
     monkeypatch: pytest.MonkeyPatch,
     file: Path,

@@ -1,0 +1,106 @@
+"""Rows that meet in an attack and do not belong together are refused before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from trapmid.profiles import preflight
+from trapmid.profiles.compose import compose
+
+PROFILES = Path(__file__).parents[2] / "profiles"
+NAMES = ("small", "attacks", "wide")
+
+
+@functools.cache
+def text(profile: str) -> str:
+    return compose(profile, folder=PROFILES)
+
+
+def problems(profile: str, data: dict[str, Any], *changes: tuple[str, Any]) -> list[str]:
+    """The profile with a data row `other`: that of `faces`, but for `data`; then with changes."""
+    content = YAML(typ="safe").load(text(profile))
+    content["data"]["other"] = copy.deepcopy(content["data"]["faces"]) | data
+    for path, value in changes:
+        *above, key = path.split(".")
+        functools.reduce(lambda node, name: node[name], above, content)[key] = value
+    stream = io.StringIO()
+    YAML(typ="safe").dump(content, stream)
+    return preflight.problems(stream.getvalue())
+
+
+OTHERS = {"min_images": 40}  # another choice of private people from one source
+PUBLIC = {"public_max_images": 10}  # the same private people beside other public images
+
+
+@pytest.mark.parametrize(
+    ("profile", "changed", "place"),
+    [
+        ("small", "public_priors.gmi", "attack_runs.gmi-none-0"),
+        ("small", "evaluators.evaluator", "attack_runs.plgmi-none-0"),
+        ("small", "guided_priors.plgmi-none-0", "guided_priors.plgmi-none-0"),
+        ("small", "targets.none-0", "attack_runs.plgmi-none-0"),
+        ("small", "attack_runs.plgmi-none-0", "attack_runs.plgmi-none-0"),
+        ("small", "signatures.trapmid-0", "guided_priors.plus-trapmid-0"),
+        ("attacks", "surrogates.students-none-0", "surrogates.students-none-0"),
+        ("attacks", "leaks.trapmid-0", "signatures.trapmid-0"),
+    ],
+)
+def test_people_must_be_the_same(profile: str, changed: str, place: str) -> None:
+    change = (f"{changed}.data", "other")
+    lines = problems(profile, OTHERS, change)
+    assert any(
+        line.startswith(f"{place}.data: ")
+        and line.endswith(" differ in min_images: they must have the same private people")
+        for line in lines
+    ), lines
+    assert problems(profile, PUBLIC, change) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "changed", "value", "line"),
+    [
+        (
+            "small",
+            "attack_runs.plgmi-none-0.prior",
+            "models/priors/guided/plgmi-trapmid-0",
+            "attack_runs.plgmi-none-0.target: none-0, "
+            "but guided_priors.plgmi-trapmid-0 is about trapmid-0",
+        ),
+        (
+            "small",
+            "attack_runs.plgmi-none-0.queried_model",
+            "models/targets/trapmid-0",
+            "attack_runs.plgmi-none-0.target: none-0, but targets.trapmid-0 is about trapmid-0",
+        ),
+        (
+            "small",
+            "guided_priors.plgmi-none-0.side_information",
+            "models/signatures/trapmid-0.pt",
+            "guided_priors.plgmi-none-0.target: none-0, "
+            "but signatures.trapmid-0 is about trapmid-0",
+        ),
+        (
+            "attacks",
+            "signatures.trapmid-0.target",
+            "none-0",
+            "signatures.trapmid-0.target: none-0, but leaks.trapmid-0 is about trapmid-0",
+        ),
+    ],
+)
+def test_targets_must_be_the_same(profile: str, changed: str, value: str, line: str) -> None:
+    assert line in problems(profile, {}, (changed, value))
+
+
+def test_a_transfer_starts_from_other_people() -> None:
+    lines = problems("wide", {}, ("pretrained.strangers.data", "other"))
+    assert lines == [
+        "targets.transfer-0.init: pretrained.strangers learnt people of data/raw/synthetic/celeba, "
+        "where the private ones come from; name other data"
+    ]
