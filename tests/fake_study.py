@@ -180,12 +180,11 @@ def params(
             "signature_fpr": 0.05,
         },
         "gate": {
-            "controls": ["none", "none_aug"],
-            "why": {"attack_rise": "three seeds"},
-            "accuracy_drop": 0.02,
-            "trapdoor_drop": 0.01,
-            "attack_rise": 0.05,
-            "attack_drop": 0.1,
+            "why": {"attack_accuracy": "three seeds"},
+            "accuracy": 0.02,
+            "trapdoor_success": 0.01,
+            "attack_accuracy": 0.05,
+            "distance": 0.2,
         },
     }
 

@@ -80,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
 def _gate(options: argparse.Namespace) -> int:
     from trapmid.config import params
     from trapmid.config.evaluation import Gate
-    from trapmid.profiles.sections import defenses
     from trapmid.scoring import gate
     from trapmid.scoring.means import StudyMeans
 
@@ -97,7 +96,7 @@ def _gate(options: argparse.Namespace) -> int:
         if other:
             raise ValueError(f"{path} is {other}: `trapmid gate --update` makes {made} of them")
     like = now if old is None or other else old
-    verdicts = gate.compare(now, like, tolerances, defenses(study))
+    verdicts = gate.compare(now, like, tolerances)
     print(gate.table(verdicts, tolerances))
     if options.update:
         return _update(made, options.scores, now)

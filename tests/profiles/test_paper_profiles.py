@@ -118,11 +118,10 @@ REVIEWED = {
         "stretch": False,
     },
     "gate": {  # ours
-        "controls": ["none", "none_aug"],
-        "accuracy_drop": 0.03,
-        "trapdoor_drop": 0.01,
-        "attack_rise": 0.1,
-        "attack_drop": 0.1,
+        "accuracy": 0.03,
+        "trapdoor_success": 0.01,
+        "attack_accuracy": 0.2,
+        "distance": 0.25,
     },
 }
 

@@ -40,21 +40,20 @@ class Checks:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """How far a score may move against the baseline before the gate fails; fractions."""
+    """How far a score may move against the baseline, up or down, before the gate fails."""
 
-    controls: tuple[str, ...]  # defences that do not protect: their attacks must stay strong
     why: dict[str, str]  # by tolerance: where its number comes from; printed under the table
-    accuracy_drop: Share  # test accuracy of the evaluator and of every target
-    trapdoor_drop: Share
-    attack_rise: Share  # AA-1 and AA-5 of every defence that is no control
-    attack_drop: Share  # AA-1 and AA-5 of the controls: a weaker attack is a broken one
+    accuracy: Share  # test accuracy of the evaluator and of every target
+    trapdoor_success: Share
+    attack_accuracy: Share  # AA-1 and AA-5
+    distance: Share  # KNN and Frechet distance, as a share of the baseline's
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.why) - set(TOLERANCES)):
             raise ValueError(f"why: no tolerance {unknown}; there are {', '.join(TOLERANCES)}")
 
 
-TOLERANCES = ("accuracy_drop", "trapdoor_drop", "attack_rise", "attack_drop")
+TOLERANCES = ("accuracy", "trapdoor_success", "attack_accuracy", "distance")
 """The fields of `Gate` that are numbers."""
 
 WEAK = frozenset(

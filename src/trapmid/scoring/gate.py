@@ -1,7 +1,8 @@
 """The regression gate: today's reports/metrics.json against the committed baseline.
 
-Protection is judged in both directions: a protected target must not leak more, and an unprotected
-one must not leak less, because an attack that has become weak would make every defence look good.
+Every number is judged in both directions. A target that leaks less is no better protected where the
+attack has become weak, and no broken score says by its sign what broke. Who made a defence better
+takes a new baseline.
 
 A check whose failure makes a study invalid must hold. A weak one may fail where it failed in the
 baseline, too: it is marked. But no attack may fail it that did not before.
@@ -9,7 +10,7 @@ baseline, too: it is marked. But no attack may fail it that did not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -36,10 +37,8 @@ Leaves = Mapping[str, float | bool | None]
 """Numbers and checks of a study by dotted path."""
 
 
-def compare(
-    now: StudyMeans, baseline: StudyMeans, tolerances: Gate, known: Collection[str] = ()
-) -> list[Verdict]:
-    """Judges every number of both studies; a regression is a verdict that did not pass.
+def compare(now: StudyMeans, baseline: StudyMeans, tolerances: Gate) -> list[Verdict]:
+    """Judges every number of both studies; a change that is too large is a verdict without a pass.
 
     A metric that only the new study has is listed and passes. A check must hold, whatever it did
     in the baseline; a weak one must hold if it did there.
@@ -47,17 +46,7 @@ def compare(
     Args:
         now, baseline: of one profile and the same seeds, see `other_study`.
         tolerances: how far a number may move.
-        known: defences that need not be in the scores: a control among them that is absent has
-            nothing to judge.
-
-    Raises:
-        ValueError: a control of the tolerances is no defence.
     """
-    found = now.defenses() | baseline.defenses()
-    for name in tolerances.controls:
-        if name not in found | set(known):
-            there = ", ".join(sorted(found | set(known))) or "none"
-            raise ValueError(f"gate.controls: no defence {name!r}; there are {there}")
     old, new = flatten(baseline), flatten(now)
     verdicts = [_judge(metric, old, new, tolerances) for metric in {**old, **new}]
     return [*verdicts, *_newly_failed(now, baseline)]
@@ -161,14 +150,13 @@ def _judge(metric: str, old: Leaves, new: Leaves, tolerances: Gate) -> Verdict:
         return _judge_null(verdict, metric, old, new)
     if before is None or after is None:
         return verdict("-", True)
-    down, up, kind = _limits(metric, tolerances)
+    limit = _limit(metric, before, tolerances)
     change = after - before
-    limits = [f"-{_shown(down)}"] * (down is not None) + [f"+{_shown(up)}"] * (up is not None)
-    if down is not None and change < -down - _ROUNDING:
-        return verdict(" ".join(limits), False, f"dropped by {_shown(-change)}", kind)
-    if up is not None and change > up + _ROUNDING:
-        return verdict(" ".join(limits), False, f"rose by {_shown(change)}", kind)
-    return verdict(" ".join(limits) or "-", True, kind=kind)
+    if limit.down is not None and change < -limit.down - _ROUNDING:
+        return verdict(limit.shown, False, f"dropped by {_shown(-change)}", limit.kind)
+    if limit.up is not None and change > limit.up + _ROUNDING:
+        return verdict(limit.shown, False, f"rose by {_shown(change)}", limit.kind)
+    return verdict(limit.shown, True, kind=limit.kind)
 
 
 def _judge_null(verdict: Callable[..., Verdict], metric: str, old: Leaves, new: Leaves) -> Verdict:
@@ -182,32 +170,42 @@ def _judge_null(verdict: Callable[..., Verdict], metric: str, old: Leaves, new: 
     return verdict("a number", False, "number became null")
 
 
-class _Limits(NamedTuple):
+class _Limit(NamedTuple):
     """How far a metric may fall and rise, None: as far as it likes, and by which tolerance."""
 
     down: float | None
     up: float | None
-    kind: str
+    shown: str
+    kind: str = ""
 
 
-def _limits(metric: str, tolerances: Gate) -> _Limits:
-    section, _, rest = metric.partition(".")
-    name = metric.rpartition(".")[2]
-    if name == "test_accuracy":
-        return _Limits(tolerances.accuracy_drop, None, "accuracy_drop")
-    if name == "trapdoor_success":
-        return _Limits(tolerances.trapdoor_drop, None, "trapdoor_drop")
-    if name == "n" or (section == "worst" and name == "attacks"):
-        return _Limits(0.0, None, "")  # fewer images scored, or fewer attacks tried
+_KINDS = {
+    "test_accuracy": "accuracy",
+    "trapdoor_success": "trapdoor_success",
+    "aa1": "attack_accuracy",
+    "aa5": "attack_accuracy",
+    "knn_dist": "distance",
+    "frechet": "distance",
+}
+"""Metric -> the tolerance that judges it. The number of successes is AA-1, counted."""
+
+
+def _limit(metric: str, before: float, tolerances: Gate) -> _Limit:
+    section, name = metric.partition(".")[0], metric.rpartition(".")[2]
+    if name == "n":
+        return _Limit(0.0, 0.0, "the same")  # another number of images is another protocol
+    if section == "worst" and name == "attacks":
+        return _Limit(0.0, None, "-0")  # fewer attacks are no better defence
     # The worst case is the highest AA-1: its AA-5 jumps where another attack takes the first place,
     # and is judged as that attack's own.
-    judged = {"attacks": ("aa1", "aa5"), "worst": ("aa1",)}
-    if name in judged.get(section, ()):
-        defense = rest.split(".")[-2].split("@")[0]
-        if defense in tolerances.controls:
-            return _Limits(tolerances.attack_drop, None, "attack_drop")
-        return _Limits(None, tolerances.attack_rise, "attack_rise")
-    return _Limits(None, None, "")
+    if name not in _KINDS or (section == "worst" and name == "aa5"):
+        return _Limit(None, None, "-")
+    kind = _KINDS[name]
+    tolerance = getattr(tolerances, kind)
+    if kind == "distance":
+        limit = tolerance * abs(before)
+        return _Limit(limit, limit, f"±{_shown(100 * tolerance)} %", kind)
+    return _Limit(tolerance, tolerance, f"±{_shown(tolerance)}", kind)
 
 
 def _newly_failed(now: StudyMeans, baseline: StudyMeans) -> Iterator[Verdict]:

@@ -112,10 +112,6 @@ class StudyMeans:
         """
         return cls.from_json(results.read_json(file), file)
 
-    def defenses(self) -> set[str]:
-        """The defences of its targets, without the data or architecture behind an @."""
-        return {name.split("@")[0] for name in self.targets}
-
 
 def _lists(value: Any) -> Any:
     """Tuples as the lists that a file has."""
