@@ -104,3 +104,46 @@ def test_a_transfer_starts_from_other_people() -> None:
         "targets.transfer-0.init: pretrained.strangers learnt people of data/raw/synthetic/celeba, "
         "where the private ones come from; name other data"
     ]
+
+
+def seeds(*changes: tuple[str, Any]) -> list[str]:
+    """The small profile for two seeds, with changes."""
+    content = YAML(typ="safe").load(compose("small", [0, 1], folder=PROFILES))
+    content["evaluators"]["second"] = copy.deepcopy(content["evaluators"]["evaluator"])
+    for path, value in changes:
+        *above, key = path.split(".")
+        functools.reduce(lambda node, name: node[name], above, content)[key] = value
+    stream = io.StringIO()
+    YAML(typ="safe").dump(content, stream)
+    return preflight.problems(stream.getvalue())
+
+
+def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
+    assert seeds() == []
+    words = "has one name in the tables with"
+    ends = "give one of them a name of its own"
+    for changed, value, line in (
+        (
+            "attack_runs.plgmi-none-1.evaluator",
+            "second",
+            f"attack_runs.plgmi-none-1: {words} plgmi-none-0, and differs from it in evaluator: "
+            + ends,
+        ),
+        (
+            "attack_runs.plgmi-none-1.prior",
+            "models/priors/public/gmi",
+            f"attack_runs.plgmi-none-1: {words} plgmi-none-0, and differs from it in prior: "
+            + ends,
+        ),
+        (
+            "targets.none-1.training",
+            "evaluator",
+            f"targets.none-1: {words} none-0, and differs from it in training: {ends}",
+        ),
+        (
+            "targets.none-1.set",
+            {"augmentation": None},
+            f"targets.none-1: {words} none-0, and differs from it in set: {ends}",
+        ),
+    ):
+        assert seeds((changed, value)) == [line]

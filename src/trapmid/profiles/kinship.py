@@ -1,12 +1,14 @@
 """Rows that meet in one attack must be about the same private people and the same target.
 
 `artifacts/lineage` refuses files that do not belong together; here the rows of params.yaml are
-looked at, before anything is trained.
+looked at, before anything is trained. A mean over seeds is a mean of one experiment: rows of one
+name in the tables differ in their seed, and in the names that carry it, alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -46,12 +48,13 @@ def problems(content: Mapping[str, Any]) -> list[str]:
     Args:
         content: a params.yaml in which every row is complete and what it names is there.
     """
-    return [
+    lines = [
         line
         for section, keys in _KEYS.items()
         for name, row in content[section].items()
         for line in _row(content, f"{section}.{name}", row, keys)
-    ] + list(_pretrained(content))
+    ]
+    return [*lines, *_pretrained(content), *_seeds(content)]
 
 
 def _row(
@@ -105,3 +108,41 @@ def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
                     f"targets.{name}.init: pretrained.{start} learnt people of "
                     f"{sides[0]['path']}, where the private ones come from; name other data"
                 )
+
+
+def _seeds(content: Mapping[str, Any]) -> Iterator[str]:
+    """Rows that the report takes for seeds of one experiment, and that are not."""
+    targets = content["targets"]
+    yield from _twins("targets", targets, lambda row: (row["defense"], row["data"], row["arch"]))
+
+    def of_attack(row: Mapping[str, Any]) -> tuple[str, ...]:
+        target = targets[row["target"]]
+        return row["attack"], target["defense"], target["arch"], row["data"]
+
+    yield from _twins("attack_runs", content["attack_runs"], of_attack)
+
+
+def _twins(
+    section: str,
+    rows: Mapping[str, Mapping[str, Any]],
+    experiment: Callable[[Mapping[str, Any]], tuple[str, ...]],
+) -> Iterator[str]:
+    first: dict[tuple[str, ...], str] = {}
+    for name, row in rows.items():
+        other = first.setdefault(experiment(row), name)
+        one, two = _seedless(rows[other]), _seedless(row)
+        if differing := [key for key in {**one, **two} if one.get(key) != two.get(key)]:
+            yield (
+                f"{section}.{name}: has one name in the tables with {other}, and differs from it "
+                f"in {', '.join(differing)}: give one of them a name of its own"
+            )
+
+
+def _seedless(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without its seed, and its names without the seed that they end with."""
+    ending = re.compile(rf"-{row['seed']}(?=\.pt$|/|$)")
+    return {
+        key: ending.sub("-*", value) if isinstance(value, str) else value
+        for key, value in row.items()
+        if key != "seed"
+    }
