@@ -24,13 +24,14 @@ OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW estima
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro side-by-side test lint check docs ui exp gate install clean weights
+.PHONY: help repro side-by-side test lint check faults docs ui exp gate install clean weights
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
 	@echo "            (JOBS=2: two targets at a time, for a study of many)"
 	@echo "make test   install, run every test (ten minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (three minutes on two cores)"
+	@echo "make faults plant faults in a finished study; each must be named (fifteen minutes at most)"
 	@echo "make docs   the Python interface as HTML, in build/api (one minute)"
 	@echo "make ui     the runs in MLflow: prints the link, opens it (PORT=5001: on another port than 5000)"
 	@echo "make exp    experiments side by side: what was changed, worst-case AA-1, accuracy"
@@ -64,7 +65,7 @@ side-by-side:
 	  >.scratch/ROW.log 2>&1 && echo "end ROW" || { echo "failed ROW: see .scratch/ROW.log"; exit 1; }'
 
 test: install
-	pytest $(SHARED)
+	pytest -m "not faults" $(SHARED)
 
 lint: install
 	ruff format --check .
@@ -74,6 +75,10 @@ lint: install
 
 check: lint
 	pytest -m "not slow and not gpu" -q $(SHARED)
+
+# What a study meets in the wild, planted one by one: damaged files, rows that do not belong together.
+faults: install
+	pytest -m faults $(SHARED)
 
 docs: install
 	python docs/reference.py build/api
