@@ -56,7 +56,7 @@ TEXTS = [
     ("train_target targets none-0", "weights/random"),
     ("invert gmi-none-0", "weights/none"),
 ]
-"""A stage, and a text that it reads. DVC sees changes of one; what is left is that it can be read."""
+"""A stage, and a text that it reads: DVC sees whether it changed, the stage whether it can be read."""
 
 
 def gone(file: Path) -> None:
