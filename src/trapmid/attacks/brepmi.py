@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.params import Bound, Count, Positive
+from trapmid.config.bounds import Bound, Count, Positive
 from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
 from trapmid.search import latents
 from trapmid.search.latents import Variables

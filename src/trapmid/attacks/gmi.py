@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import latents
 from trapmid.types import Prior, Reconstruction, Target, Task

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, NonNegative, Positive
+from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution
 from trapmid.types import Prior, Reconstruction, Target, Task

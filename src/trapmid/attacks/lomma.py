@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution, latents
 from trapmid.search.distribution import Objective

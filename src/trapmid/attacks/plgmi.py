@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trapmid import losses, types
 from trapmid.augment import PlgView
-from trapmid.config.params import Count, NonNegative, Positive
+from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, counter_normal, counter_uniform, eval_mode, frozen
 from trapmid.search import latents
 from trapmid.training.signatures import Adaptive

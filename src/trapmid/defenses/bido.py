@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, NonNegative, Positive
+from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime
 from trapmid.types import Loss, Progress, Setting, Target
 

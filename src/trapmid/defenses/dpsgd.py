@@ -24,7 +24,7 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 
 from trapmid import types
-from trapmid.config.params import OpenShare, Positive
+from trapmid.config.bounds import OpenShare, Positive
 from trapmid.training.objectives import Classify
 from trapmid.types import Loss, Progress, Setting, Target
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import NonNegative, Positive, Share
+from trapmid.config.bounds import NonNegative, Positive, Share
 from trapmid.training import trapdoors
 from trapmid.training.trapdoors import Patches
 from trapmid.types import Setting

@@ -11,7 +11,7 @@ from typing import Literal
 
 from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import NonNegative, Positive, Share
+from trapmid.config.bounds import NonNegative, Positive, Share
 from trapmid.losses import Smoothing
 from trapmid.training import trapdoors
 from trapmid.types import Setting

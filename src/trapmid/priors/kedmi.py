@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trapmid import losses, types
 from trapmid.augment import PlgView
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.nets import snresnet
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
 from trapmid.training import vae_gan

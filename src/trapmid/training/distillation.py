@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import (
+from trapmid.config.bounds import (
     Count,
     Milestones,
     Momentum,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trapmid import losses, types
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import Count, Share
+from trapmid.config.bounds import Count, Share
 from trapmid.losses import Smoothing
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.runtime import eval_mode, frozen

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trapmid.config.params import Count, Natural, NonNegative, Positive
+from trapmid.config.bounds import Count, Natural, NonNegative, Positive
 from trapmid.runtime import Runtime
 from trapmid.types import Stateful
 
