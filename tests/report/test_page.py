@@ -17,7 +17,18 @@ from PIL import Image
 import fake_study
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
-from trapmid.report import comparison, figures, findings, grids, inputs, page, summary
+from trapmid.report import (
+    canvas,
+    charts,
+    comparison,
+    figures,
+    findings,
+    grids,
+    inputs,
+    learning_curves,
+    page,
+    summary,
+)
 from trapmid.report.sections import attackers, verdict
 
 PNG = b"\x89PNG\r\n"
@@ -33,9 +44,9 @@ def build(root, study, failed=()):
         found.attack_runs,
         {name: name not in failed for name in names},
     )
-    charts = figures.draw_all(found, metrics) | grids.samples(study, root)
+    drawn = figures.draw_all(found, metrics) | grids.samples(study, root)
     for attack_run in study["attack_runs"]:
-        charts[f"figures/attack_runs/{attack_run}.png"] = results.grid_path(
+        drawn[f"figures/attack_runs/{attack_run}.png"] = results.grid_path(
             root, attack_run
         ).read_bytes()
     lines = findings.check_lines(
@@ -44,9 +55,9 @@ def build(root, study, failed=()):
         {"positive_control": "The strongest attack succeeds."},
         {"positive_control": "strongest AA-1 0.41"},
     )
-    pictures = {**found.pictures, **charts}
+    pictures = {**found.pictures, **drawn}
     read = findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines)
-    return page.render(read), charts
+    return page.render(read), drawn
 
 
 def only(found):
@@ -470,30 +481,30 @@ def test_curves_of_any_columns():
             "empty": [math.nan] * 5,
         },
     )
-    png = figures.training("mid", {"0": history, "1": History([1.0], {"loss": [2.0]})}, "epoch")
-    assert {rgb(colour) for colour in figures.PALETTE[:2]} <= colours(png)
+    png = learning_curves.draw("mid", {"0": history, "1": History([1.0], {"loss": [2.0]})}, "epoch")
+    assert {rgb(colour) for colour in canvas.PALETTE[:2]} <= colours(png)
     three = size(png)[0]
-    assert size(figures.training("none", {"0": History([], {"loss": []})}, "epoch"))[0] < three
+    assert size(learning_curves.draw("none", {"0": History([], {"loss": []})}, "epoch"))[0] < three
 
 
 def test_more_columns_than_names():
     history = History([1.0, 2.0], {f"term{i}": [1.0, 2.0 + i] for i in range(12)})
     more = History([1.0, 2.0], {f"term{i}": [1.0, 2.0 + i] for i in range(40)})
-    few, many = (figures.training("x", {"0": one}, "step") for one in (history, more))
+    few, many = (learning_curves.draw("x", {"0": one}, "step") for one in (history, more))
     assert size(many) == size(few)
-    assert figures.training("x", {"0": more}, "step") == many
+    assert learning_curves.draw("x", {"0": more}, "step") == many
 
 
 def test_charts_of_many_defences_stay_on_a_page():
     points = [
-        figures.Point(attack=attack, defense=f"defence_{i}@small_ir", accuracy=0.9, aa1=seed / 10)
+        charts.Point(attack=attack, defense=f"defence_{i}@small_ir", accuracy=0.9, aa1=seed / 10)
         for attack in ("gmi", "kedmi", "lomma", "plgmi")
         for i in range(17)
         for seed in range(3)
     ]
-    for png in (figures.attack_bars(points, 0.05, 0.97), figures.trade_off(points)):
+    for png in (charts.attack_bars(points, 0.05, 0.97), charts.trade_off(points)):
         assert size(png)[0] < 1600
-    assert rgb(figures.PALETTE[5]) in colours(figures.attack_bars(points[2:3], None, None))
+    assert rgb(canvas.PALETTE[5]) in colours(charts.attack_bars(points[2:3], None, None))
 
 
 def test_many_attacks_fit_on_a_page():
@@ -501,12 +512,12 @@ def test_many_attacks_fit_on_a_page():
     names = [f"plgmi_plus_plus_{i}" for i in range(11)]
     rates = {name: {f"defence_{i}": 0.3 for i in range(12)} for name in names}
     worst = {f"defence_{i}": names[0] for i in range(12)}
-    assert size(figures.matrix(rates, worst, dict.fromkeys(worst, ())))[0] < 1600
+    assert size(charts.matrix(rates, worst, dict.fromkeys(worst, ())))[0] < 1600
     nobody = {"none": [], "mid": []}
-    one = figures.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody)
+    one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody)
     assert 400 < size(one)[0] < 700
     points = [
-        figures.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
+        charts.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
         for name in "abcdef"
     ]
     few = figures._worst_first(points[:2], {"none": "b"})

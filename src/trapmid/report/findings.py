@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trapmid.config.evaluation import WEAK
+from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import attack_run_label, label
 from trapmid.scoring.scores import RowScores
 
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trapmid.report.averages import deviation
 from trapmid.report.blocks import Line, Table, table
 from trapmid.report.findings import Findings
+from trapmid.report.groups import families
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import deviation, families
 from trapmid.report.words import mean, present, rate, whole
 
 _SURROGATES = "models/surrogates/"
