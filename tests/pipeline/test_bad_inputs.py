@@ -73,7 +73,7 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
         ("invert lomma-trapmid-0", "models/surrogates/students-trapmid-0/model.pt"),
         ("estimate_signatures trapmid-0", "models/leaks/trapmid-0.pt"),
         ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
-        ("evaluate plgmi-none-0", "data/features/evaluators/judge.pt"),
+        ("evaluate plgmi-none-0", "data/features/evaluators/evaluator.pt"),
         ("evaluate plgmi-none-0", "data/features/targets/none-0.pt"),
         ("report", "reports/scores/attack_runs/plgmi-none-0.json"),
     ],
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_other_code_is_refused(study, fails):
     assert "made by another version of trapmid.targets.small_vgg" in fails(ATTACK)
 
 
-@pytest.mark.parametrize(("kind", "row"), [("evaluators", "judge"), ("targets", "none-0")])
+@pytest.mark.parametrize(("kind", "row"), [("evaluators", "evaluator"), ("targets", "none-0")])
 def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
     """A retrained classifier, and a file that is about the one before it."""
     path = study.root / f"data/features/{kind}/{row}.pt"

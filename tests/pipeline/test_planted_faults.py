@@ -30,7 +30,7 @@ from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, 
 
 pytestmark = pytest.mark.slow
 
-NONE, TRAPPED, JUDGE = "targets/none-0", "targets/trapmid-0", "evaluators/evaluator"
+NONE, TRAPPED, EVALUATOR = "targets/none-0", "targets/trapmid-0", "evaluators/evaluator"
 ATTACK_RUNS = ("random-none-0", "gmi-none-0", "gmi-trapmid-0", "plgmi-none-0", "plgmi-trapmid-0")
 PREPARED = "data/prepared/digits"
 
@@ -306,8 +306,8 @@ FAULTS = {
         score("plgmi-trapmid-0"),
         {"checks.target_agreement"},
     ),
-    "5 the judge is the target": (
-        checkpoint(NONE, JUDGE),
+    "5 the evaluator is the target": (
+        checkpoint(NONE, EVALUATOR),
         ["evaluate_evaluator evaluator", *score(*ATTACK_RUNS)],
         {"checks.evaluator_is_another_network"},
     ),

@@ -35,7 +35,7 @@ class Attack(types.Attack):
             return self.identity_weight * identity - prior.realism(images, labels)
 
         with eval_mode(target, prior), frozen(target, prior):
-            found = latents.nesterov(
+            optimum = latents.nesterov(
                 latents.start(labels, draws, prior.latent_dim, rt.seed),
                 objective,
                 steps=self.steps,
@@ -45,4 +45,4 @@ class Attack(types.Attack):
                 bound=self.bound,
                 saving=task.saving,
             )
-            return found.reconstruction(prior, task)
+            return optimum.reconstruction(prior, task)

@@ -27,7 +27,7 @@ class Attack(types.Attack):
             return self.identity_weight * identity - prior.realism(images, of)
 
         with eval_mode(target, prior), frozen(target, prior):
-            found = distribution.search(
+            optimum = distribution.search(
                 task,
                 objective,
                 prior.latent_dim,
@@ -37,4 +37,4 @@ class Attack(types.Attack):
                 reference_batch=self.reference_batch,
                 bound=None,
             )
-            return found.reconstruction(prior, task)
+            return optimum.reconstruction(prior, task)

@@ -87,11 +87,8 @@ def matrix(
             text = "–" if math.isnan(value) else f"{value:.0f}"
             text += "*" * (attack in failed[defense])
             _draw_cell(ax, column, row, text, framed=worst[defense] == attack)
-    ax.set_xticks(range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor")
-    ax.set_yticks(range(len(defenses)), defenses)
-    ax.tick_params(length=0, labelsize=8, top=True, labeltop=True, bottom=False, labelbottom=False)
+    _name_both_sides(ax, names, defenses)
     ax.set_xlabel("AA-1 (% of reconstructions)", fontsize=9)
-    ax.spines[:].set_visible(False)
     return png(figure)
 
 
@@ -125,9 +122,7 @@ def signatures(title: str, scores: Mapping[str, Sequence[float]], threshold: flo
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     figure.suptitle(title, fontsize=10)
     ax = figure.subplots()
-    every = [*(value for values in scores.values() for value in values), threshold]
-    low, high = min(every), max(every)
-    edges = [low + (high - low) * i / 40 for i in range(41)] if high > low else 40
+    edges = _edges([*(value for values in scores.values() for value in values), threshold])
     for i, (kind, values) in enumerate(scores.items()):
         _draw_histogram(ax, i, kind, values, edges)
     ax.axvline(threshold, color=GREY, linewidth=1.2, linestyle="--", label="threshold")
@@ -136,6 +131,12 @@ def signatures(title: str, scores: Mapping[str, Sequence[float]], threshold: flo
     finish(ax)
     figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=2)
     return png(figure)
+
+
+def _edges(values: Sequence[float]) -> Sequence[float] | int:
+    """Forty intervals between the extremes; only their number where all values are equal."""
+    low, high = min(values), max(values)
+    return [low + (high - low) * i / 40 for i in range(41)] if high > low else 40
 
 
 def _draw_bar(ax: Axes, row: int, values: Sequence[float]) -> None:
@@ -180,6 +181,14 @@ def _draw_cell(ax: Axes, column: int, row: int, text: str, *, framed: bool) -> N
     if framed:
         corner = (column - 0.47, row - 0.45)
         ax.add_patch(Rectangle(corner, 0.94, 0.9, fill=False, edgecolor="black", lw=1.6))
+
+
+def _name_both_sides(ax: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Names above the columns and left of the rows of a picture, instead of axes."""
+    ax.set_xticks(range(len(columns)), columns, rotation=35, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.tick_params(length=0, labelsize=8, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.spines[:].set_visible(False)
 
 
 def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> None:

@@ -47,20 +47,23 @@ def compare(
     Args:
         now, baseline: of one profile and the same seeds, see `other_study`.
         tolerances: how far a number may move.
-        known: defences that need not be in the scores: a control among them that is absent has
-            nothing to judge.
+        known: defences that may be absent from the scores, and are not judged then.
 
     Raises:
         ValueError: a control of the tolerances is no defence.
     """
-    found = now.defenses() | baseline.defenses()
-    for name in tolerances.controls:
-        if name not in found | set(known):
-            there = ", ".join(sorted(found | set(known))) or "none"
-            raise ValueError(f"gate.controls: no defence {name!r}; there are {there}")
+    _check_controls(tolerances, now.defenses() | baseline.defenses() | set(known))
     old, new = flatten(baseline), flatten(now)
     verdicts = [_judge(metric, old, new, tolerances) for metric in {**old, **new}]
     return [*verdicts, *_newly_failed(now, baseline)]
+
+
+def _check_controls(tolerances: Gate, defenses: Collection[str]) -> None:
+    """ValueError: a control is none of the defences."""
+    for name in tolerances.controls:
+        if name not in defenses:
+            there = ", ".join(sorted(defenses)) or "none"
+            raise ValueError(f"gate.controls: no defence {name!r}; there are {there}")
 
 
 def other_study(now: StudyMeans, baseline: StudyMeans) -> str | None:
@@ -102,37 +105,56 @@ def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:
 
     Under them stands, of every tolerance that was applied, where its number comes from.
     """
-    head = ("metric", "baseline", "now", "allowed", "verdict")
     ordered = sorted(verdicts, key=lambda verdict: not verdict.passed)
-    rows = [
-        (
-            verdict.metric,
-            _shown(verdict.baseline),
-            _shown(verdict.now),
-            verdict.allowed,
-            ("ok" if verdict.passed else "FAIL") + (f"  {verdict.note}" if verdict.note else ""),
-        )
-        for verdict in ordered
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
-    lines = [
-        "  ".join(
-            [
-                *(text.ljust(width) for text, width in zip(row, widths, strict=False)),
-                row[4],
-            ]
-        )
-        for row in [head, tuple("-" * len(name) for name in head), *rows]
-    ]
-    used = {verdict.kind for verdict in verdicts}
-    why = [
-        f"{kind} {_shown(getattr(tolerances, kind))}: {tolerances.why.get(kind, 'no source given')}"
-        for kind in TOLERANCES
-        if kind in used
-    ]
+    lines = _aligned([_row(verdict) for verdict in ordered])
+    why = _sources({verdict.kind for verdict in verdicts}, tolerances)
     failed = sum(not verdict.passed for verdict in verdicts)
     end = f"gate: {failed} of {len(verdicts)} failed" if failed else f"gate: {len(verdicts)} passed"
     return "\n".join([*lines, "", *why, *[""] * bool(why), end])
+
+
+class _Row(NamedTuple):
+    """One line of the table."""
+
+    metric: str
+    baseline: str
+    now: str
+    allowed: str
+    verdict: str  # the last column, which needs no width
+
+
+_HEAD = _Row("metric", "baseline", "now", "allowed", "verdict")
+
+
+def _row(verdict: Verdict) -> _Row:
+    return _Row(
+        verdict.metric,
+        _shown(verdict.baseline),
+        _shown(verdict.now),
+        verdict.allowed,
+        ("ok" if verdict.passed else "FAIL") + (f"  {verdict.note}" if verdict.note else ""),
+    )
+
+
+def _aligned(rows: Sequence[_Row]) -> list[str]:
+    """The rows under their head, in columns."""
+    under = _Row(*("-" * len(name) for name in _HEAD))
+    widths = [max(len(row[i]) for row in [_HEAD, *rows]) for i in range(4)]
+    return [
+        "  ".join(
+            [*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row.verdict]
+        )
+        for row in [_HEAD, under, *rows]
+    ]
+
+
+def _sources(kinds: Collection[str], tolerances: Gate) -> list[str]:
+    """Where the number of every tolerance comes from that was applied."""
+    return [
+        f"{kind} {_shown(getattr(tolerances, kind))}: {tolerances.why.get(kind, 'no source given')}"
+        for kind in TOLERANCES
+        if kind in kinds
+    ]
 
 
 def _judge(metric: str, old: Leaves, new: Leaves, tolerances: Gate) -> Verdict:
@@ -161,14 +183,18 @@ def _judge(metric: str, old: Leaves, new: Leaves, tolerances: Gate) -> Verdict:
         return _judge_null(verdict, metric, old, new)
     if before is None or after is None:
         return verdict("-", True)
-    down, up, kind = _limits(metric, tolerances)
-    change = after - before
-    limits = [f"-{_shown(down)}"] * (down is not None) + [f"+{_shown(up)}"] * (up is not None)
+    return _judge_change(verdict, after - before, _limits(metric, tolerances))
+
+
+def _judge_change(verdict: Callable[..., Verdict], change: float, limits: _Limits) -> Verdict:
+    """A number may move as far as its limits say."""
+    down, up, kind = limits
+    shown = [f"-{_shown(down)}"] * (down is not None) + [f"+{_shown(up)}"] * (up is not None)
     if down is not None and change < -down - _ROUNDING:
-        return verdict(" ".join(limits), False, f"dropped by {_shown(-change)}", kind)
+        return verdict(" ".join(shown), False, f"dropped by {_shown(-change)}", kind)
     if up is not None and change > up + _ROUNDING:
-        return verdict(" ".join(limits), False, f"rose by {_shown(change)}", kind)
-    return verdict(" ".join(limits) or "-", True, kind=kind)
+        return verdict(" ".join(shown), False, f"rose by {_shown(change)}", kind)
+    return verdict(" ".join(shown) or "-", True, kind=kind)
 
 
 def _judge_null(verdict: Callable[..., Verdict], metric: str, old: Leaves, new: Leaves) -> Verdict:
@@ -218,8 +244,8 @@ def _newly_failed(now: StudyMeans, baseline: StudyMeans) -> Iterator[Verdict]:
     for name, worst in now.worst.items():
         if name not in baseline.worst:
             continue
-        known = {attack for attack, groups in baseline.attacks.items() if name in groups}
-        newly = sorted(known & set(worst.failed) - set(baseline.worst[name].failed))
+        in_both = {attack for attack, groups in baseline.attacks.items() if name in groups}
+        newly = sorted(in_both & set(worst.failed) - set(baseline.worst[name].failed))
         if newly:
             yield Verdict(
                 metric=f"worst.{name}.failed",
