@@ -71,11 +71,11 @@ def test_sizes_that_do_not_fit(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_a_trunk_passes_to_another_ensemble(name: str, made: dict[str, Ensemble]) -> None:
     model = seeded(wiring.target(name), CLASSES + 1, ROWS[name][0], seed=5)
-    before = snapshot(model)
-    model.start_from(made[name].state_dict())
+    before, other = snapshot(model), made[name].state_dict()
+    model.start_from(other)
     for key, value in model.state_dict().items():
-        wanted = before if ".classifier." in key else made[name].state_dict()
-        assert torch.equal(value, wanted[key]), key
+        expected = before if ".classifier." in key else other
+        assert torch.equal(value, expected[key]), key
     with pytest.raises(RuntimeError, match="Missing key"):
         model.start_from({"members.0.nothing": torch.zeros(1)})
 
