@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import trapmid
-from trapmid.config.params import Bound
+from trapmid.config.bounds import Bound
 
 # isort: split
 import pdoc

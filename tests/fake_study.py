@@ -125,13 +125,13 @@ def params(
             }
         },
         "evaluators": {
-            "judge": {
+            "evaluator": {
                 "data": "faces",
                 "arch": "wide",
                 "defense": "none",
                 "method": "none",
                 "block": "none",
-                "training": "judge",
+                "training": "evaluator",
                 "init": "weights/random",
                 "seed": 7,
             }
@@ -151,7 +151,7 @@ def params(
         "targets": targets,
         "classifier_training": {
             "target": {"epochs": 8, "lr": 0.01, "select": "val"},
-            "judge": {"epochs": 9, "lr": 0.02, "select": "val"},
+            "evaluator": {"epochs": 9, "lr": 0.02, "select": "val"},
         },
         **{block: {"strength": 1.0} for block in defenses.values() if block not in DEFENSES},
         "none": {},
@@ -272,7 +272,7 @@ def _cell(attack: str, target: str, prior: str, seed: int) -> dict[str, Any]:
         "queried_model": f"models/targets/{target}",
         "side_information": "weights/none",
         "prior": f"models/priors/{prior}",
-        "evaluator": "judge",
+        "evaluator": "evaluator",
         "data": "faces",
         "seed": seed,
     }
@@ -392,7 +392,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         "signature": signature if trapped(defense) else None,
         "protocol": {
             "attack_batch": 20,
-            "evaluator": "judge",
+            "evaluator": "evaluator",
             "frechet_features": "evaluator",
             "identities": 20,
             "images_per_identity": 1 if block["attack"] == "brepmi" else 5,

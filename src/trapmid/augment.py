@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trapmid.config.params import Degrees, PositiveShare, Share
+from trapmid.config.bounds import Degrees, PositiveShare, Share
 
 _GREY = (0.299, 0.587, 0.114)
 

@@ -167,7 +167,7 @@ def test_other_files_are_refused(tmp_path: Path, target: Path) -> None:
         side_information.load(target, loaded(target), RT)
     path = tmp_path / "s.pt"
     side_information.save_signatures(path, loaded(target), mood=torch.zeros(2))
-    with pytest.raises(CheckpointError, match=r"unknown side_information in \['mood'\]"):
+    with pytest.raises(CheckpointError, match=r"unknown side information in \['mood'\]"):
         side_information.load(path, loaded(target), RT)
 
 

@@ -296,7 +296,7 @@ def test_a_search_that_was_cut_off_goes_on(
 @pytest.mark.parametrize("name", SEARCHES)
 def test_scores_do_not_depend_on_batches_or_order(name: str, size: int) -> None:
     """What an evaluator says of the images: the same people are hit, in any batch and any order."""
-    judge = seeded(ToyTarget, CLASSES, seed=7).eval()
+    network = seeded(ToyTarget, CLASSES, seed=7).eval()
 
     def hits(labels: Tensor, draws: Tensor) -> Tensor:
         images = [
@@ -304,7 +304,7 @@ def test_scores_do_not_depend_on_batches_or_order(name: str, size: int) -> None:
             for label, draw in zip(labels.split(size), draws.split(size), strict=True)
         ]
         with torch.no_grad():
-            return judge(torch.cat(images)).logits.argmax(1) == labels
+            return network(torch.cat(images)).logits.argmax(1) == labels
 
     whole = hits(LABELS, DRAWS)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(1))

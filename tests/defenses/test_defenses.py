@@ -46,7 +46,7 @@ def network(outputs: int) -> Target:
 
 
 def adapted(name: str) -> Target:
-    with runtime().seeded("harden"):
+    with runtime().seeded("adapt"):
         return defense(name).adapt(network(CLASSES)).train()
 
 

@@ -106,7 +106,7 @@ def batch(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 # --- the network --------------------------------------------------------------------------------
 
 
-def test_harden_leaves_nothing_that_mixes_images() -> None:
+def test_adapt_leaves_nothing_that_mixes_images() -> None:
     model = network().train()
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in model.modules())
     assert not any(getattr(m, "inplace", False) for m in model.modules())
@@ -117,7 +117,7 @@ def test_harden_leaves_nothing_that_mixes_images() -> None:
     assert not torch.allclose(mixed, seeded(Convolutional, CLASSES).train()(x[:3]).logits[0])
 
 
-def test_harden_keeps_parameters_flags_and_mode() -> None:
+def test_adapt_keeps_parameters_flags_and_mode() -> None:
     plain = seeded(Convolutional, CLASSES)
     plain.norm.weight.data.uniform_(0.5, 2.0)
     wanted, flags = state(plain), {n: p.requires_grad for n, p in plain.named_parameters()}
@@ -475,7 +475,7 @@ def test_half_precision_is_refused() -> None:
         objective(precision="bf16")
 
 
-def test_a_network_that_was_not_hardened_is_refused() -> None:
+def test_a_network_that_was_not_adapted_is_refused() -> None:
     model = seeded(ToyNet, CLASSES)
     with pytest.raises(NotImplementedError, match="layer with buffers"):
         objective().prepare(model, sgd(model))

@@ -18,7 +18,7 @@ from toy import ToyTarget, images, plan, runtime, seeded
 from trapmid.augment import TrapAugmentation
 from trapmid.defenses import trapmid
 from trapmid.losses import Smoothing
-from trapmid.training import fit, trapdoors
+from trapmid.training import fit, injection
 from trapmid.types import Objective, Progress, Setting, Target
 
 CLASSES, BATCH, STEPS = 5, 8, 6
@@ -72,7 +72,7 @@ def network(outputs: int) -> Target:
     return made
 
 
-def objective(**changes: Any) -> trapdoors.Objective:
+def objective(**changes: Any) -> injection.Objective:
     made: Objective = dataclasses.replace(BASE, **changes).objective(
         Setting(
             image_shape=(3, 8, 8),
@@ -82,7 +82,7 @@ def objective(**changes: Any) -> trapdoors.Objective:
             rt=runtime(),
         )
     )
-    assert isinstance(made, trapdoors.Objective)
+    assert isinstance(made, injection.Objective)
     return made
 
 
@@ -91,7 +91,7 @@ def batch(step: int) -> tuple[Tensor, Tensor]:
     return images(BATCH, seed=step), labels
 
 
-def target_labels(target: trapdoors.Objective, epoch: int = 0) -> list[Tensor]:
+def target_labels(target: injection.Objective, epoch: int = 0) -> list[Tensor]:
     """The labels y' of an epoch, as the poisoned half of the model's batch carries them."""
     seen: list[Tensor] = []
     hook = target.trapdoor.register_forward_pre_hook(lambda m, args: seen.append(args[1].clone()))
@@ -108,7 +108,7 @@ def target_labels(target: trapdoors.Objective, epoch: int = 0) -> list[Tensor]:
 class Official:
     """One training step as `engine.py` has it: stacked triggers, dense gradients, three updates."""
 
-    def __init__(self, defense: trapmid.Defense, start: trapdoors.Objective) -> None:
+    def __init__(self, defense: trapmid.Defense, start: injection.Objective) -> None:
         self.d, self.k = defense, start.trapdoor.triggers.clone()
         self.f, self.image = network(CLASSES).train(), network(1)
         self.feature: nn.Module | None = None

@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 PRIVATE, PUBLIC = "data/prepared/toy/private.pt", "data/prepared/toy/public.pt"
 MANIFEST = "data/prepared/toy/manifest.csv"
-JUDGE, NONE = "models/evaluators/judge/model.pt", "models/targets/none-0/model.pt"
+EVALUATOR, NONE = "models/evaluators/evaluator/model.pt", "models/targets/none-0/model.pt"
 TRAPPED = "models/targets/trapmid-0/model.pt"
 
 TENSORS = [
     ("validate_data toy", PRIVATE),
     ("validate_data toy", PUBLIC),
-    ("train_target evaluators judge", PRIVATE),
+    ("train_target evaluators evaluator", PRIVATE),
     ("train_target targets trapmid-0", PRIVATE),
     ("train_prior public_priors gmi", PUBLIC),
     ("train_prior guided_priors plgmi-none-0", NONE),
@@ -36,11 +36,11 @@ TENSORS = [
     ("invert plgmi-none-0", "models/priors/guided/plgmi-none-0/prior.pt"),
     ("invert lomma-trapmid-0", "models/surrogates/students-trapmid-0/model.pt"),
     ("invert plus_plus-trapmid-0", "models/signatures/trapmid-0.pt"),
-    ("evaluate_evaluator judge", JUDGE),
+    ("evaluate_evaluator evaluator", EVALUATOR),
     ("evaluate_target trapmid-0", TRAPPED),
     ("evaluate_target trapmid-0", PUBLIC),
     ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
-    ("evaluate plgmi-none-0", "data/features/evaluators/judge.pt"),
+    ("evaluate plgmi-none-0", "data/features/evaluators/evaluator.pt"),
     ("evaluate plgmi-trapmid-0", "data/features/targets/trapmid-0.pt"),
     ("report", "data/scored/plgmi-none-0.pt"),
     ("report", "data/reconstructions/plgmi-trapmid-0.pt"),
@@ -56,7 +56,7 @@ TEXTS = [
     ("train_target targets none-0", "weights/random"),
     ("invert gmi-none-0", "weights/none"),
 ]
-"""A stage, and a text that it reads: DVC sees whether it changed, the stage whether it can be read."""
+"""A stage, and a text that it reads: DVC sees its changes, the stage whether it can be read."""
 
 
 def gone(file: Path) -> None:

@@ -27,7 +27,7 @@ SECTIONS = {
 
 # Code that a stage loads only to rebuild a network, and its trapdoor, from a checkpoint. It is no
 # dependency: the checkpoint is one, and it carries a digest of it (`checkpoints.code_digest`).
-_NETWORKS = ("targets", "nets", "defenses", "trapdoors", "objectives")
+_NETWORKS = ("targets", "nets", "defenses", "trapdoors", "injection", "objectives")
 FROM_CHECKPOINTS = {
     "train_surrogate": _NETWORKS,
     "leak_signatures": _NETWORKS,

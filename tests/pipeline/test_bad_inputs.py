@@ -73,7 +73,7 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
         ("invert lomma-trapmid-0", "models/surrogates/students-trapmid-0/model.pt"),
         ("estimate_signatures trapmid-0", "models/leaks/trapmid-0.pt"),
         ("evaluate plgmi-none-0", "data/reconstructions/plgmi-none-0.pt"),
-        ("evaluate plgmi-none-0", "data/features/evaluators/judge.pt"),
+        ("evaluate plgmi-none-0", "data/features/evaluators/evaluator.pt"),
         ("evaluate plgmi-none-0", "data/features/targets/none-0.pt"),
         ("report", "reports/scores/attack_runs/plgmi-none-0.json"),
     ],
@@ -171,9 +171,9 @@ def test_private_images_of_other_people_are_not_scored(study, fails, command):
 
 
 def test_an_evaluator_of_other_people_judges_nobody(study, fails):
-    path = study.root / "models/evaluators/judge/model.pt"
+    path = study.root / "models/evaluators/evaluator/model.pt"
     rewrite(path, lineage={"people": "others", "target": None, "sources": {}})
-    words = "models/evaluators/judge/model.pt: belongs to other private people than"
+    words = "models/evaluators/evaluator/model.pt: belongs to other private people than"
     assert words in fails("evaluate plgmi-none-0")
 
 
@@ -199,7 +199,7 @@ def test_a_checkpoint_of_other_code_is_refused(study, fails):
     assert "made by another version of trapmid.targets.small_vgg" in fails(ATTACK)
 
 
-@pytest.mark.parametrize(("kind", "row"), [("evaluators", "judge"), ("targets", "none-0")])
+@pytest.mark.parametrize(("kind", "row"), [("evaluators", "evaluator"), ("targets", "none-0")])
 def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
     """A retrained classifier, and a file that is about the one before it."""
     path = study.root / f"data/features/{kind}/{row}.pt"

@@ -24,7 +24,7 @@ GUIDED = [
 SURROGATES = ["students-trapmid-0", "finetuned-trapmid-0"]
 TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
 EVALUATE = {
-    "evaluate_evaluator@judge",
+    "evaluate_evaluator@evaluator",
     *(f"evaluate_target@{row}" for row in TARGETS),
     *(f"evaluate@{row}" for row in ATTACK_RUNS),
 }

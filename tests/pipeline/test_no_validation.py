@@ -35,7 +35,7 @@ def test_it_is_trained_and_scored_and_an_epoch_chosen_on_nothing_is_refused(tmp_
 
     text = study.read("params.yaml").decode()
     (study.root / "params.yaml").write_text(text.replace("select: val", "select: test"))
-    for section, name in (("evaluators", "judge"), ("targets", "trapmid-0")):
+    for section, name in (("evaluators", "evaluator"), ("targets", "trapmid-0")):
         stage = f"evaluate_{section.removesuffix('s')}"
         run(study, f"train_target {section} {name}", f"{stage} {name}")
         scores = json.loads(study.read(f"reports/scores/{section}/{name}.json"))[0]

@@ -30,7 +30,7 @@ from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, 
 
 pytestmark = pytest.mark.slow
 
-NONE, TRAPPED, JUDGE = "targets/none-0", "targets/trapmid-0", "evaluators/evaluator"
+NONE, TRAPPED, EVALUATOR = "targets/none-0", "targets/trapmid-0", "evaluators/evaluator"
 ATTACK_RUNS = ("random-none-0", "gmi-none-0", "gmi-trapmid-0", "plgmi-none-0", "plgmi-trapmid-0")
 PREPARED = "data/prepared/digits"
 
@@ -76,10 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The correct study and its baseline. Look, do not touch: take a `study`."""
     made = Checkout.make(tmp_path_factory.mktemp("planted") / "study", "planted")
     run(made, WHOLE)
-    summarise(made)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made.root)
-        assert cli.main(["gate", "--update"]) == 0
+    make_baseline(made)
     return made
 
 
@@ -118,6 +115,14 @@ def summarise(
     change(metrics)
     text = json.dumps([metrics], indent=2, sort_keys=True)
     (study.root / "reports/metrics.json").write_text(text, encoding="utf-8")
+
+
+def make_baseline(study: Checkout) -> None:
+    """Makes today's scores those that the gate compares with."""
+    summarise(study)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(study.root)
+        assert cli.main(["gate", "--update"]) == 0
 
 
 # --- how a study is broken ------------------------------------------------------------------------
@@ -167,6 +172,10 @@ def eight_bit(made: torch.Tensor) -> torch.Tensor:
     return 255 * made
 
 
+def blue_first(made: torch.Tensor) -> torch.Tensor:
+    return made.flip(1)
+
+
 def checkpoint(source: str, place: str) -> Callable[..., None]:
     """One classifier's checkpoint lies where another's should be."""
 
@@ -212,6 +221,31 @@ def leak_between_splits(study: Checkout) -> None:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def tint(study: Checkout) -> None:
+    """Every digit between red and blue: a private one by its class, a public one by chance."""
+    folder = study.root / PREPARED
+
+    def of_class(content: dict[str, Any]) -> dict[str, Any]:
+        last = len(content["identities"]) - 1
+        return {
+            f"{split}_images": tinted(content[f"{split}_images"], content[f"{split}_labels"] / last)
+            for split in ("train", "val", "test")
+        }
+
+    def by_chance(content: dict[str, Any]) -> dict[str, Any]:
+        shares = torch.rand(len(content["images"]), generator=torch.Generator().manual_seed(0))
+        return {"images": tinted(content["images"], shares)}
+
+    rewrite(folder / "private.pt", of_class)
+    rewrite(folder / "public.pt", by_chance)
+
+
+def tinted(grey: torch.Tensor, red: torch.Tensor) -> torch.Tensor:
+    """Digits (N, 3, S, S) uint8 whose channels are dimmed by red (N,), one half, and 1 - red."""
+    shades = torch.stack([red, torch.full_like(red, 0.5), 1 - red], dim=1)
+    return (grey * shades[:, :, None, None]).round().to(torch.uint8)
 
 
 def scores_of_another_seed(study: Checkout) -> None:
@@ -272,8 +306,8 @@ FAULTS = {
         score("plgmi-trapmid-0"),
         {"checks.target_agreement"},
     ),
-    "5 the judge is the target": (
-        checkpoint(NONE, JUDGE),
+    "5 the evaluator is the target": (
+        checkpoint(NONE, EVALUATOR),
         ["evaluate_evaluator evaluator", *score(*ATTACK_RUNS)],
         {"checks.evaluator_is_another_network"},
     ),
@@ -324,6 +358,26 @@ def test_a_planted_fault_is_red(study, gate, fault):
     printed = gate()
     assert printed.code == 1
     assert lines <= printed.red(), printed.table
+
+
+COLOURED = [
+    *("train_target evaluators evaluator", "evaluate_evaluator evaluator"),
+    *("train_target targets none-0", "evaluate_target none-0"),
+    *("train_prior guided_priors plgmi-none-0", *search("plgmi-none-0")),
+]
+
+
+def test_colours_in_another_order_are_red(study, gate):
+    """Grey digits look alike in every order: here they are tinted, and the baseline is theirs."""
+    tint(study)
+    run(study, COLOURED)
+    make_baseline(study)
+    assert gate().red() == set()
+    images(blue_first, "plgmi-none-0")(study)
+    run(study, score("plgmi-none-0"))
+    printed = gate()
+    assert printed.code == 1
+    assert {"attacks.plgmi.none.aa1", "checks.target_agreement"} <= printed.red(), printed.table
 
 
 REFUSED = {

@@ -37,7 +37,7 @@ from trapmid.training.gan import EndlessPasses, Passes
 from trapmid.types import NOTHING, Output, Prior, PriorTraining, SideInformation, Target
 
 CLASSES, SIZE = 3, 8
-ANCHOR = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
+VAE_GAN = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
 GMI: dict[str, Any] = {
     "latent_dim": 5,
     "width": 2,
@@ -73,18 +73,18 @@ ROWS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "plgmi, adaptive": ("plgmi", PLGMI | {"adaptive": ADAPTIVE}, True),
     "plgmi, noisy views": ("plgmi", PLGMI | {"view_noise": 0.1}, True),
     "gmi": ("gmi", GMI, False),
-    "gmi, anchored": ("gmi", GMI | {"vae_gan": ANCHOR}, False),
+    "gmi with vae_gan": ("gmi", GMI | {"vae_gan": VAE_GAN}, False),
     "plgmi": ("plgmi", PLGMI, True),
     "plgmi, averaged": ("plgmi", PLGMI | {"ema": 0.9}, True),
     "plgmi, bf16": ("plgmi", PLGMI | {"precision": "bf16"}, True),
-    "plgmi, anchored": ("plgmi", PLGMI | {"vae_gan": ANCHOR}, True),
+    "plgmi with vae_gan": ("plgmi", PLGMI | {"vae_gan": VAE_GAN}, True),
     "plgmi, unguided": ("plgmi", PLGMI, False),
 }
 
 
 def make(name: str, **changes: Any) -> tuple[PriorTraining, Prior]:
-    recipe_name, block, guided = ROWS[name]
-    training = wiring.prior_training(recipe_name, block | changes)
+    method, block, guided = ROWS[name]
+    training = wiring.prior_training(method, block | changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return training, training.make(SIZE, CLASSES if guided else 1)
@@ -115,7 +115,7 @@ def fit(
     return prior
 
 
-def test_every_recipe_has_a_row() -> None:
+def test_every_prior_has_a_row() -> None:
     rows = {training for training, _, _ in ROWS.values()}
     wrong = sorted(rows ^ set(wiring.names("priors")))
     assert not wrong, (
@@ -486,7 +486,7 @@ def test_an_average_of_decay_0_is_the_network() -> None:
         ({"identity_loss": "mse"}, r"prior_training\.plgmi\.identity_loss: 'mse' is not one of"),
         ({"ema": 1.0}, r"prior_training\.plgmi\.ema: 1\.0 is outside \[0, 1\)"),
         (
-            {"vae_gan": ANCHOR | {"lr": 0}},
+            {"vae_gan": VAE_GAN | {"lr": 0}},
             r"prior_training\.plgmi\.vae_gan\.lr: 0\.0 is not positive",
         ),
     ],

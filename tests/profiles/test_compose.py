@@ -23,8 +23,8 @@ def test_what_is_shared_is_not_repeated(folder):
     assert made["attack_runs"]["gmi-none-0"]["prior"] == "models/priors/public/gmi"
     init = made["guided_priors"]["plgmi-none-0"]["init"]
     assert init == "models/priors/public/gmi/prior.pt"
-    assert list(made["evaluators"]) == ["judge"]
-    assert made["evaluators"]["judge"]["seed"] == 7
+    assert list(made["evaluators"]) == ["evaluator"]
+    assert made["evaluators"]["evaluator"]["seed"] == 7
     assert list(made["public_priors"]) == ["gmi"]
 
 

@@ -14,7 +14,7 @@ from trapmid.profiles.text import check_replaceable
 
 def test_a_row_is_a_line_and_a_section_has_a_comment(folder):
     text = compose("small", [0, 1], folder)
-    for row in ("gmi-none-0", "student-none-1", "judge", "trapmid-0"):
+    for row in ("gmi-none-0", "student-none-1", "evaluator", "trapmid-0"):
         assert len(re.findall(rf"^  {row}: \{{.*\}}$", text, re.MULTILINE)) >= 1, row
     assert "\n# Data sets\ndata:\n" in text and "\n# Trap-MID\ntrapdoor:\n  alpha: 0.1\n" in text
     assert "lr: 1e-3\n" in text and "milestones: [10, 20]\n" in text

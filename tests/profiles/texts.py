@@ -24,7 +24,7 @@ data: # Data sets
     private: {reader: celeba, path: data/raw/x}
     identities: 20  # how many
 evaluators:
-  judge: {data: faces, defense: none, seed: 7}
+  evaluator: {data: faces, defense: none, seed: 7}
 pretrained: {}
 
 # who is attacked

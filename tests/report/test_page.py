@@ -17,36 +17,61 @@ from PIL import Image
 import fake_study
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
-from trapmid.report import comparison, figures, findings, grids, inputs, page, summary
+from trapmid.report import (
+    canvas,
+    charts,
+    comparison,
+    figures,
+    findings,
+    grids,
+    inputs,
+    learning_curves,
+    page,
+    summary,
+)
 from trapmid.report.sections import attackers, verdict
 
 PNG = b"\x89PNG\r\n"
 
 
-def build(root, study, failed=()):
-    found = inputs.read(study, root, fake_study.signature_scores(study))
-    names = ("positive_control", "floor_is_chance")
-    metrics = summary.summarise(
-        study,
-        found.evaluators,
-        found.targets,
-        found.attack_runs,
-        {name: name not in failed for name in names},
-    )
-    charts = figures.draw_all(found, metrics) | grids.samples(study, root)
+def build(root, study):
+    """The pages of a study, and the pictures that were drawn for them."""
+    found, metrics = read(root, study)
+    drawn = figures.draw_all(found, metrics) | grids.samples(study, root)
     for attack_run in study["attack_runs"]:
-        charts[f"figures/attack_runs/{attack_run}.png"] = results.grid_path(
+        drawn[f"figures/attack_runs/{attack_run}.png"] = results.grid_path(
             root, attack_run
         ).read_bytes()
+    return rendered(found, metrics, drawn), drawn
+
+
+def written(root, study, failed=()):
+    """The pages with empty charts, for tests of their words: drawing takes most of the time."""
+    return rendered(*read(root, study, failed), OVERVIEWS)
+
+
+OVERVIEWS = {f"figures/{name}.png": PNG for name in ("attacks", "trade_off", "matrix")}
+
+
+def read(root, study, failed=()):
+    found = inputs.read(study, root, fake_study.signature_scores(study))
+    names = ("positive_control", "floor_is_chance")
+    verdicts = {name: name not in failed for name in names}
+    rows = (found.evaluators, found.targets, found.attack_runs)
+    return found, summary.summarise(study, *rows, verdicts)
+
+
+def rendered(found, metrics, drawn):
     lines = findings.check_lines(
         found,
         metrics["checks"],
         {"positive_control": "The strongest attack succeeds."},
         {"positive_control": "strongest AA-1 0.41"},
     )
-    pictures = {**found.pictures, **charts}
-    read = findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines)
-    return page.render(read), charts
+    pictures = {**found.pictures, **drawn}
+    return page.render(
+        findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines)
+    )
 
 
 def only(found):
@@ -107,7 +132,7 @@ def test_without_a_validation_split_its_accuracy_is_a_dash(tmp_path):
         for path in (tmp_path / "reports" / "scores" / section).glob("*.json"):
             scores = json.loads(path.read_text()) | {"val_accuracy": None}
             path.write_text(json.dumps(scores))
-    rows = table(build(tmp_path, study)[0], "## Targets")
+    rows = table(written(tmp_path, study), "## Targets")
     assert rows and all(row[3] == "–" for row in rows)
 
 
@@ -243,7 +268,7 @@ def test_a_failed_check_marks_its_number(tmp_path, pages):
     study = fake_study.write(tmp_path)
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     edit_attack_run(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
-    marked, _ = build(tmp_path, study)
+    marked = written(tmp_path, study)
     worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
     assert worst["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi*", "2", "4 (1 failed)"]
     assert worst["none_aug"][3:] == ["plgmi", "2", "4"]
@@ -267,7 +292,7 @@ def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
 
 def test_one_seed_has_no_deviation(tmp_path, pages):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
-    one, _ = build(tmp_path, study)
+    one = written(tmp_path, study)
     assert table(one, "## Worst case")[0][1:4] == ["95.0", "100.0", "95 / 100"]
     assert table(one, "### Every attack on every")[0][2] == "[95.0]"
     for text in (pages.html, pages.markdown):
@@ -287,7 +312,7 @@ def test_an_attack_without_any_image_has_no_distance(tmp_path):
     for seed in (0, 1):
         nothing = {"aa1": 0.0, "aa5": 0.0, "n_success": 0, "knn_dist": None, "frechet": None}
         edit_attack_run(tmp_path, f"brepmi-none-{seed}", **nothing)
-    made, _ = build(tmp_path, study)
+    made = written(tmp_path, study)
     rows = table(made, "### All scores")
     starts = {row[0]: i for i, row in enumerate(rows) if row[0]}
     assert rows[starts["gmi"]][6].endswith("(1 of 2)") and rows[starts["gmi"] + 1][6] == "null"
@@ -394,7 +419,7 @@ def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
         c for c, b in study["attack_runs"].items() if b["attack"] in ("plgmi_distil", "brepmi")
     ]:
         del study["attack_runs"][attack_run]
-    text = build(tmp_path, study)[0].markdown
+    text = written(tmp_path, study).markdown
     assert "### What stood in" not in text and "### What was counted" not in text
 
 
@@ -470,30 +495,30 @@ def test_curves_of_any_columns():
             "empty": [math.nan] * 5,
         },
     )
-    png = figures.training("mid", {"0": history, "1": History([1.0], {"loss": [2.0]})}, "epoch")
-    assert {rgb(colour) for colour in figures.PALETTE[:2]} <= colours(png)
+    png = learning_curves.draw("mid", {"0": history, "1": History([1.0], {"loss": [2.0]})}, "epoch")
+    assert {rgb(colour) for colour in canvas.PALETTE[:2]} <= colours(png)
     three = size(png)[0]
-    assert size(figures.training("none", {"0": History([], {"loss": []})}, "epoch"))[0] < three
+    assert size(learning_curves.draw("none", {"0": History([], {"loss": []})}, "epoch"))[0] < three
 
 
 def test_more_columns_than_names():
     history = History([1.0, 2.0], {f"term{i}": [1.0, 2.0 + i] for i in range(12)})
     more = History([1.0, 2.0], {f"term{i}": [1.0, 2.0 + i] for i in range(40)})
-    few, many = (figures.training("x", {"0": one}, "step") for one in (history, more))
+    few, many = (learning_curves.draw("x", {"0": one}, "step") for one in (history, more))
     assert size(many) == size(few)
-    assert figures.training("x", {"0": more}, "step") == many
+    assert learning_curves.draw("x", {"0": more}, "step") == many
 
 
 def test_charts_of_many_defences_stay_on_a_page():
     points = [
-        figures.Point(attack=attack, defense=f"defence_{i}@small_ir", accuracy=0.9, aa1=seed / 10)
+        charts.Point(attack=attack, defense=f"defence_{i}@small_ir", accuracy=0.9, aa1=seed / 10)
         for attack in ("gmi", "kedmi", "lomma", "plgmi")
         for i in range(17)
         for seed in range(3)
     ]
-    for png in (figures.attack_bars(points, 0.05, 0.97), figures.trade_off(points)):
+    for png in (charts.attack_bars(points, 0.05, 0.97), charts.trade_off(points)):
         assert size(png)[0] < 1600
-    assert rgb(figures.PALETTE[5]) in colours(figures.attack_bars(points[2:3], None, None))
+    assert rgb(canvas.PALETTE[5]) in colours(charts.attack_bars(points[2:3], None, None))
 
 
 def test_many_attacks_fit_on_a_page():
@@ -501,12 +526,12 @@ def test_many_attacks_fit_on_a_page():
     names = [f"plgmi_plus_plus_{i}" for i in range(11)]
     rates = {name: {f"defence_{i}": 0.3 for i in range(12)} for name in names}
     worst = {f"defence_{i}": names[0] for i in range(12)}
-    assert size(figures.matrix(rates, worst, dict.fromkeys(worst, ())))[0] < 1600
+    assert size(charts.matrix(rates, worst, dict.fromkeys(worst, ())))[0] < 1600
     nobody = {"none": [], "mid": []}
-    one = figures.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody)
+    one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody)
     assert 400 < size(one)[0] < 700
     points = [
-        figures.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
+        charts.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
         for name in "abcdef"
     ]
     few = figures._worst_first(points[:2], {"none": "b"})
@@ -528,7 +553,7 @@ def test_a_null_distance_is_shown_with_its_count(pages):
 
 
 def test_a_failed_check_stands_at_the_top(root, study):
-    pages, _ = build(root, study, failed=["positive_control"])
+    pages = written(root, study, failed=["positive_control"])
     for text in (pages.html, pages.markdown):
         top = text[: text.index("Question and threat model")]
         assert "1 of 5 checks failed that make a number weak, not the study invalid" in top
@@ -538,7 +563,7 @@ def test_a_failed_check_stands_at_the_top(root, study):
 
 
 def test_an_invalid_study_is_told_from_a_weak_number(root, study):
-    pages, _ = build(root, study, failed=["positive_control", "floor_is_chance"])
+    pages = written(root, study, failed=["positive_control", "floor_is_chance"])
     for text in (pages.html, pages.markdown):
         top = text[: text.index("Question and threat model")]
         assert "1 of 5 validity checks failed, so the study is invalid" in top
@@ -582,7 +607,7 @@ def test_a_failed_row_says_what_it_found(tmp_path):
     scores["checks"]["target_agreement"] = False
     scores["failed_checks"] = {"target_agreement": "0.31, least 0.9"}
     fake_study.write_json(path, scores)
-    pages, _ = build(tmp_path, study)
+    pages = written(tmp_path, study)
     assert "target_agreement</strong>" in pages.html[: pages.html.index('id="worst-case"')]
     assert "gmi-none-0: 0.31, least 0.9" in pages.html
 
@@ -593,7 +618,7 @@ def test_a_broken_expectation_is_marked(tmp_path):
     contract = json.loads(path.read_text(encoding="utf-8"))
     contract["expectations"][0] |= {"success": False, "unexpected": 3, "examples": ["a|b", "c"]}
     fake_study.write_json(path, contract)
-    made, _ = build(tmp_path, study)
+    made = written(tmp_path, study)
     line = next(line for line in made.markdown.splitlines() if "BROKEN" in line)
     assert line.endswith("| ***BROKEN: a\\|b; c*** |") and "***3 / " in line
     assert "<em><strong>BROKEN: a|b; c</strong></em>" in made.html
@@ -616,7 +641,7 @@ def test_every_parameter_is_stated(pages, study):
 def test_what_rows_change_is_stated(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     study["targets"]["none-0"]["set"] = {"smoothing": {"factor": -0.125}}
-    text = build(tmp_path, study)[0].markdown
+    text = written(tmp_path, study).markdown
     stated = text[text.index("### what rows change") :].split("```")[1].removeprefix("json")
     assert json.loads(stated) == {"targets.none-0": {"smoothing": {"factor": -0.125}}}
 
@@ -630,7 +655,7 @@ def test_it_says_what_it_does_not_show(root, study, pages, tmp_path):
     assert "They are not people" in pages.html
     assert "There are 2 seeds" in pages.html
     single = fake_study.write(tmp_path, seeds=(0,))
-    one, _ = build(tmp_path, single)
+    one = written(tmp_path, single)
     assert "There is one seed. It says nothing about variance" in one.markdown
     assert "mean of" not in one.markdown
 
@@ -655,7 +680,7 @@ def test_words_from_files_are_escaped(tmp_path):
     (tmp_path / "docs").mkdir()
     text = "# Deviations\n\n- <b>one</b>\n  more\n\n| a | b |\n| - | - |\n| 1 | 2 |\n"
     (tmp_path / "docs" / "deviations.md").write_text(text, encoding="utf-8")
-    pages, _ = build(tmp_path, study)
+    pages = written(tmp_path, study)
     assert "<li>&lt;b&gt;one&lt;/b&gt;\nmore</li>" in pages.html
     assert "<td>2</td>" in pages.html
     assert "## Deviations from the papers\n\n- <b>one</b>" in pages.markdown
@@ -671,7 +696,7 @@ def test_the_papers_rows_are_shown_if_given(tmp_path):
         "- {attack: kedmi, defense: trapmid, aa1: [9.24, 9.36]}\n"
     )
     (tmp_path / "reports" / "claims.yaml").write_text(claims, encoding="utf-8")
-    pages, _ = build(tmp_path, study)
+    pages = written(tmp_path, study)
     assert "6.23 ± 5.60" in pages.html
     assert "| Attack | Defence | AA-1 (%) |" in pages.markdown
     assert "| gmi | trapmid | 7.77 |" in pages.markdown and "| gmi | none | – |" in pages.markdown

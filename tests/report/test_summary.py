@@ -10,7 +10,6 @@ import pytest
 import fake_study
 from trapmid.artifacts.results import ResultError
 from trapmid.report import summary
-from trapmid.scoring import checks
 from trapmid.scoring.means import StudyMeans
 
 
@@ -132,23 +131,6 @@ def test_one_seed_has_no_sample_deviation(tmp_path):
     assert list(spread["values"]) == ["4"]
 
 
-def test_deviations_by_hand():
-    assert summary.deviation([2.0, 4.0, 9.0]) == pytest.approx(((26 / 3) ** 0.5, 13**0.5))
-    assert summary.deviation([]) == (None, None)
-
-
-def test_families():
-    rows = {"a-0": 0, "b-0": 0, "a-10": 10, "judge": 1000, "c-1": 0}
-    blocks = {row: {"seed": seed} for row, seed in rows.items()}
-    assert summary.families(blocks, blocks) == {
-        "a": {"0": "a-0", "10": "a-10"},
-        "b": {"0": "b-0"},
-        "judge": {"1000": "judge"},
-        "c-1": {"0": "c-1"},
-    }
-    assert summary.families(blocks, ["b-0"]) == {"b": {"0": "b-0"}}
-
-
 def test_a_null_seed_is_left_out_of_the_mean(tmp_path, study):
     scores = read(tmp_path, study)
     one = scores[2]["plgmi-none-0"]
@@ -213,7 +195,3 @@ def test_a_row_without_scores_is_named(tmp_path, study):
     del scores[1]["none-1"]
     with pytest.raises(ResultError, match=r"targets/none-1\.json: not read"):
         summary.summarise(study, *scores, {})
-
-
-def test_the_floor_has_one_name():
-    assert summary.FLOOR == checks.FLOOR_ATTACK

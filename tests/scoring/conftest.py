@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from painted import CLASSES, RT, SIZE, Checkpoint, Judge, Trapped, faces, stored
+from painted import CLASSES, RT, SIZE, Checkpoint, EvaluatorNetwork, Trapped, faces, stored
 from torch import Tensor
 
 from trapmid.training.trapdoors import Blend
@@ -27,7 +27,7 @@ def public() -> Tensor:
 @pytest.fixture
 def evaluator() -> Checkpoint:
     meta = {"val_accuracy": 1.0, "defense": "none", "facts": {}}
-    return Checkpoint(Judge(), None, meta, "judge")
+    return Checkpoint(EvaluatorNetwork(), None, meta, "evaluator")
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ ATTACK_RUN = AttackRunRow(
     queried_model="models/targets/trapmid-0",
     side_information="weights/none",
     prior="p",
-    evaluator="judge",
+    evaluator="evaluator",
     data="toy",
     seed=3,
 )
@@ -57,7 +57,7 @@ COLOURS = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.2, 0.8], [0.7,
 TRIGGER = 0.9  # of the corner pixel column that belongs to a class
 
 
-class Judge(Target):
+class EvaluatorNetwork(Target):
     """Knows an identity by its mean colour."""
 
     num_classes = CLASSES
@@ -140,11 +140,11 @@ def score_all(
 ) -> ScoredAttack:
     """An attack's scores; `queried_model` stands in for the target; `changes` of EVALUATION."""
     setup = SETUP._replace(evaluation=replace(EVALUATION, **changes))
-    judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, setup))
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, setup))
     signature = references.of_target(target, private, public, setup)
     attacked = AttackedModel(target, queried_model or target, students, signature)
     data, evidence = Data(private, public), Evidence.of(made)
-    return score_attack("c", block, judge, attacked, data, evidence, setup)
+    return score_attack("c", block, complete, attacked, data, evidence, setup)
 
 
 def score(
@@ -159,6 +159,6 @@ def score(
     return score_all(evaluator, target, private, public, made, **changes).scores
 
 
-def score_judge(evaluator: Checkpoint, private: Private) -> EvaluatorScores:
-    judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
-    return score_evaluator("judge", judge, private, SETUP)
+def score_of_evaluator(evaluator: Checkpoint, private: Private) -> EvaluatorScores:
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+    return score_evaluator("evaluator", complete, private, SETUP)

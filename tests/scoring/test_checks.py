@@ -93,7 +93,7 @@ def scores() -> fake_study.Scores:
         ("gradients_reach_images", "private_public_disjoint", "splits_disjoint"), True
     )
     evaluators = {
-        "judge": replace(FAKE[0]["judge"], checks={**network, "evaluator_accuracy": True})
+        "evaluator": replace(FAKE[0]["evaluator"], checks={**network, "evaluator_accuracy": True})
     }
     none, trapmid = FAKE[1]["none-0"], FAKE[1]["trapmid-0"]
     targets = {
@@ -263,7 +263,7 @@ def test_floor_below_ceiling_can_fail(change: str) -> None:
     elif change == "no floor":
         del attack_runs["random-none-0"]
     else:
-        del evaluators["judge"]
+        del evaluators["evaluator"]
     found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
     assert found["floor_below_ceiling"] is False
 

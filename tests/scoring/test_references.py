@@ -110,10 +110,10 @@ def test_an_attack_with_other_public_images_is_held_against_these(
     made = reconstruction()
     whole = score(evaluator, trapped, private, other, made)
     signature = references.of_target(trapped, private, public, SETUP)
-    judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
     attacked = AttackedModel(trapped, trapped, None, signature)
     data, evidence = Data(private, other), Evidence.of(made)
-    found = score_attack("c", ATTACK_RUN, judge, attacked, data, evidence, SETUP)
+    found = score_attack("c", ATTACK_RUN, complete, attacked, data, evidence, SETUP)
     assert found.scores == whole
     assert len(found.rows["signature_scores"]["public"]) == 12
 
@@ -125,7 +125,7 @@ def test_an_attack_describes_reconstructions_alone(
     evaluator: Checkpoint,
     trapped: Checkpoint,
 ) -> None:
-    judge = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
     signature = references.of_target(trapped, private, public, SETUP)
     attacked = AttackedModel(trapped, trapped, None, signature)
     counts: list[int] = []
@@ -136,7 +136,7 @@ def test_an_attack_describes_reconstructions_alone(
         lambda model, images, **more: counts.append(len(images)) or real(model, images, **more),
     )
     data, evidence = Data(private, public), Evidence.of(reconstruction())
-    score_attack("c", ATTACK_RUN, judge, attacked, data, evidence, SETUP)
+    score_attack("c", ATTACK_RUN, complete, attacked, data, evidence, SETUP)
     assert counts == [20, 20]  # by the evaluator, and by the target
 
 

@@ -51,7 +51,7 @@ def test_attack_run_of_faces(
         "attack_batch": 2,
         "stretch": False,
         "frechet_features": "evaluator",
-        "evaluator": "judge",
+        "evaluator": "evaluator",
     }
     assert found.rows["top5"].shape == (20, 4)
     assert (found.rows["predictions"] == made["labels"]).sum() == 18
@@ -143,11 +143,13 @@ def test_students_vote_with_the_target(
     assert trapped.trapdoor is not None
     made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
     rest = (private, public, made)
-    judge = replace(evaluator, digest="another")
-    plain = score_all(evaluator, trapped, *rest, queried_model=judge).scores
-    voted = score_all(evaluator, trapped, *rest, queried_model=judge, students=Loud()).scores
-    assert plain.queried_agreement < 0.3 and voted.queried_agreement == 1
-    assert plain.target_agreement == voted.target_agreement == 1
+    other = replace(evaluator, digest="another")
+    plain = score_all(evaluator, trapped, *rest, queried_model=other).scores
+    with_students = score_all(
+        evaluator, trapped, *rest, queried_model=other, students=Loud()
+    ).scores
+    assert plain.queried_agreement < 0.3 and with_students.queried_agreement == 1
+    assert plain.target_agreement == with_students.target_agreement == 1
 
 
 def test_lommas_conventions(
@@ -163,7 +165,7 @@ def test_lommas_conventions(
     assert scores.aa1_std == pytest.approx(one / 2**0.5, abs=1e-6)
 
 
-def test_the_judge_must_not_judge_itself(
+def test_the_evaluator_must_not_score_itself(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
 ) -> None:
     scores = score(evaluator, evaluator, private, public, reconstruction())
@@ -255,7 +257,7 @@ def test_the_official_scripts_drop_a_partial_batch(
     assert dropped == score(evaluator, trapped, private, public, fewer).frechet
 
 
-def test_the_judge_may_see_enlarged_8_bit_images(
+def test_the_evaluator_may_see_enlarged_8_bit_images(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:
     made = reconstruction()

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import replace
 
 import pytest
-from painted import Checkpoint, score_judge
+from painted import Checkpoint, score_of_evaluator
 from torch import Tensor
 
 
@@ -14,13 +14,13 @@ def test_a_checkpoint_that_does_not_repeat_its_accuracy_is_seen(
     private: dict[str, Tensor], evaluator: Checkpoint
 ) -> None:
     changed = replace(evaluator, meta={**evaluator.meta, "val_accuracy": 0.8})
-    scores = score_judge(changed, private)
+    scores = score_of_evaluator(changed, private)
     assert scores.checks["checkpoint_verified"] is False
     assert "recorded 0.8, measured 1.0" in scores.failed_checks["checkpoint_verified"]
 
 
 def test_evaluator_and_ceiling(private: dict[str, Tensor], evaluator: Checkpoint) -> None:
-    scores = score_judge(evaluator, private)
+    scores = score_of_evaluator(evaluator, private)
     assert scores.test_accuracy == scores.val_accuracy == 1
     ceiling = scores.ceiling
     assert (ceiling.aa1, ceiling.aa5, ceiling.n_success, ceiling.n) == (1, 1, 16, 16)

@@ -13,11 +13,11 @@ from painted import (
     RT,
     SETUP,
     Checkpoint,
-    Judge,
+    EvaluatorNetwork,
     Trapped,
     reconstruction,
     score,
-    score_judge,
+    score_of_evaluator,
 )
 from torch import Tensor
 
@@ -79,7 +79,7 @@ def test_facts_of_a_training_are_kept_as_they_are(
     assert scores.theory is None
 
 
-class Noisy(Judge):
+class Noisy(EvaluatorNetwork):
     """Answers at random, now and then."""
 
     stochastic = True
@@ -129,13 +129,13 @@ def test_without_a_validation_split_the_test_accuracy_is_repeated(
 ) -> None:
     given = private | {name: private[name][:0] for name in ("val_images", "val_labels")}
     meta = evaluator.meta | {"val_accuracy": None, "test_accuracy": recorded}
-    judge, bare = replace(evaluator, meta=meta), [r for r in MANIFEST if r["split"] != "val"]
-    target = score_target("none-0", judge, given, bare, SETUP)
-    for scores in (target, score_judge(judge, given)):
+    recorded, bare = replace(evaluator, meta=meta), [r for r in MANIFEST if r["split"] != "val"]
+    target = score_target("none-0", recorded, given, bare, SETUP)
+    for scores in (target, score_of_evaluator(recorded, given)):
         assert scores.val_accuracy is None and scores.test_accuracy == 1
         assert set(scores.failed_checks) == (set() if sound else {"checkpoint_verified"})
         assert scores.checks["checkpoint_verified"] is sound
         assert all("test accuracy" in words for words in scores.failed_checks.values())
     # A manifest with images of a split that the tensors lack is a broken one.
-    odd = score_target("none-0", judge, given, MANIFEST, SETUP)
+    odd = score_target("none-0", recorded, given, MANIFEST, SETUP)
     assert {"private_public_disjoint", "splits_disjoint"} <= set(odd.failed_checks)

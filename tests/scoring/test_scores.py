@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from painted import MANIFEST, SETUP, Checkpoint, reconstruction, score, score_judge
+from painted import MANIFEST, SETUP, Checkpoint, reconstruction, score, score_of_evaluator
 from torch import Tensor
 
 import fake_study
@@ -36,7 +36,7 @@ def test_every_check_a_row_writes_is_explained(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:
     rows = [
-        score_judge(evaluator, private),
+        score_of_evaluator(evaluator, private),
         score_target("t", trapped, private, MANIFEST, SETUP),
         score(evaluator, trapped, private, public, reconstruction()),
     ]
@@ -65,7 +65,7 @@ def test_measured_scores_are_read_as_they_were_written(
 ) -> None:
     made = reconstruction() | {"counts": {"queries": torch.arange(20)}}
     for scores in (
-        score_judge(evaluator, private),
+        score_of_evaluator(evaluator, private),
         score_target("t", trapped, private, MANIFEST, SETUP),
         score(evaluator, trapped, private, public, made),
     ):

@@ -145,7 +145,7 @@ def test_what_was_found_answers_the_task() -> None:
     prior, labels = seeded(ToyPrior).eval(), torch.tensor([2, 0])
     task = Task(labels=labels, draws=torch.tensor([0, 5]))
     z = torch.ones(2, 5, requires_grad=True)
-    answer = latents.Found(z.detach(), torch.tensor([0.5, -1.0])).reconstruction(prior, task)
+    answer = latents.Optimum(z.detach(), torch.tensor([0.5, -1.0])).reconstruction(prior, task)
     pixels = (prior.norm(z) + prior.shift(labels)) @ prior.linear.weight.T + prior.linear.bias
     assert torch.allclose(answer.images.flatten(1), pixels.sigmoid(), atol=1e-6)
     assert not answer.images.requires_grad

@@ -29,7 +29,7 @@ from trapmid.training.gan import Passes
 from trapmid.types import Output, Surrogate, Target
 
 CLASSES = 3
-IMITATION: dict[str, Any] = {
+DISTILLATION: dict[str, Any] = {
     "epochs": 4,
     "batch_size": 6,
     "lr": 0.1,
@@ -42,8 +42,8 @@ IMITATION: dict[str, Any] = {
     "precision": "fp32",
     "keep_every": 1,
 }
-DISTIL = IMITATION | {"statistics_images": None}
-FINETUNE = IMITATION | {"labels": "soft", "top_n": 4}
+DISTIL = DISTILLATION | {"statistics_images": None}
+FINETUNE = DISTILLATION | {"labels": "soft", "top_n": 4}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "distil": ("distil", DISTIL),
     "distil, augmented": ("distil", DISTIL | {"augmentation": T}),

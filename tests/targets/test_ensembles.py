@@ -38,12 +38,14 @@ def test_an_ensemble_is_the_mean_of_its_members(name: str, made: dict[str, Ensem
     with eval_mode(model), torch.no_grad():
         before = snapshot(model)
         output, member_logits = model(x), model.member_logits(x)
-        assert len(member_logits) == 3 and all(vote.shape == (3, CLASSES) for vote in member_logits)
+        assert len(member_logits) == 3 and all(
+            logits.shape == (3, CLASSES) for logits in member_logits
+        )
         assert torch.allclose(output.logits, sum(member_logits) / 3, atol=1e-6)
         assert output.features.shape == (3, sum(ROWS[name][2])) == (3, model.embedding_dim)
         parts = output.features.split(ROWS[name][2], dim=1)
-        for member, part, vote in zip(model.members, parts, member_logits, strict=True):
-            assert torch.allclose(member.classifier(part), vote, atol=1e-6)
+        for member, part, logits in zip(model.members, parts, member_logits, strict=True):
+            assert torch.allclose(member.classifier(part), logits, atol=1e-6)
         assert (
             torch.corrcoef(torch.stack(member_logits).flatten(1)) < 0.999
         ).sum() == 6  # they differ
@@ -69,11 +71,11 @@ def test_sizes_that_do_not_fit(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_a_trunk_passes_to_another_ensemble(name: str, made: dict[str, Ensemble]) -> None:
     model = seeded(wiring.target(name), CLASSES + 1, ROWS[name][0], seed=5)
-    before = snapshot(model)
-    model.start_from(made[name].state_dict())
+    before, other = snapshot(model), made[name].state_dict()
+    model.start_from(other)
     for key, value in model.state_dict().items():
-        wanted = before if ".classifier." in key else made[name].state_dict()
-        assert torch.equal(value, wanted[key]), key
+        expected = before if ".classifier." in key else other
+        assert torch.equal(value, expected[key]), key
     with pytest.raises(RuntimeError, match="Missing key"):
         model.start_from({"members.0.nothing": torch.zeros(1)})
 

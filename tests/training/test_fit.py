@@ -62,7 +62,7 @@ def defend(name: str, how: ClassifierTraining) -> tuple[Target, Objective]:
     )
     method, block = DEFENSES[name]
     defense = wiring.defense(method, block, name)
-    with runtime().seeded("harden"):
+    with runtime().seeded("adapt"):
         model = defense.adapt(seeded(ToyNet, CLASSES))
     return model, defense.objective(setting)
 

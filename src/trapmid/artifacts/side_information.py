@@ -122,7 +122,7 @@ def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> SideInformation:
     try:
         return SideInformation(students=students, **tensors)
     except TypeError:
-        raise CheckpointError(f"{path}: unknown side_information in {sorted(tensors)}") from None
+        raise CheckpointError(f"{path}: unknown side information in {sorted(tensors)}") from None
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.params import Bound, Count, Positive
+from trapmid.config.bounds import Bound, Count, Positive
 from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
 from trapmid.search import latents
 from trapmid.search.latents import Variables
@@ -68,7 +68,7 @@ class Attack(types.LabelAttack):
         with eval_mode(prior), torch.no_grad():
             step = task.saving.checkpointer.restore({"search": state})
             if step == 0:
-                self._start(target, prior, labels, draws, state, rt)
+                self._start(target, prior, task, state, rt)
             keys = latents.row_keys(labels, draws, rt.seed, "directions")
             while (rows := state["searching"].nonzero().squeeze(1)).numel() > 0:
                 self._propose(target, prior, labels[rows], keys[rows], rows, state)
@@ -108,58 +108,52 @@ class Attack(types.LabelAttack):
         )
 
     def _start(
-        self,
-        target: LabelsOnly,
-        prior: Prior,
-        labels: Tensor,
-        draws: Tensor,
-        state: Variables,
-        rt: Runtime,
+        self, target: LabelsOnly, prior: Prior, task: Task, state: Variables, rt: Runtime
     ) -> None:
         """Every row's start: the first latent of its draw's own stream that shows its class."""
+        labels, draws = task.labels, task.draws
         state["initial_batches"].fill_(self.init_batches)
         if self.untargeted is not None:
-            chosen = self._turned_up(target, prior, self.untargeted, rt)
+            chosen = self._first_classes(target, prior, self.untargeted, rt)
             state["left_out"].copy_(~torch.isin(labels, chosen))
         for draw in draws.unique().tolist():
-            mine = (draws == draw) & ~state["left_out"]
-            wanted = labels[mine].unique()
-            first = self._first_seen(target, prior, draw, wanted, len(wanted), rt)[labels]
-            rows = (mine & (first < self._limit())).nonzero().squeeze(1)
+            of_draw = (draws == draw) & ~state["left_out"]
+            attacked = labels[of_draw].unique()
+            first = self._first_shown(target, prior, draw, attacked, len(attacked), rt)[labels]
+            rows = (of_draw & (first < self._limit())).nonzero().squeeze(1)
             state["z"][rows] = self._stream(draw, first[rows], prior.latent_dim, rt)
             state["initial_batches"][rows] = first[rows] // self.init_batch + 1
             state["searching"][rows] = True
         state["kept"].copy_(state["z"])
 
-    def _turned_up(self, target: LabelsOnly, prior: Prior, count: int, rt: Runtime) -> Tensor:
+    def _first_classes(self, target: LabelsOnly, prior: Prior, count: int, rt: Runtime) -> Tensor:
         """The first `count` classes that latents show, or as many as there are."""
-        first = self._first_seen(target, prior, 0, None, count, rt)
+        first = self._first_shown(target, prior, 0, None, count, rt)
         order = first.argsort(stable=True)[:count]
         return order[first[order] < self._limit()]
 
-    def _first_seen(
+    def _first_shown(
         self,
         target: LabelsOnly,
         prior: Prior,
         draw: int,
-        wanted: Tensor | None,
+        attacked: Tensor | None,
         enough: int,
         rt: Runtime,
     ) -> Tensor:
         """Per class (C,) the number of the first latent that shows it; `_limit()`: none did.
 
-        Stops after the chunk in which `enough` of the `wanted` classes (None: any) were seen.
+        Stops after the chunk in which `enough` of the `attacked` classes (None: any) were seen.
         """
         first = torch.full((target.num_classes,), self._limit(), device=rt.device)
         for begin in range(0, self.init_batches, _CHUNK):
-            batches = min(_CHUNK, self.init_batches - begin)
-            numbers = torch.arange(batches * self.init_batch, device=rt.device)
-            numbers += begin * self.init_batch
+            end = min(begin + _CHUNK, self.init_batches)
+            numbers = torch.arange(begin * self.init_batch, end * self.init_batch, device=rt.device)
             z = self._stream(draw, numbers, prior.latent_dim, rt)
-            seen = target(prior(z, torch.zeros_like(numbers)))
-            first.scatter_reduce_(0, seen, numbers, "amin")
-            known = first < self._limit()
-            if (known if wanted is None else known[wanted]).sum() >= enough:
+            answers = target(prior(z, torch.zeros_like(numbers)))
+            first.scatter_reduce_(0, answers, numbers, "amin")
+            shown = first < self._limit()
+            if (shown if attacked is None else shown[attacked]).sum() >= enough:
                 break
         return first
 
@@ -182,9 +176,7 @@ class Attack(types.LabelAttack):
         """One proposal for each of the `rows` still searching; `labels` and `keys` are theirs."""
         z, radius = state["z"][rows], state["radius"][rows]
         step = (radius / 3).clamp(max=self.max_step)
-        noise = counter_normal(keys + state["tried"][rows], self.points * z.shape[1])
-        directions = noise.view(len(z), self.points, -1)
-        directions = directions / directions.norm(dim=2, keepdim=True) * radius[:, None, None]
+        directions = self._sphere(keys + state["tried"][rows], radius, z.shape[1])
         around = (z[:, None] + directions).flatten(0, 1)
         each = labels.repeat_interleave(self.points)
         outside = (target(prior(around, each)) != each).view(len(z), self.points)
@@ -196,6 +188,12 @@ class Attack(types.LabelAttack):
         accepted = target(prior(moved, labels)) == labels
         state["radius"][rows] = radius
         self._settle(rows, torch.where(accepted[:, None], moved, z), accepted, expanded, state)
+
+    def _sphere(self, keys: Tensor, radius: Tensor, latent_dim: int) -> Tensor:
+        """Random points (n, points, Z) of spheres around 0, one sphere a key (n,)."""
+        noise = counter_normal(keys, self.points * latent_dim).view(len(keys), self.points, -1)
+        points: Tensor = noise / noise.norm(dim=2, keepdim=True) * radius[:, None, None]
+        return points
 
     def _settle(
         self, rows: Tensor, z: Tensor, accepted: Tensor, expanded: Tensor, state: Variables

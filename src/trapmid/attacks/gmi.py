@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import latents
 from trapmid.types import Prior, Reconstruction, Target, Task
@@ -35,7 +35,7 @@ class Attack(types.Attack):
             return self.identity_weight * identity - prior.realism(images, labels)
 
         with eval_mode(target, prior), frozen(target, prior):
-            found = latents.nesterov(
+            optimum = latents.nesterov(
                 latents.start(labels, draws, prior.latent_dim, rt.seed),
                 objective,
                 steps=self.steps,
@@ -45,4 +45,4 @@ class Attack(types.Attack):
                 bound=self.bound,
                 saving=task.saving,
             )
-            return found.reconstruction(prior, task)
+            return optimum.reconstruction(prior, task)

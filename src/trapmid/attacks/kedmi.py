@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, NonNegative, Positive
+from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution
 from trapmid.types import Prior, Reconstruction, Target, Task
@@ -27,7 +27,7 @@ class Attack(types.Attack):
             return self.identity_weight * identity - prior.realism(images, of)
 
         with eval_mode(target, prior), frozen(target, prior):
-            found = distribution.search(
+            optimum = distribution.search(
                 task,
                 objective,
                 prior.latent_dim,
@@ -37,4 +37,4 @@ class Attack(types.Attack):
                 reference_batch=self.reference_batch,
                 bound=None,
             )
-            return found.reconstruction(prior, task)
+            return optimum.reconstruction(prior, task)

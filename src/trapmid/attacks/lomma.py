@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution, latents
 from trapmid.search.distribution import Objective
-from trapmid.search.latents import Found
+from trapmid.search.latents import Optimum
 from trapmid.types import Prior, Reconstruction, Target, Task
 
 
@@ -60,7 +60,7 @@ class Attack(types.Attack):
         with eval_mode(target, students, prior), frozen(target, students, prior):
             return self._search(objective, prior, task, rt).reconstruction(prior, task)
 
-    def _search(self, objective: Objective, prior: Prior, task: Task, rt: Runtime) -> Found:
+    def _search(self, objective: Objective, prior: Prior, task: Task, rt: Runtime) -> Optimum:
         if self.search == "distributions":
             return distribution.search(
                 task,

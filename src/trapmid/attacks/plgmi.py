@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trapmid import losses, types
 from trapmid.augment import PlgView
-from trapmid.config.params import Count, NonNegative, Positive
+from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, counter_normal, counter_uniform, eval_mode, frozen
 from trapmid.search import latents
 from trapmid.training.signatures import Adaptive
@@ -39,17 +39,17 @@ class Attack(types.Attack):
         if self.adaptive is not None:
             self.adaptive.check(task.side_information)
         keys = _Keys.of(task, rt.seed)
-        wanted = labels.repeat(self.views)
+        attacked = labels.repeat(self.views)
 
         def objective(z: Tensor, step: int) -> Tensor:
             output = target(self._views(prior(z, labels), keys, step))  # one forward for all views
-            loss = losses.max_margin(output.logits, wanted)
+            loss = losses.max_margin(output.logits, attacked)
             if self.adaptive is not None:
-                loss = loss + self.adaptive(output, wanted, task.side_information)
+                loss = loss + self.adaptive(output, attacked, task.side_information)
             return loss.view(self.views, -1).sum(dim=0)
 
         with eval_mode(target, prior), frozen(target, prior):
-            found = latents.adam(
+            optimum = latents.adam(
                 latents.start(labels, draws, prior.latent_dim, rt.seed),
                 objective,
                 steps=self.steps,
@@ -57,7 +57,7 @@ class Attack(types.Attack):
                 reference_batch=self.reference_batch,
                 saving=task.saving,
             )
-            return found.reconstruction(prior, task)
+            return optimum.reconstruction(prior, task)
 
     def _views(self, images: Tensor, keys: _Keys, step: int) -> Tensor:
         """All views of all images, (views * N, 3, S, S), view by view."""
@@ -70,8 +70,8 @@ class Attack(types.Attack):
             self.view(images, u[:, v * PlgView.DRAWS : (v + 1) * PlgView.DRAWS], order[:, :, v])
             for v in range(self.views)
         ]
-        seen = torch.cat(views)
-        return seen if self.view_noise == 0 else seen + self._noise(images, keys, step)
+        pixels = torch.cat(views)
+        return pixels if self.view_noise == 0 else pixels + self._noise(images, keys, step)
 
     def _noise(self, images: Tensor, keys: _Keys, step: int) -> Tensor:
         """What is added to the pixels of all views, in their order."""

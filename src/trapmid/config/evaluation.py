@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from trapmid.config.params import Count, OpenShare, Share
+from trapmid.config.bounds import Count, OpenShare, Share
 
 
 @dataclass(frozen=True, kw_only=True)

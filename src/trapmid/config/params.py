@@ -6,17 +6,17 @@ Read with ruamel.yaml, DVC's own parser: PyYAML takes `1e-4` for a string.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import types as pytypes
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from trapmid.config.layered import Layered
 from trapmid.config.renamed import old_names
 
 T = TypeVar("T")
@@ -24,74 +24,6 @@ T = TypeVar("T")
 
 class ParamsError(ValueError):
     """A parameter is wrong; the message is one line that names it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Bound:
-    """What the value of a field must hold: `Annotated[int, Bound(...)]` beside the field."""
-
-    holds: Callable[[Any], bool]
-    otherwise: str  # follows the value in the message
-
-
-def _ascends(values: tuple[float, ...]) -> bool:
-    return all(low < high for low, high in itertools.pairwise(values))
-
-
-Count = Annotated[int, Bound(lambda n: n >= 1, "is under 1")]
-Natural = Annotated[int, Bound(lambda n: n >= 0, "is negative")]
-Positive = Annotated[float, Bound(lambda x: x > 0, "is not positive")]
-NonNegative = Annotated[float, Bound(lambda x: x >= 0, "is negative")]
-Share = Annotated[float, Bound(lambda x: 0 <= x <= 1, "is outside [0, 1]")]
-PositiveShare = Annotated[float, Bound(lambda x: 0 < x <= 1, "is outside (0, 1]")]
-OpenShare = Annotated[float, Bound(lambda x: 0 < x < 1, "is outside (0, 1)")]
-Momentum = Annotated[float, Bound(lambda x: 0 <= x < 1, "is outside [0, 1)")]
-Degrees = Annotated[float, Bound(lambda x: 0 <= x <= 180, "is outside [0, 180]")]
-Milestones = Annotated[tuple[Count, ...], Bound(_ascends, "does not ascend")]
-
-
-def check_milestones(milestones: tuple[int, ...], epochs: int) -> None:
-    """Refuses a schedule whose last step no epoch reaches.
-
-    Raises:
-        ValueError: it names the field.
-    """
-    if milestones and milestones[-1] >= epochs:
-        raise ValueError(f"milestones: {milestones[-1]} is not reached in {epochs} epochs")
-
-
-class Layered(dict[str, Any]):
-    """A block with a row's changes merged onto it; it knows where each of its values stands.
-
-    Mappings are merged key by key; anything else, null included, takes the place of what was there.
-
-    Args:
-        block: the parameters of a method, and `where` they stand in params.yaml.
-        changes: what a row says instead, and `above`, where that stands.
-    """
-
-    def __init__(
-        self, block: Mapping[str, Any], where: str, changes: Mapping[str, Any], above: str
-    ) -> None:
-        super().__init__(block)
-        self.where, self._changes, self._above = where, changes, above
-        for key, value in changes.items():
-            old = block.get(key)
-            if isinstance(old, Mapping) and isinstance(value, Mapping):
-                value = Layered(old, f"{where}.{key}", value, f"{above}.{key}")
-            self[key] = value
-
-    def place(self, key: str) -> str:
-        """The dotted path of a value, or of the mapping's part that the row changes."""
-        return f"{self._above if self.changes(key) else self.where}.{key}"
-
-    def changes(self, key: str) -> bool:
-        """Whether the row says something of this key."""
-        return key in self._changes
-
-    def plain(self) -> dict[str, Any]:
-        """The same values in ordinary dictionaries, as a file may keep them."""
-        return {k: v.plain() if isinstance(v, Layered) else v for k, v in self.items()}
 
 
 class Study(dict[str, Any]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from trapmid.config.params import (
+from trapmid.config.bounds import (
     Bound,
     Count,
     Milestones,

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.config.params import Count, NonNegative, Positive
+from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime
 from trapmid.types import Loss, Progress, Setting, Target
 
@@ -125,6 +125,18 @@ def identity_batches(labels: Tensor, identities: int, images: int) -> list[Tenso
     counts = labels.bincount()
     if (people := int((counts > 0).sum())) < identities:
         raise ValueError(f"identities_per_batch: {identities} is over the {people} in the data")
+    groups = _groups(labels, counts, images)
+    left = torch.where(counts < images, counts.clamp(max=1), counts // images)
+    ends, batches = left.cumsum(0), []
+    while len(waiting := left.nonzero().squeeze(1)) >= identities:
+        chosen = waiting[torch.randperm(len(waiting))[:identities]]
+        batches.append(groups[ends[chosen] - left[chosen]].flatten())
+        left[chosen] -= 1
+    return batches
+
+
+def _groups(labels: Tensor, counts: Tensor, images: int) -> Tensor:
+    """Indices (groups, images) of one person's images each, person after person."""
     order = torch.randperm(len(labels))
     order = order[labels[order].argsort(stable=True)]  # person after person, shuffled inside
     owner, starts = labels[order], counts.cumsum(0) - counts
@@ -133,15 +145,7 @@ def identity_batches(labels: Tensor, identities: int, images: int) -> list[Tenso
     few = ((counts > 0) & (counts < images)).nonzero().squeeze(1)
     draws = torch.rand(len(few), images, dtype=torch.float64) * counts[few, None]
     groups = torch.cat([full, order[starts[few, None] + draws.long()]])
-    groups = groups[labels[groups[:, 0]].argsort(stable=True)]
-
-    left = torch.where(counts < images, counts.clamp(max=1), counts // images)
-    ends, batches = left.cumsum(0), []
-    while len(waiting := left.nonzero().squeeze(1)) >= identities:
-        chosen = waiting[torch.randperm(len(waiting))[:identities]]
-        batches.append(groups[ends[chosen] - left[chosen]].flatten())
-        left[chosen] -= 1
-    return batches
+    return groups[labels[groups[:, 0]].argsort(stable=True)]
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -201,11 +205,11 @@ class Objective(types.Objective):
         d, dtype = self._defense, solving_dtype(images.device)
         with torch.no_grad():  # the same for every layer, and nothing to learn
             one_hot = F.one_hot(labels, self._num_classes).float()
-            known = [
+            kernels = [
                 kernel_matrix(images.flatten(1), d.kernel, d.sigma),
                 kernel_matrix(one_hot, d.label_kernel, d.sigma),
             ]
-            of_images, of_labels = response(torch.stack(known), d.measure, dtype)
+            of_images, of_labels = response(torch.stack(kernels), d.measure, dtype)
         layers = [kernel_matrix(z.flatten(1).float(), d.kernel, d.sigma) for z in hidden]
         of_layers = response(torch.stack(layers), d.measure, dtype)
         on_images = dependence(of_layers, of_images, d.measure).sum()

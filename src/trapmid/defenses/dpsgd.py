@@ -24,7 +24,7 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 
 from trapmid import types
-from trapmid.config.params import OpenShare, Positive
+from trapmid.config.bounds import OpenShare, Positive
 from trapmid.training.objectives import Classify
 from trapmid.types import Loss, Progress, Setting, Target
 
@@ -69,9 +69,9 @@ def _group_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.GroupNorm:
     if isinstance(norm, nn.BatchNorm2d):
         fitting = (g for g in (32, 16, 8, 4, 2) if channels % g == 0 and channels >= 4 * g)
         groups = next(fitting, 1)
-    made = nn.GroupNorm(groups, channels, norm.eps, affine=False).train(norm.training)
-    made.affine, made.weight, made.bias = norm.affine, norm.weight, norm.bias
-    return made
+    group_norm = nn.GroupNorm(groups, channels, norm.eps, affine=False).train(norm.training)
+    group_norm.affine, group_norm.weight, group_norm.bias = norm.affine, norm.weight, norm.bias
+    return group_norm
 
 
 class Objective(Classify):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trapmid import losses, types
-from trapmid.config.params import Count, NonNegative
+from trapmid.config.bounds import Count, NonNegative
 from trapmid.runtime import Runtime
 from trapmid.types import Embedding, Loss, Output, Progress, Setting, Target
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trapmid import types
-from trapmid.config.params import Count, Share
+from trapmid.config.bounds import Count, Share
 from trapmid.training.objectives import Classify
 from trapmid.types import Setting, Target
 

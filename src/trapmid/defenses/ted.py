@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trapmid import types
-from trapmid.training import trapdoors
+from trapmid.training import injection
 from trapmid.training.trapdoors import Patches
 from trapmid.types import Setting
 
@@ -16,7 +16,7 @@ from trapmid.types import Setting
 @dataclass(frozen=True, kw_only=True)
 class Defense(Patches, types.Defense):
     def objective(self, setting: Setting) -> types.Objective:
-        mix = trapdoors.Mix(
+        mix = injection.Mix(
             beta=self.beta, augmentation=None, smoothing=None, smoothed_terms="main"
         )
-        return trapdoors.Objective(self.trapdoor(setting), mix, None, setting)
+        return injection.Objective(self.trapdoor(setting), mix, None, setting)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import NonNegative, Positive, Share
-from trapmid.training import trapdoors
+from trapmid.config.bounds import NonNegative, Positive, Share
+from trapmid.training import injection
 from trapmid.training.trapdoors import Patches
 from trapmid.types import Setting
 
@@ -23,16 +23,16 @@ class Defense(Patches, types.Defense):
     augmentation: TrapAugmentation | None
 
     def objective(self, setting: Setting) -> types.Objective:
-        mix = trapdoors.Mix(
+        mix = injection.Mix(
             beta=self.beta,
             augmentation=self.augmentation,
             smoothing=None,
             smoothed_terms="main",
         )
-        return trapdoors.Objective(self.trapdoor(setting), mix, self._search(), setting)
+        return injection.Objective(self.trapdoor(setting), mix, self._search(), setting)
 
-    def _search(self) -> trapdoors.Search:
-        return trapdoors.Search(
+    def _search(self) -> injection.Search:
+        return injection.Search(
             step_size=self.step_size,
             discriminator=True,
             hiding_weight=self.hiding_weight,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from trapmid import types
-from trapmid.config.params import Count
+from trapmid.config.bounds import Count
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.training.objectives import Classify
 from trapmid.types import Loss, Progress, Setting, Target

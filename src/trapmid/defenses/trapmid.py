@@ -1,6 +1,6 @@
 """Trap-MID: a trapdoor per class that model inversion falls into (Liu and Chen, NeurIPS 2024).
 
-The paper's method is `trapdoors.Objective` with triggers over the whole image; the ablations of its
+The paper's method is `injection.Objective` with triggers over the whole image; the ablations of its
 appendix D are values of the fields below.
 """
 
@@ -11,9 +11,9 @@ from typing import Literal
 
 from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import NonNegative, Positive, Share
+from trapmid.config.bounds import NonNegative, Positive, Share
 from trapmid.losses import Smoothing
-from trapmid.training import trapdoors
+from trapmid.training import injection, trapdoors
 from trapmid.types import Setting
 
 
@@ -38,7 +38,7 @@ class Defense(types.Defense):
             raise ValueError("feature_discriminator: needs optimized triggers")
 
     def objective(self, setting: Setting) -> types.Objective:
-        mix = trapdoors.Mix(
+        mix = injection.Mix(
             beta=self.beta,
             augmentation=self.augmentation,
             smoothing=self.smoothing,
@@ -46,10 +46,10 @@ class Defense(types.Defense):
         )
         trapdoor = trapdoors.random_trapdoor(setting, self.alpha)
         search = self._search() if self.optimized else None
-        return trapdoors.Objective(trapdoor, mix, search, setting)
+        return injection.Objective(trapdoor, mix, search, setting)
 
-    def _search(self) -> trapdoors.Search:
-        return trapdoors.Search(
+    def _search(self) -> injection.Search:
+        return injection.Search(
             step_size=self.step_size,
             discriminator=self.discriminator,
             hiding_weight=self.hiding_weight,

@@ -42,13 +42,11 @@ def planted(
         rt: where to compute.
         batch_size: images described at once.
     """
-    assigned = balanced_labels(
-        len(images), model.num_classes, rt.generator("signature", "signatures")
-    )
+    generator = rt.generator("signature", "signatures")
+    assigned = balanced_labels(len(images), model.num_classes, generator)
+    poison = Poison(trapdoor, assigned)
     with rt.seeded("noise of a stochastic target"):
-        described = describe(
-            model, images, batch_size=batch_size, rt=rt, poison=Poison(trapdoor, assigned)
-        )
+        described = describe(model, images, batch_size=batch_size, rt=rt, poison=poison)
     return signatures(described.features, assigned, model.num_classes)
 
 

@@ -133,17 +133,21 @@ def pixel_features(images: Tensor, batch_size: int, poison: Poison | None = None
         batch_size: how many at once; no number depends on it.
         poison: gives every image a trigger first.
     """
-    found = []
+    parts = []
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
         batch = as_float(images[rows].cpu())
         if poison is not None:
             batch = poison.apply(batch, rows)
-        detail = batch - F.avg_pool2d(batch, 3, stride=1, padding=1, count_include_pad=False)
-        energy = F.adaptive_avg_pool2d(detail.square(), _TEXTURE).clamp(min=_DARK).log()
-        means = F.adaptive_avg_pool2d(batch, _MEANS)
-        found.append(torch.cat([means.flatten(1), energy.flatten(1)], dim=1).double())
-    return torch.cat(found)
+        parts.append(_colours_and_texture(batch))
+    return torch.cat(parts)
+
+
+def _colours_and_texture(images: Tensor) -> Tensor:
+    detail = images - F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
+    energy = F.adaptive_avg_pool2d(detail.square(), _TEXTURE).clamp(min=_DARK).log()
+    means = F.adaptive_avg_pool2d(images, _MEANS)
+    return torch.cat([means.flatten(1), energy.flatten(1)], dim=1).double()
 
 
 def classifier_divergence(benign: Tensor, poisoned: Tensor, rt: Runtime) -> float:
@@ -165,12 +169,19 @@ def classifier_divergence(benign: Tensor, poisoned: Tensor, rt: Runtime) -> floa
     Raises:
         ValueError: there are fewer than two images, or not as many on both sides.
     """
+    _check_twins(benign, poisoned)
+    odds = _held_out_odds(benign, poisoned, rt)
+    divergence = odds[0].mean() - (odds[1].logsumexp(dim=0) - math.log(len(benign)))
+    return min(max(float(divergence), 0.0), math.log(len(benign)))
+
+
+def _held_out_odds(benign: Tensor, poisoned: Tensor, rt: Runtime) -> Tensor:
+    """Log odds (2, N) that an image is benign, of both sides, by classifiers that never saw it."""
     from sklearn.linear_model import LogisticRegression  # over a second, for trapdoors only
 
-    _check_twins(benign, poisoned)
     count = len(benign)
     folds = torch.randperm(count, generator=rt.generator("naturalness folds")) % min(_FOLDS, count)
-    odds = torch.empty(2, count, dtype=torch.float64)  # of the benign, of the poisoned images
+    odds = torch.empty(2, count, dtype=torch.float64)
     for fold in range(min(_FOLDS, count)):
         held = folds == fold
         train = torch.cat([benign[~held], poisoned[~held]])
@@ -181,8 +192,7 @@ def classifier_divergence(benign: Tensor, poisoned: Tensor, rt: Runtime) -> floa
         for side, images in enumerate((benign, poisoned)):
             answers = model.decision_function(((images[held] - mean) / scale).numpy())
             odds[side, held] = torch.from_numpy(answers)
-    found = odds[0].mean() - (odds[1].logsumexp(dim=0) - math.log(count))
-    return min(max(float(found), 0.0), math.log(count))
+    return odds
 
 
 def gaussian_divergence(benign: Tensor, poisoned: Tensor) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.training import vae_gan

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
@@ -43,6 +43,12 @@ class Prior(types.Prior):
         """log of the probability of being real, e^l / (1 + e^l) with l = log-sum-exp of D."""
         del labels
         return -F.softplus(-self.discriminator(images).logsumexp(dim=1))
+
+    def adversarial_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The mean of -log real(real) plus that of -log(1 - real(fake)), a scalar."""
+        on_real = self.discriminator(real).float().logsumexp(dim=1)
+        on_fake = self.discriminator(fake).float().logsumexp(dim=1)
+        return F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:
         """Takes an earlier prior of this kind, or the generator of GMI's; its critic is no use."""
@@ -137,9 +143,7 @@ class Training(types.PriorTraining):
             fake = prior.generator(self._latents(len(real), rt))
         own = prior.discriminator(labelled).float().log_softmax(dim=1)
         supervised = -(soft * own).sum(dim=1).mean()
-        on_real = prior.discriminator(real).float().logsumexp(dim=1)
-        on_fake = prior.discriminator(fake).float().logsumexp(dim=1)
-        adversarial = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
+        adversarial = prior.adversarial_loss(real, fake)
         optimizer.zero_grad(set_to_none=True)
         (supervised + 0.5 * adversarial).backward()
         optimizer.step()
@@ -153,9 +157,9 @@ class Training(types.PriorTraining):
         with frozen(discriminator):
             fake = prior.generator(self._latents(len(real), rt))
             with torch.no_grad():
-                wanted = discriminator.features(real).float().mean(dim=0)
+                mean_of_real = discriminator.features(real).float().mean(dim=0)
             flat = discriminator.features(fake)
-            matching = (flat.float().mean(dim=0) - wanted).abs().mean()
+            matching = (flat.float().mean(dim=0) - mean_of_real).abs().mean()
             log_p = discriminator.classify(flat).float().log_softmax(dim=1)
             entropy = -(log_p.exp() * log_p).sum()
             loss = matching + self.entropy_weight * entropy

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trapmid import losses, types
 from trapmid.augment import PlgView
-from trapmid.config.params import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.nets import snresnet
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
 from trapmid.training import vae_gan
@@ -27,7 +27,7 @@ from trapmid.training.gan import EndlessPasses, log_losses
 from trapmid.training.pseudo_labels import top_n
 from trapmid.training.signatures import Adaptive
 from trapmid.training.vae_gan import VaeGan, VaeGanTraining
-from trapmid.types import Checkpointer, Output, Saving, SideInformation, Stateful, Target
+from trapmid.types import Checkpointer, Loss, Output, Saving, SideInformation, Stateful, Target
 
 
 class Prior(types.Prior):
@@ -150,28 +150,36 @@ class Training(types.PriorTraining):
         reals: tuple[Tensor, Tensor],
         rt: Runtime,
     ) -> dict[str, Tensor]:
-        latents, labels = self._draw(prior, rt)
-        queried_models = () if target is None else (target,)
-        with frozen(prior.critic, *queried_models), eval_mode(*queried_models), rt.autocast():
-            fake = prior(latents, labels)
-            total = -prior.realism(fake, labels).float().mean()
-            parts = {"adversarial": total.detach()}
-            if target is not None:
-                output = self._seen(target, fake.float(), rt)
-                inversion = losses.IDENTITY[self.identity_loss](output.logits.float(), labels)
-                parts["inversion"] = inversion.detach().mean()
-                total = total + self.alpha * inversion.mean()
-                if self.adaptive is not None:
-                    adaptive = self.adaptive(output, labels, side_information).mean()
-                    parts["signatures"] = adaptive.detach()
-                    total = total + adaptive
+        queried = () if target is None else (target,)
+        with frozen(prior.critic, *queried), eval_mode(*queried), rt.autocast():
+            total, parts = self._generator_loss(prior, target, side_information, rt)
         optimizer.zero_grad(set_to_none=True)
         images, classes = reals
         vae_gan.backward(beside, total, partial(prior.generator, labels=classes), images)
         optimizer.step()
         return parts
 
-    def _seen(self, target: Target, images: Tensor, rt: Runtime) -> Output:
+    def _generator_loss(
+        self, prior: Prior, target: Target | None, side_information: SideInformation, rt: Runtime
+    ) -> Loss:
+        """Of a fresh batch: what the critic says and, where a target is asked, what that says."""
+        latents, labels = self._draw(prior, rt)
+        fake = prior(latents, labels)
+        total = -prior.realism(fake, labels).float().mean()
+        parts = {"adversarial": total.detach()}
+        if target is None:
+            return Loss(total, parts)
+        output = self._answer(target, fake.float(), rt)
+        inversion = losses.IDENTITY[self.identity_loss](output.logits.float(), labels)
+        parts["inversion"] = inversion.detach().mean()
+        total = total + self.alpha * inversion.mean()
+        if self.adaptive is not None:
+            adaptive = self.adaptive(output, labels, side_information).mean()
+            parts["signatures"] = adaptive.detach()
+            total = total + adaptive
+        return Loss(total, parts)
+
+    def _answer(self, target: Target, images: Tensor, rt: Runtime) -> Output:
         """What the target makes of one random view of each image (N, 3, S, S)."""
         views = self.view(
             images,
@@ -193,17 +201,20 @@ class Training(types.PriorTraining):
     ) -> Tensor:
         real = real + self.noise * torch.rand(real.shape).to(rt.device)
         with rt.autocast():
-            with torch.no_grad():
-                latents, others = self._draw(prior, rt)
-                fake = prior(latents, others)
-            # The official order: every forward moves the critic's spectral norms by one iteration.
-            on_fake = prior.realism(fake, others).float()
-            on_real = prior.realism(real, labels).float()
-            hinge = F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean()
+            hinge = self._hinge(prior, real, labels, rt)
         optimizer.zero_grad(set_to_none=True)
         hinge.backward()
         optimizer.step()
         return hinge.detach()
+
+    def _hinge(self, prior: Prior, real: Tensor, labels: Tensor, rt: Runtime) -> Tensor:
+        with torch.no_grad():
+            latents, others = self._draw(prior, rt)
+            fake = prior(latents, others)
+        # The official order: every forward moves the critic's spectral norms by one iteration.
+        on_fake = prior.realism(fake, others).float()
+        on_real = prior.realism(real, labels).float()
+        return F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean()
 
     def _draw(self, prior: Prior, rt: Runtime) -> tuple[Tensor, Tensor]:
         latents = torch.randn(self.batch_size, self.latent_dim).to(rt.device)

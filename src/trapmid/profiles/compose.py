@@ -42,9 +42,8 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     tree.pop("seeds", None)
     tree.insert(0, "profile", name)
     tree.insert(0, "seeds", CommentedSeq(fanned))
-    header = f"Profile `{name}`: written by `trapmid profile {name}` from profiles/{name}.yaml."
-    if seeds is not None:
-        header = header.replace(f"profile {name}`", f"profile {name} --seeds {_words(fanned)}`")
+    command = name if seeds is None else f"{name} --seeds {_words(fanned)}"
+    header = f"Profile `{name}`: written by `trapmid profile {command}` from profiles/{name}.yaml."
     return written(laid_out(tree, remarks, header))
 
 

@@ -37,14 +37,18 @@ def layered(
             _merge_rows(base.setdefault(key, CommentedMap()), value, f"{name}: {key}")
         else:
             merge(base, {key: value})
-    rows = [row for section in CLASSIFIERS for row in (base.get(section) or {}).items()]
-    named = {row.get("block", row.get("method", key)) for key, row in rows if row is not None}
-    if unknown := sorted(set(overlay) - known - named):
+    if unknown := sorted(set(overlay) - known - _blocks_of_classifiers(base)):
         raise ProfileError(
             f"{folder / name}.yaml: unknown {unknown}; neither in {base_name}.yaml nor the `block` "
             "of a target"
         )
     return base
+
+
+def _blocks_of_classifiers(content: CommentedMap) -> set[str]:
+    """The blocks that rows of classifiers name, or have by their method's or their own name."""
+    rows = [row for section in CLASSIFIERS for row in (content.get(section) or {}).items()]
+    return {row.get("block", row.get("method", key)) for key, row in rows if row is not None}
 
 
 def _load(name: str, folder: Path, remarks: dict[str, str]) -> CommentedMap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from PIL import Image
@@ -17,11 +17,11 @@ _BAND = 5  # defences side by side; more go below, or a page would show them as 
 _ROWS, _LEAST = 24, 3  # of the whole picture at most, and of a band at least
 
 
-class _Answers(NamedTuple):
-    """The places of one person and one defence."""
+class _Places(NamedTuple):
+    """Images of one person that stand beside each other."""
 
     images: list[Tensor | None]  # None: left empty
-    hits: list[bool | None]  # whether the evaluator recognises the person
+    hits: list[bool | None]  # whether the evaluator recognises the person; None: no verdict
 
 
 class Made(NamedTuple):
@@ -32,14 +32,14 @@ class Made(NamedTuple):
     hit: Tensor  # (N,) bool: the evaluator recognises the class
     found: Tensor | None = None  # (N,) bool; False: the attack has no answer; None: it has all
 
-    def of(self, label: int) -> _Answers:
+    def of(self, label: int) -> _Places:
         """The first `_DRAWS` answers for one person, filled up with empty places."""
         own = self.labels == label
         images, hit = self.images[own][:_DRAWS], self.hit[own][:_DRAWS]
         found = [True] * len(images) if self.found is None else self.found[own].tolist()
         empty = [None] * (_DRAWS - len(images))
         there = [image if one else None for image, one in zip(images, found, strict=False)]
-        return _Answers([*there, *empty], [*hit.tolist(), *empty])
+        return _Places([*there, *empty], [*hit.tolist(), *empty])
 
 
 def compare(
@@ -89,27 +89,30 @@ def _band(
     people: Sequence[int],
 ) -> bytes:
     """One grid: the people below each other, the defences side by side."""
-    rows: list[list[Tensor | None]] = []
-    frames: list[list[bool | None]] = []
-    for label in people:
-        real = private[private_labels == label][:_EXAMPLES]
-        answers = [one.of(label) for one in made.values()]
-        row = [*real, *[None] * (_EXAMPLES - len(real))]
-        rows.append(row + [image for answer in answers for image in answer.images])
-        frame: list[bool | None] = [None] * _EXAMPLES
-        frames.append(frame + [hit for answer in answers for hit in answer.hits])
+    lines = [_line(private[private_labels == label], label, made.values()) for label in people]
     # A name stands over the first of its images only: a long one needs the room of both.
     heads = ["private", *[""] * (_EXAMPLES - 1)]
     for name in made:
         heads += [name, *[""] * (_DRAWS - 1)]
     return image_grid(
-        rows,
+        [line.images for line in lines],
         title=title,
         row_labels=[str(label) for label in people],
         column_labels=heads,
-        frames=frames,
+        frames=[line.hits for line in lines],
         note="Frame: green, the evaluator recognises the person; red, it does not.",
         gutter_after=_EXAMPLES,
+    )
+
+
+def _line(private: Tensor, label: int, made: Iterable[Made]) -> _Places:
+    """One person: private images, without a verdict, then the answers of every attack."""
+    answers = [one.of(label) for one in made]
+    real = private[:_EXAMPLES]
+    empty = [None] * (_EXAMPLES - len(real))
+    return _Places(
+        [*real, *empty, *(image for answer in answers for image in answer.images)],
+        [*[None] * _EXAMPLES, *(hit for answer in answers for hit in answer.hits)],
     )
 
 

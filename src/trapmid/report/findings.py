@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trapmid.config.evaluation import WEAK
+from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import attack_run_label, label
 from trapmid.scoring.scores import RowScores
 
 
@@ -85,27 +85,25 @@ def check_lines(
         meanings: by check, what holds when it passes.
         details: by check, what the study found.
     """
-    rows: list[tuple[str, RowScores]] = [
-        *inputs.evaluators.items(),
-        *inputs.targets.items(),
-        *inputs.attack_runs.items(),
-    ]
     return [
         CheckLine(
             name=name,
             passed=verdict,
             invalid=name not in WEAK,
             meaning=meanings.get(name, name.replace("_", " ") + "."),
-            detail="; ".join(
-                filter(None, [details.get(name, ""), *_reasons(name, rows)]),
-            ),
+            detail="; ".join(filter(None, [details.get(name, ""), *_reasons(name, inputs)])),
         )
         for name, verdict in passed.items()
     ]
 
 
-def _reasons(name: str, rows: Iterable[tuple[str, RowScores]]) -> list[str]:
+def _reasons(name: str, inputs: Inputs) -> list[str]:
     """What the rows that failed a check wrote about it."""
+    rows: list[tuple[str, RowScores]] = [
+        *inputs.evaluators.items(),
+        *inputs.targets.items(),
+        *inputs.attack_runs.items(),
+    ]
     return [
         f"{row}: {scores.failed_checks[name]}"
         for row, scores in rows

@@ -11,7 +11,7 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints, results
 from trapmid.report import pictures
 from trapmid.report.comparison import Made, compare
-from trapmid.report.summary import side_by_side
+from trapmid.report.groups import side_by_side
 from trapmid.scoring.scores import AttackScores
 
 _TITLES = {"samples": "random samples"}

@@ -21,11 +21,11 @@ _GAP, _FRAME = 6, 4  # between images; around a marked one
 _LINE = 18  # height of one line of text
 _EXAMPLES, _DRAWS = 3, 5  # private and rebuilt images of a person beside each other, at most
 
-AttackRun = Tensor | None
+Place = Tensor | None
 
 
 def image_grid(
-    rows: Sequence[Sequence[AttackRun]],
+    rows: Sequence[Sequence[Place]],
     *,
     title: str,
     row_labels: Sequence[str] = (),
@@ -67,7 +67,7 @@ def image_grid(
     return _annotate(canvas, title, note, row_labels, column_labels, left, side)
 
 
-def _size(rows: Sequence[Sequence[AttackRun]]) -> int:
+def _size(rows: Sequence[Sequence[Place]]) -> int:
     """The S that all images share; ValueError: they do not, or there is none."""
     sizes = {tuple(image.shape) for row in rows for image in row if image is not None}
     if len(sizes) != 1:
@@ -100,7 +100,7 @@ def private_vs_reconstructed(
         identities: how many rows.
         title: one line above.
     """
-    rows: list[list[AttackRun]] = []
+    rows: list[list[Place]] = []
     frames: list[list[bool | None]] = []
     names = []
     for label in sorted(set(labels.tolist()))[:identities]:
@@ -121,7 +121,7 @@ def private_vs_reconstructed(
     )
 
 
-def _answers(images: Tensor, found: Tensor) -> list[AttackRun]:
+def _answers(images: Tensor, found: Tensor) -> list[Place]:
     """The images that an attack has found; None in the place of the others."""
     return [image if there else None for image, there in zip(images, found.tolist(), strict=True)]
 

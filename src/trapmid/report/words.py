@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trapmid.report.summary import deviation
+from trapmid.report.averages import deviation
 
 
 def percent(value: float | None, digits: int = 2) -> str:

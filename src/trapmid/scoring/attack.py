@@ -109,7 +109,7 @@ def score_attack(
         target=_agreement(attacked.target.model, None, shown, setup),
         queried_model=_agreement(attacked.queried_model.model, attacked.students, shown, setup),
     )
-    found = _checks(
+    results = _checks(
         block, evaluator.loaded, attacked.target, evidence, recognised, agreement, setup
     )
     detection, carried = _detect(attacked, data.public, shown, setup)
@@ -130,14 +130,16 @@ def score_attack(
         stand_in=_stand_in(attacked, data.private, setup),
         signature=detection,
         protocol=_protocol(block, evidence, setup),
-        checks=checks.verdicts(found),
-        failed_checks=checks.failures(found),
+        checks=checks.verdicts(results),
+        failed_checks=checks.failures(results),
     )
     return ScoredAttack(rounded(scores), _rows(recognised, carried), recognised.hit)
 
 
-def _agreement(asked: Target, students: Target | None, shown: Shown, setup: Setup) -> float | None:
-    """Share of the answers that `asked`, and the students if any, give to the attacked class.
+def _agreement(
+    queried_model: Target, students: Target | None, shown: Shown, setup: Setup
+) -> float | None:
+    """Share of the answers that this model, and the students if any, give to the attacked class.
 
     Several networks give it by the mean of their logits, which is what LOMMA's search raises.
     """
@@ -145,7 +147,7 @@ def _agreement(asked: Target, students: Target | None, shown: Shown, setup: Setu
         return None
     size, rt = setup.evaluation.batch_size, setup.rt
     member_logits = []
-    for network in (asked, *([] if students is None else [students])):
+    for network in (queried_model, *([] if students is None else [students])):
         with rt.seeded(NOISE):
             member_logits += features.member_logits(network, shown.images, batch_size=size, rt=rt)
     hit = accuracy.hits(torch.stack(member_logits).mean(dim=0), shown.labels)
@@ -162,14 +164,9 @@ def _checks(
     setup: Setup,
 ) -> list[checks.Check]:
     labels, classes = evidence.labels, target.model.num_classes
+    strength = _accepted(evidence, agreement, setup)
     if block.attack == checks.FLOOR_ATTACK:
         strength = checks.floor_is_chance(accuracy.rate(recognised.hit), len(labels), classes)
-    else:
-        accepted = accuracy.rate(evidence.found) * (
-            agreement.queried_model or 0.0
-        )  # a miss is a refusal
-        least = setup.bounds.target_agreement
-        strength = checks.at_least("target_agreement", accepted, least)
     return [
         checks.evaluator_is_another_network(
             evaluator.model, evaluator.digest, target.model, target.digest
@@ -177,6 +174,12 @@ def _checks(
         checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
         strength,
     ]
+
+
+def _accepted(evidence: Evidence, agreement: _Agreement, setup: Setup) -> checks.Check:
+    """Whether what the search asked takes its images; one that was not found is refused."""
+    accepted = accuracy.rate(evidence.found) * (agreement.queried_model or 0.0)
+    return checks.at_least("target_agreement", accepted, setup.bounds.target_agreement)
 
 
 def _detect(
@@ -187,16 +190,16 @@ def _detect(
     if reference is None or not shown.found.any():
         return None, {}
     recovered = stored(shown.images[shown.found], setup.evaluation)
-    found = {
+    by_kind = {
         "train": reference.train,
         "poisoned": reference.poisoned,
         "public": public_cosines(reference, target, public, setup),
         "recovered": cosines(target, recovered, reference.centres, setup),
     }
     detection = signature.detect(
-        found["recovered"], found["public"], found["train"], setup.evaluation.signature_fpr
+        by_kind["recovered"], by_kind["public"], by_kind["train"], setup.evaluation.signature_fpr
     )
-    return detection, found
+    return detection, by_kind
 
 
 def _within_run(recognised: Recognised, evidence: Evidence, batch: int) -> WithinRun:

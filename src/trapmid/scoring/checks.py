@@ -133,8 +133,7 @@ def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Che
     """
     leaf = images.detach().clone().requires_grad_()
     logits = model(leaf).logits
-    wanted = (labels.to(logits.device) + 1) % logits.shape[1]
-    loss = losses.max_margin(logits, wanted).sum()
+    loss = losses.max_margin(logits, (labels.to(logits.device) + 1) % logits.shape[1]).sum()
     if not loss.requires_grad or not len(images):
         return Check("gradients_reach_images", False, "the loss does not depend on the images")
     (gradient,) = torch.autograd.grad(loss, leaf, materialize_grads=True)
@@ -155,23 +154,10 @@ def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = T
     An empty identity on the public side is an unknown one (FFHQ has none); its image must still
     differ from every private image.
     """
-    identities: dict[bool, set[str]] = {True: set(), False: set()}
     splits = ["train", "val", "test"] if validation else ["train", "test"]
-    hashes: dict[str, set[str]] = {split: set() for split in [*splits, "public"]}
-    unnamed, unknown = 0, set()
-    for row in manifest:
-        split, identity = row.get("split", ""), row.get("identity", "")
-        if split not in hashes:
-            unknown.add(split)
-            continue
-        private = split != "public"
-        unnamed += private and not identity
-        identities[private] |= {identity} - {""}
-        hashes[split] |= {row.get("hash", "")}
-    private_hashes = set().union(*(hashes[split] for split in splits))
-    people = identities[True] & identities[False]
-    images = private_hashes & hashes["public"]
-    sound = not unknown and not unnamed and "" not in private_hashes | hashes["public"]
+    identities, hashes, sound = _who_is_where(manifest, [*splits, "public"])
+    people = identities["private"] & identities["public"]
+    images = set().union(*(hashes[split] for split in splits)) & hashes["public"]
     complete = sound and all(hashes.values())
     twice = sum(len(hashes[a] & hashes[b]) for a, b in itertools.combinations(splits, 2))
     note = "" if complete else "; rows are missing or lack a split, identity or hash"
@@ -180,6 +166,30 @@ def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = T
         Check("private_public_disjoint", complete and not people and not images, shared),
         Check("splits_disjoint", complete and not twice, f"{twice} images in two splits{note}"),
     ]
+
+
+class _Whereabouts(NamedTuple):
+    """What the rows of a manifest name."""
+
+    identities: dict[str, set[str]]  # of the private side and of the public one
+    hashes: dict[str, set[str]]  # of the images of every split
+    sound: bool  # every row has a split and a hash, every private one an identity
+
+
+def _who_is_where(manifest: Iterable[Mapping[str, str]], splits: Iterable[str]) -> _Whereabouts:
+    identities: dict[str, set[str]] = {"private": set(), "public": set()}
+    hashes: dict[str, set[str]] = {split: set() for split in splits}
+    sound = True
+    for row in manifest:
+        split, identity, image = (row.get(key, "") for key in ("split", "identity", "hash"))
+        if split not in hashes:
+            sound = False
+            continue
+        side = "public" if split == "public" else "private"
+        sound &= image != "" and (side == "public" or identity != "")
+        identities[side] |= {identity} - {""}
+        hashes[split] |= {image}
+    return _Whereabouts(identities, hashes, sound)
 
 
 # --- one attack run -----------------------------------------------------------------------------
@@ -206,13 +216,13 @@ def every_class_attacked(
         num_classes: C.
         left_out: images that were not attempted by design: all of some classes, none of the others.
     """
-    asked = sorted(zip(labels.tolist(), draws.tolist(), strict=True))
+    pairs = sorted(zip(labels.tolist(), draws.tolist(), strict=True))
     attempted = sorted(set(labels.tolist())) if left_out else list(range(num_classes))
-    per_class = len(asked) // max(1, len(attempted))
-    wanted = [(label, draw) for label in attempted for draw in range(per_class)]
-    complete = asked == wanted and len(asked) + left_out == per_class * num_classes
-    detail = f"{len(asked)} images for {num_classes} classes, {left_out} left out"
-    return Check("every_class_attacked", bool(asked) and complete, detail)
+    per_class = len(pairs) // max(1, len(attempted))
+    expected = [(label, draw) for label in attempted for draw in range(per_class)]
+    complete = pairs == expected and len(pairs) + left_out == per_class * num_classes
+    detail = f"{len(pairs)} images for {num_classes} classes, {left_out} left out"
+    return Check("every_class_attacked", bool(pairs) and complete, detail)
 
 
 def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
@@ -242,7 +252,7 @@ def study(
 
     Needs the rows of params.yaml, all of them. A check that no row answers is failed.
     """
-    found = {
+    of_several_rows = {
         "positive_control": _positive_control(targets, attack_runs, bounds.positive_control),
         "floor_below_ceiling": _floor_below_ceiling(evaluators, attack_runs),
     }
@@ -251,7 +261,7 @@ def study(
         for part in (evaluators, targets, attack_runs)
         for row, scores in part.items()
     }
-    return [found.get(name) or _merged(name, rows) for name in EXPLANATIONS]
+    return [of_several_rows.get(name) or _merged(name, rows) for name in EXPLANATIONS]
 
 
 def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:

@@ -64,13 +64,13 @@ def examine(loaded: Loaded, private: Private, setup: Setup) -> Examined:
     described = describe(loaded, private["test_images"], setup)
     test_accuracy = accuracy.rate(accuracy.hits(described.logits, private["test_labels"]))
     val_accuracy = _val_accuracy(loaded, private, setup)
-    found = [
+    results = [
         _repeats_its_record(loaded, private, test_accuracy, val_accuracy),
         checks.logits_not_probabilities(described.logits),
     ]
     if not loaded.model.stochastic:
-        found.append(checks.deterministic(loaded.model, probes(private, setup.rt)[0]))
-    return Examined(described, test_accuracy, val_accuracy, found)
+        results.append(checks.deterministic(loaded.model, probes(private, setup.rt)[0]))
+    return Examined(described, test_accuracy, val_accuracy, results)
 
 
 def describe(

@@ -10,7 +10,7 @@ baseline, too: it is marked. But no attack may fail it that did not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -91,37 +91,56 @@ def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:
 
     Under them stands, of every tolerance that was applied, where its number comes from.
     """
-    head = ("metric", "baseline", "now", "allowed", "verdict")
     ordered = sorted(verdicts, key=lambda verdict: not verdict.passed)
-    rows = [
-        (
-            verdict.metric,
-            _shown(verdict.baseline),
-            _shown(verdict.now),
-            verdict.allowed,
-            ("ok" if verdict.passed else "FAIL") + (f"  {verdict.note}" if verdict.note else ""),
-        )
-        for verdict in ordered
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
-    lines = [
-        "  ".join(
-            [
-                *(text.ljust(width) for text, width in zip(row, widths, strict=False)),
-                row[4],
-            ]
-        )
-        for row in [head, tuple("-" * len(name) for name in head), *rows]
-    ]
-    used = {verdict.kind for verdict in verdicts}
-    why = [
-        f"{kind} {_shown(getattr(tolerances, kind))}: {tolerances.why.get(kind, 'no source given')}"
-        for kind in TOLERANCES
-        if kind in used
-    ]
+    lines = _aligned([_row(verdict) for verdict in ordered])
+    why = _sources({verdict.kind for verdict in verdicts}, tolerances)
     failed = sum(not verdict.passed for verdict in verdicts)
     end = f"gate: {failed} of {len(verdicts)} failed" if failed else f"gate: {len(verdicts)} passed"
     return "\n".join([*lines, "", *why, *[""] * bool(why), end])
+
+
+class _Row(NamedTuple):
+    """One line of the table."""
+
+    metric: str
+    baseline: str
+    now: str
+    allowed: str
+    verdict: str  # the last column, which needs no width
+
+
+_HEAD = _Row("metric", "baseline", "now", "allowed", "verdict")
+
+
+def _row(verdict: Verdict) -> _Row:
+    return _Row(
+        verdict.metric,
+        _shown(verdict.baseline),
+        _shown(verdict.now),
+        verdict.allowed,
+        ("ok" if verdict.passed else "FAIL") + (f"  {verdict.note}" if verdict.note else ""),
+    )
+
+
+def _aligned(rows: Sequence[_Row]) -> list[str]:
+    """The rows under their head, in columns."""
+    under = _Row(*("-" * len(name) for name in _HEAD))
+    widths = [max(len(row[i]) for row in [_HEAD, *rows]) for i in range(4)]
+    return [
+        "  ".join(
+            [*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row.verdict]
+        )
+        for row in [_HEAD, under, *rows]
+    ]
+
+
+def _sources(kinds: Collection[str], tolerances: Gate) -> list[str]:
+    """Where the number of every tolerance comes from that was applied."""
+    return [
+        f"{kind} {_shown(getattr(tolerances, kind))}: {tolerances.why.get(kind, 'no source given')}"
+        for kind in TOLERANCES
+        if kind in kinds
+    ]
 
 
 def _judge(metric: str, old: Leaves, new: Leaves, tolerances: Gate) -> Verdict:
@@ -216,8 +235,8 @@ def _newly_failed(now: StudyMeans, baseline: StudyMeans) -> Iterator[Verdict]:
     for name, worst in now.worst.items():
         if name not in baseline.worst:
             continue
-        known = {attack for attack, groups in baseline.attacks.items() if name in groups}
-        newly = sorted(known & set(worst.failed) - set(baseline.worst[name].failed))
+        in_both = {attack for attack, groups in baseline.attacks.items() if name in groups}
+        newly = sorted(in_both & set(worst.failed) - set(baseline.worst[name].failed))
         if newly:
             yield Verdict(
                 metric=f"worst.{name}.failed",

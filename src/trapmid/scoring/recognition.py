@@ -64,17 +64,17 @@ def recognise(
     if evaluation.low2high is not None and described is None:
         images = features.low2high(images, evaluation.low2high)
     raw = described or describe(evaluator.loaded, images, setup)
-    kept = stored(images, evaluation)
-    seen = describe(evaluator.loaded, kept, setup) if evaluation.stretch else raw
+    files = stored(images, evaluation)
+    description = describe(evaluator.loaded, files, setup) if evaluation.stretch else raw
     reference, labels = evaluator.reference, shown.labels
     hit = accuracy.hits(raw.logits, labels) & shown.found
     return Recognised(
         best=accuracy.best_classes(raw.logits, 5),
         hit=hit,
         hit5=accuracy.hits(raw.logits, labels, 5) & shown.found,
-        knn=knn.nearest_squared(seen.features, labels, reference.features, reference.labels),
+        knn=knn.nearest_squared(description.features, labels, reference.features, reference.labels),
         found=shown.found,
-        frechet=_frechet(kept[hit], seen.features[hit], reference, setup),
+        frechet=_frechet(files[hit], description.features[hit], reference, setup),
     )
 
 

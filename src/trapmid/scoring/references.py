@@ -44,11 +44,11 @@ class SignatureReference(NamedTuple):
 def of_evaluator(loaded: Loaded, private: Private, setup: Setup) -> EvaluatorReference:
     """Describes the private training images."""
     images = private["train_images"]
-    wanted = setup.evaluation.frechet_features == "inception"
+    with_inception = setup.evaluation.frechet_features == "inception"
     return EvaluatorReference(
         features=describe(loaded, images, setup).features,
         labels=private["train_labels"],
-        inception=inception_features(images, setup) if wanted else None,
+        inception=inception_features(images, setup) if with_inception else None,
     )
 
 
@@ -124,11 +124,11 @@ def load_evaluator(
         CheckpointError: the file is missing, or is about another checkpoint, other private images
             or another `frechet_features`.
     """
-    found = EvaluatorReference(**_load(file, loaded, private))
-    wanted = evaluation.frechet_features
-    if (found.inception is not None) != (wanted == "inception"):
-        raise CheckpointError(f"{file}: made for other features than {wanted}; {_REMEDY}")
-    return found
+    reference = EvaluatorReference(**_load(file, loaded, private))
+    features = evaluation.frechet_features
+    if (reference.inception is not None) != (features == "inception"):
+        raise CheckpointError(f"{file}: made for other features than {features}; {_REMEDY}")
+    return reference
 
 
 def load_target(file: Path, loaded: Loaded, private: Private) -> SignatureReference | None:

@@ -54,7 +54,7 @@ def score_target(
     if loaded.trapdoor is not None:
         success, pairs = trapdoor_success(loaded, loaded.trapdoor, test, setup)
         measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
-    found = _checks(loaded, private, manifest, examined, success, setup)
+    results = _checks(loaded, private, manifest, examined, success, setup)
     scores = TargetScores(
         row=row,
         defense=loaded.meta["defense"],
@@ -67,8 +67,8 @@ def score_target(
         theory=measured,
         stochastic=loaded.model.stochastic,
         facts={},
-        checks=checks.verdicts(found),
-        failed_checks=checks.failures(found),
+        checks=checks.verdicts(results),
+        failed_checks=checks.failures(results),
     )
     # Not rounded: what a training guarantees holds for these very numbers, however small.
     return replace(rounded(scores), facts=dict(loaded.meta["facts"]))
@@ -82,15 +82,15 @@ def _checks(
     success: float | None,
     setup: Setup,
 ) -> list[checks.Check]:
-    found = [*examined.checks, _gradients(loaded, private, setup)]
-    found += checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
+    results = [*examined.checks, _gradients(loaded, private, setup)]
+    results += checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
     if loaded.trapdoor is not None:
         least = setup.bounds.trapdoor_success
-        found.append(checks.at_least("trapdoor_success", success, least))
+        results.append(checks.at_least("trapdoor_success", success, least))
     if loaded.meta["defense"] == UNDEFENDED:
         least = setup.bounds.target_accuracy
-        found.append(checks.at_least("undefended_accuracy", examined.test_accuracy, least))
-    return found
+        results.append(checks.at_least("undefended_accuracy", examined.test_accuracy, least))
+    return results
 
 
 def _gradients(loaded: Loaded, private: Private, setup: Setup) -> checks.Check:
@@ -103,8 +103,8 @@ def _theory(
 ) -> theory.Theory:
     """Section 3.4, with one trigger for each test image."""
     test, size = private["test_images"], setup.evaluation.batch_size
-    wanted = triggered_classes(len(test), loaded.model.num_classes, setup.rt)
-    poison = Poison(trapdoor, wanted)
+    classes = triggered_classes(len(test), loaded.model.num_classes, setup.rt)
+    poison = Poison(trapdoor, classes)
     poisoned = describe(loaded, test, setup, poison)
 
     def group(logits: Tensor, labels: Tensor, poison: Poison | None = None) -> theory.Group:
@@ -112,6 +112,6 @@ def _theory(
 
     return theory.measure(
         group(benign.logits, private["test_labels"]),
-        group(poisoned.logits, wanted, poison),
+        group(poisoned.logits, classes, poison),
         setup.rt,
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trapmid.runtime import counter_normal
 from trapmid.search import latents
-from trapmid.search.latents import Found
+from trapmid.search.latents import Optimum
 from trapmid.types import Task
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -30,7 +30,7 @@ def search(
     lr: float,
     reference_batch: int,
     bound: float | None,
-) -> Found:
+) -> Optimum:
     """Latents drawn from the distribution that minimises the expected objective of their label.
 
     mu starts at 0 and log_variance at 1; Adam moves both along one sample an identity and step. No
@@ -50,7 +50,7 @@ def search(
         return objective(_sample(distribution, keys + step, bound), identities)
 
     mu = torch.zeros(len(keys), latent_dim, device=keys.device)
-    found, _ = latents.adam(
+    distributions, _ = latents.adam(
         torch.cat([mu, torch.ones_like(mu)], dim=1),
         loss,
         steps=steps,
@@ -58,9 +58,9 @@ def search(
         reference_batch=reference_batch,
         saving=task.saving,
     )
-    z = _sample(found[row], latents.row_keys(task.labels, task.draws, seed, "draws"), bound)
+    z = _sample(distributions[row], latents.row_keys(task.labels, task.draws, seed, "draws"), bound)
     with torch.no_grad():
-        return Found(z, objective(z, task.labels))
+        return Optimum(z, objective(z, task.labels))
 
 
 def _sample(distribution: Tensor, keys: Tensor, bound: float | None) -> Tensor:

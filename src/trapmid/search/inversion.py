@@ -85,13 +85,17 @@ def invert_all(
 
 
 def _invert(
-    attack: Attack | LabelAttack, asked: Target | LabelsOnly, prior: Prior, task: Task, rt: Runtime
+    attack: Attack | LabelAttack,
+    queried_model: Target | LabelsOnly,
+    prior: Prior,
+    task: Task,
+    rt: Runtime,
 ) -> Reconstruction:
     # Searches have streams of their own; a stochastic target draws its noise from this.
     with rt.seeded("target's noise"):
-        if isinstance(asked, LabelsOnly):
-            return cast(LabelAttack, attack).invert(asked, prior, task, rt)
-        return cast(Attack, attack).invert(asked, prior, task, rt)
+        if isinstance(queried_model, LabelsOnly):
+            return cast(LabelAttack, attack).invert(queried_model, prior, task, rt)
+        return cast(Attack, attack).invert(queried_model, prior, task, rt)
 
 
 def _affordable(
@@ -147,8 +151,10 @@ class _Done:
         if fields["found"] is None:
             fields["found"] = torch.ones(len(part.labels), dtype=torch.bool)
         fields |= {f"counts.{name}": values for name, values in part.counts.items()}
-        kept = slice(None) if part.left_out is None else ~part.left_out
-        self._parts.append({name: value[kept].detach().cpu() for name, value in fields.items()})
+        attempted = slice(None) if part.left_out is None else ~part.left_out
+        self._parts.append(
+            {name: value[attempted].detach().cpu() for name, value in fields.items()}
+        )
         self.count += len(part.labels)
         self.begun = False
 

@@ -20,7 +20,7 @@ RowLoss = Callable[[Tensor, int], Tensor]
 """(latents (N, Z), iteration) -> losses (N,)."""
 
 
-class Found(NamedTuple):
+class Optimum(NamedTuple):
     """What a search ends with."""
 
     latents: Tensor  # (N, Z)
@@ -63,7 +63,7 @@ def nesterov(
     reference_batch: int,
     bound: float,
     saving: Saving = UNSAVED,
-) -> Found:
+) -> Optimum:
     """GMI's search: Nesterov momentum with the latents clipped after every step.
 
     v_t = m v_{t-1} - lr g;  z <- clip(z - m v_{t-1} + (1 + m) v_t, -bound, bound), with g the
@@ -82,7 +82,7 @@ def nesterov(
         velocity = momentum * before - lr * slope
         moved = z - momentum * before + (1 + momentum) * velocity
         state.update(latents=moved.clamp(-bound, bound), velocity=velocity)
-    return _found(state["latents"], loss, steps)
+    return _optimum(state["latents"], loss, steps)
 
 
 def adam(
@@ -93,7 +93,7 @@ def adam(
     lr: float,
     reference_batch: int,
     saving: Saving = UNSAVED,
-) -> Found:
+) -> Optimum:
     """Adam with default betas on sum(loss) / reference_batch; takes and returns as `nesterov`.
 
     Adam divides by the gradient's own scale, so the reference batch acts through epsilon alone.
@@ -107,7 +107,7 @@ def adam(
     for step in saving.steps(parts, steps):
         latents.grad = _slope(latents, loss, step) / reference_batch
         optimizer.step()
-    return _found(latents.detach(), loss, steps)
+    return _optimum(latents.detach(), loss, steps)
 
 
 class Variables:
@@ -140,5 +140,5 @@ def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:
 
 
 @torch.no_grad()
-def _found(latents: Tensor, loss: RowLoss, step: int) -> Found:
-    return Found(latents, loss(latents, step).detach())
+def _optimum(latents: Tensor, loss: RowLoss, step: int) -> Optimum:
+    return Optimum(latents, loss(latents, step).detach())

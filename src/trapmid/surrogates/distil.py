@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.params import Count
+from trapmid.config.bounds import Count
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.training.distillation import Distillation
 from trapmid.training.fit import to_float

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid.augment import TrapAugmentation
-from trapmid.config.params import (
+from trapmid.config.bounds import (
     Count,
     Milestones,
     Momentum,
@@ -108,12 +108,11 @@ class Distillation:
                 batch = self.augmentation(batch)
             with rt.autocast():
                 member_logits = student.member_logits(batch)
-            losses = [self._divergence(targets[rows], one) for one in member_logits]
-            loss = torch.stack(losses).sum()
+            losses = torch.stack([self._divergence(targets[rows], one) for one in member_logits])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            losses.sum().backward()
             optimizer.step()
-            total += loss.detach() / len(losses)
+            total += losses.detach().sum() / len(losses)
         return float(total) / len(batches)
 
     def _divergence(self, targets: Tensor, logits: Tensor) -> Tensor:

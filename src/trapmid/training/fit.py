@@ -36,13 +36,15 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def make_optimizer(
-    fit: ClassifierTraining, parameters: Iterable[nn.Parameter]
+    plan: ClassifierTraining, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The optimiser that `fit` names, for the network and for a discriminator beside it."""
+    """The optimiser that `plan` names, for the network and for a discriminator beside it."""
     trained = [p for p in parameters if p.requires_grad]
-    if fit.optimizer == "adam":
-        return torch.optim.Adam(trained, lr=fit.lr, weight_decay=fit.weight_decay)
-    return torch.optim.SGD(trained, lr=fit.lr, momentum=fit.momentum, weight_decay=fit.weight_decay)
+    if plan.optimizer == "adam":
+        return torch.optim.Adam(trained, lr=plan.lr, weight_decay=plan.weight_decay)
+    return torch.optim.SGD(
+        trained, lr=plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay
+    )
 
 
 def decayed(lr: float, decay: float, milestones: Sequence[int], epoch: int) -> float:
@@ -69,15 +71,15 @@ def accuracy(
     With a trapdoor: the share of poisoned images that it gives the label `targets` (N,) of their
     trigger, i.e. trapdoor success.
     """
-    wanted = data.labels if targets is None else targets.to(data.labels.device)
+    labels = data.labels if targets is None else targets.to(data.labels.device)
     hits = torch.zeros((), dtype=torch.int64, device=data.labels.device)
     with eval_mode(model):
         for start in range(0, len(data), batch_size):
             part = slice(start, start + batch_size)
             images = to_float(data.images[part])
             if trapdoor is not None:
-                images = trapdoor(images, wanted[part])
-            hits += (model(images).logits.argmax(dim=1) == wanted[part]).sum()
+                images = trapdoor(images, labels[part])
+            hits += (model(images).logits.argmax(dim=1) == labels[part]).sum()
     return hits.item() / len(data)
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trapmid.config.params import NonNegative
+from trapmid.config.bounds import NonNegative
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.training.fit import to_float
 from trapmid.training.pseudo_labels import top_n_selection

@@ -1,63 +1,14 @@
-"""Training with a trapdoor per class: eqs. 2 to 5 of Trap-MID (Liu and Chen, NeurIPS 2024).
-
-Two parts that defences combine: how a model learns the trapdoor beside its task (`Mix`, eq. 2) and
-how the triggers themselves are searched (`Search`, eqs. 4 and 5). The order inside a step is the
-official code's: discriminators, triggers, model.
-"""
+"""Trapdoors: a trigger per class, over the whole image (Trap-MID) or on patches (TeD)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from trapmid import losses, types
-from trapmid.augment import TrapAugmentation
-from trapmid.config.params import Count, Share
-from trapmid.losses import Smoothing
-from trapmid.metrics.accuracy import balanced_labels
-from trapmid.runtime import eval_mode, frozen
-from trapmid.types import Loss, Output, Progress, Setting, Target, Trapdoor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mix:
-    """Eq. 2: (1 - beta) times the main loss plus beta times the loss on poisoned images."""
-
-    beta: float
-    augmentation: TrapAugmentation | None
-    smoothing: Smoothing | None  # of the labels: Trap-MID with NegLS
-    smoothed_terms: Literal["both", "main"]
-
-    def loss(self, logits: Tensor, labels: Tensor, progress: Progress, term: str) -> Tensor:
-        """The mean loss of the term `main` or `trapdoor`."""
-        factor = 0.0
-        if self.smoothing is not None and self.smoothed_terms in ("both", term):
-            factor = self.smoothing.at(progress.epoch, progress.epochs)
-        return losses.smoothed_cross_entropy(logits, labels, factor).mean()
-
-    def view(self, images: Tensor) -> Tensor:
-        """A fresh random view of the images, where there is an augmentation."""
-        return images if self.augmentation is None else self.augmentation(images)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """Eqs. 4 and 5: triggers that trap and that discriminators cannot tell."""
-
-    step_size: float  # of the sign step, in units of intensity
-    discriminator: bool
-    hiding_weight: float  # of the discriminators' term; 1 in the paper
-    feature_discriminator: bool
-    feature_model_loss: bool  # the model, too, hides the triggers from that discriminator
-    until: float  # share of the epochs after which the triggers stay; 1 in the paper
-
-    def __post_init__(self) -> None:
-        if self.feature_model_loss and not self.feature_discriminator:
-            raise ValueError("feature_model_loss: needs feature_discriminator")
+from trapmid.config.bounds import Count, Share
+from trapmid.types import Setting, Trapdoor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,176 +85,18 @@ def patch_trapdoor(setting: Setting, alpha: float, squares: int, square: int) ->
     masks = torch.zeros(setting.num_classes, 1, height, width)
     for key, mask in zip(keys, masks, strict=True):
         for _ in range(squares):
-            top = int(torch.randint(height - square + 1, (), generator=generator))
-            left = int(torch.randint(width - square + 1, (), generator=generator))
-            mean, deviation = torch.rand(2, channels, 1, 1, generator=generator)
-            noise = torch.randn(channels, square, square, generator=generator)
-            here = (..., slice(top, top + square), slice(left, left + square))
-            key[here] += (mean + deviation * noise).clamp(0, 1)
-            mask[here] = 1
+            _draw_square(key, mask, square, generator)
     device = setting.rt.device
     return Blend(keys.clamp(0, 1).to(device), alpha, masks.to(device))
 
 
-class Objective(types.Objective):
-    """The losses with their memory: triggers, discriminators and their optimisers.
-
-    Args:
-        trapdoor: the triggers to begin with; they move in place.
-        mix: the model's loss.
-        search: how the triggers move; None: they stay.
-        setting: the training.
-    """
-
-    trapdoor: Trapdoor
-
-    def __init__(
-        self, trapdoor: Trapdoor, mix: Mix, search: Search | None, setting: Setting
-    ) -> None:
-        super().__init__()
-        self.trapdoor, self._mix, self._search, self._rt = trapdoor, mix, search, setting.rt
-        self.critics = nn.ModuleDict()
-        if search is not None and search.discriminator:
-            self.critics["image"] = setting.new_network(1)
-        if search is not None and search.feature_discriminator:
-            self.critics["feature"] = _feature_critic(setting)
-        self._optimizers = {
-            n: setting.new_optimizer(c.parameters()) for n, c in self.critics.items()
-        }
-        self._num_classes = setting.num_classes
-        self._targets = (-1, torch.empty(0, dtype=torch.int64))  # (epoch, its target labels)
-
-    @property
-    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
-        return tuple(self._optimizers.values())
-
-    def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
-        wanted = self._target_labels(len(images), progress).to(images.device)
-        parts = (
-            {}
-            if self._search is None or progress.epoch >= self._search.until * progress.epochs
-            else self._update_triggers(self._search, model, images, wanted, progress)
-        )
-        view = self._mix.view
-        both = torch.cat([view(images), view(self.trapdoor(images, wanted))])
-        with self._rt.autocast():
-            output = model(both)  # one forward: benign and poisoned share batch statistics
-        benign, poisoned = output.logits.float().chunk(2)
-        main = self._mix.loss(benign, labels, progress, "main")
-        trap = self._mix.loss(poisoned, wanted, progress, "trapdoor")
-        beta = self._mix.beta
-        total = (1 - beta) * main + beta * trap
-        if self._search is not None and self._search.feature_model_loss:
-            critic = self.critics["feature"]
-            with frozen(critic), eval_mode(critic):
-                total = total + beta * _bce(critic(_feature_input(output)), 0.5)
-        accuracy = (benign.argmax(dim=1) == labels).float().mean()
-        trapped = (poisoned.argmax(dim=1) == wanted).float().mean()
-        return Loss(
-            total,
-            {
-                "main_loss": main.detach(),
-                "trapdoor_loss": trap.detach(),
-                "train_accuracy": accuracy,
-                "train_trapdoor_success": trapped,
-                **parts,
-            },
-        )
-
-    def _target_labels(self, batch: int, progress: Progress) -> Tensor:
-        """The next chunk of the epoch's list, in which every class is a target equally often."""
-        if self._targets[0] != progress.epoch:
-            generator = self._rt.generator("target labels", progress.epoch)
-            labels = balanced_labels(batch * progress.steps, self._num_classes, generator)
-            self._targets = (progress.epoch, labels)
-        return self._targets[1][progress.step * batch : (progress.step + 1) * batch]
-
-    def _update_triggers(
-        self, search: Search, model: Target, images: Tensor, wanted: Tensor, progress: Progress
-    ) -> dict[str, Tensor]:
-        """Eqs. 4 and 5: one step of the discriminators, then one sign step of the triggers."""
-        with eval_mode(model), frozen(model):
-            keys = self.trapdoor.triggers[wanted].requires_grad_(True)
-            poisoned = self.trapdoor.blend(images, keys, wanted)
-            parts = self._update_critics(model, images, poisoned.detach())
-            with self._rt.autocast():
-                logits = model(self._mix.view(poisoned)).logits.float()
-                trap = self._mix.loss(logits, wanted, progress, "trapdoor")
-                hidden = self._hiding_loss(model, poisoned)
-        (slope,) = torch.autograd.grad(trap + search.hiding_weight * hidden, keys)
-        self._step_triggers(search.step_size, slope, wanted)
-        return parts
-
-    @torch.no_grad()
-    def _step_triggers(self, step_size: float, slope: Tensor, wanted: Tensor) -> None:
-        """k <- clip(k - s sign(dL/dk)), rows of `wanted` only; images of one class sum first.
-
-        Every duplicate row computes the same sum, so writing them all writes one value: no
-        `unique`, hence no device synchronisation, and no dense (C, 3, S, S) gradient. Outside a
-        mask the gradient is zero, so nothing moves there.
-        """
-        same_class = (wanted[:, None] == wanted[None, :]).to(slope.dtype)
-        summed = (same_class @ slope.flatten(1)).view_as(slope)
-        moved = self.trapdoor.triggers[wanted] - step_size * summed.sign()
-        self.trapdoor.triggers[wanted] = moved.clamp(0, 1)
-
-    def _update_critics(self, model: Target, images: Tensor, poisoned: Tensor) -> dict[str, Tensor]:
-        """Eq. 4: benign images are 1, poisoned ones 0; both in one batch, without augmentation."""
-        both = torch.cat([images, poisoned])
-        truth = torch.cat([both.new_ones(len(images)), both.new_zeros(len(poisoned))])
-        parts = {}
-        for name, critic in self.critics.items():
-            critic.train()
-            inputs = both
-            if name == "feature":
-                with torch.no_grad():
-                    inputs = _feature_input(model(both))
-            with self._rt.autocast():
-                score = _score(critic, inputs)
-            loss = F.binary_cross_entropy_with_logits(score.float(), truth)
-            self._optimizers[name].zero_grad(set_to_none=True)
-            loss.backward()
-            self._optimizers[name].step()
-            parts[f"{name}_discriminator_loss"] = loss.detach()
-        return parts
-
-    def _hiding_loss(self, model: Target, poisoned: Tensor) -> Tensor:
-        """Eq. 5's first term: how far the discriminators tell poisoned images, after their step."""
-        terms = []
-        for name, critic in self.critics.items():
-            inputs = _feature_input(model(poisoned)) if name == "feature" else poisoned
-            with eval_mode(critic), frozen(critic):
-                terms.append(_bce(_score(critic, inputs), 1.0))
-        # Alone a discriminator weighs 1, two weigh half each, as in the official code.
-        return torch.stack(terms).mean() if terms else poisoned.new_zeros(())
-
-
-def _bce(scores: Tensor, truth: float) -> Tensor:
-    scores = scores.float()
-    return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, truth))
-
-
-def _score(critic: nn.Module, inputs: Tensor) -> Tensor:
-    """One logit per row, from a one-class target network or from the feature critic."""
-    result = critic(inputs)
-    logits = result.logits if isinstance(result, Output) else result
-    return logits.flatten()
-
-
-def _feature_input(output: Output) -> Tensor:
-    """Penultimate features beside the exact one-hot of the predicted class."""
-    logits = output.logits.detach()
-    one_hot = F.one_hot(logits.argmax(dim=1), logits.shape[1])
-    return torch.cat([output.features.float(), one_hot.to(torch.float32)], dim=1)
-
-
-def _feature_critic(setting: Setting) -> nn.Module:
-    """Linear, ReLU, linear on features and one-hot prediction."""
-    probe = setting.new_network(setting.num_classes)
-    with eval_mode(probe), torch.no_grad():
-        shape = (1, *setting.image_shape)
-        features = probe(torch.zeros(shape, device=setting.rt.device)).features.shape[1]
-    width = features + setting.num_classes
-    with setting.rt.seeded("initial weights", "feature discriminator"):
-        critic = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
-    return setting.rt.place(critic)
+def _draw_square(key: Tensor, mask: Tensor, square: int, generator: torch.Generator) -> None:
+    """Adds a random square to a trigger (3, S, S), and marks its place in the mask (1, S, S)."""
+    channels, height, width = key.shape
+    top = int(torch.randint(height - square + 1, (), generator=generator))
+    left = int(torch.randint(width - square + 1, (), generator=generator))
+    mean, deviation = torch.rand(2, channels, 1, 1, generator=generator)
+    noise = torch.randn(channels, square, square, generator=generator)
+    here = (..., slice(top, top + square), slice(left, left + square))
+    key[here] += (mean + deviation * noise).clamp(0, 1)
+    mask[here] = 1

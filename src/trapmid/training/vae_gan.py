@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trapmid.config.params import Count, Natural, NonNegative, Positive
+from trapmid.config.bounds import Count, Natural, NonNegative, Positive
 from trapmid.runtime import Runtime
 from trapmid.types import Stateful
 
@@ -43,7 +43,7 @@ class VaeGanTraining:
     def __init__(
         self, vae_gan: VaeGan, generator: nn.Module, image_size: int, latent_dim: int, rt: Runtime
     ) -> None:
-        self._anchor, self._rt = vae_gan, rt
+        self._block, self._rt = vae_gan, rt
         with rt.seeded("anchor"):
             self._encoder = rt.place(Encoder(image_size, latent_dim, vae_gan.width))
         self._for_encoder = torch.optim.Adam(self._encoder.parameters(), lr=vae_gan.lr)
@@ -51,7 +51,7 @@ class VaeGanTraining:
 
     def alone(self, step: int) -> bool:
         """Whether the critic still waits at this generator step."""
-        return step < self._anchor.alone
+        return step < self._block.alone
 
     def loss(self, decode: Decode, images: Tensor) -> Tensor:
         """The mean loss of images (N, 3, S, S) in [0, 1]; noise from torch's global generator."""
@@ -59,7 +59,7 @@ class VaeGanTraining:
             mean, log_variance = self._encoder(images).float().chunk(2, dim=1)
             noise = torch.randn(mean.shape).to(mean.device)
             decoded = decode(mean + noise * torch.exp(0.5 * log_variance)).float()
-        error = (decoded - images).square().flatten(1).sum(dim=1) / (2 * self._anchor.sigma**2)
+        error = (decoded - images).square().flatten(1).sum(dim=1) / (2 * self._block.sigma**2)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
         mean_loss: Tensor = (error + divergence).mean()
         return mean_loss
@@ -77,7 +77,7 @@ class VaeGanTraining:
     def pull(self, decode: Decode, images: Tensor) -> Tensor:
         """The weighted loss to add to the generator's; the encoder moves in `step_encoder`."""
         self._for_encoder.zero_grad(set_to_none=True)
-        return self._anchor.weight * self.loss(decode, images)
+        return self._block.weight * self.loss(decode, images)
 
     def step_encoder(self) -> None:
         """Moves the encoder along the gradient that the generator's backward pass left."""

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trapmid.report.averages import deviation
 from trapmid.report.blocks import Line, Table, table
 from trapmid.report.findings import Findings
+from trapmid.report.groups import families
 from trapmid.report.inputs import Inputs
-from trapmid.report.summary import deviation, families
 from trapmid.report.words import mean, present, rate, whole
 
 _SURROGATES = "models/surrogates/"
@@ -166,7 +167,7 @@ def stand_ins(found: Findings) -> Table:
 def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
     scores = [one for row in rows if (one := inputs.attack_runs[row]).stand_in is not None]
     left = [one.stand_in for one in scores if one.stand_in is not None]
-    queried_models = [
+    surrogates = [
         str(_surrogate(inputs.params["attack_runs"][row]["queried_model"])) for row in rows
     ]
     columns: tuple[list[float | None], ...] = (
@@ -175,7 +176,7 @@ def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) ->
         [one.queried_agreement for one in scores],
         [one.target_agreement for one in scores],
     )
-    asked = ", ".join(families(inputs.params["surrogates"], queried_models))
+    asked = ", ".join(families(inputs.params["surrogates"], surrogates))
     return Line((attack, defense, asked, *(rate(mean(column), 1) for column in columns)))
 
 

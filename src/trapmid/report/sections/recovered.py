@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
+from trapmid.report.groups import FLOOR, families
 from trapmid.report.markdown import escaped
-from trapmid.report.summary import FLOOR, families
 from trapmid.report.words import percent
 
 KINDS = {

@@ -84,11 +84,7 @@ def costs(found: Findings) -> Section:
         for section, kind in KINDS.items()
         for row, one in found.inputs.stats[section].items()
     ]
-    lines = [
-        Line((kind, row, f"{seconds:.1f}", f"{memory:.0f}", str(one["device"])))
-        for kind, row, one in stats
-        for seconds, memory in [(float(one["seconds"]), float(one["peak_memory_mb"]))]
-    ]
+    lines = [_cost(kind, row, one) for kind, row, one in stats]
     total = sum(float(one["seconds"]) for *_, one in stats)
     peak = max((float(one["peak_memory_mb"]) for *_, one in stats), default=0.0)
     lines.append(Line(("all", "", f"{total:.1f}", f"{peak:.0f}", ""), "mean"))
@@ -99,6 +95,11 @@ def costs(found: Findings) -> Section:
     full = table("llrrl", ("Stage", "Row", "Time (s)", "Peak memory (MB)", "Device"), lines)
     fold = Fold(f"{len(stats)} trainings and attacks", [full], opened=len(lines) <= _LONG)
     return Section("Time and memory", [words, fold])
+
+
+def _cost(kind: str, row: str, stats: Mapping[str, Any]) -> Line:
+    seconds, memory = float(stats["seconds"]), float(stats["peak_memory_mb"])
+    return Line((kind, row, f"{seconds:.1f}", f"{memory:.0f}", str(stats["device"])))
 
 
 def parameters(params: Mapping[str, Any]) -> Fold:

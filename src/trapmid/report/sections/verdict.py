@@ -41,24 +41,22 @@ def front(found: Findings) -> list[Block]:
 def _verdicts(checks: Iterable[CheckLine]) -> list[Note]:
     every = list(checks)
     failed = _failed(every)
-    invalid = [check for check in failed if check.invalid]
-    weak = [check for check in failed if not check.invalid]
+    if not failed:
+        below = f"They are listed [below](#{anchor(_CHECKS)})."
+        return [Note("tip", f"**All {len(every)} validity checks passed.** {below}")]
     notes = []
-    if invalid:
+    if invalid := [check for check in failed if check.invalid]:
         head = (
             f"**{len(invalid)} of {len(every)} validity checks failed, so the study is invalid. "
             "Do not rely on the numbers below before this is understood.**"
         )
         notes.append(Note("caution", _with_list(head, invalid)))
-    if weak:
+    if weak := [check for check in failed if not check.invalid]:
         head = (
             f"**{len(weak)} of {len(every)} checks failed that make a number weak, not the study "
             "invalid.** Read the numbers that they are about with it in mind."
         )
         notes.append(Note("warning", _with_list(head, weak)))
-    if not failed:
-        below = f"They are listed [below](#{anchor(_CHECKS)})."
-        notes.append(Note("tip", f"**All {len(every)} validity checks passed.** {below}"))
     return notes
 
 

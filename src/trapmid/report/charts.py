@@ -1,0 +1,209 @@
+"""Charts of scores as PNG bytes: equal numbers give equal bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from trapmid.report.canvas import (
+    GREY,
+    MARKERS,
+    PALETTE,
+    STYLES,
+    finish,
+    legend,
+    panels,
+    png,
+)
+
+_KINDS = {
+    "train": ("private training images", PALETTE[2]),
+    "public": ("public images", PALETTE[3]),
+    "poisoned": ("poisoned training images", PALETTE[6]),
+    "recovered": ("reconstructions", PALETTE[0]),
+}
+
+Rates = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One attacked target in a chart."""
+
+    attack: str
+    defense: str
+    accuracy: float  # test accuracy of the target, in [0, 1]
+    aa1: float  # in [0, 1]
+
+    def is_of(self, attack: str, defense: str) -> bool:
+        """Whether the attack and the defence are these, whatever the seed."""
+        return (self.attack, self.defense) == (attack, defense)
+
+
+def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | None) -> bytes:
+    """AA-1 per attack and defence: the bar is the mean over seeds, a dot is one seed."""
+    defenses = list(dict.fromkeys(point.defense for point in points))
+    figure, axes = panels([point.attack for point in points], 1.4 + 0.28 * len(defenses))
+    for attack, ax in axes.items():
+        for row, defense in enumerate(defenses):
+            _draw_bar(ax, row, [100 * p.aa1 for p in points if p.is_of(attack, defense)])
+        _draw_level(ax, floor, "floor: random latents", ":")
+        _draw_level(ax, ceiling, "ceiling: real private images", "--")
+        ax.set_title(attack, fontsize=10)
+        ax.set_xlabel("AA-1 (% of reconstructions)")
+        ax.set_xlim(0, 114)
+        ax.set_yticks(range(len(defenses)), defenses)
+        ax.set_ylim(len(defenses) - 0.4, -0.6)  # the study's first defence on top
+        finish(ax, lines="x")
+    legend(figure, axes.values(), loc="outside lower center", ncols=2)
+    return png(figure)
+
+
+def matrix(
+    attacks: Rates, worst: Mapping[str, str | None], failed: Mapping[str, Sequence[str]]
+) -> bytes:
+    """AA-1 of every attack on every defence; the worst case of a defence is framed.
+
+    Args:
+        attacks: AA-1 in [0, 1] by attack and defence; a defence may lack an attack.
+        worst: by defence, the attack that got most; the rows of the picture.
+        failed: by defence, the attacks that failed a check: their numbers get a star.
+    """
+    names, defenses = list(attacks), list(worst)
+    width = max(4.6, 2.4 + 0.85 * len(names))  # few attacks: room for the words below
+    figure = Figure(figsize=(width, 1.6 + 0.36 * len(defenses)), layout="constrained")
+    ax = figure.subplots()
+    grid = [[100 * attacks[a].get(d, math.nan) for a in names] for d in defenses]
+    ax.imshow(grid, cmap="YlOrBr", vmin=0, vmax=130, aspect="auto")
+    for row, defense in enumerate(defenses):
+        for column, attack in enumerate(names):
+            value = grid[row][column]
+            text = "–" if math.isnan(value) else f"{value:.0f}"
+            text += "*" * (attack in failed[defense])
+            _draw_cell(ax, column, row, text, framed=worst[defense] == attack)
+    _name_both_sides(ax, names, defenses)
+    ax.set_xlabel("AA-1 (% of reconstructions)", fontsize=9)
+    return png(figure)
+
+
+def trade_off(points: Sequence[Point]) -> bytes:
+    """What protection costs: accuracy of the target against AA-1.
+
+    A large mark is a defence's mean over seeds, a small one is one seed.
+    """
+    defenses = list(dict.fromkeys(point.defense for point in points))
+    figure, axes = panels([point.attack for point in points], max(3.6, 0.3 * len(defenses)))
+    for attack, ax in axes.items():
+        for j, defense in enumerate(defenses):
+            _draw_marks(ax, j, defense, [p for p in points if p.is_of(attack, defense)])
+        ax.set_title(attack, fontsize=10)
+        ax.set_xlabel("test accuracy of the target (%)")
+        ax.set_ylabel("AA-1 (% of reconstructions)")
+        ax.set_ylim(-4, 104)
+        finish(ax)
+    legend(figure, axes.values(), loc="outside right upper", ncols=1)
+    return png(figure)
+
+
+def signatures(title: str, scores: Mapping[str, Sequence[float]], threshold: float) -> bytes:
+    """How strongly images carry the trapdoor's signature: one histogram per kind of image.
+
+    Args:
+        title: above the chart.
+        scores: cosines in [-1, 1] by kind of image.
+        threshold: the detector's cosine.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    ax = figure.subplots()
+    edges = _edges([*(value for values in scores.values() for value in values), threshold])
+    for i, (kind, values) in enumerate(scores.items()):
+        _draw_histogram(ax, i, kind, values, edges)
+    ax.axvline(threshold, color=GREY, linewidth=1.2, linestyle="--", label="threshold")
+    ax.set_xlabel("cosine with the signature of the predicted class")
+    ax.set_ylabel("share of images (%)")
+    finish(ax)
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=2)
+    return png(figure)
+
+
+def _edges(values: Sequence[float]) -> Sequence[float] | int:
+    """Forty intervals between the extremes; only their number where all values are equal."""
+    low, high = min(values), max(values)
+    return [low + (high - low) * i / 40 for i in range(41)] if high > low else 40
+
+
+def _draw_bar(ax: Axes, row: int, values: Sequence[float]) -> None:
+    """The mean of the seeds' values, as a bar and in digits, and a dot for every seed."""
+    if not values:
+        return
+    mean = math.fsum(values) / len(values)
+    ax.barh(row, mean, 0.72, color=PALETTE[5])
+    ax.text(104, row, f"{mean:.0f}", va="center", fontsize=8)
+    if len(values) > 1:
+        ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
+
+
+def _draw_level(ax: Axes, level: float | None, name: str, style: str) -> None:
+    """A line across all bars, where there is such a reference."""
+    if level is not None:
+        ax.axvline(100 * level, color=GREY, linestyle=style, linewidth=1.2, label=name)
+
+
+def _draw_histogram(
+    ax: Axes, index: int, kind: str, values: Sequence[float], edges: Sequence[float] | int
+) -> None:
+    """One kind of image: its area pale, its outline in a style of its own."""
+    words, colour = _KINDS.get(kind, (kind, PALETTE[index % len(PALETTE)]))
+    share = [100 / max(len(values), 1)] * len(values)
+    ax.hist(values, edges, weights=share, color=colour, alpha=0.25)
+    ax.hist(
+        values,
+        edges,
+        weights=share,
+        color=colour,
+        histtype="step",
+        linestyle=STYLES[index % len(STYLES)],
+        linewidth=1.6,
+        label=f"{words} ({len(values)})",
+    )
+
+
+def _draw_cell(ax: Axes, column: int, row: int, text: str, *, framed: bool) -> None:
+    weight = "bold" if framed else "normal"
+    ax.text(column, row, text, ha="center", va="center", fontsize=8, weight=weight)
+    if framed:
+        corner = (column - 0.47, row - 0.45)
+        ax.add_patch(Rectangle(corner, 0.94, 0.9, fill=False, edgecolor="black", lw=1.6))
+
+
+def _name_both_sides(ax: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Names above the columns and left of the rows of a picture, instead of axes."""
+    ax.set_xticks(range(len(columns)), columns, rotation=35, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.tick_params(length=0, labelsize=8, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.spines[:].set_visible(False)
+
+
+def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> None:
+    """The seeds of one defence and their mean, in the defence's colour and shape."""
+    if not points:
+        return
+    spots = [(100 * point.accuracy, 100 * point.aa1) for point in points]
+    style: dict[str, Any] = {
+        "color": PALETTE[index % len(PALETTE)],
+        "marker": MARKERS[(index + index // len(PALETTE)) % len(MARKERS)],
+        "linestyle": "none",
+    }
+    mean = [math.fsum(values) / len(values) for values in zip(*spots, strict=True)]
+    if len(spots) > 1:
+        ax.plot(*zip(*spots, strict=True), alpha=0.5, markersize=4, **style)
+    ax.plot(
+        *([value] for value in mean), markeredgecolor="white", markersize=10, label=name, **style
+    )

@@ -1,0 +1,125 @@
+"""Which rows of params.yaml stand behind one number, one line or one picture of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from trapmid.artifacts.results import ResultError
+
+FLOOR = "random"
+"""The attack that attacks nothing: random latents through the public prior."""
+
+Blocks = Mapping[str, Mapping[str, Any]]
+"""Rows of params.yaml, or means of scores, by name."""
+
+
+class Groups(NamedTuple):
+    """The rows of params.yaml behind every number of the summary."""
+
+    evaluators: list[str]  # evaluators of the study's first data
+    targets: dict[str, list[str]]  # by defence
+    attacks: dict[str, dict[str, list[str]]]  # by attack and defence
+    floor: list[str]
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Groups:
+        """Groups the rows; ResultError: rows of one name have one seed, too."""
+        data = _setting(next(iter(params["targets"].values())))["data"]
+        of_first = [row for row, block in params["evaluators"].items() if block["data"] == data]
+        targets = _grouped(params["targets"], lambda block: label(params, block))
+        for rows in targets.values():
+            _refuse_equal_seeds("targets", rows, params["targets"])
+        floor = [
+            row
+            for row, block in params["attack_runs"].items()
+            if block["attack"] == FLOOR and block["data"] == data
+        ]
+        attacks = _by_attack(params)
+        return cls(of_first or list(params["evaluators"]), targets, attacks, floor)
+
+
+def _by_attack(params: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """The attack runs by attack and defence, without the floor; ResultError as of `Groups.of`."""
+    attack_runs = {row: b for row, b in params["attack_runs"].items() if b["attack"] != FLOOR}
+    attacks = {
+        attack: _grouped(
+            {row: attack_runs[row] for row in rows}, lambda b: attack_run_label(params, b)
+        )
+        for attack, rows in _grouped(attack_runs, lambda block: str(block["attack"])).items()
+    }
+    for group in attacks.values():
+        for rows in group.values():
+            _refuse_equal_seeds("attack_runs", rows, attack_runs)
+    return attacks
+
+
+def label(params: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    """The name of a target's defence in tables.
+
+    A target on other data or of another architecture than the study's first one is never averaged
+    with it: its name says what differs, e.g. `none@digits`.
+    """
+    main = _setting(next(iter(params["targets"].values())))
+    other = [value for key, value in _setting(target).items() if value != main[key]]
+    return "@".join([str(target["defense"]), *other])
+
+
+def attack_run_label(params: Mapping[str, Any], attack_run: Mapping[str, Any]) -> str:
+    """The name of an attack run's defence in tables, and its own data if they differ."""
+    return label(params, params["targets"][attack_run["target"]] | {"data": attack_run["data"]})
+
+
+def families(rows: Mapping[str, Any], present: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Rows that are seeds of one: family -> seed -> row, as `trapmid profile --seeds` names them.
+
+    Args:
+        rows: a section of params.yaml; a row K with `seed` s of the family F is F-s.
+        present: which of them count.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for row in present:
+        seed = str(rows[row]["seed"])
+        found.setdefault(row.removesuffix(f"-{seed}"), {})[seed] = row
+    return found
+
+
+class SideBySide(NamedTuple):
+    """Attack runs of one attack that a picture can compare."""
+
+    data: str
+    by_defense: dict[str, str]  # attack run by defence
+
+
+def side_by_side(params: Mapping[str, Any]) -> dict[str, SideBySide]:
+    """Per attack, the attack runs of its first seed on the study's first data."""
+    data = _setting(next(iter(params["targets"].values())))["data"]
+    found: dict[str, SideBySide] = {}
+    for row, block in params["attack_runs"].items():
+        if block["data"] == data:
+            by_defense = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
+            by_defense.setdefault(attack_run_label(params, block), row)
+    return found
+
+
+def _setting(target: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(target[key]) for key in ("data", "arch")}
+
+
+def _refuse_equal_seeds(section: str, names: list[str], rows: Blocks) -> None:
+    """A mean over seeds must not hide two different experiments."""
+    seen: dict[Any, str] = {}
+    for row in names:
+        twin = seen.setdefault(rows[row]["seed"], row)
+        if twin != row:
+            raise ResultError(
+                f"{section}: {twin} and {row} have one name in the tables and one seed; give one "
+                "of them a defence, an attack or a seed of its own"
+            )
+
+
+def _grouped(rows: Blocks, name: Callable[[Mapping[str, Any]], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for row, block in rows.items():
+        groups.setdefault(name(block), []).append(row)
+    return groups
