@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-import torch
 from checkout import Checkout
+
+from trapmid.artifacts import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -130,12 +131,21 @@ def test_a_broken_checkpoint_is_named(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "models/targets/none-0/model.pt: not a checkpoint" in fails(ATTACK)
+    assert "models/targets/none-0/model.pt: damaged" in fails(ATTACK)
+
+
+def test_a_flipped_bit_is_no_other_network(study, fails):
+    path = study.root / "models/targets/none-0/model.pt"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    words = "models/targets/none-0/model.pt: damaged, or not written by this version; delete it"
+    assert words in fails(ATTACK)
 
 
 def test_a_checkpoint_of_other_code_is_refused(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
-    torch.save(torch.load(path, weights_only=True) | {"code": "older"}, path)
+    checkpoints.save(path, checkpoints.load(path) | {"code": "older"})
     assert "made by another version of trapmid.targets.small_vgg" in fails(ATTACK)
 
 
@@ -143,7 +153,7 @@ def test_a_checkpoint_of_other_code_is_refused(study, fails):
 def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
     """A retrained classifier, and a file that is about the one before it."""
     path = study.root / f"data/features/{kind}/{row}.pt"
-    torch.save(torch.load(path, weights_only=True) | {"checkpoint": "older"}, path)
+    checkpoints.save(path, checkpoints.load(path) | {"checkpoint": "older"})
     words = f"{kind}/{row}.pt: describes images with another checkpoint than the one that is scored"
     assert words in fails("evaluate plgmi-none-0")
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from toy import PLGMI, Memory, ToyTarget, images, runtime, same_state, seeded, snapshot, uniform
 from trapmid import augment, wiring
-from trapmid.artifacts import priors
+from trapmid.artifacts import checkpoints, priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.augment import PlgView
@@ -217,16 +217,16 @@ def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
 
 
 def test_files_that_are_no_priors(tmp_path: Path) -> None:
-    torch.save({"state": {}}, tmp_path / "x.pt")
+    checkpoints.save(tmp_path / "x.pt", {"state": {}})
     with pytest.raises(CheckpointError, match=r"x\.pt: not a prior; no 'training'"):
         priors.load(tmp_path / "x.pt", runtime())
     priors.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1])
-    content = torch.load(tmp_path / "y.pt")
+    content = checkpoints.load(tmp_path / "y.pt")
     for key, value, message in (
         ("code", "0", "made by another version of trapmid.priors.gmi"),
         ("state", {}, "does not fit Prior: .*Missing key"),
     ):
-        torch.save(content | {key: value}, tmp_path / "z.pt")
+        checkpoints.save(tmp_path / "z.pt", content | {key: value})
         with pytest.raises(CheckpointError, match=rf"z\.pt: {message}"):
             priors.load(tmp_path / "z.pt", runtime())
 

@@ -43,9 +43,11 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
         word = path.read_text(encoding="utf-8", errors="replace").strip()
         if word in (RANDOM, TORCHVISION):
             return word
-    state = checkpoints.load(path)
-    inner = state.get("state", state)
-    return inner if isinstance(inner, Mapping) else state
+    content = checkpoints.load_foreign(path)
+    inner = content.get("state", content)
+    state = inner if isinstance(inner, Mapping) else content
+    checkpoints.check_finite(path, state)
+    return state
 
 
 def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Runtime) -> Target:
@@ -104,10 +106,16 @@ def train(
 
 
 def save(path: Path, name: str, row: TargetRow, trained: Trained, image_size: int) -> None:
-    """Writes the checkpoint of a trained row."""
+    """Writes the checkpoint of a trained row.
+
+    Raises:
+        CheckpointError: a weight or a trigger is not finite.
+    """
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
     adapted = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
+    triggers = {} if trapdoor is None else {"triggers": trapdoor.triggers}
+    checkpoints.check_finite(path, {**trained.model.state_dict(), **triggers})
     checkpoints.save(
         path,
         {
