@@ -10,7 +10,7 @@ import torch
 
 from toy import PLGMI
 from trapmid import cli, wiring
-from trapmid.artifacts import priors
+from trapmid.artifacts import checkpoints, priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.runtime import Runtime
 
@@ -50,3 +50,24 @@ def test_a_start_of_another_shape_is_refused_in_one_line(saved: Path, tmp_path: 
     with pytest.raises(CheckpointError, match=r"start\.pt: init: .*size mismatch") as caught:
         priors.start(wider, 8, 3, file, RT)
     assert "\n" not in str(caught.value)
+
+
+def test_a_prior_that_diverged_is_neither_saved_exported_nor_loaded(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prior, path = priors.load(saved, RT), tmp_path / "new" / "prior.pt"
+    content, words = checkpoints.load(saved), r"prior\.pt: [\w.]+ is not finite"
+    for value in (torch.nan, torch.inf):
+        next(prior.parameters()).fill_(value)
+        with pytest.raises(CheckpointError, match=words):
+            priors.save(path, "plgmi", BLOCK, 8, prior)
+        assert not path.exists()
+        checkpoints.save(saved, content | {"state": prior.state_dict()})
+        with pytest.raises(CheckpointError, match=words):
+            priors.load(saved, RT)
+    next(prior.parameters()).fill_(1e5)  # in single precision a number, in half precision infinity
+    checkpoints.save(saved, content | {"state": prior.state_dict()})
+    assert cli.main(["export", str(saved), str(tmp_path / "half.pt")]) == 2
+    error = capsys.readouterr().err
+    assert "half.pt: " in error and "is not finite" in error and error.count("\n") == 1
+    assert not (tmp_path / "half.pt").exists()

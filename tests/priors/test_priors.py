@@ -23,7 +23,15 @@ from trapmid.priors import gmi, plgmi
 from trapmid.runtime import stream_seed
 from trapmid.training import pseudo_labels
 from trapmid.training.gan import EndlessPasses, Passes
-from trapmid.types import NOTHING, Output, Prior, PriorTraining, SideInformation, Target
+from trapmid.types import (
+    NOTHING,
+    DivergedError,
+    Output,
+    Prior,
+    PriorTraining,
+    SideInformation,
+    Target,
+)
 
 CLASSES, SIZE = 3, 8
 ANCHOR = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
@@ -159,6 +167,18 @@ def test_fitting_moves_both_networks_and_nothing_else(name: str) -> None:
     if target is not None and before is not None:  # even one that comes in train mode
         assert target.training and same_state(before, snapshot(target))
         assert all(p.grad is None and p.requires_grad for p in target.parameters())
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_training_that_diverges_stops_at_its_first_point(name: str) -> None:
+    training, prior = make(name)
+    broken = prior.critic if hasattr(prior, "critic") else prior.discriminator
+    for weight in (next(broken.parameters()), next(prior.generator.parameters())):
+        weight.data.fill_(torch.nan)
+    rt, checkpointer = runtime(0, ROWS[name][1]["precision"]), Memory()
+    with pytest.raises(DivergedError, match=r"^step 1 of \d+: \w+ is nan: the training diverged"):
+        training.fit(prior, public(), queried_model(name), KNOWN, rt, checkpointer)
+    assert checkpointer.rows == []
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -175,6 +175,7 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
     if (saved := content["trapdoor"]) is not None:
         trapdoor = wiring.trapdoor(saved["triggers"], saved["alpha"], saved["masks"])
         checkpoints.check_code(path, saved, trapdoor)
+        checkpoints.check_finite(path, saved)
         trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = rt.place(model).eval().requires_grad_(False)
