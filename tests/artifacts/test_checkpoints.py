@@ -184,6 +184,12 @@ def test_weights_that_are_not_finite_are_named(value: float) -> None:
     ):
         checkpoints.check_finite(Path("x.pt"), state)
     checkpoints.check_finite(Path("x.pt"), state | {"weight": torch.tensor([3e38])})
+    checkpoints.check_finite(Path("x.pt"), {"none": torch.empty(0), "all": torch.tensor(True)})
+    for place in range(0, 1000, 37):
+        long = torch.linspace(-1, 1, 1000).view(10, 100)
+        long.view(-1)[place] = value
+        with pytest.raises(CheckpointError, match=r"x\.pt: long is not finite"):
+            checkpoints.check_finite(Path("x.pt"), {"long": long.T})
     model = nn.Linear(1, 2)
     with pytest.raises(CheckpointError, match=r"x\.pt: bias is not finite"):
         checkpoints.load_strictly(

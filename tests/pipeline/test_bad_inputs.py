@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import pytest
@@ -63,6 +65,48 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
     assert old in text
     (study.root / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
     assert words in fails(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "edit", "words"),
+    [
+        (
+            TARGET,
+            ("lr: 0.05", "lr: 1.0e+30"),
+            "train_target: error: targets trapmid-0: epoch 1 of 3: loss is nan: the training",
+        ),
+        (
+            ATTACK,
+            ("    lr: 0.1", "    lr: 1.0e+39"),
+            "invert: error: attack_runs plgmi-none-0: step 1 of 3: ",
+        ),
+    ],
+)
+def test_what_diverges_stops_and_leaves_no_file(study, fails, command, edit, words):
+    made = [study.root / "models/targets/trapmid-0/model.pt"]
+    made += [study.root / "data/reconstructions/plgmi-none-0.pt"]
+    before = [file.read_bytes() for file in made]
+    text = (study.root / "params.yaml").read_text(encoding="utf-8")
+    assert edit[0] in text
+    (study.root / "params.yaml").write_text(text.replace(*edit), encoding="utf-8")
+    assert fails(command).startswith(words)
+    assert [file.read_bytes() for file in made] == before
+
+
+def test_a_disk_without_space_is_one_line(study, fails, monkeypatch):
+    """The states of the training are a warning each; its result is an error."""
+    path = study.root / "models/targets/trapmid-0/model.pt"
+    path.unlink()
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".tmp"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "cannot be written: No space left on device" in fails(TARGET)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

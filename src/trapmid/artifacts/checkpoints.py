@@ -108,7 +108,7 @@ def check_finite(path: Path, tensors: Mapping[str, Any]) -> None:
         CheckpointError: it names the first of them.
     """
     for name, value in tensors.items():
-        if isinstance(value, torch.Tensor) and not value.isfinite().all():
+        if isinstance(value, torch.Tensor) and not _is_finite(value):
             raise CheckpointError(f"{path}: {name} is not finite: the training diverged")
 
 
@@ -145,6 +145,11 @@ def load_strictly(path: Path, module: nn.Module, state: Mapping[str, Any]) -> No
     except RuntimeError as error:
         details = " ".join(str(error).split())
         raise CheckpointError(f"{path}: does not fit {type(module).__name__}: {details}") from None
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    """By the extremes, which are NaN where there is one: faster than a look at every element."""
+    return not value.numel() or all(bool(end.isfinite()) for end in value.aminmax())
 
 
 @contextmanager
