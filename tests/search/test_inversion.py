@@ -263,6 +263,8 @@ class Broken(random.Attack):
         found = super().invert(target, prior, task, rt)
         values = getattr(found, self.field).clone()
         values.view(len(task.labels), -1)[task.labels == 2, -1] = torch.inf
+        if values.dim() == 4:  # as a generator leaves them
+            values = values.contiguous(memory_format=torch.channels_last)
         return replace(found, **{self.field: values})
 
 

@@ -54,7 +54,7 @@ class Scratch(InMemory):
             return 0
         try:
             saved = checkpoints.load(self._state)
-        except CheckpointError:
+        except (CheckpointError, OSError):
             return self._put_aside("is damaged")
         if (misfit := _put_back(parts, saved)) is not None:
             return self._put_aside(f"does not fit ({misfit})")

@@ -101,7 +101,7 @@ def _invert(
 
 def _check_finite(part: Reconstruction) -> None:
     for name in ("latents", "losses", "images"):
-        finite = getattr(part, name).isfinite().view(len(part.labels), -1).all(dim=1)
+        finite = getattr(part, name).isfinite().reshape(len(part.labels), -1).all(dim=1)
         if not finite.all():
             raise DivergedError(
                 f"{name} of {int((~finite).sum())} of {len(finite)} reconstructions are not "
