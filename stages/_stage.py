@@ -53,10 +53,7 @@ def run(main: Callable[..., None]) -> None:
         main(*words)
         _watch.check_code()
         _watch.check_params()
-    except (
-        *(ValueError, CheckpointError, StageError, ChangedError),
-        *(FileNotFoundError, BlockingIOError),
-    ) as error:
+    except (ValueError, OSError, CheckpointError, StageError, ChangedError) as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
 
 

@@ -21,6 +21,7 @@ DAY = f"{RECIPES}::test_a_day_of_work"
 PROFILES = f"{DVC}::test_every_row_is_a_stage"  # of every profile; their studies take hours
 SIDE_BY_SIDE = "tests/pipeline/test_side_by_side.py::test_it_leaves_nothing_but_the_report"
 CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
+DAMAGED = f"{SHARING}::test_a_damaged_object_of_the_cache_is_found_and_made_again"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
 EXAMPLES = "tests/examples/test_examples.py::test_"
@@ -98,6 +99,10 @@ FOLLOWED = {
     "pip install dvc-ssh": "nothing: a download",
     "dvc remote add --default store ssh://me@lab.example.org/srv/trapmid": "nothing: a server",
     "dvc remote modify --local store keyfile ~/.ssh/id_ed25519": "nothing: a server",
+    "dvc repro --force": DAMAGED,
+    "cd .dvc/cache/files/md5": DAMAGED,
+    r"find . -type f | sed -E 's|^./(..)/([0-9a-f]{30})(.dir)?$|\1\2 *&|' | "
+    "md5sum --check --quiet": DAMAGED,
     "dvc exp push origin fuzzy-cat": CLONE,
     "dvc exp pull origin fuzzy-cat": CLONE,
     "ln -s /disk/celeba data/external/celeba": (

@@ -22,7 +22,8 @@ BASELINE = Path("reports/baseline.json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand in the current folder; returns the exit code.
 
-    A foreseen error is one line on stderr and exit code 2; a regression is exit code 1.
+    A foreseen error is one line on stderr and exit code 2; a regression, and a dvc.lock that a
+    crash cut off, is exit code 1.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -129,12 +130,15 @@ def _update(path: Path, scores: Path, now: StudyMeans) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from trapmid.profiles import preflight
+    from trapmid.profiles import lockfile, preflight
 
+    who = f"trapmid {options.command}"
     found = preflight.problems(options.file.read_text(encoding="utf-8"))
     if not found:
         print(f"{options.file}: every row and every block can be built")
-    return _refuse(found, f"trapmid {options.command}")
+    broken = lockfile.problem(options.file.with_name("dvc.lock"))
+    code = _refuse([*found, *([broken] if broken else [])], who)
+    return code if found else min(code, 1)
 
 
 def _refuse(problems: Sequence[str], who: str) -> int:
@@ -176,8 +180,12 @@ def _ui(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from trapmid.artifacts import priors
+    from trapmid.artifacts.checkpoints import CheckpointError
 
-    digest = priors.export(options.prior, options.file)
+    try:
+        digest = priors.export(options.prior, options.file)
+    except CheckpointError as error:
+        raise ValueError(error) from None
     print(f"{digest}  {options.file}")
     return 0
 

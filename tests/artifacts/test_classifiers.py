@@ -124,6 +124,29 @@ def test_an_epoch_cannot_be_chosen_on_images_that_are_not_there(init: Path) -> N
     )
 
 
+@pytest.mark.parametrize("part", ["weights", "triggers"])
+def test_a_classifier_that_diverged_is_neither_saved_nor_loaded(
+    tmp_path: Path, init: Path, part: str
+) -> None:
+    trained, path = train(init, "trapmid"), tmp_path / "model.pt"
+    trapdoor = trained.objective.trapdoor
+    assert trapdoor is not None
+    classifiers.save(path, "row-0", row_of(init, "trapmid"), trained, SIZE)
+    whole = checkpoints.load(path)
+    broken = trapdoor.triggers if part == "triggers" else next(trained.model.parameters())
+    with torch.no_grad():
+        broken.fill_(torch.nan)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"model\.pt: [\w.]+ is not finite: the training div"):
+        classifiers.save(path, "row-0", row_of(init, "trapmid"), trained, SIZE)
+    assert not path.exists()
+    place = whole["trapdoor"] if part == "triggers" else whole["state"]
+    next(value for value in place.values() if torch.is_tensor(value)).fill_(torch.inf)
+    checkpoints.save(path, whole)
+    with pytest.raises(CheckpointError, match=r"model\.pt: [\w.]+ is not finite"):
+        classifiers.load(path, runtime())
+
+
 def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
     path = tmp_path / "model.pt"
     with pytest.raises(CheckpointError, match=r"model\.pt: no such file"):
@@ -189,6 +212,12 @@ def test_a_file_of_weights(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=r"w\.pt: .*Missing key") as caught:
             classifiers.new_network(arch, 3, 32, tmp_path / "w.pt", runtime())
         assert "\n" not in str(caught.value)
+
+
+def test_a_start_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    torch.save({"state": {"a": torch.tensor([torch.nan])}}, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match=r"w\.pt: a is not finite"):
+        classifiers.initial_state(tmp_path / "w.pt")
 
 
 def test_published_weights_reach_the_trunk_and_every_discriminator(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from toy import LINEAGE, PLGMI, ToyTarget
 from trapmid import cli, wiring
-from trapmid.artifacts import priors
+from trapmid.artifacts import checkpoints, priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.artifacts.lineage import Lineage
@@ -92,3 +92,24 @@ def test_a_prior_fits_what_it_attacks(
         else:
             with pytest.raises(CheckpointError, match=rf"prior\.pt: {words}"):
                 priors.check_fits(priors.load(path, RT), asked)
+
+
+def test_a_prior_that_diverged_is_neither_saved_exported_nor_loaded(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prior, path = priors.load(saved, RT).prior, tmp_path / "new" / "prior.pt"
+    content, words = checkpoints.load(saved), r"prior\.pt: [\w.]+ is not finite"
+    for value in (torch.nan, torch.inf):
+        next(prior.parameters()).fill_(value)
+        with pytest.raises(CheckpointError, match=words):
+            priors.save(path, "plgmi", BLOCK, 8, prior, LINEAGE)
+        assert not path.exists()
+        checkpoints.save(saved, content | {"state": prior.state_dict()})
+        with pytest.raises(CheckpointError, match=words):
+            priors.load(saved, RT)
+    next(prior.parameters()).fill_(1e5)  # in single precision a number, in half precision infinity
+    checkpoints.save(saved, content | {"state": prior.state_dict()})
+    assert cli.main(["export", str(saved), str(tmp_path / "half.pt")]) == 2
+    error = capsys.readouterr().err
+    assert "half.pt: " in error and "is not finite" in error and error.count("\n") == 1
+    assert not (tmp_path / "half.pt").exists()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import errno
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from torch import nn
 
 from toy import same_state
 from trapmid.artifacts.scratch import Scratch, scratch
+from trapmid.types import DivergedError
 
 
 def parts(seed: int) -> dict[str, Any]:
@@ -139,3 +144,95 @@ def test_the_bar_goes_on_where_the_training_does(
     checkpointer.progress(4, 4)
     shown = capsys.readouterr().err
     assert "title" in shown and "4/4" in shown
+
+
+def interrupted(root: Path, state: dict[str, Any] | None = None) -> Path:
+    """The state that a training left which was killed."""
+    with pytest.raises(KeyboardInterrupt), scratch(root, "row", 1) as checkpointer:
+        train_and_die(checkpointer, state or parts(0))
+    return next(root.glob("*/state.pt"))
+
+
+def states(of: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the states of parts."""
+    return copy.deepcopy({name: part.state_dict() for name, part in of.items()})
+
+
+def begins_anew(root: Path, found: dict[str, Any], message: str) -> Callable[[str], None]:
+    """Restores into `found`, which must stay as it is; returns what reads the warning."""
+    before = states(found)
+    with scratch(root, "row", 1) as checkpointer:
+        assert checkpointer.restore(found) == 0
+        assert not checkpointer.rows and checkpointer.earlier == 0
+        assert len(list(root.glob("*/state.pt.damaged"))) == 1
+        assert not list(root.glob("*/state.pt"))
+        assert str(states(found)) == str(before)
+        checkpointer.save(parts(3), 1)
+        assert checkpointer.restore(parts(1)) == 1  # and a new state is as good as any
+
+    def check(printed: str) -> None:
+        assert printed.startswith("warning: row: the saved state ") and printed.count("\n") == 1
+        assert message in printed and "state.pt.damaged, and the work begins anew" in printed
+
+    return check
+
+
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.99])
+def test_a_damaged_state_is_put_aside(
+    tmp_path: Path, where: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = interrupted(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[int(where * len(damaged))] ^= 16
+    path.write_bytes(damaged)
+    begins_anew(tmp_path, parts(1), "is damaged")(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("missing", ["layer", "adam", "third", "shape", "group"])
+def test_a_state_that_does_not_fit_is_put_aside_and_leaves_no_trace(
+    tmp_path: Path, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The parts before the one that does not fit were loaded already."""
+    saved, found = parts(0), parts(1)
+    if missing in saved:
+        del saved[missing]
+    elif missing == "third":
+        found["third"] = nn.Linear(1, 1)
+    elif missing == "shape":
+        saved = {"adam": saved["adam"], "layer": nn.Linear(3, 2)}
+    else:
+        saved["adam"] = torch.optim.Adam(nn.Linear(2, 2, bias=False).parameters())
+    interrupted(tmp_path, saved)
+    begins_anew(tmp_path, found, "does not fit (")(capsys.readouterr().err)
+
+
+def test_a_state_that_cannot_be_saved_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = interrupted(tmp_path)
+    before = path.read_bytes()
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with scratch(tmp_path, "row", 1) as checkpointer:
+        monkeypatch.setattr(os, "fsync", full)
+        checkpointer.save(parts(5), 2)
+        printed = capsys.readouterr().err
+        assert printed.startswith("warning: row: ") and printed.count("\n") == 1
+        assert "state.pt: cannot be written: No space left on device; the work goes on" in printed
+        assert path.read_bytes() == before
+        assert [file.name for file in path.parent.iterdir()] == ["state.pt"]
+        monkeypatch.setattr(os, "fsync", sync)
+        checkpointer.save(parts(5), 2)
+        assert checkpointer.restore(parts(1)) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_what_diverged_is_named_by_its_title(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DivergedError, match=r"^targets none-0: epoch 3 of 5: loss is nan"),
+        scratch(tmp_path, "targets none-0"),
+    ):
+        raise DivergedError("epoch 3 of 5: loss is nan")

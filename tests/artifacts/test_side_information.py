@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime, same_state, snapshot
 from trapmid import types, wiring
-from trapmid.artifacts import classifiers, side_information
+from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.config.study import SurrogateRow, TargetRow
@@ -106,6 +106,26 @@ def test_a_surrogate_comes_back(tmp_path: Path, target: Path, weights: Path) -> 
     assert not any(p.requires_grad for p in known.students.parameters())
     assert known.feature_mean.tolist() == [0, 1, 2, 3]
     assert known.signatures is None and known.auxiliary is None
+
+
+def test_what_is_not_finite_is_neither_saved_nor_known(
+    tmp_path: Path, target: Path, weights: Path
+) -> None:
+    start = side_information.start_surrogate(row(weights), Copycat(), target, SIZE, RT)
+    path, victim = tmp_path / "model.pt", loaded(target)
+    wrong = {"feature_mean": torch.tensor([0, torch.nan])}
+    with pytest.raises(CheckpointError, match=r"model\.pt: feature_mean is not finite"):
+        side_information.save_surrogate(path, "s-0", row(weights), start, victim, wrong)
+    with pytest.raises(CheckpointError, match=r"model\.pt: auxiliary is not finite"):
+        side_information.save_signatures(path, victim, auxiliary=wrong["feature_mean"])
+    with torch.no_grad():
+        next(start.student.parameters()).fill_(torch.inf)
+    with pytest.raises(CheckpointError, match=r"model\.pt: [\w.]+ is not finite"):
+        side_information.save_surrogate(path, "s-0", row(weights), start, victim, {})
+    assert not path.exists()
+    checkpoints.save(path, {"signatures": wrong, "target_sha256": victim.digest})
+    with pytest.raises(CheckpointError, match=r"model\.pt: feature_mean is not finite"):
+        side_information.load(path, victim, RT)
 
 
 @pytest.mark.parametrize("name", ["none", "trapmid", "mid", "dpsgd"])

@@ -84,6 +84,8 @@ def test_broken_outputs_and_empty_input_are_refused(images: torch.Tensor) -> Non
     images[2, 0, 4, 4] = torch.nan
     with pytest.raises(ValueError, match="of 1 of 11 images are not finite"):
         describe(Network(), images, batch_size=4, rt=RT)
+    with pytest.raises(ValueError, match=r"logits \(network 0\) of 1 of 11 images are not finite"):
+        member_logits(Network(), images, batch_size=4, rt=RT)
     with pytest.raises(ValueError, match="no images"):
         describe(Network(), images[:0], batch_size=4, rt=RT)
 
@@ -125,5 +127,8 @@ def test_votes_are_those_of_every_member() -> None:
     assert len(found) == 2
     for one, other in zip(found, wanted, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+    students.member_logits = lambda images: (wanted[0], wanted[1] / 0)  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"logits \(network 1\) of 5 of 5 images are not finite"):
+        member_logits(students, x, batch_size=5, rt=RT)
     alone = member_logits(Network().eval(), x, batch_size=5, rt=RT)
     assert len(alone) == 1

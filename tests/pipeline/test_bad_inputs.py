@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import pytest
-import torch
 from checkout import Checkout
+
+from trapmid.artifacts import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +65,32 @@ def test_a_wrong_parameter_is_named(study, fails, command, old, new, words):
     assert old in text
     (study.root / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
     assert words in fails(command)
+
+
+def test_a_training_that_diverges_stops_and_leaves_the_old_file(study, fails):
+    before = study.read("models/targets/trapmid-0/model.pt")
+    text = (study.root / "params.yaml").read_text(encoding="utf-8")
+    assert "lr: 0.05" in text
+    (study.root / "params.yaml").write_text(text.replace("lr: 0.05", "lr: 1.0e+30"))
+    words = "train_target: error: targets trapmid-0: epoch 1 of 3: loss is nan: the training"
+    assert fails(TARGET).startswith(words)
+    assert study.read("models/targets/trapmid-0/model.pt") == before
+
+
+def test_a_disk_without_space_is_one_line(study, fails, monkeypatch):
+    """The states of the training are a warning each; its result is an error."""
+    path = study.root / "models/targets/trapmid-0/model.pt"
+    path.unlink()
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".tmp"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "cannot be written: No space left on device" in fails(TARGET)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +156,7 @@ def test_an_attacker_without_what_it_needs(study, fails, command, edit, words):
 
 
 def rewrite(path, **changes):
-    torch.save(torch.load(path, weights_only=True) | changes, path)
+    checkpoints.save(path, checkpoints.load(path) | changes)
 
 
 RECONSTRUCTIONS = "data/reconstructions/plgmi-none-0.pt"
@@ -165,7 +194,7 @@ def test_public_images_beside_other_private_people_guide_nothing(study, fails, c
 @pytest.mark.parametrize("command", ["evaluate plgmi-none-0", "leak_signatures trapmid-0"])
 def test_private_images_of_other_people_are_not_scored(study, fails, command):
     path = study.root / "data/prepared/toy/private.pt"
-    labels = torch.load(path, weights_only=True)["val_labels"]
+    labels = checkpoints.load(path)["val_labels"]
     rewrite(path, val_labels=labels.flip(0))
     assert "data/prepared/toy/private.pt: belongs to other private people than" in fails(command)
 
@@ -179,9 +208,9 @@ def test_an_evaluator_of_other_people_judges_nobody(study, fails):
 
 def test_a_file_without_its_lineage_is_refused(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
-    content = torch.load(path, weights_only=True)
+    content = checkpoints.load(path)
     del content["lineage"]
-    torch.save(content, path)
+    checkpoints.save(path, content)
     words = "models/targets/none-0/model.pt: does not say what it was made from; `dvc repro`"
     assert words in fails(ATTACK)
 
@@ -190,12 +219,21 @@ def test_a_broken_checkpoint_is_named(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "models/targets/none-0/model.pt: not a checkpoint" in fails(ATTACK)
+    assert "models/targets/none-0/model.pt: damaged" in fails(ATTACK)
+
+
+def test_a_flipped_bit_is_no_other_network(study, fails):
+    path = study.root / "models/targets/none-0/model.pt"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    words = "models/targets/none-0/model.pt: damaged, or not written by this version; delete it"
+    assert words in fails(ATTACK)
 
 
 def test_a_checkpoint_of_other_code_is_refused(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
-    torch.save(torch.load(path, weights_only=True) | {"code": "older"}, path)
+    checkpoints.save(path, checkpoints.load(path) | {"code": "older"})
     assert "made by another version of trapmid.targets.small_vgg" in fails(ATTACK)
 
 
@@ -203,7 +241,7 @@ def test_a_checkpoint_of_other_code_is_refused(study, fails):
 def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
     """A retrained classifier, and a file that is about the one before it."""
     path = study.root / f"data/features/{kind}/{row}.pt"
-    torch.save(torch.load(path, weights_only=True) | {"checkpoint": "older"}, path)
+    checkpoints.save(path, checkpoints.load(path) | {"checkpoint": "older"})
     words = f"{kind}/{row}.pt: describes images with another checkpoint than the one that is scored"
     assert words in fails("evaluate plgmi-none-0")
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+from pathlib import Path
+
 import graph
 import pytest
 import torch
-from checkout import Checkout
+from checkout import ROOT, Checkout
 
 from trapmid.artifacts import classifiers
 from trapmid.runtime import Runtime
@@ -86,3 +91,40 @@ def test_clones_of_one_machine_share_a_cache(studied, study, tmp_path):
     linked = clone.root / TARGET
     assert linked.read_bytes() == studied.read(TARGET)
     assert linked.stat().st_nlink > 1
+
+
+def damage(file: Path) -> None:
+    """Flips a bit where nothing tells DVC: the time and the rights stay."""
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(content)
+    file.chmod(before.st_mode)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.slow
+def test_a_damaged_object_of_the_cache_is_found_and_made_again(study):
+    """The words are those of docs/sharing.md; what it says of DVC is true of DVC."""
+    whole = study.read(TARGET)
+    name = hashlib.md5(whole, usedforsecurity=False).hexdigest()
+    cached = study.root / ".dvc/cache/files/md5" / name[:2] / name[2:]
+    damage(cached)
+    (study.root / TARGET).unlink()
+    assert study.repro() == []  # restored and believed
+    assert study.read(TARGET) == cached.read_bytes() != whole
+    assert f"{TARGET}: damaged, or not written" in study.inside("invert plgmi-trapmid-0")
+    study.dvc("repro", "--force", "--single-item", "train_target@trapmid-0")
+    assert cached.read_bytes() != whole
+
+    text = (ROOT / "docs/sharing.md").read_text(encoding="utf-8")
+    lines = re.search(r"## A damaged file.*?```sh\n(.*?)```", text, re.S)[1]
+    process = study.start("sh", "-c", lines)
+    printed = process.communicate()[0].splitlines()
+    assert printed[0] == f"./{name[:2]}/{name[2:]}: FAILED" and "FAILED" not in printed[1]
+    cached.unlink()
+    (study.root / TARGET).unlink()
+    ran = study.repro()  # and its times are in the report
+    assert ran[0] == "train_target@trapmid-0" and set(ran[1:]) <= {"report", "track"}
+    assert study.read(TARGET) == cached.read_bytes() == whole

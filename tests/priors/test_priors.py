@@ -26,7 +26,7 @@ from toy import (
     uniform,
 )
 from trapmid import augment, wiring
-from trapmid.artifacts import priors
+from trapmid.artifacts import checkpoints, priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.augment import PlgView
@@ -34,7 +34,15 @@ from trapmid.priors import gmi, plgmi
 from trapmid.runtime import stream_seed
 from trapmid.training import pseudo_labels
 from trapmid.training.gan import EndlessPasses, Passes
-from trapmid.types import NOTHING, Output, Prior, PriorTraining, SideInformation, Target
+from trapmid.types import (
+    NOTHING,
+    DivergedError,
+    Output,
+    Prior,
+    PriorTraining,
+    SideInformation,
+    Target,
+)
 
 CLASSES, SIZE = 3, 8
 VAE_GAN = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
@@ -173,6 +181,18 @@ def test_fitting_moves_both_networks_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
+def test_a_training_that_diverges_stops_at_its_first_point(name: str) -> None:
+    training, prior = make(name)
+    broken = prior.critic if hasattr(prior, "critic") else prior.discriminator
+    for weight in (next(broken.parameters()), next(prior.generator.parameters())):
+        weight.data.fill_(torch.nan)
+    rt, checkpointer = runtime(0, ROWS[name][1]["precision"]), Memory()
+    with pytest.raises(DivergedError, match=r"^step 1 of \d+: \w+ is nan: the training diverged"):
+        training.fit(prior, public(), queried_model(name), KNOWN, rt, checkpointer)
+    assert checkpointer.rows == []
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_the_seed_decides(name: str) -> None:
     one, again, other = (fit(name, seed=seed).state_dict() for seed in (0, 0, 1))
     assert same_state(one, again)
@@ -228,16 +248,16 @@ def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
 
 
 def test_files_that_are_no_priors(tmp_path: Path) -> None:
-    torch.save({"state": {}}, tmp_path / "x.pt")
+    checkpoints.save(tmp_path / "x.pt", {"state": {}})
     with pytest.raises(CheckpointError, match=r"x\.pt: not a prior; no 'training'"):
         priors.load(tmp_path / "x.pt", runtime())
     priors.save(tmp_path / "y.pt", "gmi", GMI, SIZE, make("gmi")[1], LINEAGE)
-    content = torch.load(tmp_path / "y.pt")
+    content = checkpoints.load(tmp_path / "y.pt")
     for key, value, message in (
         ("code", "0", "made by another version of trapmid.priors.gmi"),
         ("state", {}, "does not fit Prior: .*Missing key"),
     ):
-        torch.save(content | {key: value}, tmp_path / "z.pt")
+        checkpoints.save(tmp_path / "z.pt", content | {key: value})
         with pytest.raises(CheckpointError, match=rf"z\.pt: {message}"):
             priors.load(tmp_path / "z.pt", runtime())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from trapmid.search.inversion import Inverted, invert_all
 from trapmid.types import (
     NOTHING,
     Checkpointer,
+    DivergedError,
     LabelsOnly,
     Prior,
     Reconstruction,
@@ -250,3 +251,25 @@ def test_progress_counts_rows() -> None:
     invert(SEARCH, 4, checkpointer=Bar())
     assert shown[0] == (0, 8) and shown[8] == (4, 8) and shown[-1] == (8, 8)
     assert shown == sorted(shown)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(random.Attack):
+    """The random attack, of whose class 2 one number is not finite."""
+
+    field: str
+
+    def invert(self, target: Target, prior: Prior, task: Task, rt: Any) -> Reconstruction:
+        found = super().invert(target, prior, task, rt)
+        values = getattr(found, self.field).clone()
+        values.view(len(task.labels), -1)[task.labels == 2, -1] = torch.inf
+        if values.dim() == 4:  # as a generator leaves them
+            values = values.contiguous(memory_format=torch.channels_last)
+        return replace(found, **{self.field: values})
+
+
+@pytest.mark.parametrize("name", ["images", "latents", "losses"])
+def test_what_is_not_finite_is_no_reconstruction(name: str) -> None:
+    words = rf"^{name} of 2 of 8 reconstructions are not finite, first those of class 2$"
+    with pytest.raises(DivergedError, match=words):
+        invert(Broken(field=name))

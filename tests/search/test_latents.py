@@ -12,7 +12,7 @@ from torch import Tensor
 from toy import ToyPrior, seeded
 from trapmid.runtime import stream_seed
 from trapmid.search import latents
-from trapmid.types import Task
+from trapmid.types import DivergedError, Task
 
 A = torch.diag(torch.tensor([3.0, 0.5, 1.0, 7.0], dtype=torch.float64))
 B = torch.tensor([0.2, -3.0, 0.4, 0.1], dtype=torch.float64)
@@ -160,3 +160,17 @@ def test_stream_keys_are_one_stream_a_row() -> None:
     wanted = [stream_seed(5, "views", label, draw) for label, draw in ((3, 0), (3, 1), (8, 0))]
     assert latents.stream_keys(5, "views", labels, draws).tolist() == wanted
     assert latents.row_keys(labels, draws, 5, "views").tolist() == wanted
+
+
+@pytest.mark.parametrize(("steps", "noticed"), [(8, 4), (100, 10)])
+@pytest.mark.parametrize("name", ["adam", "nesterov"])
+def test_a_search_that_diverges_stops(name: str, steps: int, noticed: int) -> None:
+    """At the first of ten looks after the step, which is its fourth."""
+
+    def loss(z: Tensor, step: int) -> Tensor:
+        return quadratic(z, step) * torch.tensor([1.0, math.nan if step == 3 else 1.0, 1.0])
+
+    words = rf"^step {noticed} of {steps}: 1 of 3 latents, and so their losses, are not finite"
+    more = {} if name == "adam" else {"momentum": 0.9, "bound": 1.5}
+    with pytest.raises(DivergedError, match=words):
+        getattr(latents, name)(starts(3), loss, steps=steps, lr=0.01, reference_batch=1, **more)

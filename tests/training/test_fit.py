@@ -31,7 +31,7 @@ from trapmid.config.study import ClassifierTraining
 from trapmid.training import fit
 from trapmid.training.fit import Fitted, Labelled
 from trapmid.training.trapdoors import Blend
-from trapmid.types import Loss, Objective, Progress, Setting, Target
+from trapmid.types import DivergedError, Loss, Objective, Progress, Setting, Target
 
 CLASSES = 4
 FEATURES = {"feature_discriminator": True, "feature_model_loss": True}
@@ -121,6 +121,47 @@ def test_the_curve_of_trapmid_names_every_part(tmp_path: Path) -> None:
     wanted = ["step", "loss", "main_loss", "trapdoor_loss", "train_accuracy"]
     wanted += ["train_trapdoor_success", "image_discriminator_loss", "feature_discriminator_loss"]
     assert header == [*wanted, "val_accuracy", "test_accuracy", "trapdoor_success"]
+
+
+# --- divergence ---------------------------------------------------------------------------------
+
+
+class Exploding(CrossEntropy):
+    """Its loss is as it should be until epoch 3, of which one step's is not."""
+
+    def __init__(self, value: float, part: bool) -> None:
+        super().__init__()
+        self.value, self.part = value, part
+
+    def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
+        loss = super().forward(model, images, labels, progress).total
+        now = progress.epoch == 2 and progress.step == 1
+        added = torch.tensor(self.value if now else 0.0)
+        return Loss(loss, {"part": added}) if self.part else Loss(loss + added, {})
+
+
+@pytest.mark.parametrize("part", [False, True])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_stops_after_its_epoch(
+    tmp_path: Path, value: float, part: bool
+) -> None:
+    objective, name = Exploding(value, part), "part" if part else "loss"
+    words = rf"^targets toy-0: epoch 3 of 5: {name} is {value}: the training diverged$"
+    with (
+        pytest.raises(DivergedError, match=words),
+        scratch(tmp_path, "targets toy-0") as checkpointer,
+    ):
+        fit.fit(new_network(CLASSES), objective, *data(), plan(epochs=5), runtime(), checkpointer)
+    assert {seen[2].epoch for seen in objective.seen} == {0, 1, 2}
+    assert [row["step"] for row in checkpointer.rows] == [1, 2]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_learning_rate_that_is_too_high_stops_the_training(optimizer: str) -> None:
+    how = plan(epochs=5, lr=1e30, optimizer=optimizer)
+    model, objective = new_network(CLASSES), CrossEntropy()
+    with pytest.raises(DivergedError, match=r"^epoch [12] of 5: loss is (nan|inf)"):
+        fit.fit(model, objective, *data(), how, runtime(), Memory())
 
 
 # --- selection ----------------------------------------------------------------------------------

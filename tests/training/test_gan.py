@@ -9,6 +9,7 @@ from torch import nn
 from toy import Memory, images
 from trapmid.nets.dcgan import Critic
 from trapmid.training.gan import EndlessPasses, Passes, gradient_penalty, log_losses
+from trapmid.types import DivergedError
 
 
 def test_every_index_once_a_pass() -> None:
@@ -98,3 +99,13 @@ def test_a_curve_has_about_a_hundred_points(steps: int, logged: list[int]) -> No
     for step in range(steps):
         log_losses(checkpointer, {"hinge": torch.tensor(step / 2)}, step, steps)
     assert checkpointer.rows == [{"step": n, "hinge": (n - 1) / 2} for n in logged]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_loss_that_is_not_finite_stops_at_the_next_point(value: float) -> None:
+    checkpointer = Memory()
+    wrong = {"hinge": torch.tensor(1.0), "inversion": torch.tensor(value)}
+    log_losses(checkpointer, wrong, 0, 250)  # not a point of the curve: nobody looks
+    with pytest.raises(DivergedError, match=rf"^step 2 of 250: inversion is {value}: the training"):
+        log_losses(checkpointer, wrong, 1, 250)
+    assert checkpointer.rows == []

@@ -1,4 +1,8 @@
-"""Weights with the digest of the code that gives them meaning.
+"""Files of tensors: whole or refused, and weights with the digest of the code that means them.
+
+A file ends with the digest of all its other bytes. It is the comment of the zip archive that
+`torch.save` writes, so anybody's `torch.load` reads the file; but `torch.load` itself takes a
+tensor with a flipped bit for a tensor.
 
 A stage that loads a network need not depend on the network's source file: the checkpoint carries a
 digest of it, so an edit changes the checkpoint, and a checkpoint of other code is refused.
@@ -6,13 +10,15 @@ digest of it, so an edit changes the checkpoint, and a checkpoint of other code 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import nn
@@ -31,51 +37,79 @@ _UNREADABLE = (
     ValueError,
 )
 
+_NO_COMMENT = struct.pack("<H", 0)  # how an archive without a comment ends
+_MARK = b"trapmid sha256 "
+_SEAL_SIZE = len(_NO_COMMENT) + len(_MARK) + 2 * hashlib.sha256().digest_size
+_CHUNK = 2**20  # bytes that are hashed at once: images of a study need not fit into memory twice
+
+_REMEDY = "delete it, then `dvc repro`; if it comes back damaged, see docs/sharing.md"
+
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be used; the message is one line that names the file."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name, then renames it: no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes a file under a temporary name, then renames it: no half-written file is ever seen.
+
+    Raises:
+        OSError: it cannot be written; the message names the file.
+    """
+    with _new_file(path) as stream:
+        stream.write(content)
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
-    """Saves tensors and plain values; equal content gives equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:  # a stream: the archive must not hold the file's name
+    """Saves tensors and plain values, as `write_atomically`; equal content gives equal bytes.
+
+    Raises:
+        OSError: it cannot be written; the message names the file.
+    """
+    with _new_file(path) as stream:  # a stream: the archive must not hold the file's name
+        try:
             torch.save(_portable(content), stream)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        except RuntimeError as error:  # torch hides what its stream raised
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        size = stream.seek(-len(_NO_COMMENT), os.SEEK_END)
+        assert stream.read() == _NO_COMMENT
+        seal = _seal(stream, size)
+        stream.seek(size)
+        stream.write(seal)
 
 
 def load(path: Path) -> dict[str, Any]:
     """What `save` wrote, on the CPU.
 
     Raises:
-        CheckpointError: the file is missing or is no checkpoint.
+        CheckpointError: the file is missing or damaged, or `save` did not write it.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; `dvc repro` makes it") from None
-    except _UNREADABLE as error:
-        first_line = "".join(str(error).splitlines()[:1])
-        reason = f"{type(error).__name__}: {first_line}"
-        raise CheckpointError(f"{path}: not a checkpoint ({reason})") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: must hold a dictionary, holds {type(content).__name__}")
-    return content
+    with _open(path) as stream:
+        if not _is_sealed(stream):
+            raise CheckpointError(f"{path}: damaged, or not written by this version; {_REMEDY}")
+        return _content(path, stream)
+
+
+def load_foreign(path: Path) -> dict[str, Any]:
+    """What anybody's `torch.save` wrote, on the CPU; a file of `save` is held to its digest.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or no checkpoint.
+    """
+    with _open(path) as stream:
+        if _is_marked(stream) and not _is_sealed(stream):
+            raise CheckpointError(f"{path}: damaged; {_REMEDY}")
+        return _content(path, stream)
+
+
+def check_finite(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Refuses tensors with NaN or infinity, which no training is to leave and nobody to load.
+
+    Raises:
+        CheckpointError: it names the first of them.
+    """
+    for name, value in tensors.items():
+        if isinstance(value, torch.Tensor) and not _is_finite(value):
+            raise CheckpointError(f"{path}: {name} is not finite: the training diverged")
 
 
 def code_digest(module: nn.Module, *makers: object) -> str:
@@ -100,12 +134,94 @@ def check_code(path: Path, content: Mapping[str, Any], module: nn.Module, *maker
 
 
 def load_strictly(path: Path, module: nn.Module, state: Mapping[str, Any]) -> None:
-    """`module.load_state_dict(state, strict=True)` with a one-line message on failure."""
+    """`module.load_state_dict(state, strict=True)` with a one-line message on failure.
+
+    Raises:
+        CheckpointError: a weight is missing, unknown, of another shape or not finite.
+    """
+    check_finite(path, state)
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as error:
         details = " ".join(str(error).split())
         raise CheckpointError(f"{path}: does not fit {type(module).__name__}: {details}") from None
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    """By the extremes, which are NaN where there is one: faster than a look at every element."""
+    return not value.numel() or all(bool(end.isfinite()) for end in value.aminmax())
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well, and goes when it does not."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())  # or the name may reach the disk before the bytes do
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until a new name in `folder` is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _seal(stream: BinaryIO, size: int) -> bytes:
+    """What follows the first `size` bytes of a file: a zip comment's length, and the comment."""
+    digest = hashlib.sha256()
+    stream.seek(0)
+    while size > 0 and (part := stream.read(min(size, _CHUNK))):
+        digest.update(part)
+        size -= len(part)
+    comment = _MARK + digest.hexdigest().encode()
+    return struct.pack("<H", len(comment)) + comment
+
+
+def _ending(stream: BinaryIO) -> bytes:
+    stream.seek(-min(_SEAL_SIZE, stream.seek(0, os.SEEK_END)), os.SEEK_END)
+    return stream.read()
+
+
+def _is_marked(stream: BinaryIO) -> bool:
+    return _ending(stream)[len(_NO_COMMENT) :].startswith(_MARK)
+
+
+def _is_sealed(stream: BinaryIO) -> bool:
+    size = stream.seek(0, os.SEEK_END) - _SEAL_SIZE
+    return _ending(stream) == _seal(stream, size)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; `dvc repro` makes it") from None
+
+
+def _content(path: Path, stream: BinaryIO) -> dict[str, Any]:
+    stream.seek(0)
+    try:
+        content = torch.load(stream, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        first_line = "".join(str(error).splitlines()[:1])
+        reason = f"{type(error).__name__}: {first_line}"
+        raise CheckpointError(f"{path}: not a checkpoint ({reason})") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: must hold a dictionary, holds {type(content).__name__}")
+    return content
 
 
 def _portable(value: Any) -> Any:

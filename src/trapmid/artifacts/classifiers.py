@@ -56,9 +56,11 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
         word = path.read_text(encoding="utf-8", errors="replace").strip()
         if word in (RANDOM, TORCHVISION):
             return word
-    state = checkpoints.load(path)
-    inner = state.get("state", state)
-    return inner if isinstance(inner, Mapping) else state
+    content = checkpoints.load_foreign(path)
+    inner = content.get("state", content)
+    state = inner if isinstance(inner, Mapping) else content
+    checkpoints.check_finite(path, state)
+    return state
 
 
 def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Runtime) -> Target:
@@ -119,11 +121,17 @@ def train(
 def save(
     path: Path, name: str, row: TargetRow, trained: Trained, image_size: int, people: str
 ) -> None:
-    """Writes the checkpoint of a trained row; `people`: see `lineage.people_of`."""
+    """Writes the checkpoint of a trained row; `people`: see `lineage.people_of`.
+
+    Raises:
+        CheckpointError: a weight or a trigger is not finite.
+    """
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
     lineage = Lineage(people=people, target=None, sources={"init": file_digest(Path(row.init))})
     adapted = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
+    triggers = {} if trapdoor is None else {"triggers": trapdoor.triggers}
+    checkpoints.check_finite(path, {**trained.model.state_dict(), **triggers})
     checkpoints.save(
         path,
         {
@@ -183,6 +191,7 @@ def load(path: Path, rt: Runtime) -> LoadedClassifier:
     if (saved := content["trapdoor"]) is not None:
         trapdoor = wiring.trapdoor(saved["triggers"], saved["alpha"], saved["masks"])
         checkpoints.check_code(path, saved, trapdoor)
+        checkpoints.check_finite(path, saved)
         trapdoor = trapdoor.to(rt.device).requires_grad_(False).eval()
     return LoadedClassifier(
         model=rt.place(model).eval().requires_grad_(False),

@@ -49,7 +49,12 @@ def start(
 def save(
     path: Path, training: str, block: Any, image_size: int, prior: Prior, lineage: Lineage
 ) -> None:
-    """Writes the checkpoint of a trained prior; `block` rebuilds its training."""
+    """Writes the checkpoint of a trained prior; `block` rebuilds its training.
+
+    Raises:
+        CheckpointError: a weight is not finite.
+    """
+    checkpoints.check_finite(path, prior.state_dict())
     checkpoints.save(
         path,
         {
@@ -114,6 +119,7 @@ def export(prior: Path, file: Path) -> str:
         name: value.to(torch.float16) if value.is_floating_point() else value
         for name, value in checkpoints.load(prior)["state"].items()
     }
+    checkpoints.check_finite(file, state)  # half precision ends at 65,504
     checkpoints.save(file, {"state": state})
     return file_digest(file)
 

@@ -2,15 +2,20 @@
 
 The folder's name is a hash of everything that defines the training, so a state can never be resumed
 under other parameters, data or code. It is no output of a stage: DVC does not know of it.
+
+A saved state is a convenience. One that cannot be read or written costs a line on stderr and the
+time that it would have saved, never the training.
 """
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import io
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +26,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from trapmid.artifacts import checkpoints
-from trapmid.types import InMemory, Stateful
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.types import DivergedError, InMemory, Stateful
 
 
 class Scratch(InMemory):
@@ -43,16 +49,30 @@ class Scratch(InMemory):
             self._bar.close()
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
+        """As `Checkpointer.restore`; a state that cannot be used is put aside, with a warning."""
         if not self._state.exists():
             return 0
-        saved = checkpoints.load(self._state)
-        for name, part in parts.items():
-            part.load_state_dict(saved["parts"][name])
+        try:
+            saved = checkpoints.load(self._state)
+        except (CheckpointError, OSError):
+            return self._put_aside("is damaged")
+        if (misfit := _put_back(parts, saved)) is not None:
+            return self._put_aside(f"does not fit ({misfit})")
         self.rows = json.loads(saved["rows"])
         self.earlier = float(saved["seconds"])
         return int(saved["step"])
 
+    def _put_aside(self, reason: str) -> int:
+        """The step at which the training then begins, 0."""
+        aside = self._state.replace(self._state.with_name("state.pt.damaged"))
+        self._warn(f"the saved state {reason}: it is now {aside}, and the work begins anew")
+        return 0
+
+    def _warn(self, message: str) -> None:
+        print(f"warning: {self._title}: {message}", file=sys.stderr)
+
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        """As `Checkpointer.save`; a state that cannot be written is a warning."""
         states = {name: part.state_dict() for name, part in parts.items()}
         seconds = self.earlier + perf_counter() - self._begun
         content = {
@@ -61,7 +81,10 @@ class Scratch(InMemory):
             "step": step,
             "seconds": seconds,
         }
-        checkpoints.save(self._state, content)
+        try:
+            checkpoints.save(self._state, content)
+        except OSError as error:
+            self._warn(f"{error}; the work goes on, and after a crash from an earlier state")
 
     def history(self) -> bytes | None:
         """The curve as CSV, `step` first, then every metric in order of appearance; None: empty."""
@@ -83,6 +106,7 @@ def scratch(root: Path, title: str, *identity: Any) -> Iterator[Scratch]:
 
     Raises:
         BlockingIOError: another process is training the same thing.
+        DivergedError: the block raised it; the message begins with `title`.
     """
     key = hashlib.sha256(json.dumps([title, *identity], sort_keys=True).encode()).hexdigest()[:20]
     folder = root / key
@@ -92,5 +116,21 @@ def scratch(root: Path, title: str, *identity: Any) -> Iterator[Scratch]:
     except Timeout:
         raise BlockingIOError(f"{title}: another process is training it ({folder})") from None
     with lock:
-        yield Scratch(folder, title)
+        try:
+            yield Scratch(folder, title)
+        except DivergedError as error:
+            raise DivergedError(f"{title}: {error}") from None
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_back(parts: Mapping[str, Stateful], saved: Mapping[str, Any]) -> str | None:
+    """Loads the states of `parts`, or leaves them as they are and returns why one does not fit."""
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        for name, part in parts.items():
+            part.load_state_dict(before[name])
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return None

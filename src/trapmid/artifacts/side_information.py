@@ -66,7 +66,12 @@ def save_surrogate(
     target: LoadedClassifier,
     learnt: Mapping[str, Tensor],
 ) -> None:
-    """Writes a trained surrogate as a classifier, with what else it learnt about the target."""
+    """Writes a trained surrogate as a classifier, with what else it learnt about the target.
+
+    Raises:
+        CheckpointError: a weight, or what it learnt, is not finite.
+    """
+    checkpoints.check_finite(path, {**start.student.state_dict(), **learnt})
     checkpoints.save(
         path,
         {
@@ -86,8 +91,13 @@ def save_surrogate(
 
 
 def save_signatures(path: Path, target: LoadedClassifier, **signatures: Tensor | None) -> None:
-    """Writes fields of `SideInformation` that belong to `target`; None is left out."""
+    """Writes fields of `SideInformation` that belong to `target`; None is left out.
+
+    Raises:
+        CheckpointError: a field is not finite.
+    """
     there = {name: value.float() for name, value in signatures.items() if value is not None}
+    checkpoints.check_finite(path, there)
     lineage = Lineage(people=target.lineage.people, target=target.digest)
     checkpoints.save(path, {"signatures": there, "lineage": lineage.to_content()})
 
@@ -117,6 +127,7 @@ def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> SideInformation:
     lineage = Lineage.read(path, content)
     if lineage.target != asked.digest:
         raise CheckpointError(f"{path}: knows another checkpoint than the one that is asked")
+    checkpoints.check_finite(path, fields)
     check_together(asked.traced, Traced(path, lineage.people, None))
     tensors = {name: value.to(rt.device) for name, value in fields.items()}
     try:

@@ -59,19 +59,30 @@ def describe(
             features.append(output.features.float().cpu())
     described = Description(torch.cat(logits), torch.cat(features))
     for name, values in zip(Description._fields, described, strict=True):
-        broken = int((~values.isfinite().all(dim=1)).sum())
-        if broken:
-            raise ValueError(f"describe: {name} of {broken} of {len(images)} images are not finite")
+        _check_finite(name, values)
     return described
 
 
 def member_logits(model: Target, images: Tensor, *, batch_size: int, rt: Runtime) -> list[Tensor]:
-    """The logits (N, C) of every member of an ensemble, or of the one network; as `describe`."""
+    """The logits (N, C) of every member of an ensemble, or of the one network; as `describe`.
+
+    Raises:
+        ValueError: a logit is not finite.
+    """
     with eval_mode(model), torch.no_grad(), exact():
         parts = [
             model.member_logits(as_float(part.to(rt.device))) for part in images.split(batch_size)
         ]
-    return [torch.cat(member).float().cpu() for member in zip(*parts, strict=True)]
+    members = [torch.cat(member).float().cpu() for member in zip(*parts, strict=True)]
+    for number, logits in enumerate(members):
+        _check_finite(f"logits (network {number})", logits)
+    return members
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    broken = int((~values.isfinite().all(dim=1)).sum())
+    if broken:
+        raise ValueError(f"describe: {name} of {broken} of {len(values)} images are not finite")
 
 
 class Poison(NamedTuple):

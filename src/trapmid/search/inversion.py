@@ -14,6 +14,7 @@ from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.types import (
     Attack,
     Checkpointer,
+    DivergedError,
     LabelAttack,
     LabelsOnly,
     Prior,
@@ -55,6 +56,9 @@ def invert_all(
         plan: how many images, and how many of them at once; null: as many as memory allows.
         rt: where to compute; its seed starts every search.
         checkpointer: where finished batches and the state of the unfinished one are kept.
+
+    Raises:
+        DivergedError: a search diverged, or its images or losses are not finite.
     """
     each = attack.images_of_each(plan.images_per_class)
     labels = torch.arange(target.num_classes).repeat_interleave(each)
@@ -78,6 +82,7 @@ def invert_all(
                 raise
             done.halve()
             continue
+        _check_finite(part)
         done.add(part)
         checkpointer.save({"done": done}, 0)
     queries = None if oracle is None else oracle.queries
@@ -96,6 +101,16 @@ def _invert(
         if isinstance(queried_model, LabelsOnly):
             return cast(LabelAttack, attack).invert(queried_model, prior, task, rt)
         return cast(Attack, attack).invert(queried_model, prior, task, rt)
+
+
+def _check_finite(part: Reconstruction) -> None:
+    for name in ("latents", "losses", "images"):
+        finite = getattr(part, name).isfinite().reshape(len(part.labels), -1).all(dim=1)
+        if not finite.all():
+            raise DivergedError(
+                f"{name} of {int((~finite).sum())} of {len(finite)} reconstructions are not "
+                f"finite, first those of class {int(part.labels[~finite][0])}"
+            )
 
 
 def _affordable(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trapmid.runtime import counter_normal, stream_seed
-from trapmid.types import UNSAVED, Prior, Reconstruction, Saving, Stateful, Task
+from trapmid.types import UNSAVED, DivergedError, Prior, Reconstruction, Saving, Stateful, Task
 
 RowLoss = Callable[[Tensor, int], Tensor]
 """(latents (N, Z), iteration) -> losses (N,)."""
@@ -74,6 +74,9 @@ def nesterov(
 
     Returns:
         The last iterate and the objective there.
+
+    Raises:
+        DivergedError: latents are not finite.
     """
     state = Variables(latents=latents, velocity=torch.zeros_like(latents))
     for step in saving.steps({"search": state}, steps):
@@ -82,6 +85,7 @@ def nesterov(
         velocity = momentum * before - lr * slope
         moved = z - momentum * before + (1 + momentum) * velocity
         state.update(latents=moved.clamp(-bound, bound), velocity=velocity)
+        _check_finite(state["latents"], step, steps)
     return _optimum(state["latents"], loss, steps)
 
 
@@ -94,7 +98,7 @@ def adam(
     reference_batch: int,
     saving: Saving = UNSAVED,
 ) -> Optimum:
-    """Adam with default betas on sum(loss) / reference_batch; takes and returns as `nesterov`.
+    """Adam with default betas on sum(loss) / reference_batch; as `nesterov` in all else.
 
     Adam divides by the gradient's own scale, so the reference batch acts through epsilon alone.
     """
@@ -107,6 +111,7 @@ def adam(
     for step in saving.steps(parts, steps):
         latents.grad = _slope(latents, loss, step) / reference_batch
         optimizer.step()
+        _check_finite(latents, step, steps)
     return _optimum(latents.detach(), loss, steps)
 
 
@@ -137,6 +142,17 @@ def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:
     leaf = latents.detach().requires_grad_(True)
     (slope,) = torch.autograd.grad(loss(leaf, step).sum(), leaf)
     return slope
+
+
+def _check_finite(latents: Tensor, step: int, steps: int) -> None:
+    """Stops a search at NaN, at ten of its steps: to look is to wait for the device."""
+    if (step + 1) % max(1, steps // 10) == 0:
+        broken = int((~latents.isfinite().all(dim=1)).sum())
+        if broken:
+            raise DivergedError(
+                f"step {step + 1} of {steps}: {broken} of {len(latents)} latents, and so their "
+                "losses, are not finite: the search diverged"
+            )
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from trapmid.config.bounds import (
 from trapmid.runtime import Precision, Runtime, stream_seed
 from trapmid.training.fit import decayed, set_lr, to_float
 from trapmid.training.gan import Passes
-from trapmid.types import Checkpointer, Saving, Stateful, Target
+from trapmid.types import Checkpointer, DivergedError, Saving, Stateful, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Distillation:
             checkpointer: curve and state; a training that was cut off goes on from there.
 
         Raises:
-            ValueError: the student diverged.
+            DivergedError: an epoch's mean divergence, or a weight, is not finite.
         """
         images, targets = images.to(rt.device), (logits / self.temperature).softmax(1).to(rt.device)
         passes = Passes(
@@ -86,7 +86,10 @@ class Distillation:
             with rt.seeded("imitation", epoch):
                 divergence = self._epoch(student, images, targets, batches, optimizer, rt)
             if not math.isfinite(divergence) or not all(p.isfinite().all() for p in trained):
-                raise ValueError(f"lr: {self.lr} is too high: diverged (epoch {epoch + 1})")
+                raise DivergedError(
+                    f"epoch {epoch + 1} of {self.epochs}: divergence is {divergence:g}, or a "
+                    f"weight is not finite; lr: {self.lr} is too high"
+                )
             checkpointer.log({"divergence": divergence}, epoch + 1)
         student.eval()
 

@@ -13,7 +13,16 @@ from trapmid import augment
 from trapmid.config.study import ClassifierTraining
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.runtime import Runtime, eval_mode
-from trapmid.types import Checkpointer, Objective, Progress, Saving, Stateful, Target, Trapdoor
+from trapmid.types import (
+    Checkpointer,
+    Objective,
+    Progress,
+    Saving,
+    Stateful,
+    Target,
+    Trapdoor,
+    check_finite,
+)
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,9 @@ def fit(
 
     Args:
         val: may be empty where `plan.select` is not `val`.
+
+    Raises:
+        DivergedError: an epoch's mean loss is not finite.
     """
     train, val, test = (data.to(rt.device) for data in (train, val, test))
     main = objective.prepare(model, make_optimizer(plan, model.parameters()))
@@ -195,6 +207,7 @@ def fit(
         optimizers.set_lr(decayed(plan.lr, plan.decay, plan.milestones, epoch))
         with rt.seeded("fit", epoch):
             means = _epoch(model, objective, main, train, plan, epoch, rt)
+        check_finite(means, f"epoch {epoch + 1} of {plan.epochs}")
         with rt.seeded("scores", epoch):  # a stochastic network draws noise here, too
             scores = examination.scores(model, objective.trapdoor)
         checkpointer.log({**means, **scores}, epoch + 1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from trapmid.types import Checkpointer
+from trapmid.types import Checkpointer, check_finite
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -28,9 +28,14 @@ def log_losses(
     """Logs the losses of a 0-based `step` if it is one of the hundred that a curve is made of.
 
     Not of every step: to read a number is to wait for the device.
+
+    Raises:
+        DivergedError: one of them is not finite.
     """
     if (step + 1) % max(1, steps // 100) == 0:
-        checkpointer.log({name: loss.item() for name, loss in losses.items()}, step + 1)
+        curve = {name: loss.item() for name, loss in losses.items()}
+        check_finite(curve, f"step {step + 1} of {steps}")
+        checkpointer.log(curve, step + 1)
 
 
 class Passes:

@@ -7,12 +7,14 @@ from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
 from trapmid.types.training import (
     UNSAVED,
     Checkpointer,
+    DivergedError,
     InMemory,
     Log,
     Loss,
     Progress,
     Saving,
     Stateful,
+    check_finite,
 )
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Attack",
     "Checkpointer",
     "Defense",
+    "DivergedError",
     "Embedding",
     "InMemory",
     "LabelAttack",
@@ -41,4 +44,5 @@ __all__ = [
     "Target",
     "Task",
     "Trapdoor",
+    "check_finite",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -25,6 +26,25 @@ class Loss(NamedTuple):
 
     total: Tensor  # scalar, with its gradient
     parts: dict[str, Tensor]  # detached scalars, for the training curves
+
+
+class DivergedError(ValueError):
+    """A training or a search came to NaN or infinity; the message is one line."""
+
+
+def check_finite(losses: Mapping[str, float], when: str) -> None:
+    """Stops a training whose loss, or a part of it, is NaN or infinite.
+
+    Args:
+        losses: numbers on the CPU, by name.
+        when: how far the training is, e.g. "epoch 3 of 36".
+
+    Raises:
+        DivergedError: it names the first such loss.
+    """
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"{when}: {name} is {value:g}: the training diverged")
 
 
 class Stateful(Protocol):
