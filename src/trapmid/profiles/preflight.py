@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trapmid import wiring
-from trapmid.config import evaluation, params, study
+from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles.sections import NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_seeds
@@ -79,6 +79,8 @@ def problems(text: str) -> list[str]:
         if not isinstance(content[name], Mapping)
     ]:
         return broken
+    if wrong := [*names.problems(content)]:
+        return wrong
     found = [*_singles(content), *_blocks(content), *_rows(content)]
     return list(dict.fromkeys(found))
 
