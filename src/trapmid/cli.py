@@ -138,6 +138,8 @@ def _update(path: Path, scores: Path, now: StudyMeans) -> int:
 def _check(options: argparse.Namespace) -> int:
     from trapmid.profiles import preflight
 
+    if not options.file.is_file():
+        raise ValueError(f"{options.file}: no such file; run this at the root of the project")
     found = preflight.problems(options.file.read_text(encoding="utf-8"))
     if not found:
         print(f"{options.file}: every row and every block can be built")

@@ -14,7 +14,7 @@ from trapmid import wiring
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles.sections import NO_DEFENSES, defenses
-from trapmid.profiles.seeds import check_seeds
+from trapmid.profiles.seeds import check_rows
 
 SINGLE: dict[str, type[Any]] = {
     "validation": study.Validation,
@@ -95,7 +95,7 @@ def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:
 
 def _singles(content: Mapping[str, Any]) -> Iterator[str]:
     """Seeds, the sections of one block, and whom the gate takes for a control."""
-    yield from _complaint(check_seeds, content["seeds"], "seeds")
+    yield from _complaint(check_rows, content)
     if not isinstance(content["profile"], str):
         yield f"profile: must be a name, is {content['profile']!r}"
     for name, cls in SINGLE.items():
