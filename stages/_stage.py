@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -30,6 +31,7 @@ from trapmid.config.params import Study
 from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
 
 _watch = Watch(Path(sys.argv[0]).stem)
+_AS_DVC_CALLS_IT = re.compile(r"^([^@]*:)?[a-z_]+@")  # DVC_STAGE: ../dvc.yaml:train_target@none-0
 
 
 class StageError(RuntimeError):
@@ -43,10 +45,10 @@ def run(main: Callable[..., None]) -> None:
     A row may be given as DVC calls its stage, train_target@none-0.
     """
     _process.end_with_dvc()
-    words = [word.rpartition("@")[2] for word in sys.argv[1:]]
+    words = [_AS_DVC_CALLS_IT.sub("", word, count=1) for word in sys.argv[1:]]
     expected = " ".join(name.upper() for name in inspect.signature(main).parameters)
     usage = f"usage: python stages/{Path(sys.argv[0]).name} {expected}".rstrip()
-    if {"-h", "--help"} & set(words):
+    if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage, inspect.getdoc(sys.modules[main.__module__]), sep="\n\n")
         return
     if len(words) != len(expected.split()):

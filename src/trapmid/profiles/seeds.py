@@ -42,11 +42,12 @@ def check_rows(params: Mapping[str, Any]) -> None:
     """
     seeds = check_seeds(params["seeds"], "seeds")
     rows = [row for section in FANNED for row in params[section].values()]
-    found = {row["seed"] for row in rows if isinstance(row, Mapping) and "seed" in row}
+    named = [row.get("seed") for row in rows if isinstance(row, Mapping)]
+    found = {seed for seed in named if isinstance(seed, int)}  # others are refused with their row
     if found and found != set(seeds):
         words = " ".join(map(str, seeds))
         raise ProfileError(
-            f"seeds: {seeds}, but the rows are of {sorted(found, key=str)}; "
+            f"seeds: {seeds}, but the rows are of {sorted(found)}; "
             f"`trapmid profile {params['profile']} --seeds {words}` writes rows of these seeds"
         )
 
