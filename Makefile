@@ -60,9 +60,9 @@ side-by-side:
 	dvc repro --glob code 'evaluate_evaluator@*' 'pretrain@*' 'train_public_prior@*'
 	@mkdir -p .scratch
 	@dvc stage list --name-only | sed -n 's/^train_target@//p' | \
-	OMP_NUM_THREADS=$(SHARE) xargs -P $(JOBS) -I ROW sh -c 'echo "begin ROW"; \
-	  dvc --wait-for-lock repro --single-item --glob $(patsubst %,"%",$(OF_A_TARGET)) \
-	  >.scratch/ROW.log 2>&1 && echo "end ROW" || { echo "failed ROW: see .scratch/ROW.log"; exit 1; }'
+	OMP_NUM_THREADS=$(SHARE) xargs -P $(JOBS) -I ROW sh -c 'echo "begin $$1"; \
+	  dvc --wait-for-lock repro --single-item --glob $(patsubst %,"%",$(subst ROW,$$1,$(OF_A_TARGET))) \
+	  >".scratch/$$1.log" 2>&1 && echo "end $$1" || { echo "failed $$1: see .scratch/$$1.log"; exit 1; }' job ROW
 
 test: install
 	pytest -m "not faults" $(SHARED)

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -15,19 +16,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import _process  # before torch: DVC may end while torch is loaded
 import trapmid  # noqa: F401  # before torch: it says how torch's threads wait for each other
 
 # isort: split
 import torch
 
 from _unchanged import ChangedError, Watch
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import checkpoints, locks
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
+from trapmid.config import names
 from trapmid.config.params import Study
 from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
 
 _watch = Watch(Path(sys.argv[0]).stem)
+_AS_DVC_CALLS_IT = re.compile(r"^([^@]*:)?[a-z_]+@")  # DVC_STAGE: ../dvc.yaml:train_target@none-0
 
 
 class StageError(RuntimeError):
@@ -38,23 +42,36 @@ def run(main: Callable[..., None]) -> None:
     """Calls `main` with the command line's words; a foreseen error is one line and exit code 1.
 
     `--help` prints the script's docstring; another number of words than `main` has is exit code 2.
+    A row may be given as DVC calls its stage, train_target@none-0.
     """
-    words = sys.argv[1:]
-    names = " ".join(name.upper() for name in inspect.signature(main).parameters)
-    usage = f"usage: python stages/{Path(sys.argv[0]).name} {names}".rstrip()
-    if {"-h", "--help"} & set(words):
+    _process.end_with_dvc()
+    words = [_AS_DVC_CALLS_IT.sub("", word, count=1) for word in sys.argv[1:]]
+    expected = " ".join(name.upper() for name in inspect.signature(main).parameters)
+    usage = f"usage: python stages/{Path(sys.argv[0]).name} {expected}".rstrip()
+    if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage, inspect.getdoc(sys.modules[main.__module__]), sep="\n\n")
         return
-    if len(words) != len(names.split()):
+    if len(words) != len(expected.split()):
         print(usage, "Rows stand in params.yaml; DVC runs every stage.", sep="\n", file=sys.stderr)
         sys.exit(2)
     try:
-        _watch.check_code()
-        main(*words)
-        _watch.check_code()
-        _watch.check_params()
+        for word in words:
+            names.check(word, "row")
+        with _alone(words):
+            _watch.check_code()
+            main(*words)
+            _watch.check_code()
+            _watch.check_params()
     except (ValueError, OSError, CheckpointError, StageError, ChangedError) as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
+
+
+@contextmanager
+def _alone(words: list[str]) -> Iterator[None]:
+    """Nobody else runs this script on this row of this folder, whatever their parameters."""
+    title = " ".join([Path(sys.argv[0]).stem, *words])
+    with locks.only_one(locks.ROWS / f"{title.replace(' ', '.')}.lock", title):
+        yield
 
 
 def load_params() -> Study:

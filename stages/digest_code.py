@@ -1,16 +1,24 @@
-"""Digests of the code that stages depend on: a file in digests/ for every script and method."""
+"""Digests of the code that stages depend on: a file in digests/ for every script and method.
+
+It is the first stage, so it refuses names in params.yaml that are none, before anything is made.
+"""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from trapmid.artifacts.sources import INDEX, Sources, index_lines
+from trapmid.config import names, params
+from trapmid.config.params import ParamsError
 
 OUT = Path("digests")
+PARAMS = Path("params.yaml")
 
 
 def main() -> None:
+    _check_names()
     sources = Sources(Path("src/trapmid"), Path("stages"))
     shutil.rmtree(OUT, ignore_errors=True)
     for unit, roots in sources.units().items():
@@ -19,6 +27,16 @@ def main() -> None:
         file.write_text(sources.listing(*roots), encoding="utf-8")
     index = "\n".join(sorted(index_lines(sources.files.values())))
     (OUT / INDEX).write_text(index + "\n", encoding="utf-8")
+
+
+def _check_names() -> None:
+    """Of params.yaml, where there is one; every row's stage checks its own again."""
+    try:
+        wrong = [*names.problems(params.read(PARAMS))] if PARAMS.exists() else []
+    except ParamsError as error:
+        wrong = [str(error)]
+    if wrong:
+        sys.exit(f"digest_code: error: {wrong[0]}")
 
 
 if __name__ == "__main__":

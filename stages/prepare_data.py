@@ -9,13 +9,15 @@ from trapmid import wiring
 from trapmid.artifacts import checkpoints, lineage
 from trapmid.config import params
 from trapmid.config.study import DataRow
-from trapmid.data import sample
+from trapmid.data import links, sample
 from trapmid.data.prepare import prepare, to_csv
 
 
 def main(name: str) -> None:
     where = f"data.{name}"
     row = params.build(DataRow, params.section(_stage.load_params(), where), where)
+    for source in (row.private, row.public):
+        links.check(Path(source.path))
     prepared = prepare(row, wiring.reader(row.private.reader), wiring.reader(row.public.reader))
     picture = sample.draw(prepared, f"{name}: private identities (training images), public images")
     folder = Path("data/prepared") / name

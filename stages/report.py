@@ -9,6 +9,7 @@ from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.config import params
 from trapmid.config.evaluation import Checks
+from trapmid.profiles.seeds import check_rows
 from trapmid.report import figures, findings, grids, inputs, page, summary
 from trapmid.scoring import checks
 
@@ -19,6 +20,7 @@ OUTS = ("attack_runs", "comparison", "curves", "samples", "signatures", "trainin
 def main() -> None:
     study = _stage.load_params()
     study.asked.add("")  # the report states every value
+    check_rows(study)
     scored = {
         attack_run: checkpoints.load(Path(f"data/scored/{attack_run}.pt"))
         for attack_run in study["attack_runs"]

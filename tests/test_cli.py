@@ -151,6 +151,23 @@ def test_profile_writes_params(tmp_path, monkeypatch, capsys):
     assert "no profile 'large'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["check"], "params.yaml: no such file"),
+        (["profile", "small"], "profiles: no such folder"),
+        (["clean"], "params.yaml: no such file"),
+    ],
+)
+def test_a_folder_that_is_no_checkout_is_one_line(tmp_path, monkeypatch, capsys, words, missing):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"trapmid {words[0]}: error: {missing}")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_and_gate_import_no_torch(place):
     cli.main(["gate", "--update"])
     for words in (["--help"], ["gate"]):

@@ -46,6 +46,21 @@ def test_a_wrong_number_of_words_is_exit_code_2(stage, capsys, name):
     assert shown.err.startswith(f"usage: python stages/{name}.py")
 
 
+@pytest.mark.parametrize("row", ["-h", "--help", "other@x", "a;b", "../x", "a:b@c", ""])
+def test_what_is_no_name_of_a_row_is_refused(stage, row):
+    """As DVC hands it over; nothing of a name is taken for another row's or for an option."""
+    with pytest.raises(SystemExit, match=r"^make_raw: error: row: the name .* must be of A-Z"):
+        stage("make_raw", f"make_raw@{row}")
+
+
+@pytest.mark.parametrize("word", ["toy", "make_raw@toy", "../dvc.yaml:make_raw@toy"])
+def test_a_row_may_be_named_as_dvc_names_it(stage, tmp_path, monkeypatch, word):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("raw: {}\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"^make_raw: error: raw: no 'toy'; has none"):
+        stage("make_raw", word)
+
+
 def test_a_real_stage_without_words(tmp_path):
     done = subprocess.run(
         [sys.executable, str(STAGES / "invert.py")], capture_output=True, text=True, cwd=tmp_path

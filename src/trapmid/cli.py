@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, nargs="?", default=PARAMS, help="default: params.yaml")
     check.set_defaults(run=_check)
 
+    clean = commands.add_parser(
+        "clean", help="list files that no row of params.yaml makes any more, or remove them"
+    )
+    clean.add_argument("--yes", action="store_true", help="remove them")
+    clean.set_defaults(run=_clean)
+
     ui = commands.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
     ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")
     ui.add_argument("--no-browser", action="store_true", help="only print the link")
@@ -132,6 +138,8 @@ def _update(path: Path, scores: Path, now: StudyMeans) -> int:
 def _check(options: argparse.Namespace) -> int:
     from trapmid.profiles import lockfile, preflight
 
+    if not options.file.is_file():
+        raise ValueError(f"{options.file}: no such file; run this at the root of the project")
     who = f"trapmid {options.command}"
     found = preflight.problems(options.file.read_text(encoding="utf-8"))
     if not found:
@@ -162,6 +170,28 @@ def _profile(options: argparse.Namespace) -> int:
 
     write_atomically(PARAMS, text.encode())
     print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
+    return 0
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from trapmid import leftovers
+    from trapmid.config import params
+    from trapmid.profiles import preflight
+
+    study = params.read(PARAMS)
+    if found := preflight.problems(PARAMS.read_text(encoding="utf-8")):  # which rows, then?
+        return _refuse(found, f"trapmid {options.command}")
+    paths = leftovers.find(Path(), study)
+    if options.yes:
+        leftovers.remove(Path(), paths)
+    for path in paths:
+        print(path)
+    if not paths:
+        print(f"nothing is left over: rows of {PARAMS} make all there is")
+    elif options.yes:
+        print(f"removed {len(paths)}; the next `dvc repro` writes the report anew")
+    else:
+        print(f"{len(paths)} left over; `trapmid clean --yes` removes them")
     return 0
 
 

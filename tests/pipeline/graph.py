@@ -45,7 +45,7 @@ class Stage:
     """One stage of the graph, or one row of it; paths are relative to the repository's root."""
 
     name: str  # train_target@none-0
-    cmd: str
+    cmd: str  # as a person writes it
     deps: tuple[str, ...]
     params: tuple[str, ...]
     outs: tuple[str, ...]
@@ -92,7 +92,7 @@ def load(root: Path) -> dict[str, Stage]:
             parameters = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
             found[stage.name] = Stage(
                 name=stage.name,
-                cmd=stage.cmd,
+                cmd=stage.cmd.replace('"$DVC_STAGE"', stage.name).removeprefix("exec "),
                 deps=tuple(dep.def_path for dep in stage.deps if dep not in parameters),
                 params=tuple(name for dep in parameters for name in dep.params),
                 outs=tuple(out.def_path for out in stage.outs),

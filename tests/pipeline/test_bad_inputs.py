@@ -246,6 +246,20 @@ def test_features_of_another_checkpoint_are_refused(study, fails, kind, row):
     assert words in fails("evaluate plgmi-none-0")
 
 
+def test_a_linked_folder_in_a_data_set_is_refused(study, fails):
+    pictures = study.root / "data/raw/toy/celeba/img_align_celeba"
+    pictures.rename(study.root / "elsewhere")
+    pictures.symlink_to(study.root / "elsewhere")
+    assert "celeba/img_align_celeba: is a link to a folder, behind" in fails("prepare_data toy")
+
+
+def test_seeds_without_rows_are_refused(study, fails):
+    """As `dvc exp run -S seeds=[0,1]` writes them; nothing but the report depends on them."""
+    study.edit("params.yaml", "seeds: [0]", "seeds: [0, 1]")
+    line = "seeds: [0, 1], but the rows are of [0]; `trapmid profile toy --seeds 0 1` writes rows"
+    assert line in fails("report")
+
+
 def test_weights_that_do_not_fit_are_refused(study, fails):
     study.edit(
         "params.yaml",

@@ -68,7 +68,7 @@ def test_a_killed_training_resumes(study, command, edit, model, curve):
     code, printed = study.stage(command)  # while the first one still holds its lock
     assert code == 1
     assert len(printed.splitlines()) == 1
-    assert "another process is training it" in printed
+    assert "another process is at work on it (pid " in printed
     process.kill()
     process.communicate()
     assert not (study.root / model).exists()

@@ -147,7 +147,7 @@ def test_dvc_shows_one_file_of_numbers():
     for name, stage in graph_file["stages"].items():
         body = stage.get("do", stage)
         kept = [path for entry in body.get("metrics", []) for path in entry if path != SHOWN]
-        script = (ROOT / body["cmd"].split()[1]).read_text(encoding="utf-8")
+        script = (ROOT / body["cmd"].split()[2]).read_text(encoding="utf-8")
         assert script.count("write_record(") == len(kept), name
         for entry in body.get("metrics", []):
             assert all(options == {"cache": False} for options in entry.values())

@@ -154,6 +154,18 @@ def test_every_profile_passes(name: str) -> None:
             "models/targets/, models/surrogates/",
         ),
         ("seeds", [], "seeds: must be distinct whole numbers from 0 up, is []"),
+        (
+            "seeds",
+            [0, 1, 2],
+            "seeds: [0, 1, 2], but the rows are of [0]; `trapmid profile small --seeds 0 1 2` ",
+        ),
+        (
+            "targets.none-0.seed",
+            7,
+            "seeds: [0], but the rows are of [0, 7]; `trapmid profile small --seeds 0` writes rows",
+        ),
+        ("targets", {"a;b": {}}, "targets: the name 'a;b' must be of A-Z, a-z, 0-9, _ and - alone"),
+        ("profile", "../x", "profile: the name '../x' must be of A-Z, a-z, 0-9, _, - and ."),
         ("profile", 3, "profile: must be a name, is 3"),
         ("data.faces.public.reader", "celebb", "data: no 'celebb'; there are "),
         (

@@ -99,6 +99,23 @@ def pages(built):
     return built[0]
 
 
+def test_files_of_rows_that_are_gone_are_not_in_the_report(tmp_path):
+    study = fake_study.write(tmp_path)
+    before, drawn = build(tmp_path, study)
+    reports = tmp_path / "reports"
+    sections = ("evaluators", "targets", "attack_runs")
+    gone = [*(f"scores/{section}/gone-0.json" for section in sections)]
+    gone += ["data/gone.json", "figures/data/gone.png", "figures/attack_runs/gone-0.png"]
+    gone += [f"training/{section}/gone-0/stats.json" for section in sections]
+    gone += ["training/targets/gone-0/history.csv", "training/targets/gone-0/samples.pt"]
+    for name in gone:  # whoever opened one would stop
+        (reports / name).parent.mkdir(parents=True, exist_ok=True)
+        (reports / name).write_text("no result", encoding="utf-8")
+    after, drawn_now = build(tmp_path, study)
+    assert after == before
+    assert set(drawn_now) == set(drawn)
+
+
 class Links(HTMLParser):
     """Every address of the page, and whether its tags are balanced."""
 

@@ -54,6 +54,8 @@ def _blocks_of_classifiers(content: CommentedMap) -> set[str]:
 def _load(name: str, folder: Path, remarks: dict[str, str]) -> CommentedMap:
     """The content of a profile; adds the comments of its sections to `remarks`."""
     path = folder / f"{name}.yaml"
+    if not folder.is_dir():
+        raise ProfileError(f"{folder}: no such folder; run this at the root of the project")
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise ProfileError(f"no profile {name!r} in {folder}/; there are {known}")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trapmid import wiring
-from trapmid.config import evaluation, params, study
+from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import kinship
 from trapmid.profiles.sections import NO_DEFENSES
-from trapmid.profiles.seeds import check_seeds
+from trapmid.profiles.seeds import check_rows
 
 SINGLE: dict[str, type[Any]] = {
     "validation": study.Validation,
@@ -80,6 +80,8 @@ def problems(text: str) -> list[str]:
         if not isinstance(content[name], Mapping)
     ]:
         return broken
+    if wrong := [*names.problems(content)]:
+        return wrong
     found = [*_singles(content), *_blocks(content), *_rows(content)]
     # What a row refers to is followed only where it is there.
     return list(dict.fromkeys(found or kinship.problems(content)))
@@ -95,7 +97,7 @@ def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:
 
 def _singles(content: Mapping[str, Any]) -> Iterator[str]:
     """Seeds, and the sections of one block."""
-    yield from _complaint(check_seeds, content["seeds"], "seeds")
+    yield from _complaint(check_rows, content)
     if not isinstance(content["profile"], str):
         yield f"profile: must be a name, is {content['profile']!r}"
     for name, cls in SINGLE.items():

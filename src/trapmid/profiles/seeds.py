@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from trapmid.profiles.sections import ProfileError
+from trapmid.profiles.sections import FANNED, ProfileError
 
 _FILES = {
     "targets": "targets",
@@ -31,6 +32,24 @@ def check_seeds(value: Any, where: str) -> list[int]:
     if not seeds or not whole or len(set(seeds)) != len(seeds):
         raise ProfileError(f"{where}: must be distinct whole numbers from 0 up, is {value!r}")
     return [int(seed) for seed in seeds]
+
+
+def check_rows(params: Mapping[str, Any]) -> None:
+    """Refuses seeds of a params.yaml that are not those of its rows: rows are what runs.
+
+    Raises:
+        ProfileError: it says which command writes rows of these seeds.
+    """
+    seeds = check_seeds(params["seeds"], "seeds")
+    rows = [row for section in FANNED for row in params[section].values()]
+    named = [row.get("seed") for row in rows if isinstance(row, Mapping)]
+    found = {seed for seed in named if isinstance(seed, int)}  # others are refused with their row
+    if found and found != set(seeds):
+        words = " ".join(map(str, seeds))
+        raise ProfileError(
+            f"seeds: {seeds}, but the rows are of {sorted(found)}; "
+            f"`trapmid profile {params['profile']} --seeds {words}` writes rows of these seeds"
+        )
 
 
 def check_references(tree: CommentedMap, section: str, name: str) -> None:
