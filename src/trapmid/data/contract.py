@@ -216,8 +216,8 @@ def _near_twins(
     for index, part in enumerate(parts):
         others = [other for other in range(len(parts)) if other != index]
         rest = torch.cat([parts[other] for other in others])
-        in_split += _twin(part, rest, np.concatenate([names[other] for other in others]))
-    in_public = _twin(torch.cat(parts), fingerprints(public), names[-1])
+        in_split += _twin(part, rest, np.concatenate([names[other] for other in others]).tolist())
+    in_public = _twin(torch.cat(parts), fingerprints(public), names[-1].tolist())
     none = [_NONE] * len(public)
     return {"public_near_twin": in_public + none, "split_near_twin": in_split + none}
 
@@ -228,8 +228,8 @@ def _twin(prints: Tensor, others: Tensor, paths: Sequence[str]) -> list[str]:
     found = nearest(prints, others)
     near = (found.distance <= NEAR).tolist()
     return [
-        paths[index] if is_near else _NONE
-        for index, is_near in zip(found.index.tolist(), near, strict=True)
+        paths[place] if is_near else _NONE
+        for place, is_near in zip(found.place.tolist(), near, strict=True)
     ]
 
 

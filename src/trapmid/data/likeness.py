@@ -24,7 +24,7 @@ class Nearest(NamedTuple):
     """For each image the most similar one of others."""
 
     distance: Tensor  # (N,) int64, bits that differ, 0 .. 255
-    index: Tensor  # (N,) int64, of that other image
+    place: Tensor  # (N,) int64, that image's index
 
 
 def nearest(prints: Tensor, others: Tensor) -> Nearest:
@@ -36,7 +36,7 @@ def nearest(prints: Tensor, others: Tensor) -> Nearest:
     """
     found = [(block @ others.T).max(dim=1) for block in prints.split(_BLOCK)]  # exact in float32
     distances = [(_BITS - agreement) / 2 for agreement, _ in found]
-    return Nearest(torch.cat(distances).long(), torch.cat([index for _, index in found]))
+    return Nearest(torch.cat(distances).long(), torch.cat([place for _, place in found]))
 
 
 def fingerprints(images: Tensor) -> Tensor:
