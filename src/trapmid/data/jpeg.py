@@ -14,12 +14,14 @@ from PIL import Image
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _MORE = b"\x6b\xd5\x9a" * 24  # data of no marker; a decoder that still waits makes pixels of them
-_TAIL = 4  # bytes; the last two may hold nothing but the filling of a healthy file
-_TAILS = (b"\x55", b"\x9b", b"\x00")  # in a flat corner one of them alone may mean the same pixels
+_TAIL = 8  # bytes; of a flat corner four may mean nothing that is seen
+_TAILS = (b"\x55", b"\x9b", b"\x00")
 
 
 def is_damaged(content: bytes, pixels: bytes) -> bool:
     """Whether the data of a JPEG file are too short or too long for its pixels.
+
+    A picture of nothing but mid grey, which is what missing data look like, may be called damaged.
 
     Args:
         content: the file.
