@@ -61,7 +61,7 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
     assert contents(tmp_path) == [tmp_path / "00001.png"]
 
 
-def test_a_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "circle").symlink_to("circle")
     for name in ("file", "circle", "missing"):
