@@ -42,7 +42,7 @@ def overwritten(content: bytes, new: bytes) -> bytes:
 
 
 DAMAGES: dict[str, tuple[Callable[[bytes, Random], bytes], int]] = {
-    "2,048 zeros": (lambda content, rng: overwritten(content, bytes(2048)), 18),
+    "2,048 zeros": (lambda content, rng: overwritten(content, bytes(2048)), COUNT),
     "512 of noise": (lambda content, rng: overwritten(content, rng.randbytes(512)), 18),
     "512 lost": (lambda content, rng: content[:2000] + content[2512:], 18),
     "cut and closed": (lambda content, rng: content[: len(content) // 2] + b"\xff\xd9", COUNT),
