@@ -1,9 +1,9 @@
 """Damage inside a JPEG file, which its decoder passes over in silence.
 
-A JPEG holds no checksum, and Pillow swallows the decoder's warnings. But damage of some hundred bytes
-nearly always changes how many pixels the data are enough for: they end before the last pixel, or some
-of them are left over. Both show in a second decoding. Zeros of a lost sector show where they are more
-than a flat picture has. Other damage is not seen; data/README.md has the shares.
+A JPEG holds no checksum, and Pillow swallows the decoder's warnings. But damage of some hundred
+bytes nearly always changes how many pixels the data are enough for: they end before the last pixel,
+or some of them are left over. Both show in a second decoding. Zeros of a lost sector show where
+they are more than a flat picture has. Other damage is not seen; data/README.md has the shares.
 """
 
 from __future__ import annotations
