@@ -78,6 +78,7 @@ def test_a_flat_picture_is_left_alone(mode: str, value: int, side: int) -> None:
 def test_restarts_a_thumbnail_and_bytes_after_the_end_are_left_alone() -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x927C] = encoded(picture(40, 40, 1))  # a picture inside the picture
-    content = encoded(picture(178, 218, 0), exif=exif, restart_marker_rows=2) + b"\xff\xd9more"
+    content = encoded(picture(178, 218, 0), exif=exif, restart_marker_rows=2)
+    content += b"more than eight bytes\xff\xd9"
     assert content.count(b"\xff\xda") == 2
     assert not is_damaged(content, Image.open(io.BytesIO(content)).tobytes())

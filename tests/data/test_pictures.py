@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from trapmid.data import pictures
 from trapmid.data.listing import DataError
 from trapmid.data.pictures import read_picture
 
@@ -180,6 +183,14 @@ def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_without_a_size_the_decoders_limit_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is too large, must be under 89,478,485 pixels"):
         read_picture(bomb(tmp_path), "L", None)
+
+
+def test_what_pillow_only_warns_of_is_refused_outside_of_tests(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        importlib.reload(pictures)
+        with pytest.raises(DataError, match="is too large, must be under"):
+            pictures.read_picture(large(tmp_path), "L", None)
 
 
 @pytest.mark.parametrize("damage", ["zeros", "cut"])
