@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import _stage
@@ -19,6 +20,12 @@ def main(name: str) -> None:
     for source in (row.private, row.public):
         links.check(Path(source.path))
     prepared = prepare(row, wiring.reader(row.private.reader), wiring.reader(row.public.reader))
+    if prepared.left_out:
+        print(
+            f"{name}: {prepared.left_out} images of {row.public.path} are left out: with the same "
+            f"reader ({row.public.reader}) their numbers mean private people of {row.private.path}",
+            file=sys.stderr,
+        )
     picture = sample.draw(prepared, f"{name}: private identities (training images), public images")
     folder = Path("data/prepared") / name
     checkpoints.save(folder / "private.pt", prepared.private)

@@ -81,6 +81,25 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         Reader().entries(tmp_path)
 
 
+def test_kaggles_folder_in_a_folder_is_read(celeba: Path) -> None:
+    folder = celeba / "img_align_celeba"
+    folder.rename(celeba / "inner")
+    folder.mkdir()
+    (celeba / "inner").rename(folder / "img_align_celeba")
+    (folder / ".DS_Store").touch()
+    entry = Reader().entries(celeba)[0]
+    assert entry.file == folder / "img_align_celeba" / "000001.jpg"
+    assert Reader().load(entry.file, 8).shape == (3, 8, 8)
+
+
+def test_a_file_where_the_folder_must_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "img_align_celeba").touch()
+    with pytest.raises(DataError, match=r"img_align_celeba: cannot be read as a folder"):
+        Reader().entries(tmp_path)
+    with pytest.raises(DataError, match=r"missing: cannot be read as a folder"):
+        Reader().entries(tmp_path / "missing")
+
+
 def test_wrong_images_are_refused(celeba: Path) -> None:
     file = first(celeba)
     whole = file.read_bytes()

@@ -7,9 +7,11 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from trapmid.config.study import DataRow, Validation
 from trapmid.data import contract
@@ -152,6 +154,63 @@ def test_twins(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
     manifest.loc[4, "path"] = manifest.loc[5, "path"]
     names = broken(verdict_of(manifest))
     assert {("private", "hash"), ("private", "public_twins"), ("manifest", "path")} <= names
+
+
+def saved_again(celeba: Path, source: str, copy: str) -> None:
+    """The file of `copy` becomes that of `source`, saved at quality 90."""
+    files = (celeba / name.removeprefix("celeba/") for name in (source, copy))
+    picture = Image.open(next(files)).convert("RGB")
+    picture.save(next(files), quality=90)
+
+
+def verdict_on(row: DataRow, bounds: Validation) -> Verdict:
+    made = prepare(row, Reader(), Reader())
+    table = read_manifest(to_csv(made.manifest))
+    return check("toy", row, bounds, table, made.private, made.public)
+
+
+def near(verdict: Verdict, column: str) -> dict[str, Any]:
+    rows = verdict.content["expectations"]
+    return next(row for row in rows if row["column"] == column)
+
+
+@pytest.mark.parametrize("size", [32, 64])  # with less, blobs have no detail
+def test_a_private_picture_saved_again_is_not_public(
+    row: DataRow, bounds: Validation, celeba: Path, manifest: pd.DataFrame, size: int
+) -> None:
+    row, paths = dataclasses.replace(row, image_size=size), manifest["path"]
+    saved_again(celeba, paths[13], paths[22])
+    verdict = verdict_on(row, bounds)
+    assert broken(verdict) == {("private", "public_near_twin")}  # and no pixel hash is the same
+    pair = f"{paths[13]} public_near_twin={paths[22]}"
+    assert near(verdict, "public_near_twin")["examples"] == [pair]
+    allowed = dataclasses.replace(row, public_near_twins=1)
+    assert verdict_on(allowed, bounds).success
+    saved_again(celeba, paths[0], paths[23])
+    assert broken(verdict_on(allowed, bounds)) == {("private", "public_near_twin")}
+
+
+def test_a_near_twin_in_another_split_is_counted(
+    row: DataRow, bounds: Validation, celeba: Path, manifest: pd.DataFrame
+) -> None:
+    row = dataclasses.replace(row, image_size=32)
+    assert near(verdict_on(row, bounds), "split_near_twin")["unexpected"] == 0
+    train, test = manifest["path"][3], manifest["path"][17]
+    saved_again(celeba, train, test)
+    verdict = verdict_on(row, bounds)
+    assert verdict.success, verdict.failures()
+    found = near(verdict, "split_near_twin")
+    assert (found["unexpected"], found["checked"]) == (2, 18)
+    pairs = (train, test), (test, train)
+    assert found["examples"] == [f"{one} split_near_twin={other}" for one, other in pairs]
+
+
+def test_many_offending_rows_are_named_by_the_first_five() -> None:
+    table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(3000)], "label": 1.5})
+    expectation = contract.gxe.ExpectColumnValuesToBeBetween(column="label", max_value=1)
+    (result,) = contract._validate("toy", table[1000:], [expectation])
+    assert (result["unexpected"], result["checked"]) == (2000, 2000)
+    assert result["examples"] == [f"{i}.jpg label=1.5" for i in range(1000, 1005)]
 
 
 def test_bounds_come_from_the_parameters(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:

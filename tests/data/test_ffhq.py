@@ -31,6 +31,23 @@ def test_a_thumbnail_in_the_wrong_folder_is_refused(ffhq: Path) -> None:
         Reader().entries(ffhq)
 
 
+@pytest.mark.parametrize(
+    "name", ["00000/face.png", "00000/00000.jpg", "00000/0.PNG", "more/00002.png", "00003.png"]
+)
+def test_a_picture_of_another_name_is_refused(ffhq: Path, name: str) -> None:
+    """It would be missing without a word."""
+    (ffhq / name).parent.mkdir(exist_ok=True)
+    (ffhq / name).touch()
+    with pytest.raises(DataError, match=rf"{name}: must be in the folder of its thousand"):
+        Reader().entries(ffhq)
+
+
+def test_what_is_no_picture_is_passed_over(ffhq: Path) -> None:
+    for name in ("LICENSE.txt", ".DS_Store", "00000/Thumbs.db", "00000/._00999.png"):
+        (ffhq / name).touch()
+    assert len(Reader().entries(ffhq)) == 8
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no thumbnails"):
         Reader().entries(tmp_path)

@@ -189,5 +189,18 @@ def test_one_file_in_two_sources_is_refused(data_row: Rows, tmp_path: Path) -> N
         plan(private, public, data_row(public=Source(reader="ffhq", path="b")))
 
 
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    public = [Entry(tmp_path / "a.png", None, "")]
+    with pytest.raises(DataError, match=r"a\.png leads to no file"):
+        check_disjoint(people({1: 1}), public, same_people=False)
+
+
+def test_images_left_out_by_a_number_of_another_folder_are_counted(data_row: Rows) -> None:
+    private, public = people({1: 5, 2: 5, 3: 5}), people({1: 4, 3: 2, 8: 6}, folder="other")
+    assert plan(private, public, data_row("a", "b")).left_out == 6
+    assert plan(private, private + people({8: 6}), data_row("a", "a")).left_out == 0
+
+
 def test_names_of_the_splits_are_the_parts() -> None:
     assert Parts._fields == splits.SPLITS

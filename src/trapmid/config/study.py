@@ -62,6 +62,7 @@ class DataRow:
     public_max_images: Count | None  # only people with at most so many images; the paper: 29
     public_above: Natural | None  # only people with a larger identity number; the paper: 1000
     seed: Natural
+    public_near_twins: Natural = 0  # so many private images may be public, too, saved again
 
 
 Between = Annotated[

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from trapmid.data import listing
+from trapmid.data import listing, pictures
 from trapmid.data.listing import DataError, Entry
 
 LIST = "labels.txt"
@@ -81,5 +81,5 @@ class Reader(listing.Reader):
 
     def load(self, file: Path, size: int) -> Tensor:
         """The whole grey picture in three equal channels."""
-        picture = listing.read_picture(file, "L", None)
-        return listing.to_tensor(picture.convert("RGB"), size)
+        picture = pictures.read_picture(file, "L", None)
+        return pictures.to_tensor(picture.convert("RGB"), size)

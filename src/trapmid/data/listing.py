@@ -1,14 +1,15 @@
-"""What every reader of a data set shares: entries, list files, and pictures read with care."""
+"""What every reader of a data set shares: entries and list files."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
-import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+
+_DIGITS = 18  # of an identity: such a number fits a tensor
+_STRAY = ("Thumbs.db", "desktop.ini")
 
 
 class DataError(ValueError):
@@ -54,56 +55,77 @@ class Named(NamedTuple):
 def read_list(path: Path) -> list[Named]:
     """The lines `<file name> <identity>` of a list file; blank lines are skipped.
 
+    A name may have folders in it, but leads to a file inside the folder of the pictures.
+
     Raises:
         DataError: the file is missing or empty, a line is malformed, a name comes twice.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; it lists '<file name> <identity>'") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file") from None
     named: list[Named] = []
     first: dict[str, int] = {}
-    for number, text in enumerate(lines, start=1):
-        words = text.split()
-        if not words:
+    for number, text in enumerate(_lines(path), start=1):
+        if not text.strip():
             continue
-        if len(words) != 2 or not words[1].isascii() or not words[1].isdigit():
+        try:
+            name, identity = _parsed(text)
+        except DataError as error:
             shown = text if len(text) <= 60 else f"{text[:60]}..."
-            raise DataError(f"{path}:{number}: must be '<file name> <identity>', is {shown!r}")
-        if words[0] in first:
-            raise DataError(f"{path}:{number}: {words[0]} is on line {first[words[0]]} already")
-        first[words[0]] = number
-        named.append(Named(words[0], int(words[1]), f"{path.name}:{number}"))
+            raise DataError(f"{path}:{number}: {error}, is {shown!r}") from None
+        if name in first:
+            raise DataError(f"{path}:{number}: {name} is on line {first[name]} already")
+        first[name] = number
+        named.append(Named(name, identity, f"{path.name}:{number}"))
     if not named:
         raise DataError(f"{path}: lists no image")
     return named
 
 
-def read_picture(file: Path, mode: str, size: tuple[int, int] | None) -> Image.Image:
-    """The decoded picture in PIL mode `mode`; `size` (width, height) is what it must measure.
+def check_regular(file: Path, what: str) -> None:
+    """Refuses what is no regular file: to open a pipe would wait for ever.
 
     Raises:
-        DataError: the file is missing, cannot be decoded, or has another size.
+        DataError: it is missing, out of reach, or something else than a file.
     """
     try:
-        with Image.open(file) as opened:
-            if size is not None and opened.size != size:
-                width, height = opened.size
-                raise DataError(f"{file}: is {width}x{height}, must be {size[0]}x{size[1]}")
-            return opened.convert(mode)
+        regular = stat.S_ISREG(file.stat().st_mode)
     except FileNotFoundError:
-        raise DataError(f"{file}: no such image") from None
-    except DataError:
-        raise
-    except UnidentifiedImageError:
-        raise DataError(f"{file}: corrupt image (no known picture format)") from None
-    except (OSError, SyntaxError, ValueError) as error:  # PIL: SyntaxError for a broken PNG
-        raise DataError(f"{file}: corrupt image ({' '.join(str(error).split())})") from None
+        raise DataError(f"{file}: no such {what}") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+    if not regular:
+        raise DataError(f"{file}: is no regular file, and only such are read")
 
 
-def to_tensor(picture: Image.Image, size: int) -> Tensor:
-    """An RGB picture as (3, size, size) uint8, resized by PIL's antialiasing bilinear filter."""
-    scaled = picture.resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(scaled)).permute(2, 0, 1).contiguous()
+def contents(folder: Path) -> list[Path]:
+    """What is in a folder, sorted, without what systems leave there (.DS_Store, Thumbs.db).
+
+    Raises:
+        DataError: it is missing, no folder, or closed to this user.
+    """
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read as a folder ({error.strerror})") from None
+    return [one for one in found if not one.name.startswith(".") and one.name not in _STRAY]
+
+
+def _lines(path: Path) -> list[str]:
+    check_regular(path, "file; it lists '<file name> <identity>'")
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _parsed(text: str) -> tuple[str, int]:
+    """Name and identity; an error says what a line must be."""
+    words = text.split()
+    if len(words) != 2 or not words[1].isascii() or not words[1].isdigit():
+        raise DataError("must be '<file name> <identity>'")
+    if len(words[1]) > _DIGITS:
+        raise DataError(f"an identity must have {_DIGITS} digits at most")
+    name = PurePosixPath(words[0])  # "./a.jpg" is a.jpg
+    if name.is_absolute() or ".." in name.parts or not name.name or not words[0].isprintable():
+        raise DataError("a name must lead to a file inside the folder of the pictures")
+    return str(name), int(words[1])

@@ -42,6 +42,7 @@ class Prepared:
     label; identities (C,) int64: the number that label c had in the source."""
     public: Tensor  # (N, 3, S, S) uint8
     manifest: list[ManifestRow]  # train, val, test, public, in the order of the tensors
+    left_out: int  # see `splits.Plan`
 
 
 class _Item(NamedTuple):
@@ -81,7 +82,8 @@ def prepare(row: DataRow, private: Reader, public: Reader) -> Prepared:
         tensors[f"{name}_images"] = images[here]
         labels = [items[index].label for index in here]
         tensors[f"{name}_labels"] = torch.tensor(labels, dtype=torch.int64)
-    return Prepared(tensors, images[n_private:].clone(), _manifest(row, items, images))
+    manifest = _manifest(row, items, images)
+    return Prepared(tensors, images[n_private:].clone(), manifest, chosen.left_out)
 
 
 def pixel_hash(image: Tensor) -> str:

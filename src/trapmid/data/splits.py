@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     identities: tuple[int, ...]  # ascending; an identity's rank is its label
     parts: tuple[Parts, ...]  # one per identity, in the same order
     public: list[Entry]  # sorted by file
+    left_out: int  # images of another folder whose number is a private person's
 
 
 def plan(private: Sequence[Entry], public: Sequence[Entry], row: DataRow) -> Plan:
@@ -54,7 +56,9 @@ def plan(private: Sequence[Entry], public: Sequence[Entry], row: DataRow) -> Pla
     parts = tuple(_split(identity, by_identity[identity], row) for identity in identities)
     same_people = row.private.reader == row.public.reader
     excluded = frozenset(identities) if same_people else frozenset()
-    result = Plan(identities, parts, _draw_public(public, excluded, row))
+    elsewhere = [] if row.public == row.private else public
+    left_out = sum(entry.identity in excluded for entry in elsewhere)
+    result = Plan(identities, parts, _draw_public(public, excluded, row), left_out)
     check_disjoint(
         [entry for part in parts for split in part for entry in split],
         result.public,
@@ -69,10 +73,10 @@ def check_disjoint(private: Sequence[Entry], public: Sequence[Entry], *, same_pe
     Raises:
         DataError: naming the first overlap.
     """
-    files = {entry.file.resolve(): entry for entry in private}
+    files = {_resolved(entry): entry for entry in private}
     people = {entry.identity: entry for entry in private} if same_people else {}
     for entry in public:
-        if (twin := files.get(entry.file.resolve())) is not None:
+        if (twin := files.get(_resolved(entry))) is not None:
             raise DataError(
                 f"{_place(entry)}: the same file is private ({_place(twin)}) and public"
             )
@@ -81,6 +85,13 @@ def check_disjoint(private: Sequence[Entry], public: Sequence[Entry], *, same_pe
                 f"{_place(entry)}: identity {entry.identity} is public here, private in "
                 f"{_place(twin)}"
             )
+
+
+def _resolved(entry: Entry) -> Path:
+    try:
+        return entry.file.resolve()
+    except (OSError, RuntimeError):  # RuntimeError: links that lead round in a circle
+        raise DataError(f"{_place(entry)}: {entry.file} leads to no file") from None
 
 
 def _group(entries: Sequence[Entry], path: str) -> dict[int, list[Entry]]:

@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from trapmid.data import celeba, listing
+from trapmid.data import celeba
 from trapmid.data.drawing.face import render
 from trapmid.data.drawing.vectors import NUISANCES, identity_vectors, nuisance_vectors
+from trapmid.data.pictures import to_tensor
 
 _CHUNK = 8  # images drawn at a time: few enough for their temporaries to stay in the caches
 _WORKERS = 2
@@ -84,7 +85,7 @@ def portraits(pairs: Sequence[tuple[int, int]], *, seed: int, size: int) -> Tens
     def prepared(chunk: Sequence[tuple[int, int]]) -> list[Tensor]:
         drawn = draw(chunk, seed=seed, domain="celeba", size=CELEBA_SIZE)
         pictures = [Image.fromarray(pixels.numpy()).crop(celeba.CROP) for pixels in drawn]
-        return [listing.to_tensor(picture, size) for picture in pictures]
+        return [to_tensor(picture, size) for picture in pictures]
 
     chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
     with _one_thread_an_operation(), ThreadPoolExecutor(_WORKERS) as pool:
