@@ -19,6 +19,7 @@ import pytest
 
 import fake_study
 from trapmid import cli, ui
+from trapmid.tracking.address import Address
 from trapmid.tracking.records import collect
 from trapmid.tracking.store import EXPERIMENT
 from trapmid.tracking.track import track
@@ -68,6 +69,10 @@ def server():
         thread.join()
 
 
+def place(server):
+    return Address(uri=address(server), shown=address(server))
+
+
 def address(server):
     return f"http://127.0.0.1:{server.server_port}"
 
@@ -79,7 +84,7 @@ def view(link):
 
 
 def test_the_link_is_the_chart_page_of_the_newest_attacks(server):
-    page, shown = view(ui.link(address(server)))
+    page, shown = view(ui.link(place(server)))
     assert page == f"{address(server)}/#/experiments/7/runs"
     assert shown == {
         "workflowType": "machine_learning",
@@ -103,7 +108,7 @@ def test_a_server_of_the_environment_is_named_and_not_started(server, monkeypatc
     assert cli.main(["ui", "--no-browser"]) == 0
     assert not opened
     assert cli.main(["ui"]) == 0
-    assert opened == [ui.link(address(server))]
+    assert opened == [ui.link(place(server))]
 
 
 def test_a_browser_that_fails_is_no_matter(server, monkeypatch, capsys):
@@ -152,7 +157,8 @@ def test_a_port_that_is_none(port, capsys):
 
 
 def test_a_server_that_does_not_start(nowhere, capsys, monkeypatch):
-    (nowhere / "mlflow.db").write_text("no database")
+    (nowhere / "mlflow.db").touch()
+    monkeypatch.setattr(ui, "prepare", lambda *_: None)
     monkeypatch.setattr(ui.sys, "executable", "/bin/false")
     assert cli.main(["ui", "--port", str(_free())]) == 2
     assert "the server did not start: see .scratch/mlflow.log" in capsys.readouterr().err
@@ -177,8 +183,10 @@ def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tm
             page, asked = view(shown.stdout.readline().removeprefix("The runs:").strip())
             assert page.startswith(f"http://127.0.0.1:{port}/#/experiments/")
             assert asked["searchFilter"] == STUDY.replace("gamer-puck", study.name)
+            uri = f"http://127.0.0.1:{port}"
             found = ui._ask(
-                f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
+                Address(uri=uri, shown=uri),
+                "runs/search",
                 {"experiment_ids": [page.split("/")[-2]], "filter": asked["searchFilter"]},
             )
             (run,) = found["runs"]
