@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from stores import FEW, by_row, children, client, collected, few, files, runs, s
 
 import fake_study
 from trapmid.tracking.records import collect
-from trapmid.tracking.store import EXPERIMENT
+from trapmid.tracking.store import EXPERIMENT, _revisions
 from trapmid.tracking.track import track
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
@@ -271,3 +273,30 @@ def test_facts_and_curves_of_any_columns(place, home):
         "input_dependence": [(2, 0.25), (3, 0.125)],
         "κ_x_": [(1, 0.5), (3, 0.75)],
     }
+
+
+def test_an_older_store_is_kept_beside_the_new_one(finished, home, capsys):
+    """MLflow's own tables, from the revision before the newest."""
+    newest, before = _revisions()[:2]
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+
+    uri = f"sqlite:///{home}/mlflow.db"
+    engine = create_sqlalchemy_engine(uri)
+    config = _get_alembic_config(uri)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, before)
+    engine.dispose()
+    capsys.readouterr()
+    assert track(few(collected(finished)), home) == (0, 5)
+    out = capsys.readouterr().out
+    assert out.startswith("mlflow.db was of an older MLflow") and out.count("\n") == 1
+    assert [_revision(home / name) for name in ("mlflow.db", f"mlflow.db.{before}")] == [
+        *(newest, before)
+    ]
+
+
+def _revision(file):
+    with closing(sqlite3.connect(file)) as store:
+        return store.execute("SELECT version_num FROM alembic_version").fetchone()[0]
