@@ -40,6 +40,7 @@ _ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a run
 }
 _FILES_PER_IMAGE = 2  # MLflow keeps a preview beside it
 _GRID = "reconstructions"  # the picture of an attack, and the parent's folder of them all
@@ -64,19 +65,21 @@ class Store:
 
     def __init__(self, place: Address, home: Path) -> None:
         os.environ.update(place.environment)
-        self._client = _client(place)
+        client = _client(place)
         self._served = home.resolve() / ARTIFACTS
         # A server keeps pictures itself. Beside a database nobody does, and what stands under
         # _LOCATION is written here, into the folder that `trapmid ui` serves by that name.
         self._remote = place.is_server
         if not self._remote:
-            self._client.log_artifact = self._write
+            client.log_artifact = self._write
+        # A file answers as fast as its disk; anybody else is waited for in bounds.
+        self._client = client if place.is_sqlite else Patient(client)
         self._experiment = self._open_experiment()
 
     def track(self, study: Study) -> Tracked:
         """The parent first: a child names it."""
         parent, unfinished = self._open_study(study)
-        children = self._children(parent, study.key)
+        children, mended = self._children(parent, study.key)
         same = {name: study.tags[name] for name in _INHERITED if name in study.tags}
         same[STUDY] = study.key
         rows, new = {}, 0
@@ -91,26 +94,28 @@ class Store:
             rows[record.name] = run.info.run_id
         if unfinished:
             self._fill(parent, study.params | {"Study": parent.info.run_name}, study.metrics)
-        if unfinished or new or not self._has_files(parent, study):
+        if unfinished or new or mended or not self._has_files(parent, study):
             self._finish(parent, study, rows)
         new += unfinished
         return Tracked(new=new, reused=1 + len(study.records) - new)
 
-    def _children(self, parent: Any, key: str) -> dict[str, Any]:
-        """The runs of the study's rows, by key; of several runs of one row, one stays.
+    def _children(self, parent: Any, key: str) -> tuple[dict[str, Any], bool]:
+        """The runs of the study's rows, by key; and whether a second one of a row was thrown away.
 
         Those of a parent that is gone are among them: it left them in the list.
         """
         own = self._search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
         left = self._search(f"tags.`{STUDY}` = '{key}'")
         found: dict[str, Any] = {}
+        mended = False
         for run in {run.info.run_id: run for run in [*own, *left]}.values():
             name = run.data.tags.get(KEY)
             if name in found:
                 self._throw_away(run)
+                mended = True
             elif name is not None:
                 found[name] = run
-        return found
+        return found, mended
 
     def _is_whole(self, run: Any, parent: Any, record: Record) -> bool:
         """Whether the run is finished, of this parent, and has its pictures still.
@@ -314,7 +319,7 @@ def _sqlite(file: Path) -> Address:
 
 
 def _client(place: Address) -> Any:
-    """MLflow's client; a file answers as fast as the disk, anybody else is waited for in bounds."""
+    """MLflow's client, which opens a database at once."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for name in _TALKATIVE:
@@ -323,7 +328,7 @@ def _client(place: Address) -> Any:
 
     if place.is_sqlite:
         return MlflowClient(tracking_uri=place.uri)
-    return Patient(within(SECONDS, functools.partial(MlflowClient, tracking_uri=place.uri)))
+    return within(SECONDS, functools.partial(MlflowClient, tracking_uri=place.uri))
 
 
 def _revisions() -> list[str]:
