@@ -90,6 +90,9 @@ def test_a_deleted_study_comes_back_with_its_rows(place, home):
     client(home).delete_run(parent.info.run_id)
     assert track(few(collected(place)), home) == (5, 0)
     assert _whole(home)[0].info.run_id != parent.info.run_id
+    client(home).restore_run(parent.info.run_id)
+    track(few(collected(place)), home)
+    _whole(home)
 
 
 def test_a_deleted_row_comes_back_and_restored_it_is_there_once(place, home):

@@ -180,14 +180,14 @@ class Store:
         """The parent with this key, and whether it still has to be filled.
 
         A parent that an earlier tracking left unfinished is filled again: the same values at the
-        same times and steps are the same points.
+        same times and steps are the same points. Of several, as after a restore, one stays.
         """
         found = self._search(f"tags.`{KEY}` = '{study.key}' and tags.stage = 'study'")
-        for run in found:
-            if run.info.status == "FINISHED":
-                return run, False
+        found = sorted(found, key=lambda run: run.info.status != "FINISHED")
+        for run in found[1:]:
+            self._throw_away(run)
         if found:
-            return found[0], True
+            return found[0], found[0].info.status != "FINISHED"
         # A study begins with the first row that the study before it did not have.
         last = self._search("tags.stage = 'study'", order_by=["attributes.end_time DESC"], most=1)
         before = last[0].info.end_time or 0 if last else 0
