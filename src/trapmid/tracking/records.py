@@ -133,10 +133,10 @@ def _data_digests(params: Mapping[str, Any], root: Path) -> dict[str, str]:
 
     MLflow's own datasets are not used: their digest covers the first 10,000 rows.
     """
-    try:
-        text = (root / "dvc.lock").read_text(encoding="utf-8")
-    except FileNotFoundError:
+    lock = root / "dvc.lock"
+    if not lock.exists():
         return {}
+    text = lock.read_text(encoding="utf-8")
     found = {}
     for name in params["data"]:
         manifest = re.escape(f"data/prepared/{name}/manifest.csv")
