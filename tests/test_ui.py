@@ -19,6 +19,7 @@ import pytest
 
 import fake_study
 from trapmid import cli, ui
+from trapmid.tracking.address import Address
 from trapmid.tracking.records import collect
 from trapmid.tracking.store import EXPERIMENT
 from trapmid.tracking.track import track
@@ -40,7 +41,7 @@ def nowhere(tmp_path, monkeypatch):
 @pytest.fixture
 def server():
     """Answers as MLflow's interface does: one experiment, whose newest study is gamer-puck."""
-    asked = []
+    asked, allowed = [], []
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -52,6 +53,7 @@ def server():
             self._send({"runs": [{"info": {"run_name": "gamer-puck"}}]})
 
         def _send(self, content):
+            allowed.append(self.headers.get("Authorization"))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(content).encode())
@@ -60,12 +62,16 @@ def server():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Answers) as http:
-        http.asked = asked
-        thread = threading.Thread(target=http.serve_forever)
+        http.asked, http.allowed = asked, allowed
+        thread = threading.Thread(target=http.serve_forever, args=(0.05,))
         thread.start()
         yield http
         http.shutdown()
         thread.join()
+
+
+def place(server):
+    return Address(uri=address(server), shown=address(server))
 
 
 def address(server):
@@ -79,7 +85,7 @@ def view(link):
 
 
 def test_the_link_is_the_chart_page_of_the_newest_attacks(server):
-    page, shown = view(ui.link(address(server)))
+    page, shown = view(ui.link(place(server)))
     assert page == f"{address(server)}/#/experiments/7/runs"
     assert shown == {
         "workflowType": "machine_learning",
@@ -103,7 +109,7 @@ def test_a_server_of_the_environment_is_named_and_not_started(server, monkeypatc
     assert cli.main(["ui", "--no-browser"]) == 0
     assert not opened
     assert cli.main(["ui"]) == 0
-    assert opened == [ui.link(address(server))]
+    assert opened == [ui.link(place(server))]
 
 
 def test_a_browser_that_fails_is_no_matter(server, monkeypatch, capsys):
@@ -151,8 +157,24 @@ def test_a_port_that_is_none(port, capsys):
     assert f"{port!r} is no port: 1 to 65535" in capsys.readouterr().err
 
 
+def test_what_is_wrong_with_the_store_is_one_line(nowhere, capsys, monkeypatch):
+    (nowhere / "mlflow.db").write_text("no database " * 100)
+    message = "file is not a database: move it away (`mv "
+    _expect_one_line(["ui", "--port", str(_free())], capsys, message)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:hush@host:port")
+    _expect_one_line(["ui"], capsys, "MLFLOW_TRACKING_URI: its host or its port is none")
+
+
+def test_a_password_is_sent_and_not_shown(server, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hush@127.0.0.1:{server.server_port}")
+    assert cli.main(["ui"]) == 0
+    assert [kind.partition(" ")[0] for kind in server.allowed] == ["Basic", "Basic"]
+    assert "hush" not in capsys.readouterr().out
+
+
 def test_a_server_that_does_not_start(nowhere, capsys, monkeypatch):
-    (nowhere / "mlflow.db").write_text("no database")
+    (nowhere / "mlflow.db").touch()
+    monkeypatch.setattr(ui, "prepare", lambda *_: None)
     monkeypatch.setattr(ui.sys, "executable", "/bin/false")
     assert cli.main(["ui", "--port", str(_free())]) == 2
     assert "the server did not start: see .scratch/mlflow.log" in capsys.readouterr().err
@@ -168,7 +190,7 @@ def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tm
     study = collect(fake_study.params(seeds=(0,)), nowhere)
     attack_runs = [record for record in study.records if record.name == "attack/gmi-none-0"]
     assert track(replace(study, records=tuple(attack_runs)), nowhere) == (2, 0)
-    moved = nowhere.rename(tmp_path / "moved to here")
+    moved = nowhere.rename(tmp_path / "moved to what? 100%20 sure")
     port = _free()
     words = [sys.executable, "-m", "trapmid.cli", "ui", "--port", str(port)]
     with subprocess.Popen(words, cwd=moved, stdout=subprocess.PIPE, text=True) as shown:
@@ -177,8 +199,10 @@ def test_the_server_shows_pictures_of_a_moved_project_and_ends_whole(nowhere, tm
             page, asked = view(shown.stdout.readline().removeprefix("The runs:").strip())
             assert page.startswith(f"http://127.0.0.1:{port}/#/experiments/")
             assert asked["searchFilter"] == STUDY.replace("gamer-puck", study.name)
+            uri = f"http://127.0.0.1:{port}"
             found = ui._ask(
-                f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
+                Address(uri=uri, shown=uri),
+                "runs/search",
                 {"experiment_ids": [page.split("/")[-2]], "filter": asked["searchFilter"]},
             )
             (run,) = found["runs"]

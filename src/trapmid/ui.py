@@ -6,6 +6,7 @@ newest study's attacks instead; without its filter they show every run.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -18,14 +19,18 @@ import urllib.request
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from trapmid.tracking.address import VARIABLE, Address, AddressError, address
+from trapmid.tracking.database import DatabaseError
 from trapmid.tracking.headlines import FIRST
+from trapmid.tracking.patience import within
 from trapmid.tracking.store import ARTIFACTS, EXPERIMENT
-from trapmid.tracking.track import store_uri
+from trapmid.tracking.track import prepare
 
 HOST = "127.0.0.1"
 LOG = Path(".scratch", "mlflow.log")
@@ -36,6 +41,7 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 _START_SECONDS = 180.0
+_ASK_SECONDS = 30.0
 _END_SECONDS = 10.0
 
 
@@ -54,32 +60,39 @@ def show(home: Path, port: int, *, browse: bool = True) -> None:
     Raises:
         UiError: the port is taken, there is no store yet, or the server did not start.
     """
-    uri = store_uri(home)
-    if uri.startswith(("http:", "https:")):
-        _tell(link(uri), browse)
+    try:
+        place = address(home)
+    except AddressError as error:
+        raise UiError(f"{VARIABLE}: {error}") from None
+    if place.is_server:
+        _tell(link(place), browse)
         return
-    if uri.startswith("sqlite:") and not Path(uri.removeprefix("sqlite:///")).exists():
+    file = place.sqlite_file
+    if file is not None and not file.exists():
         raise UiError("no runs yet (mlflow.db): `make repro` makes them")
     _check_free(port)
-    address = f"http://{HOST}:{port}"
-    with _server(uri, home, port) as server:
-        _wait(server, address, home / LOG)
-        _tell(link(address), browse)
+    try:
+        prepare(place, home)
+    except DatabaseError as error:
+        raise UiError(f"{place.shown}: {error}") from None
+    uri = f"http://{HOST}:{port}"
+    with _server(place, home, port) as server:
+        _wait(server, uri, home / LOG)
+        _tell(link(Address(uri=uri, shown=uri)), browse)
         print("Ctrl-C ends the server.", flush=True)
         server.wait()
         raise UiError(f"the server ended with code {server.returncode}: see {home / LOG}")
 
 
-def link(address: str) -> str:
-    """The chart page of the attacks of the newest study on the server at `address`.
+def link(place: Address) -> str:
+    """The chart page of the attacks of the newest study on a server.
 
     Raises:
         UiError: nobody answers there, or no study was tracked.
     """
-    address = address.rstrip("/")
     try:
         named = urlencode({"experiment_name": EXPERIMENT})
-        found = _ask(f"{address}/api/2.0/mlflow/experiments/get-by-name?{named}")
+        found = _ask(place, f"experiments/get-by-name?{named}")
         experiment = found["experiment"]["experiment_id"]
         newest = {
             "experiment_ids": [experiment],
@@ -87,12 +100,13 @@ def link(address: str) -> str:
             "order_by": ["attributes.end_time DESC"],
             "max_results": 1,
         }
-        runs = _ask(f"{address}/api/2.0/mlflow/runs/search", newest).get("runs", [])
+        runs = _ask(place, "runs/search", newest).get("runs", [])
     except urllib.error.HTTPError as error:
         reason = "no runs yet: `make repro` makes them" if error.code == 404 else str(error)
-        raise UiError(f"{address}: {reason}") from None
-    except OSError as error:
-        raise UiError(f"{address}: no MLflow server answers ({error})") from None
+        raise UiError(f"{place.shown}: {reason}") from None
+    except (OSError, ValueError, LookupError, http.client.HTTPException) as error:
+        said = " ".join(str(error).split())
+        raise UiError(f"{place.shown}: no MLflow server answers ({said})") from None
     view = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
     if runs:
         study = runs[0]["info"]["run_name"]
@@ -102,7 +116,7 @@ def link(address: str) -> str:
             "orderByKey": f"metrics.`{FIRST}/aa1`",
             "orderByAsc": "false",
         }
-    return f"{address}/#/experiments/{experiment}/runs?{urlencode(view, quote_via=quote)}"
+    return f"{place.uri}/#/experiments/{experiment}/runs?{urlencode(view, quote_via=quote)}"
 
 
 def _check_free(port: int) -> None:
@@ -117,19 +131,20 @@ def _check_free(port: int) -> None:
 
 
 @contextmanager
-def _server(uri: str, home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _server(place: Address, home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The running server; however the block ends, its processes end, too."""
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
-        *("--backend-store-uri", uri, "--workers", "1"),
-        *("--artifacts-destination", str(home.resolve() / ARTIFACTS)),
+        *("--workers", "1", "--artifacts-destination", (home.resolve() / ARTIFACTS).as_uri()),
     ]
+    # Not among the words: every program of the machine may read those, and it may hold a password.
+    environment = _ENVIRONMENT | os.environ | {"MLFLOW_BACKEND_STORE_URI": place.uri}
     (home / LOG).parent.mkdir(parents=True, exist_ok=True)
     before = {n: signal.signal(n, _interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
     with (home / LOG).open("wb") as log:
         server = subprocess.Popen(
             command,
-            env=_ENVIRONMENT | os.environ,
+            env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # one group, which is ended as a whole
@@ -174,10 +189,17 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     raise UiError(f"the server did not answer in {_START_SECONDS:.0f} s: see {log}")
 
 
-def _ask(url: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+def _ask(place: Address, what: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
     data = None if content is None else json.dumps(content).encode()
+    url = f"{place.uri}/api/2.0/mlflow/{what}"
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    for name, value in place.headers().items():
+        request.add_unredirected_header(name, value)  # not told to where the answer points
+    return within(_ASK_SECONDS, partial(_answer, request))
+
+
+def _answer(request: urllib.request.Request) -> dict[str, Any]:
+    with urllib.request.urlopen(request, timeout=_ASK_SECONDS) as answer:
         found: dict[str, Any] = json.load(answer)
     return found
 

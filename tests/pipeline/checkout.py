@@ -43,6 +43,7 @@ _PARTS = (
     "weights",
 )
 _NO_INPUTS = {".dvc", ".git", ".scratch", "__pycache__", ".mlflow.lock", "mlartifacts", "mlflow.db"}
+_MADE_BESIDE = "mlflow.db.new-"  # the folder in which that file is made
 _RUNNING = re.compile(r"^Running stage '([^']+)'", re.MULTILINE)
 _EDGE = re.compile(r'"([^"]+)" -> "([^"]+)"')
 
@@ -209,7 +210,11 @@ class Checkout:
             files = [Path(file) for file in seen["opened"]]
             inside = [file.relative_to(self.root) for file in files if self.root in file.parents]
             found[name] = Watched(
-                {path.as_posix() for path in inside if not _NO_INPUTS & {*path.parts}},
+                {
+                    path.as_posix()
+                    for path in inside
+                    if not _NO_INPUTS & {*path.parts} and not path.name.startswith(_MADE_BESIDE)
+                },
                 [(Path(file).relative_to(self.root), line) for file, line in seen["called"]],
             )
         return found

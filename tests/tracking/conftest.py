@@ -1,17 +1,28 @@
-"""A finished study to track, made of files."""
+"""A finished study to track, made of files; and a store that holds it already, made once."""
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+from stores import FEW, collected, few
 
 import fake_study
+from trapmid.tracking.track import track
+
+_VARIABLES = ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME")
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    root = tmp_path / "study"
+@pytest.fixture(autouse=True)
+def _no_store_of_the_user(monkeypatch):
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Not to be changed: `place` is a copy of it."""
+    root = tmp_path_factory.mktemp("finished") / "study"
     root.mkdir()
     fake_study.write(root, seeds=(0,))
     summary = {"evaluator": {"test_accuracy": 0.97}, "worst": {"trapmid": {"aa1": 0.42}}}
@@ -19,3 +30,24 @@ def place(tmp_path, monkeypatch):
     (root / "reports" / "report.html").write_text("<p>report</p>", encoding="utf-8")
     (root / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
     return root
+
+
+@pytest.fixture
+def place(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def made_home(finished, tmp_path_factory):
+    """A store that holds a few rows of the study; not to be changed: `home` is a copy of it."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _VARIABLES:
+            patch.delenv(name, raising=False)
+        assert track(few(collected(finished)), home) == (len(FEW) + 1, 0)
+    return home
+
+
+@pytest.fixture
+def home(made_home, tmp_path):
+    return shutil.copytree(made_home, tmp_path / "home")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import fake_study
 from trapmid.tracking.records import collect
 from trapmid.tracking.store import EXPERIMENT
@@ -9,6 +11,17 @@ from trapmid.tracking.store import EXPERIMENT
 
 def collected(root):
     return collect(fake_study.params(seeds=(0,)), root)
+
+
+FEW = (
+    *("target/trapmid-0", "pretrained/strangers", "prior/plgmi-none-0"),
+    "attack/plgmi-trapmid-0",
+)
+
+
+def few(study):
+    """The study with a few of its rows: a row takes a fifth of a second to track."""
+    return replace(study, records=tuple(r for r in study.records if r.name in FEW))
 
 
 def client(home):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,6 +39,50 @@ def test_the_key_is_the_content(place):
         "prior/distil-trapmid-0",
         *(f"attack/{attack}-trapmid-0" for attack in fake_study.AA1),
     }
+
+
+def _axes(*rows):
+    """What MLflow's compare page draws by default: the first three parameters that differ."""
+    names = sorted({name for row in rows for name in row})
+    return [name for name in names if len({row.get(name) for row in rows}) > 1][:3]
+
+
+def test_any_two_rows_can_be_compared(place):
+    rows = [record.params for record in collected(place).records]
+    # evaluator, pretrained, targets, public prior, students, guided priors, attack runs
+    assert len(rows) == 1 + 1 + 3 + 1 + 3 + 6 + 13
+    for one, other in itertools.combinations(rows, 2):
+        axes = _axes(one, other)
+        assert len(axes) == 3 and (one.keys() & other.keys()).issuperset(axes), (one, other)
+
+
+def test_two_studies_differ_by_what_was_changed(place):
+    changed = fake_study.params(seeds=(0,))
+    changed["trapdoor"]["beta"] = 0.1
+    pair = [
+        study.params | {"Study": study.name}
+        for study in (collected(place), collect(changed, place))
+    ]
+    assert _axes(*pair) == ["Study", "trapdoor.beta"]
+
+
+def test_data_are_known_by_the_digest_of_dvc(place):
+    """The one of the manifest of this row of `data`; the last one that DVC wrote."""
+    outs = "".join(
+        f"    - path: data/prepared/{name}\n      hash: md5\n      md5: {digest * 32}\n"
+        for name, digest in (
+            ("faces_ffhq/manifest.csv", "a"),
+            ("faces/manifest.csv", "b"),
+            ("faces/private.pt", "c"),
+        )
+    )
+    (place / "dvc.lock").write_text(f"stages:\n  prepare_data@faces:\n    outs:\n{outs}")
+    study = collected(place)
+    assert study.tags["data.faces.md5"] == "b" * 32
+    tags = {record.name: record.tags for record in study.records}
+    assert {tags[name]["data.md5"] for name in ("target/none-0", "attack/gmi-none-0")} == {"b" * 32}
+    (place / "dvc.lock").unlink()
+    assert "data.faces.md5" not in collected(place).tags
 
 
 def test_a_change_of_the_students_reaches_who_asks_them(place):

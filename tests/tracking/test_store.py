@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from stores import by_row, children, client, collected, files, runs, studies
+from stores import FEW, by_row, children, client, collected, few, files, runs, studies
 
 import fake_study
 from trapmid.tracking.records import collect
-from trapmid.tracking.store import EXPERIMENT
+from trapmid.tracking.store import EXPERIMENT, _revisions
 from trapmid.tracking.track import track
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
@@ -24,43 +27,128 @@ pytestmark = [
 ]
 
 
-# One store for what needs many looks at it: creating one takes two seconds.
-def test_the_store_through_its_life(place, tmp_path):
-    home = tmp_path / "home"
-    study = collected(place)
-    rows = len(study.records)
-    # evaluator, pretrained, targets, public prior, students, guided priors, attack runs
-    assert rows == 1 + 1 + 3 + 1 + 3 + 6 + 13
+def test_what_the_store_holds_of_a_study(made_home):
+    names = sorted(path.name for path in made_home.iterdir())
+    assert names == [".mlflow.lock", "mlartifacts", "mlflow.db"]
+    _check_content(made_home)
 
-    assert track(study, home) == (rows + 1, 0)
-    _check_content(home)
 
-    assert track(collected(place), home) == (0, rows + 1)  # again: nothing new
-    assert len(runs(home)) == rows + 1
+def test_a_known_study_is_not_tracked_twice(place, home):
+    study = few(collected(place))
+    before = {run.info.run_id for run in runs(home)}
+    assert track(study, home) == (0, 5)
+    assert {run.info.run_id for run in runs(home)} == before
 
     # One retrained target: another study, which holds every row of its own; the first one, too.
     scores = place / "reports/scores/targets/trapmid-0.json"
-    before = scores.read_text(encoding="utf-8")
-    scores.write_text(before.replace("0.94", "0.93"), encoding="utf-8")
-    assert track(collected(place), home) == (rows + 1, 0)
-    names = {record.name for record in study.records}
-    assert len(names) == rows
+    text = scores.read_text(encoding="utf-8")
+    scores.write_text(text.replace("0.94", "0.93"), encoding="utf-8")
+    assert track(few(collected(place)), home) == (5, 0)
     for parent in studies(home):
-        assert {run.info.run_name for run in children(home, parent)} == names
-    scores.write_text(before, encoding="utf-8")  # as DVC restores it
-    assert track(collected(place), home) == (0, rows + 1)
+        assert sorted(run.info.run_name for run in children(home, parent)) == sorted(FEW)
+    scores.write_text(text, encoding="utf-8")  # as DVC restores it
+    assert track(few(collected(place)), home) == (0, 5)
 
-    _check_unfinished_run_is_filled(place, home)
 
-    store = client(home)  # deleted in the UI: the experiment comes back, not a crash
+def _whole(home):
+    """Holds that the newest study has each row once, whole; returns its parent and its runs."""
+    parent = studies(home)[0]
+    rows = children(home, parent)
+    assert sorted(run.info.run_name for run in rows) == sorted(FEW)
+    assert len(runs(home)) == len(rows) + 1  # no run of a row is left beside it
+    for run in (parent, *rows):
+        assert run.info.status == "FINISHED"
+    by_name = {run.info.run_name: run for run in rows}
+    assert files(home, by_name["target/trapmid-0"], "pictures") == {"triggers.png", "poisoned.png"}
+    assert len(files(home, by_name["target/trapmid-0"], "images")) == 4  # images and previews
+    assert len(files(home, by_name["attack/plgmi-trapmid-0"], "images")) == 2
+    known = json.loads((_folder(home, parent) / "runs.json").read_text(encoding="utf-8"))
+    assert known == {name: run.info.run_id for name, run in by_name.items()}
+    assert files(home, parent, "reconstructions") == {"plgmi-trapmid-0.png"}
+    return parent, by_name
+
+
+def _folder(home, run):
+    return home / "mlartifacts" / run.info.artifact_uri.removeprefix("mlflow-artifacts:/")
+
+
+def test_a_half_filled_run_is_filled_once(place, home):
+    """A tracking that was killed half-way leaves running runs; nothing of them is doubled."""
+    parent, rows = _whole(home)
+    for run in (parent, rows["target/trapmid-0"]):
+        client(home).update_run(run.info.run_id, status="RUNNING")
+    assert track(few(collected(place)), home).new == 2
+    again, rows = _whole(home)
+    assert again.info.run_id == parent.info.run_id
+    target = rows["target/trapmid-0"]
+    assert len(client(home).get_metric_history(target.info.run_id, "curve.loss")) == 8
+
+
+def test_a_deleted_study_comes_back_with_its_rows(place, home):
+    """Those of the deleted parent stay in MLflow's list, so they go when the new ones come."""
+    parent, _ = _whole(home)
+    client(home).delete_run(parent.info.run_id)
+    assert track(few(collected(place)), home) == (5, 0)
+    assert _whole(home)[0].info.run_id != parent.info.run_id
+    client(home).restore_run(parent.info.run_id)
+    track(few(collected(place)), home)
+    _whole(home)
+
+
+def test_a_deleted_row_comes_back_and_restored_it_is_there_once(place, home):
+    parent, rows = _whole(home)
+    deleted = rows["prior/plgmi-none-0"].info.run_id
+    client(home).delete_run(deleted)
+    assert track(few(collected(place)), home) == (1, 4)
+    again, _ = _whole(home)
+    assert again.info.end_time == parent.info.end_time  # it is no newer study
+    client(home).restore_run(deleted)
+    assert track(few(collected(place)), home).new == 0
+    _whole(home)
+
+
+def test_a_deleted_experiment_leaves_what_was_thrown_away(place, home):
+    store = client(home)
+    _, rows = _whole(home)
+    store.delete_run(rows["prior/plgmi-none-0"].info.run_id)
+    assert track(few(collected(place)), home) == (1, 4)  # two runs of the row, one of them deleted
     store.delete_experiment(store.get_experiment_by_name(EXPERIMENT).experiment_id)
-    assert track(collected(place), home) is not None
+    assert track(few(collected(place)), home) == (5, 0)
+    _whole(home)
 
-    (home / "mlflow.db").unlink()
+
+@pytest.mark.parametrize("lost", ["pictures", "images"])
+def test_lost_pictures_come_back(place, home, lost):
+    parent, rows = _whole(home)
+    shutil.rmtree(_folder(home, rows["attack/plgmi-trapmid-0"]) / lost)
+    assert track(few(collected(place)), home) == (1, 4)
+    assert _whole(home)[0].info.run_id == parent.info.run_id
     shutil.rmtree(home / "mlartifacts")
-    rebuilt = tmp_path / "rebuilt"  # MLflow keeps the deleted file's engine in this process
-    assert track(collected(place), rebuilt) == (rows + 1, 0)
-    _check_content(rebuilt)
+    assert track(few(collected(place)), home) == (3, 2)
+    again, _ = _whole(home)
+    assert {"report.html", "params.yaml", "dvc.lock"} <= files(home, again)
+
+
+def test_rows_have_the_profile_of_their_study(place, home):
+    """The same rows in two profiles are two studies: no run is shared."""
+    params = fake_study.params(seeds=(0,)) | {"profile": "another"}
+    assert track(few(collect(params, place)), home) == (5, 0)
+    parent = studies(home)[0]
+    for run in (parent, *children(home, parent)):
+        assert run.data.tags["profile"] == "another"
+    assert track(few(collected(place)), home) == (0, 5)
+    assert {run.data.tags["profile"] for run in children(home, studies(home)[1])} == {"fake"}
+
+
+def test_a_folder_whose_name_has_signs_of_addresses(place, home, tmp_path, monkeypatch):
+    """The project in it is tracked from within, as DVC does; a path names nothing beside it."""
+    odd = home.rename(tmp_path / "what? 100%20 sure")
+    monkeypatch.chdir(odd)
+    beside = sorted(tmp_path.iterdir())
+    assert track(few(collected(place)), Path()) == (0, 5)
+    names = sorted(path.name for path in odd.iterdir())
+    assert names == [".mlflow.lock", "mlartifacts", "mlflow.db"]
+    assert sorted(tmp_path.iterdir()) == beside
 
 
 def _check_content(home):
@@ -117,82 +205,43 @@ def _check_content(home):
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def _check_unfinished_run_is_filled(place, home):
-    """A tracking that was killed half-way leaves running runs; no point of them is doubled."""
-    store = client(home)
-    parent = next(run for run in studies(home) if "none-0" in by_row(home, "targets"))
-    target = by_row(home, "targets")["trapmid-0"]
-    for run in (parent, target):
-        store.update_run(run.info.run_id, status="RUNNING")
-    count = len(runs(home))
-    scores = place / "reports/scores/targets/trapmid-0.json"
-    before = scores.read_text(encoding="utf-8")
-    scores.write_text(before.replace("0.94", "0.93"), encoding="utf-8")  # the newest study
-    assert track(collected(place), home).new == 2
-    scores.write_text(before, encoding="utf-8")
-    assert len(runs(home)) == count
-    again = store.get_run(target.info.run_id)
-    assert again.info.status == "FINISHED"
-    assert len(store.get_metric_history(target.info.run_id, "curve.loss")) == 8
-    assert len(files(home, again, "images")) == 4
-
-
-def _axes(found):
-    """What MLflow's compare page draws by default: the first three parameters that differ."""
-    names = sorted({name for run in found for name in run.data.params})
-    return [name for name in names if len({run.data.params.get(name) for run in found}) > 1][:3]
-
-
-def test_a_study_that_moves(place, tmp_path, monkeypatch):
-    """An experiment of DVC gives its name; no path is kept; every pair of rows can be compared."""
-    home = tmp_path / "first home"
-    track(collected(place), home)
+def test_a_study_that_moves(place, home, tmp_path, monkeypatch):
+    """An experiment of DVC gives its name, and no path is kept."""
     kept = len(list((home / "mlartifacts/content").iterdir()))
     changed = fake_study.params(seeds=(0,))
     changed["trapdoor"]["beta"] = 0.1
     monkeypatch.setenv("DVC_EXP_NAME", "gamer-puck")
-    assert track(collect(changed, place), home) is not None
-    newest, older = studies(home)
+    assert track(few(collect(changed, place)), home) == (5, 0)
+    newest = studies(home)[0]
     assert newest.info.run_name == "gamer-puck"
-    assert _axes([newest, older]) == ["Study", "trapdoor.beta"]
     rows = children(home, newest)
     assert {run.data.params["Study"] for run in rows} == {"gamer-puck"}
     assert {run.data.tags["DVC_EXP_NAME"] for run in rows} == {"gamer-puck"}
-    for one, other in itertools.combinations(rows, 2):
-        axes = _axes([one, other])
-        shared = one.data.params.keys() & other.data.params.keys()
-        assert len(axes) == 3 and shared.issuperset(axes), (one.info.run_name, other.info.run_name)
-    pair = [
-        next(run for run in children(home, study) if run.info.run_name == "attack/gmi-trapmid-0")
-        for study in (newest, older)
-    ]
-    assert _axes(pair) == ["Study", "trapdoor.beta"]
 
     # Of the second study only runs.json is another file: it names other runs.
     assert len(list((home / "mlartifacts/content").iterdir())) == kept + 1
 
     assert str(tmp_path).encode() not in (home / "mlflow.db").read_bytes()
-    copy = tmp_path / "copy"
-    shutil.copytree(home, copy)
-    shutil.rmtree(home / "mlartifacts")
-    assert track(collect(changed, place), copy).new == 0
+    moved = shutil.copytree(home, tmp_path / "moved")
+    shutil.rmtree(home)
+    assert track(few(collect(changed, place)), moved) == (0, 5)
     changed["trapdoor"]["beta"] = 0.2
-    assert track(collect(changed, place), copy).new > 0
-    for study in studies(copy):
-        for run in children(copy, study):
+    assert track(few(collect(changed, place)), moved).new == 5
+    for study in studies(moved):
+        for run in children(moved, study):
             if run.data.tags["stage"] == "attack":
-                assert files(copy, run, "pictures")
-    assert not (home / "mlartifacts").exists()
+                assert files(moved, run, "pictures")
+    assert not home.exists()
 
 
-def test_a_store_of_absolute_paths_is_begun_anew_and_every_run_has_the_commit(place, tmp_path):
+def test_a_store_of_absolute_paths_is_begun_anew_and_every_run_has_the_commit(place, home):
     git = ["git", "-C", str(place), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "begin"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    home = tmp_path / "home"
-    home.mkdir()
     store = client(home)
+    (before,) = (e for e in store.search_experiments() if e.name == EXPERIMENT)
+    store.rename_experiment(before.experiment_id, "another")
     old = store.create_experiment(EXPERIMENT, artifact_location=home.as_uri())
     study = collected(place)
     assert track(replace(study, records=study.records[:2]), home) == (3, 0)
@@ -202,7 +251,7 @@ def test_a_store_of_absolute_paths_is_begun_anew_and_every_run_has_the_commit(pl
     assert commits == {head.stdout.strip()}
 
 
-def test_facts_and_curves_of_any_columns(place, tmp_path):
+def test_facts_and_curves_of_any_columns(place, home):
     """What a training guarantees is a number; a curve may have gaps and new names."""
     scores = place / "reports/scores/targets/none-0.json"
     text = scores.read_text(encoding="utf-8")
@@ -210,7 +259,6 @@ def test_facts_and_curves_of_any_columns(place, tmp_path):
     history = place / "reports/training/targets/none-0/history.csv"
     lines = ["step,loss,input_dependence,κ(x)", "1,2.5,,0.5", "2,nan,0.25,", "3,inf,0.125,0.75"]
     history.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    home = tmp_path / "home"
     study = collected(place)
     only = tuple(record for record in study.records if record.name == "target/none-0")
     assert track(replace(study, records=only), home) == (2, 0)
@@ -228,3 +276,30 @@ def test_facts_and_curves_of_any_columns(place, tmp_path):
         "input_dependence": [(2, 0.25), (3, 0.125)],
         "κ_x_": [(1, 0.5), (3, 0.75)],
     }
+
+
+def test_an_older_store_is_kept_beside_the_new_one(finished, home, capsys):
+    """MLflow's own tables, from the revision before the newest."""
+    newest, before = _revisions()[:2]
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+
+    uri = f"sqlite:///{home}/mlflow.db"
+    engine = create_sqlalchemy_engine(uri)
+    config = _get_alembic_config(uri)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, before)
+    engine.dispose()
+    capsys.readouterr()
+    assert track(few(collected(finished)), home) == (0, 5)
+    out = capsys.readouterr().out
+    assert out.startswith("mlflow.db was of an older MLflow") and out.count("\n") == 1
+    assert [_revision(home / name) for name in ("mlflow.db", f"mlflow.db.{before}")] == [
+        *(newest, before)
+    ]
+
+
+def _revision(file):
+    with closing(sqlite3.connect(file)) as store:
+        return store.execute("SELECT version_num FROM alembic_version").fetchone()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     Raises:
         ValueError: a result file is missing or malformed.
     """
+    data = _data_digests(params, root)
     records = tuple(
-        _record(params, root, section, row)
+        _record(params, root, section, row, data)
         for section in results.TRAINED
         for row in params[section]
     )
@@ -73,7 +75,8 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     return Study(
         name=name,
         key=key,
-        tags={"stage": "study", "profile": str(params["profile"]), **_identity(root)},
+        tags={"stage": "study", "profile": str(params["profile"]), **_identity(root)}
+        | {f"data.{name}.md5": digest for name, digest in data.items()},
         params=study_headline(params) | flat(blocks),
         metrics=study_scores(params, summary) | numbers(summary),
         files=tuple(path for path in shown if path.exists()),
@@ -81,7 +84,9 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     )
 
 
-def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Record:
+def _record(
+    params: Mapping[str, Any], root: Path, section: str, row: str, data: Mapping[str, str]
+) -> Record:
     folder = results.training_folder(root, section, row)
     stats = results.read_json(folder / "stats.json")
     scores: dict[str, float] = {}
@@ -105,6 +110,8 @@ def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Re
     name = f"{STAGES[section]}/{row}"
     tags = {"stage": STAGES[section], "section": section, "row": row}
     tags["profile"] = str(params["profile"])
+    used = params[section][row].get("data")
+    tags |= {"data.md5": data[used]} if used in data else {}
     tags |= {"device": str(stats.get("device", "")), "torch": str(stats.get("torch", ""))}
     names = row_tags(params, section, row)
     return Record(
@@ -119,6 +126,23 @@ def _record(params: Mapping[str, Any], root: Path, section: str, row: str) -> Re
         started=_milliseconds(stats, "started", folder),
         ended=_milliseconds(stats, "ended", folder),
     )
+
+
+def _data_digests(params: Mapping[str, Any], root: Path) -> dict[str, str]:
+    """What DVC knows the prepared data by: the manifest's digest, which has one of every image.
+
+    MLflow's own datasets are not used: their digest covers the first 10,000 rows.
+    """
+    lock = root / "dvc.lock"
+    if not lock.exists():
+        return {}
+    text = lock.read_text(encoding="utf-8")
+    found = {}
+    for name in params["data"]:
+        manifest = re.escape(f"data/prepared/{name}/manifest.csv")
+        if digests := re.findall(rf"path: {manifest}\n +hash: md5\n +md5: (\w+)\n", text):
+            found[name] = digests[-1]
+    return found
 
 
 def _milliseconds(stats: Mapping[str, Any], key: str, folder: Path) -> int | None:

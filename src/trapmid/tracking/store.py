@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import logging
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from trapmid.artifacts import results
+from trapmid.tracking import database
+from trapmid.tracking.address import Address, sqlite_uri
+from trapmid.tracking.patience import SECONDS, Patient, within
 from trapmid.tracking.records import Record, Study
 from trapmid.tracking.values import allowed, digest
 
@@ -20,6 +25,9 @@ EXPERIMENT = "trapmid"
 
 KEY = "trapmid.key"
 """The tag by which a run is found again."""
+
+STUDY = "trapmid.study"
+"""The tag of a row's run that holds the key of its study."""
 
 ARTIFACTS = "mlartifacts"
 """The folder of pictures and files beside mlflow.db, which `trapmid ui` serves."""
@@ -32,8 +40,16 @@ _ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a run
 }
+_FILES_PER_IMAGE = 2  # MLflow keeps a preview beside it
+_GRID = "reconstructions"  # the picture of an attack, and the parent's folder of them all
 _INHERITED = ("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME")  # of a study, by its rows
+_TALKATIVE = (  # tables that are made, tries, tracebacks: one line says here what went wrong
+    *("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"),
+    "mlflow.tracking._tracking_service.utils",
+)
+_REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*= ["'](\w+)["']""", re.MULTILINE)
 _VALUES_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
 
 
@@ -47,47 +63,106 @@ class Tracked(NamedTuple):
 class Store:
     """One experiment of one MLflow store."""
 
-    def __init__(self, uri: str, home: Path) -> None:
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        for name in ("alembic", "mlflow.store.db.utils"):  # creating the tables is no news
-            logging.getLogger(name).setLevel(logging.WARNING)
-        from mlflow import MlflowClient  # 2 s, and only here
-
-        self._client = MlflowClient(tracking_uri=uri)
+    def __init__(self, place: Address, home: Path) -> None:
+        os.environ.update(place.environment)
+        client = _client(place)
         self._served = home.resolve() / ARTIFACTS
         # A server keeps pictures itself. Beside a database nobody does, and what stands under
         # _LOCATION is written here, into the folder that `trapmid ui` serves by that name.
-        self._remote = uri.startswith(("http:", "https:"))
+        self._remote = place.is_server
         if not self._remote:
-            self._client.log_artifact = self._write
+            client.log_artifact = self._write
+        # A file answers as fast as its disk; anybody else is waited for in bounds.
+        self._client = client if place.is_sqlite else Patient(client)
         self._experiment = self._open_experiment()
 
     def track(self, study: Study) -> Tracked:
         """The parent first: a child names it."""
         parent, unfinished = self._open_study(study)
-        known = self._search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-        children = {run.data.tags.get(KEY): run for run in known}
+        children, mended = self._children(parent, study.key)
         same = {name: study.tags[name] for name in _INHERITED if name in study.tags}
-        rows, new = {}, int(unfinished)
+        same[STUDY] = study.key
+        rows, new = {}, 0
         for record in study.records:
             run = children.get(record.key)
-            if run is None or run.info.status != "FINISHED":
-                run = self._add(record, parent, run, same)
+            if run is not None and not self._is_whole(run, parent, record):
+                self._throw_away(run)
+                run = None
+            if run is None:
+                run = self._add(record, parent, same)
                 new += 1
             rows[record.name] = run.info.run_id
         if unfinished:
+            self._fill(parent, study.params | {"Study": parent.info.run_name}, study.metrics)
+        if unfinished or new or mended or not self._has_files(parent, study):
             self._finish(parent, study, rows)
+        new += unfinished
         return Tracked(new=new, reused=1 + len(study.records) - new)
+
+    def _children(self, parent: Any, key: str) -> tuple[dict[str, Any], bool]:
+        """The runs of the study's rows, by key; and whether a second one of a row was thrown away.
+
+        Those of a parent that is gone are among them: it left them in the list.
+        """
+        own = self._search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+        left = self._search(f"tags.`{STUDY}` = '{key}'")
+        found: dict[str, Any] = {}
+        mended = False
+        for run in {run.info.run_id: run for run in [*own, *left]}.values():
+            name = run.data.tags.get(KEY)
+            if name in found:
+                self._throw_away(run)
+                mended = True
+            elif name is not None:
+                found[name] = run
+        return found, mended
+
+    def _is_whole(self, run: Any, parent: Any, record: Record) -> bool:
+        """Whether the run is finished, of this parent, and has its pictures still.
+
+        Any other is made anew: what it has already would be there twice, since MLflow gives its
+        images random names.
+        """
+        if run.info.status != "FINISHED":
+            return False
+        if run.data.tags.get("mlflow.parentRunId") != parent.info.run_id:
+            return False
+        files = {path.name for path in record.pictures.values()}
+        return not files or (
+            files <= self._files(run, "pictures")
+            and len(self._files(run, "images")) >= _FILES_PER_IMAGE * len(record.pictures)
+        )
+
+    def _has_files(self, parent: Any, study: Study) -> bool:
+        files = {*(path.name for path in study.files), "runs.json"}
+        grids = {r.pictures[_GRID].name for r in study.records if _GRID in r.pictures}
+        return files <= self._files(parent) and grids <= self._files(parent, _GRID)
+
+    def _files(self, run: Any, folder: str = "") -> set[str]:
+        """Names of what is in a folder of the run's files."""
+        if self._remote:
+            listed = self._client.list_artifacts(run.info.run_id, folder or None)
+            return {PurePosixPath(file.path).name for file in listed}
+        place = self._place(run.info.run_id) / folder
+        return {path.name for path in place.iterdir()} if place.is_dir() else set()
+
+    def _throw_away(self, run: Any) -> None:
+        self._client.delete_run(run.info.run_id)
+        if not self._remote:
+            shutil.rmtree(self._place(run.info.run_id), ignore_errors=True)
 
     def _open_experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is not None and found.lifecycle_stage == "deleted":
+            # Restored, it would have the runs again that were thrown away before it was: so it
+            # only gives its name back.
             self._client.restore_experiment(found.experiment_id)
+            self._rename(found, "deleted")
+            self._client.delete_experiment(found.experiment_id)
+            found = None
         if found is not None and not self._remote and found.artifact_location != _LOCATION:
             # Of a version that stored absolute paths; it stays to be looked at, this one is filled.
-            old = f"{EXPERIMENT} (before, {found.experiment_id})"
-            self._client.rename_experiment(found.experiment_id, old)
+            self._rename(found, "before")
             found = None
         if found is not None:
             return str(found.experiment_id)
@@ -97,18 +172,22 @@ class Store:
         made = self._client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags)
         return str(made)
 
+    def _rename(self, experiment: Any, why: str) -> None:
+        name = f"{EXPERIMENT} ({why}, {experiment.experiment_id})"
+        self._client.rename_experiment(experiment.experiment_id, name)
+
     def _open_study(self, study: Study) -> tuple[Any, bool]:
         """The parent with this key, and whether it still has to be filled.
 
         A parent that an earlier tracking left unfinished is filled again: the same values at the
-        same times and steps are the same points.
+        same times and steps are the same points. Of several, as after a restore, one stays.
         """
         found = self._search(f"tags.`{KEY}` = '{study.key}' and tags.stage = 'study'")
-        for run in found:
-            if run.info.status == "FINISHED":
-                return run, False
+        found = sorted(found, key=lambda run: run.info.status != "FINISHED")
+        for run in found[1:]:
+            self._throw_away(run)
         if found:
-            return found[0], True
+            return found[0], found[0].info.status != "FINISHED"
         # A study begins with the first row that the study before it did not have.
         last = self._search("tags.stage = 'study'", order_by=["attributes.end_time DESC"], most=1)
         before = last[0].info.end_time or 0 if last else 0
@@ -119,29 +198,23 @@ class Store:
         return self._create(study.name, tags, start), True
 
     def _finish(self, parent: Any, study: Study, rows: Mapping[str, str]) -> None:
-        """Fills the parent, at last; `rows`: the runs of its rows."""
+        """Gives the parent its files, at last; `rows`: the runs of its rows."""
         run_id = parent.info.run_id
-        self._fill(parent, study.params | {"Study": parent.info.run_name}, study.metrics)
         for path in study.files:
             self._client.log_artifact(run_id, str(path))
         for record in study.records:
-            if "reconstructions" in record.pictures:
-                path = record.pictures["reconstructions"]
-                self._client.log_artifact(run_id, str(path), "reconstructions")
+            if _GRID in record.pictures:
+                self._client.log_artifact(run_id, str(record.pictures[_GRID]), _GRID)
         self._client.log_dict(run_id, rows, "runs.json")
-        self._client.set_terminated(run_id, "FINISHED")
+        # The pages sort studies by their end: one that is only mended keeps it.
+        self._client.set_terminated(run_id, "FINISHED", end_time=parent.info.end_time)
 
-    def _add(self, record: Record, parent: Any, run: Any, same: Mapping[str, str]) -> Any:
-        """Makes the run of a row, or fills the unfinished `run` again."""
-        if run is None:
-            tags = {**record.tags, **same, KEY: record.key}
-            tags |= {"mlflow.source.name": "stages/track.py"}
-            tags |= {"mlflow.parentRunId": parent.info.run_id}
-            run = self._create(record.name, tags, record.started)
-        elif not self._remote:
-            shutil.rmtree(
-                self._place(run.info.run_id), ignore_errors=True
-            )  # pictures have random names
+    def _add(self, record: Record, parent: Any, same: Mapping[str, str]) -> Any:
+        """Makes the run of a row."""
+        tags = {**record.tags, **same, KEY: record.key}
+        tags |= {"mlflow.source.name": "stages/track.py"}
+        tags |= {"mlflow.parentRunId": parent.info.run_id}
+        run = self._create(record.name, tags, record.started)
         params = record.params | {"Study": parent.info.run_name}
         self._fill(run, params, record.metrics, record.curve)
         self._add_pictures(run, record.pictures)
@@ -229,3 +302,45 @@ class Store:
                 self._client.log_image(
                     run.info.run_id, rgb, key=f"Pictures/{name}", step=0, timestamp=time
                 )
+
+
+def open_database(file: Path) -> None:
+    """Makes the SQLite file of a store, or brings it up to date, before MLflow does it in place.
+
+    Raises:
+        DatabaseError: see `database.prepare`.
+    """
+    database.prepare(file, _revisions(), lambda made: _client(_sqlite(made)))
+
+
+def _sqlite(file: Path) -> Address:
+    uri = sqlite_uri(file)
+    return Address(uri=uri, shown=uri)
+
+
+def _client(place: Address) -> Any:
+    """MLflow's client, which opens a database at once."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    from mlflow import MlflowClient  # 2 s, and only here
+
+    if place.is_sqlite:
+        return MlflowClient(tracking_uri=place.uri)
+    return within(SECONDS, functools.partial(MlflowClient, tracking_uri=place.uri))
+
+
+def _revisions() -> list[str]:
+    """Of MLflow's tables, the newest first: alembic, which walks them, takes 1.5 s for it."""
+    spec = importlib.util.find_spec("mlflow")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("mlflow is not installed")
+    before: dict[str | None, str] = {}
+    for script in Path(spec.origin).parent.glob("store/db_migrations/versions/[!_]*.py"):
+        said = dict(_REVISION.findall(script.read_text(encoding="utf-8")))
+        before[said.get("down_revision")] = said["revision"]
+    found: list[str] = []
+    while (following := before.get(found[0] if found else None)) is not None:
+        found.insert(0, following)
+    return found

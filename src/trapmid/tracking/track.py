@@ -10,24 +10,26 @@ Nothing here may stop a study: a store that cannot be reached costs seconds and 
 
 from __future__ import annotations
 
-import os
+import http.client
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from trapmid.tracking.address import VARIABLE, Address, AddressError, address
+from trapmid.tracking.database import DatabaseError
+from trapmid.tracking.patience import SECONDS, within
 from trapmid.tracking.records import Study
-from trapmid.tracking.store import Store, Tracked
+from trapmid.tracking.store import EXPERIMENT, Store, Tracked, open_database
 
 _PROBE_SECONDS = 2.0
-
-
-def store_uri(home: Path) -> str:
-    """The address of the store: the environment's, or a database in the folder `home`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.resolve()}/mlflow.db"
+_BUSY = f"another tracking has held .mlflow.lock for {SECONDS:.0f} s"
+_LENGTH = 300  # of a problem, in characters
 
 
 def track(study: Study, home: Path) -> Tracked | None:
@@ -39,41 +41,92 @@ def track(study: Study, home: Path) -> Tracked | None:
             `MLFLOW_TRACKING_URI` names another store.
 
     Returns:
-        What was done, or None where the store could not be used; a warning was printed then.
+        What was done, or None where the store could not be used; a warning was printed then,
+        which holds no password.
     """
-    uri = store_uri(home)
-    problem = _probe(uri)
+    try:
+        place = address(home)
+    except AddressError as error:
+        _warn(VARIABLE, str(error))
+        return None
+    problem = _probe(place)
     if problem is None:
         try:
             with _locked(home):
-                return Store(uri, home).track(study)
+                _prepare(place)
+                return Store(place, home).track(study)
+        except Timeout:
+            problem = _BUSY
+        except ValueError as error:
+            problem = str(error)
         except Exception as error:
             # Whatever a store throws (MLflow's, SQLAlchemy's, the network's and the disk's errors
             # share no base), the results are in files and the study must go on.
-            problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    print(
-        f"track: warning: {uri}: {problem}; nothing is lost, "
-        "`python stages/track.py` fills the store when it is back"
-    )
+            problem = f"{type(error).__name__}: {error}"
+    _warn(place.shown, place.without_secret(problem)[:_LENGTH])
     return None
 
 
-def _probe(uri: str) -> str | None:
-    """What is wrong with a server, found in two seconds; None: nothing, or it is no server."""
-    if not uri.startswith(("http:", "https:")):
-        return None
+def prepare(place: Address, home: Path) -> None:
+    """Makes the file of a local store, or brings it up to date; nothing for any other.
+
+    Raises:
+        DatabaseError: the file cannot be used, or another tracking is at work in `home`.
+    """
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
-            return None
-    except urllib.error.HTTPError as error:
-        return f"/health answers {error.code}"
-    except (OSError, ValueError) as error:
-        return f"no MLflow server answers ({' '.join(str(error).split())})"
+        with _locked(home):
+            _prepare(place)
+    except Timeout:
+        raise DatabaseError(_BUSY) from None
+
+
+def _prepare(place: Address) -> None:
+    file = place.sqlite_file
+    if file is not None:
+        open_database(file)
+
+
+def _warn(place: str, problem: str) -> None:
+    print(
+        f"track: warning: {place}: {problem}; nothing is lost, "
+        "`python stages/track.py` fills the store when it is back"
+    )
+
+
+def _probe(place: Address) -> str | None:
+    """What is wrong with a server, found in seconds; None: it answers, or it is no server.
+
+    It is asked what MLflow asks, since `/health` is well where the API refuses. An answer that
+    refuses is left to MLflow, which knows more ways to say who it is.
+    """
+    if not place.is_server:
+        return None
+    url = f"{place.uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={EXPERIMENT}"
+    request = urllib.request.Request(url)
+    for name, value in place.headers().items():
+        request.add_unredirected_header(name, value)  # not told to where the answer points
+    try:
+        within(SECONDS, partial(_read, request))
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        return None if isinstance(reason, ssl.SSLError) else f"no MLflow server answers ({reason})"
+    return None
+
+
+def _read(request: urllib.request.Request) -> None:
+    with urllib.request.urlopen(request, timeout=_PROBE_SECONDS) as answer:
+        answer.read()
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """One tracking at a time: two processes that create one SQLite store crash each other."""
+    """One tracking at a time: two would both make the runs that are missing.
+
+    Raises:
+        Timeout: another one takes its time.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / ".mlflow.lock"):
+    with FileLock(home / ".mlflow.lock", timeout=SECONDS):
         yield
