@@ -140,14 +140,7 @@ def save(
             "image_size": image_size,
             "adapted": adapted,
             "state": trained.model.state_dict(),
-            "trapdoor": None
-            if trapdoor is None
-            else {
-                "triggers": trapdoor.triggers,
-                "alpha": float(trapdoor.alpha),
-                "masks": trapdoor.masks,
-                "code": checkpoints.code_digest(trapdoor),
-            },
+            "trapdoor": None if trapdoor is None else _trapdoor_content(trapdoor),
             "code": checkpoints.code_digest(trained.model, *([defense] if adapted else [])),
             "lineage": lineage.to_content(),
             "meta": {
@@ -164,6 +157,15 @@ def save(
             },
         },
     )
+
+
+def _trapdoor_content(trapdoor: Trapdoor) -> dict[str, Any]:
+    return {
+        "triggers": trapdoor.triggers,
+        "alpha": float(trapdoor.alpha),
+        "masks": trapdoor.masks,
+        "code": checkpoints.code_digest(trapdoor),
+    }
 
 
 def load(path: Path, rt: Runtime) -> LoadedClassifier:

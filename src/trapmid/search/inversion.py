@@ -82,11 +82,9 @@ def invert_all(
                 raise
             done.halve()
             continue
-        _check_finite(part)
         done.add(part)
         checkpointer.save({"done": done}, 0)
-    queries = None if oracle is None else oracle.queries
-    return Inverted(done.rows(), done.size, queries)
+    return Inverted(done.rows(), done.size, None if oracle is None else oracle.queries)
 
 
 def _invert(
@@ -162,6 +160,7 @@ class _Done:
         self._parts: list[dict[str, Any]] = []
 
     def add(self, part: Reconstruction) -> None:
+        _check_finite(part)
         fields = {name: getattr(part, name) for name in _FIELDS}
         if fields["found"] is None:
             fields["found"] = torch.ones(len(part.labels), dtype=torch.bool)

@@ -85,13 +85,16 @@ class Distillation:
             batches = [passes.batch(epoch * per_epoch + i).to(rt.device) for i in range(per_epoch)]
             with rt.seeded("imitation", epoch):
                 divergence = self._epoch(student, images, targets, batches, optimizer, rt)
-            if not math.isfinite(divergence) or not all(p.isfinite().all() for p in trained):
-                raise DivergedError(
-                    f"epoch {epoch + 1} of {self.epochs}: divergence is {divergence:g}, or a "
-                    f"weight is not finite; lr: {self.lr} is too high"
-                )
+            self._check_finite(divergence, trained, epoch)
             checkpointer.log({"divergence": divergence}, epoch + 1)
         student.eval()
+
+    def _check_finite(self, divergence: float, weights: Sequence[Tensor], epoch: int) -> None:
+        if not math.isfinite(divergence) or not all(one.isfinite().all() for one in weights):
+            raise DivergedError(
+                f"epoch {epoch + 1} of {self.epochs}: divergence is {divergence:g}, or a "
+                f"weight is not finite; lr: {self.lr} is too high"
+            )
 
     def _epoch(
         self,

@@ -197,12 +197,8 @@ def fit(
     best = Best()
     poison = balanced_labels(len(test), model.num_classes, rt.generator("poison", "test"))
     examination = _Examination(val, test, poison)
-    parts: dict[str, Stateful] = {
-        "model": model,
-        "objective": objective,
-        "optimizers": optimizers,
-        "best": best,
-    }
+    parts: dict[str, Stateful] = {"model": model, "objective": objective, "best": best}
+    parts["optimizers"] = optimizers
     for epoch in Saving(checkpointer, plan.keep_every).steps(parts, plan.epochs):
         optimizers.set_lr(decayed(plan.lr, plan.decay, plan.milestones, epoch))
         with rt.seeded("fit", epoch):
