@@ -131,14 +131,14 @@ def test_a_classifier_that_diverged_is_neither_saved_nor_loaded(
     trained, path = train(init, "trapmid"), tmp_path / "model.pt"
     trapdoor = trained.objective.trapdoor
     assert trapdoor is not None
-    classifiers.save(path, "row-0", row_of(init, "trapmid"), trained, SIZE)
+    classifiers.save(path, "row-0", row_of(init, "trapmid"), trained, SIZE, PEOPLE)
     whole = checkpoints.load(path)
     broken = trapdoor.triggers if part == "triggers" else next(trained.model.parameters())
     with torch.no_grad():
         broken.fill_(torch.nan)
     path.unlink()
     with pytest.raises(CheckpointError, match=r"model\.pt: [\w.]+ is not finite: the training div"):
-        classifiers.save(path, "row-0", row_of(init, "trapmid"), trained, SIZE)
+        classifiers.save(path, "row-0", row_of(init, "trapmid"), trained, SIZE, PEOPLE)
     assert not path.exists()
     place = whole["trapdoor"] if part == "triggers" else whole["state"]
     next(value for value in place.values() if torch.is_tensor(value)).fill_(torch.inf)

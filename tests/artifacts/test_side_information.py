@@ -16,6 +16,7 @@ from trapmid import types, wiring
 from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
+from trapmid.artifacts.lineage import Lineage
 from trapmid.config.study import SurrogateRow, TargetRow
 from trapmid.types import NOTHING, Checkpointer, SideInformation, Target
 
@@ -123,7 +124,8 @@ def test_what_is_not_finite_is_neither_saved_nor_known(
     with pytest.raises(CheckpointError, match=r"model\.pt: [\w.]+ is not finite"):
         side_information.save_surrogate(path, "s-0", row(weights), start, victim, {})
     assert not path.exists()
-    checkpoints.save(path, {"signatures": wrong, "target_sha256": victim.digest})
+    lineage = Lineage(people=PEOPLE, target=victim.digest).to_content()
+    checkpoints.save(path, {"signatures": wrong, "lineage": lineage})
     with pytest.raises(CheckpointError, match=r"model\.pt: feature_mean is not finite"):
         side_information.load(path, victim, RT)
 

@@ -60,9 +60,7 @@ def invert_all(
     Raises:
         DivergedError: a search diverged, or its images or losses are not finite.
     """
-    each = attack.images_of_each(plan.images_per_class)
-    labels = torch.arange(target.num_classes).repeat_interleave(each)
-    draws = torch.arange(each).repeat(target.num_classes)
+    labels, draws = _asked(attack.images_of_each(plan.images_per_class), target.num_classes)
     oracle = LabelsOnly(target) if attack.label_only else None
     size = plan.batch_size or _affordable(attack, target, prior, len(labels), rt)
     done = _Done(size, len(labels), oracle)
@@ -85,6 +83,11 @@ def invert_all(
         done.add(part)
         checkpointer.save({"done": done}, 0)
     return Inverted(done.rows(), done.size, None if oracle is None else oracle.queries)
+
+
+def _asked(each: int, classes: int) -> tuple[Tensor, Tensor]:
+    """Labels and draws of `each` images of every class, sorted."""
+    return torch.arange(classes).repeat_interleave(each), torch.arange(each).repeat(classes)
 
 
 def _invert(
