@@ -8,16 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
+from smooth import picture
 from trapmid.config.study import DataRow, Source, Validation
-
-
-def picture(width: int, height: int, seed: int) -> Image.Image:
-    """A smooth random RGB picture, so that resizing and JPEG matter but nothing saturates."""
-    coarse = torch.rand(8, 8, 3, generator=torch.Generator().manual_seed(seed))
-    small = Image.fromarray((coarse * 255).to(torch.uint8).numpy())
-    return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def write_celeba(root: Path, counts: Mapping[int, int]) -> Path:

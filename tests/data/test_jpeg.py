@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from conftest import picture
+from smooth import picture
 from trapmid.data.jpeg import is_damaged
 
 COUNT = 20

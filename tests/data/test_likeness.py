@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.fft import dctn
 from torch import Tensor
 
-from conftest import picture
+from smooth import picture
 from trapmid.data.celeba import CROP
 from trapmid.data.drawing.images import portraits
 from trapmid.data.likeness import NEAR, fingerprints, nearest
