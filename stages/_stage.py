@@ -68,7 +68,14 @@ def run(main: Callable[..., None]) -> None:
 
 @contextmanager
 def _alone(words: list[str]) -> Iterator[None]:
-    """Nobody else runs this script on this row of this folder, whatever their parameters."""
+    """Nobody else runs this script on this row of this folder, whatever their parameters.
+
+    A script without a row is not kept from running: `report` and `track` write by themselves what
+    they find, and tracking never stops a study.
+    """
+    if not words:
+        yield
+        return
     title = " ".join([Path(sys.argv[0]).stem, *words])
     with locks.only_one(locks.ROWS / f"{title.replace(' ', '.')}.lock", title):
         yield

@@ -1,6 +1,7 @@
 """Digests of the code that stages depend on: a file in digests/ for every script and method.
 
-It is the first stage, so it refuses names in params.yaml that are none, before anything is made.
+It is the first stage of a study that begins, so it refuses names in params.yaml that are none
+before anything is made. Later it runs when code has changed; every stage looks at its own names.
 """
 
 from __future__ import annotations

@@ -176,11 +176,13 @@ def _profile(options: argparse.Namespace) -> int:
 def _clean(options: argparse.Namespace) -> int:
     from trapmid import leftovers
     from trapmid.config import params
-    from trapmid.profiles import preflight
+    from trapmid.profiles import lockfile, preflight
 
     study = params.read(PARAMS)
     if found := preflight.problems(PARAMS.read_text(encoding="utf-8")):  # which rows, then?
         return _refuse(found, f"trapmid {options.command}")
+    if (broken := lockfile.problem(Path("dvc.lock"))) is not None:
+        return _refuse([broken], f"trapmid {options.command}")
     paths = leftovers.find(Path(), study)
     if options.yes:
         leftovers.remove(Path(), paths)

@@ -38,8 +38,8 @@ def find(root: Path, params: Mapping[str, Any]) -> list[Path]:
     Raises:
         FileNotFoundError: there is no dvc.yaml.
     """
-    found = [*_of_no_row(root, params), *_cut_off(root)]
-    return sorted({path.relative_to(root) for path in found})
+    found = {path.relative_to(root) for path in (*_of_no_row(root, params), *_cut_off(root))}
+    return sorted(path for path in found if found.isdisjoint(path.parents))
 
 
 def remove(root: Path, leftovers: list[Path]) -> None:
@@ -72,10 +72,15 @@ def _of_no_row(root: Path, params: Mapping[str, Any]) -> Iterator[Path]:
     for stage, section, place in _places(root):
         for path in root.glob(place.replace(_KEY, "*")):
             row = _row(place, path.relative_to(root).as_posix())
-            if row.startswith(".") or row in params[section]:
+            if row.startswith(".") or row in params[section] or _is_behind_a_link(root, path):
                 continue
             if path.parent != root / _SHARED or f"{stage}@{row}" in made:
                 yield path
+
+
+def _is_behind_a_link(root: Path, path: Path) -> bool:
+    """Whether a folder above it leads elsewhere: what is there is not ours."""
+    return any((root / part).is_symlink() for part in list(path.relative_to(root).parents)[:-1])
 
 
 def _places(root: Path) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -73,7 +74,7 @@ def show(home: Path, port: int, *, browse: bool = True) -> None:
     _check_free(port)
     try:
         prepare(place, home)
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.Error) as error:
         raise UiError(f"{place.shown}: {error}") from None
     uri = f"http://{HOST}:{port}"
     with _server(place, home, port) as server:

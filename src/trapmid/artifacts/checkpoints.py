@@ -16,7 +16,7 @@ import pickle
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -174,7 +174,8 @@ def _sync_folder(folder: Path) -> None:
     """Waits until a new name in `folder` is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with suppress(OSError):  # some network mounts sync no folder; the file itself is synced
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

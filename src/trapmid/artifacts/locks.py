@@ -40,7 +40,7 @@ def held(folder: Path) -> list[str]:
     """The names of the locks in a folder that some process holds."""
     found = []
     for file in sorted(folder.glob("*.lock")):
-        with file.open(encoding="utf-8") as stream:
+        with file.open("r+", encoding="utf-8") as stream:  # NFS locks nothing that is only read
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -153,9 +153,15 @@ def _draw_public(entries: Sequence[Entry], excluded: frozenset[int], row: DataRo
             f"{row.public.path}: {len(able)} of {len(entries)} images may be public, "
             f"{max(wanted, 1)} are wanted (public_images)"
         )
-    stream = torch.Generator().manual_seed(stream_seed(row.seed, "public"))
-    drawn = torch.randperm(len(able), generator=stream)[:wanted].tolist()
-    return [able[index] for index in sorted(drawn)]
+    # By a number of each file's own: where one file goes, one other comes, and the rest stay drawn.
+    root = Path(row.public.path)
+    lot = {entry: stream_seed(row.seed, "public", _inside(entry.file, root)) for entry in able}
+    drawn = set(sorted(able, key=lot.__getitem__)[:wanted])
+    return [entry for entry in able if entry in drawn]
+
+
+def _inside(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix()
 
 
 def _place(entry: Entry) -> str:

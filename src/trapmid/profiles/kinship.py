@@ -34,6 +34,8 @@ _KEYS = {
     "attack_runs": ("queried_model", "side_information", "prior"),
 }
 """Section -> keys of its rows that name what was made of a target or of public images."""
+_REPEATED = r"models/(?:targets|surrogates|leaks|signatures|priors/guided)/[^/]+?"
+"""What `trapmid profile --seeds` repeats, and ends with a seed; a public prior is everybody's."""
 
 
 class _Row(NamedTuple):
@@ -139,10 +141,13 @@ def _twins(
 
 
 def _seedless(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row without its seed, and its names without the seed that they end with."""
-    ending = re.compile(rf"-{row['seed']}(?=\.pt$|/|$)")
+    """The row without its seed, and without that of what is repeated for every seed."""
+    ending = re.compile(rf"^({_REPEATED})-{row['seed']}(?=\.pt$|/|$)")
+    target = re.compile(rf"^(.+)-{row['seed']}$")
     return {
-        key: ending.sub("-*", value) if isinstance(value, str) else value
+        key: (target if key == "target" else ending).sub(r"\1-*", value)
+        if isinstance(value, str)
+        else value
         for key, value in row.items()
         if key != "seed"
     }

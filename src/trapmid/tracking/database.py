@@ -46,11 +46,19 @@ def prepare(file: Path, revisions: Sequence[str], make: Callable[[Path], None]) 
         return
     if found is not None and found not in revisions:
         raise DatabaseError(f"written by a newer MLflow ({found}): update MLflow, or {_away(file)}")
-    kept = file.with_name(f"{file.name}.{found or 'unfinished'}")
+    kept = _free(file.with_name(f"{file.name}.{found or 'unfinished'}"))
     _copy(file, kept)
     _replace(file, make, empty=empty)
     what = "of an older MLflow, and brought up to date" if found else "unfinished, and made anew"
     print(f"{file.name} was {what}; as it was, it is kept as {kept.name}")
+
+
+def _free(file: Path) -> Path:
+    """The name, or the next one that nobody has: what was kept before stays."""
+    names = (
+        file.with_name(f"{file.name}{suffix}") for suffix in ("", *map(".{}".format, count(1)))
+    )
+    return next(name for name in names if not name.exists())
 
 
 def _has_content(file: Path) -> bool:
