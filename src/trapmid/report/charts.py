@@ -82,7 +82,8 @@ def matrix(
         marks: the numbers that get a dagger, and where evaluators are named.
     """
     names, defenses, named = list(attacks), list(worst), marks.named()
-    width = max(4.6, 2.4 + 0.85 * len(names))  # few attacks: room for the words below
+    column = 1.2 if named.cells else 0.85  # room for the name of an evaluator
+    width = max(4.6, 2.4 + column * len(names))  # few attacks: room for the words below
     figure = Figure(figsize=(width, 1.6 + 0.36 * len(defenses)), layout="constrained")
     ax = figure.subplots()
     grid = [[100 * attacks[a].get(d, math.nan) for a in names] for d in defenses]

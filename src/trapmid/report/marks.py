@@ -6,7 +6,7 @@ another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,13 +19,13 @@ K = TypeVar("K")
 DAGGER = "†"
 
 _PARTIAL = (
-    "Such a number is about these people alone, and no worst case where an attack on all people "
-    "ran."
+    "Such a number is about these people alone; it is a worst case only where no attack on all "
+    "people ran."
 )
 _EVALUATORS = (
-    "More than one evaluator judged the attacks of this study, and every number stands with the "
-    "name of its own; numbers of two evaluators are not on one scale, and a worst case that "
-    "several judged is the highest of all the same."
+    "More than one evaluator judged these attacks; their names are in brackets. Numbers of "
+    "different evaluators are not on one scale: a worst case that several judged is the highest "
+    "number, whoever gave it."
 )
 
 Cell = tuple[str, str]
@@ -58,6 +58,13 @@ class Marks:
         return cls(
             partial=_gathered((cell, _people(one)) for cell, one in cells if one.left_out),
             evaluators=_gathered((cell, one.protocol.evaluator) for cell, one in cells),
+        )
+
+    def among(self, cells: Collection[Cell]) -> Marks:
+        """The marks of a table that has these cells alone."""
+        return Marks(
+            partial={cell: one for cell, one in self.partial.items() if cell in cells},
+            evaluators={cell: one for cell, one in self.evaluators.items() if cell in cells},
         )
 
     @property

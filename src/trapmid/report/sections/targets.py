@@ -61,7 +61,8 @@ def defenses(found: Findings) -> Section:
         *("Defence", "Notes", "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
         *("AA-1 of every seed (%)", "Training (s) ↓", "Training / none"),
     )
-    marks = found.marks
+    strongest = {(found.metrics["worst"][name]["attack"], name) for name in found.targets}
+    marks = found.marks.among(strongest)
     lines = [_defense_line(found, marks, defense, rows) for defense, rows in found.targets.items()]
     shown = table("lpr", heads, lines)
     return Section("What each defence costs and buys", [_DEFENSES, shown, *marks.notes()])
