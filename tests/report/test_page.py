@@ -29,6 +29,7 @@ from trapmid.report import (
     page,
     summary,
 )
+from trapmid.report.marks import Marks
 from trapmid.report.sections import attackers, verdict
 
 PNG = b"\x89PNG\r\n"
@@ -307,6 +308,109 @@ def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
     assert {path for path in after if after[path] != before[path]} == {"figures/matrix.png"}
 
 
+def attack_a_part(root, row):
+    """Makes the row an attack on 5 of 20 people that recovered all five."""
+    protocol = protocol_of(root, row) | {"identities": 5, "images_per_identity": 1}
+    recovered = {"aa1": 1.0, "aa5": 1.0, "n": 5, "n_success": 5}
+    edit_attack_run(root, row, left_out=15, protocol=protocol, **recovered)
+
+
+def judge(root, row, evaluator):
+    edit_attack_run(root, row, protocol=protocol_of(root, row) | {"evaluator": evaluator})
+
+
+def protocol_of(root, row):
+    path = root / f"reports/scores/attack_runs/{row}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["protocol"]
+
+
+def test_a_part_of_the_people_has_a_dagger(tmp_path, pages):
+    """Beside the numbers of all people, and it is said what it means; never else."""
+    study = fake_study.write(tmp_path)
+    for seed in (0, 1):
+        attack_a_part(tmp_path, f"brepmi-trapmid-{seed}")
+    marked = written(tmp_path, study)
+    rows = {row[0]: row[1:] for row in table(marked, "### Every attack on every")}
+    assert rows["trapmid"] == ["5.0 ± 1.0", "13.0 ± 1.0", "[43.0 ± 1.0]", "100.0 ± 0.0†"]
+    assert "†" not in "".join(rows["none"] + rows["none_aug"])
+    assert table(marked, "## Worst case") == table(pages, "## Worst case")
+    assert ["brepmi†", "trapmid"] in [row[:2] for row in table(marked, "### All scores")]
+    words = "†: brepmi attacked 5 of 20 people."
+    for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
+        assert text.count(words) == 3  # worst case, matrix, all scores
+        assert text.count("†: over a part of the people.") >= len(OVERVIEWS)
+        assert "†" not in before
+    costs = marked.markdown.split("## What each defence costs")[1].split("\n## ")[0]
+    assert "†" not in costs  # its attacks were on all people
+
+
+def test_a_worst_case_of_a_part_of_the_people_has_a_dagger(tmp_path):
+    """No other attack ran."""
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    for row in [
+        r for r, b in study["attack_runs"].items() if b["attack"] not in ("brepmi", "random")
+    ]:
+        del study["attack_runs"][row]
+    attack_a_part(tmp_path, "brepmi-none-0")
+    marked = written(tmp_path, study)
+    worst = ["none", "100.0†", "100.0†", "5 / 5", "brepmi", "1", "1"]
+    assert table(marked, "## Worst case") == [worst]
+    assert table(marked, "### Every attack on every") == [["none", "[100.0†]"]]
+    assert table(marked, "## What each defence costs")[0][4:6] == ["brepmi", "100.00†"]
+    assert marked.markdown.count("†: brepmi attacked 5 of 20 people.") == 4
+
+
+def test_several_evaluators_are_named(tmp_path, pages):
+    """In the matrix, the worst cases and all scores; one alone never is."""
+    study = fake_study.write(tmp_path)
+    for row, block in study["attack_runs"].items():
+        if block["attack"] == "plgmi":
+            judge(tmp_path, row, "wide")
+    marked = written(tmp_path, study)
+    head = "| Defence | gmi (evaluator) | plgmi (wide) | plgmi_distil (evaluator) | brepmi (eval"
+    assert head in marked.markdown
+    worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
+    assert worst["none"][3:] == ["plgmi (wide)", "2", "4 (judged by evaluator, wide)"]
+    assert worst["trapmid"][3] == "plgmi_distil (evaluator)"
+    scores = [row[:3] for row in table(marked, "### All scores") if row[0]]
+    assert ["plgmi", "none (wide)", "mean of 2"] in scores
+    assert ["gmi", "none (evaluator)", "mean of 2"] in scores
+    assert scores[-1][:2] == ["ceiling", "real private test images (evaluator)"]
+    for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
+        assert text.count("More than one evaluator judged these attacks") == 4
+        assert text.count("More than one evaluator judged; the matrix") >= len(OVERVIEWS)
+        assert "More than one evaluator" not in before and "(evaluator)" not in before
+
+
+def test_a_worst_case_that_one_evaluator_judged_names_no_other(tmp_path):
+    study = fake_study.write(tmp_path)
+    for row, block in study["attack_runs"].items():
+        if block["target"].startswith("trapmid"):
+            judge(tmp_path, row, "wide")
+    marked = written(tmp_path, study)
+    worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
+    assert worst["trapmid"][3:] == ["plgmi_distil (wide)", "2", "4"]
+    lines = [row[0] for row in table(marked, "### Every attack on every")]
+    assert lines == ["none (evaluator)", "none_aug (evaluator)", "trapmid (wide)"]
+
+
+def test_marks_are_in_the_pictures(tmp_path):
+    """A dagger in all three charts of scores; evaluators in the matrix alone."""
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    before = overviews(tmp_path, study)
+    edit_attack_run(tmp_path, "brepmi-none-0", left_out=20)
+    dagger = overviews(tmp_path, study)
+    assert {path for path in before if dagger[path] != before[path]} == set(OVERVIEWS)
+    judge(tmp_path, "gmi-none-0", "wide")
+    judged = overviews(tmp_path, study)
+    assert {path for path in dagger if judged[path] != dagger[path]} == {"figures/matrix.png"}
+
+
+def overviews(root, study):
+    drawn = figures.draw_all(*read(root, study))
+    return {path: drawn[path] for path in OVERVIEWS}
+
+
 def test_one_seed_has_no_deviation(tmp_path, pages):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     one = written(tmp_path, study)
@@ -543,9 +647,10 @@ def test_many_attacks_fit_on_a_page():
     names = [f"plgmi_plus_plus_{i}" for i in range(11)]
     rates = {name: {f"defence_{i}": 0.3 for i in range(12)} for name in names}
     worst = {f"defence_{i}": names[0] for i in range(12)}
-    assert size(charts.matrix(rates, worst, dict.fromkeys(worst, ())))[0] < 1600
+    unmarked = Marks(partial={}, evaluators={})
+    assert size(charts.matrix(rates, worst, dict.fromkeys(worst, ()), unmarked))[0] < 1600
     nobody = {"none": [], "mid": []}
-    one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody)
+    one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody, unmarked)
     assert 400 < size(one)[0] < 700
     points = [
         charts.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))

@@ -86,6 +86,26 @@ def test_an_attack_that_failed_a_check_is_named(tmp_path, study):
     assert made["trapmid"]["failed"] == []
 
 
+def test_a_part_of_the_people_is_no_worst_case_beside_all(tmp_path, study):
+    """100 % of five people do not rank before 43 % of twenty; alone they are what there is."""
+    evaluators, targets, attack_runs = read(tmp_path, study)
+    for seed in (0, 1):
+        row = f"brepmi-trapmid-{seed}"
+        attack_runs[row] = replace(attack_runs[row], aa1=1.0, aa5=1.0, left_out=15)
+    made = summary.summarise(study, evaluators, targets, attack_runs, {})
+    assert made["attacks"]["brepmi"]["trapmid"]["aa1"] == 1.0
+    worst = made["worst"]["trapmid"]
+    assert (worst["attack"], worst["aa1"], worst["attacks"]) == ("plgmi_distil", 0.43, 4)
+    assert made["worst"]["none"]["attack"] == "plgmi"
+    scores = {"aa1": 0.2, "aa5": 0.3}
+    table = {"a": {"x": scores}, "b": {"x": {"aa1": 1.0, "aa5": 1.0}}, "c": {"x": scores}}
+    assert summary.worst_case(table, "x")["attack"] == "b"
+    assert summary.worst_case(table, "x", partial=["b"])["attack"] == "a"
+    assert summary.worst_case(table, "x", partial=["a", "b", "c"])["attack"] == "b"
+    never_ran = table | {"a": {"x": {"aa1": None, "aa5": None}}, "c": {}}
+    assert summary.worst_case(never_ran, "x", partial=["b"])["attack"] == "b"
+
+
 def test_the_spread_by_hand(tmp_path, study):
     scores = read(tmp_path, study)
     made = summary.summarise(study, *scores, {})["spread"]

@@ -21,6 +21,7 @@ from trapmid.report.canvas import (
     panels,
     png,
 )
+from trapmid.report.marks import Marks
 
 _KINDS = {
     "train": ("private training images", PALETTE[2]),
@@ -40,6 +41,7 @@ class Point:
     defense: str
     accuracy: float  # test accuracy of the target, in [0, 1]
     aa1: float  # in [0, 1]
+    mark: str = ""  # behind the mean of its attack and defence: it is unlike those beside it
 
     def is_of(self, attack: str, defense: str) -> bool:
         """Whether the attack and the defence are these, whatever the seed."""
@@ -52,7 +54,7 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
     figure, axes = panels([point.attack for point in points], 1.4 + 0.28 * len(defenses))
     for attack, ax in axes.items():
         for row, defense in enumerate(defenses):
-            _draw_bar(ax, row, [100 * p.aa1 for p in points if p.is_of(attack, defense)])
+            _draw_bar(ax, row, [point for point in points if point.is_of(attack, defense)])
         _draw_level(ax, floor, "floor: random latents", ":")
         _draw_level(ax, ceiling, "ceiling: real private images", "--")
         ax.set_title(attack, fontsize=10)
@@ -66,7 +68,10 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
 
 
 def matrix(
-    attacks: Rates, worst: Mapping[str, str | None], failed: Mapping[str, Sequence[str]]
+    attacks: Rates,
+    worst: Mapping[str, str | None],
+    failed: Mapping[str, Sequence[str]],
+    marks: Marks,
 ) -> bytes:
     """AA-1 of every attack on every defence; the worst case of a defence is framed.
 
@@ -74,9 +79,11 @@ def matrix(
         attacks: AA-1 in [0, 1] by attack and defence; a defence may lack an attack.
         worst: by defence, the attack that got most; the rows of the picture.
         failed: by defence, the attacks that failed a check: their numbers get a star.
+        marks: the numbers that get a dagger, and where evaluators are named.
     """
-    names, defenses = list(attacks), list(worst)
-    width = max(4.6, 2.4 + 0.85 * len(names))  # few attacks: room for the words below
+    names, defenses, named = list(attacks), list(worst), marks.named()
+    column = 1.2 if named.cells else 0.85  # room for the name of an evaluator
+    width = max(4.6, 2.4 + column * len(names))  # few attacks: room for the words below
     figure = Figure(figsize=(width, 1.6 + 0.36 * len(defenses)), layout="constrained")
     ax = figure.subplots()
     grid = [[100 * attacks[a].get(d, math.nan) for a in names] for d in defenses]
@@ -85,9 +92,15 @@ def matrix(
         for column, attack in enumerate(names):
             value = grid[row][column]
             text = "–" if math.isnan(value) else f"{value:.0f}"
-            text += "*" * (attack in failed[defense])
+            text += "*" * (attack in failed[defense]) + marks.dagger(attack, defense)
+            if judges := named.cells.get((attack, defense)):
+                text += f"\n{judges}"
             _draw_cell(ax, column, row, text, framed=worst[defense] == attack)
-    _name_both_sides(ax, names, defenses)
+    _name_both_sides(
+        ax,
+        [named.attacks.get(name, name) for name in names],
+        [named.defenses.get(name, name) for name in defenses],
+    )
     ax.set_xlabel("AA-1 (% of reconstructions)", fontsize=9)
     return png(figure)
 
@@ -139,13 +152,14 @@ def _edges(values: Sequence[float]) -> Sequence[float] | int:
     return [low + (high - low) * i / 40 for i in range(41)] if high > low else 40
 
 
-def _draw_bar(ax: Axes, row: int, values: Sequence[float]) -> None:
-    """The mean of the seeds' values, as a bar and in digits, and a dot for every seed."""
-    if not values:
+def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
+    """The mean of the seeds' AA-1, as a bar and in digits, and a dot for every seed."""
+    if not points:
         return
+    values = [100 * point.aa1 for point in points]
     mean = math.fsum(values) / len(values)
     ax.barh(row, mean, 0.72, color=PALETTE[5])
-    ax.text(104, row, f"{mean:.0f}", va="center", fontsize=8)
+    ax.text(104, row, f"{mean:.0f}{points[0].mark}", va="center", fontsize=8)
     if len(values) > 1:
         ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
 
@@ -207,3 +221,5 @@ def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> Non
     ax.plot(
         *([value] for value in mean), markeredgecolor="white", markersize=10, label=name, **style
     )
+    if points[0].mark:
+        ax.annotate(points[0].mark, (mean[0], mean[1]), (6, 4), textcoords="offset points")

@@ -12,13 +12,15 @@ from trapmid.report import charts, learning_curves
 from trapmid.report.charts import Point
 from trapmid.report.groups import FLOOR, attack_run_label, families
 from trapmid.report.inputs import Inputs
+from trapmid.report.marks import Marks
 
 _SINGLE = 5  # attacks with a panel each of what protection costs; of more, the worst case alone
 
 
 def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
-    points, references = _points(inputs), metrics["references"]
+    marks = Marks.of(inputs.params, inputs.attack_runs)
+    points, references = _points(inputs, marks), metrics["references"]
     strongest = {name: worst["attack"] for name, worst in metrics["worst"].items()}
     failed = {name: worst["failed"] for name, worst in metrics["worst"].items()}
     rates = {
@@ -30,7 +32,7 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
             points, references["floor"]["aa1"], references["ceiling"]["aa1"]
         ),
         "figures/trade_off.png": charts.trade_off(_worst_first(points, strongest)),
-        "figures/matrix.png": charts.matrix(rates, strongest, failed),
+        "figures/matrix.png": charts.matrix(rates, strongest, failed, marks),
     }
     return _trainings(inputs) | overviews | _signatures(inputs)
 
@@ -74,17 +76,19 @@ def _trainings(inputs: Inputs) -> dict[str, bytes]:
     }
 
 
-def _points(inputs: Inputs) -> list[Point]:
+def _points(inputs: Inputs, marks: Marks) -> list[Point]:
     points = []
     for row, block in inputs.params["attack_runs"].items():
         if block["attack"] == FLOOR:
             continue
+        attack, defense = block["attack"], attack_run_label(inputs.params, block)
         points.append(
             Point(
-                attack=block["attack"],
-                defense=attack_run_label(inputs.params, block),
+                attack=attack,
+                defense=defense,
                 accuracy=inputs.targets[block["target"]].test_accuracy,
                 aa1=inputs.attack_runs[row].aa1,
+                mark=marks.dagger(attack, defense),
             )
         )
     return points

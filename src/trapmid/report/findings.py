@@ -9,6 +9,7 @@ from typing import Any
 from trapmid.config.evaluation import WEAK
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
+from trapmid.report.marks import Marks
 from trapmid.scoring.scores import RowScores
 
 
@@ -69,6 +70,11 @@ class Findings:
     def doubted(self) -> bool:
         """Whether an attack failed a check: then there is a star in the tables."""
         return any(worst["failed"] for worst in self.metrics["worst"].values())
+
+    @property
+    def marks(self) -> Marks:
+        """The numbers that are unlike those beside them."""
+        return Marks.of(self.params, self.inputs.attack_runs)
 
 
 def check_lines(

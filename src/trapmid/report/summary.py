@@ -6,13 +6,14 @@ Rates are fractions in [0, 1]; a value is the mean over the seeds that have one,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from trapmid.artifacts.results import ResultError
 from trapmid.report.averages import mean_of, spread_of
 from trapmid.report.groups import FLOOR, Blocks, Groups, attack_run_label
+from trapmid.report.marks import Marks
 from trapmid.scoring.means import (
     EvaluatorMeans,
     Origin,
@@ -104,14 +105,25 @@ def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> l
 
 
 def worst_case(
-    attacks: Mapping[str, Blocks], defense: str, failed: Sequence[str] = ()
+    attacks: Mapping[str, Blocks],
+    defense: str,
+    failed: Sequence[str] = (),
+    partial: Collection[str] = (),
 ) -> dict[str, Any]:
     """What the strongest of all attacks that ran got out of a defence.
 
     An attacker chooses, so a defence is worth what it keeps from the best choice: the attack with
     the highest mean AA-1 over its seeds, the first of `attacks` among equals. One that ran on fewer
     seeds than others counts, too, and so does one that failed a check: what the evaluator
-    recognises has leaked.
+    recognises has leaked. But a rate over a part of the people does not rank beside those over all:
+    an attack in `partial` is the worst case only where every attack that ran is in `partial`. Which
+    evaluator judged plays no part.
+
+    Args:
+        attacks: means of scores by attack and defence.
+        defense: whose worst case it is.
+        failed: the attacks on it that failed a check.
+        partial: the attacks on it that attacked a part of the people.
 
     Returns:
         `attack` and its `aa1` and `aa5`; None where none ran. `attacks`: how many ran. `failed`:
@@ -122,7 +134,8 @@ def worst_case(
         for attack, groups in attacks.items()
         if defense in groups and groups[defense]["aa1"] is not None
     }
-    best = max(ran, key=lambda attack: ran[attack]["aa1"], default=None)
+    ranked = [attack for attack in ran if attack not in partial] or list(ran)
+    best = max(ranked, key=lambda attack: ran[attack]["aa1"], default=None)
     return {
         "attack": best,
         "aa1": None if best is None else ran[best]["aa1"],
@@ -208,10 +221,12 @@ def _worst_cases(
         attack: {defense: asdict(means) for defense, means in group.items()}
         for attack, group in scored.items()
     }
-    return {
-        name: WorstCase(**worst_case(table, name, doubtful(params, attack_runs, name)))
+    marks = Marks.of(params, attack_runs)
+    found = {
+        name: worst_case(table, name, doubtful(params, attack_runs, name), marks.partial_on(name))
         for name in defenses
     }
+    return {name: WorstCase(**one) for name, one in found.items()}
 
 
 def _target_means(rows: Sequence[TargetScores]) -> TargetMeans:

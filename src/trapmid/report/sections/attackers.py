@@ -11,68 +11,82 @@ from trapmid.report.blocks import Line, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import families
 from trapmid.report.inputs import Inputs
+from trapmid.report.marks import Marks, with_names
 from trapmid.report.words import mean, present, rate, whole
 
 _SURROGATES = "models/surrogates/"
 
 
-def worst(metrics: Mapping[str, Any]) -> Table:
+def worst(metrics: Mapping[str, Any], marks: Marks) -> Table:
     """Per defence: what the attack got that got most, its name and how many seeds it has.
 
     Last, how many attacks ran: a worst case of few attacks says little. A star marks an attack that
-    failed a check.
+    failed a check, a dagger rates over a part of the people; of several evaluators, all that
+    judged attacks on the defence are named.
     """
     heads = (
         *("Defence", "AA-1 (%) ↓", "AA-5 (%) ↓", "n_success / n"),
         *("Attack", "Its seeds", "Attacks that ran"),
     )
-    lines = [_worst_line(metrics, defense, one) for defense, one in metrics["worst"].items()]
+    lines = [_worst_line(metrics, marks, defense) for defense in metrics["worst"]]
     return table("lr", heads, lines)
 
 
-def _worst_line(metrics: Mapping[str, Any], defense: str, strongest: Mapping[str, Any]) -> Line:
-    attack, ran = strongest["attack"], str(strongest["attacks"])
-    if strongest["failed"]:
-        ran += f" ({len(strongest['failed'])} failed)"
+def _worst_line(metrics: Mapping[str, Any], marks: Marks, defense: str) -> Line:
+    strongest = metrics["worst"][defense]
+    attack, ran = strongest["attack"], _that_ran(strongest, marks, defense)
     if attack is None:
         return Line((defense, *["–"] * 5, ran))
-    scores = metrics["attacks"][attack][defense]
+    scores, dagger = metrics["attacks"][attack][defense], marks.dagger(attack, defense)
+    name = attack + "*" * (attack in strongest["failed"])
     entries = (
         defense,
-        _over_seeds(metrics, attack, defense),
-        rate(strongest["aa5"], 1),
+        _over_seeds(metrics, attack, defense) + dagger,
+        rate(strongest["aa5"], 1) + dagger,
         f"{whole(scores['n_success'])} / {whole(scores['n'])}",
-        attack + "*" * (attack in strongest["failed"]),
+        with_names(name, marks.judges(attack, defense)),
         str(len(_values(metrics, attack, defense))),
         ran,
     )
     return Line(entries)
 
 
-def matrix(metrics: Mapping[str, Any]) -> Table:
+def _that_ran(strongest: Mapping[str, Any], marks: Marks, defense: str) -> str:
+    """How many attacks ran, how many of them failed a check, and who judged if there were two."""
+    failed, judges = len(strongest["failed"]), marks.judges_of(defense)
+    notes = [f"{failed} failed"] * bool(failed)
+    notes += [f"judged by {', '.join(judges)}"] * (len(judges) > 1)
+    return with_names(str(strongest["attacks"]), "; ".join(notes))
+
+
+def matrix(metrics: Mapping[str, Any], marks: Marks) -> Table:
     """Per defence AA-1 of every attack, in the order of `metrics["attacks"]`.
 
     Several seeds show as mean ± population deviation; the worst case is in brackets, and a star
-    marks an attack that failed a check.
+    marks an attack that failed a check, a dagger one on a part of the people. Of several
+    evaluators the name stands with the defence, the attack or the number.
     """
+    attacks, named = metrics["attacks"], marks.named()
     lines = [
         Line(
             (
-                defense,
-                *(_matrix_cell(metrics, attack, defense) for attack in metrics["attacks"]),
+                named.defenses.get(defense, defense),
+                *(_matrix_cell(metrics, marks, attack, defense) for attack in attacks),
             )
         )
         for defense in metrics["worst"]
     ]
-    return table("lr", ("Defence", *metrics["attacks"]), lines)
+    return table("lr", ("Defence", *(named.attacks.get(name, name) for name in attacks)), lines)
 
 
-def _matrix_cell(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
+def _matrix_cell(metrics: Mapping[str, Any], marks: Marks, attack: str, defense: str) -> str:
     if defense not in metrics["attacks"][attack]:
         return "–"
     strongest = metrics["worst"][defense]
     text = _over_seeds(metrics, attack, defense) + "*" * (attack in strongest["failed"])
-    return f"[{text}]" if attack == strongest["attack"] else text
+    text += marks.dagger(attack, defense)
+    shown = f"[{text}]" if attack == strongest["attack"] else text
+    return with_names(shown, marks.named().cells.get((attack, defense), ""))
 
 
 def costs(inputs: Inputs) -> Table:

@@ -7,7 +7,9 @@ from typing import Any
 
 from trapmid.report.blocks import Block, Line, Picture, Pictures, Section, Table, table
 from trapmid.report.findings import Findings
+from trapmid.report.groups import Groups
 from trapmid.report.markdown import anchor, escaped
+from trapmid.report.marks import DAGGER, Marks, with_names
 from trapmid.report.sections import attackers
 from trapmid.report.words import plain, rate, spread, whole
 from trapmid.scoring.scores import AttackScores, Recognition
@@ -66,20 +68,24 @@ _CHARTS = {
 
 def worst_case(found: Findings) -> Section:
     """What the strongest attack got out of every defence."""
-    return Section("Worst case", [_starred(found, _WORST), attackers.worst(found.metrics)])
+    marks = found.marks
+    shown = attackers.worst(found.metrics, marks)
+    return Section("Worst case", [_starred(found, _WORST), shown, *marks.notes()])
 
 
 def attacks(found: Findings) -> Section:
     """The matrix, what attacks cost and counted, all scores, and what the paper has."""
+    marks = found.marks
     blocks: list[Block] = [
         _about_scores(found.params["evaluation"]),
         "### Every attack on every defence",
         _starred(found, _MATRIX),
-        attackers.matrix(found.metrics),
+        attackers.matrix(found.metrics, marks),
+        *marks.notes(),
         *("### What an attack costs", _COSTS, attackers.costs(found.inputs)),
         *_unless_empty(attackers.counts(found), "### What was counted", _COUNTS),
         *_unless_empty(attackers.stand_ins(found), "### What stood in for a target"),
-        *("### All scores", _scores(found), *_charts(found)),
+        *("### All scores", _scores(found, marks), *marks.notes(), *_charts(found, marks)),
         *_claims(found),
     ]
     return Section(_ATTACKS, blocks)
@@ -109,17 +115,21 @@ def _unless_empty(found: Table, *texts: str) -> list[Block]:
     return [] if found.frame.empty else [*texts, found]
 
 
-def _charts(found: Findings) -> list[Block]:
+def _charts(found: Findings, marks: Marks) -> list[Block]:
     star = " A star: a check of the attack failed." if found.doubted else ""
     captions = _CHARTS | {_MATRIX_CHART: _CHARTS[_MATRIX_CHART] + star}
-    shown = [Picture(path, words) for path, words in captions.items() if path in found.pictures]
+    unlike = f" {DAGGER}: over a part of the people." if marks.partial else ""
+    unlike += " More than one evaluator judged; the matrix names them." if marks.several else ""
+    shown = [
+        Picture(path, words + unlike) for path, words in captions.items() if path in found.pictures
+    ]
     return [Pictures(shown)] if shown else []
 
 
 # --- all scores ---------------------------------------------------------------------------------
 
 
-def _scores(found: Findings) -> Table:
+def _scores(found: Findings, marks: Marks) -> Table:
     heads = (
         *("Attack", "Defence", "Seed", "Acc (%) ↑", "AA-1 (%) ↓", "AA-5 (%) ↓"),
         *("KNN Dist ↑", f"{frechet_name(found)} ↑", "n_success / n"),
@@ -128,12 +138,12 @@ def _scores(found: Findings) -> Table:
         line
         for attack, groups in found.metrics["attacks"].items()
         for defense in groups
-        for line in _of_attack(found, attack, defense)
+        for line in _of_attack(found, marks, attack, defense)
     ]
-    return table("lllr", heads, [*lines, *_references(found.metrics["references"])])
+    return table("lllr", heads, [*lines, *_references(found, marks)])
 
 
-def _of_attack(found: Findings, attack: str, defense: str) -> list[Line]:
+def _of_attack(found: Findings, marks: Marks, attack: str, defense: str) -> list[Line]:
     """The numbers of one attack on one defence: the seed's, or a mean and those of every seed."""
     rows = found.attack_runs[attack, defense]
     scores = [found.inputs.attack_runs[row] for row in rows]
@@ -147,9 +157,13 @@ def _of_attack(found: Findings, attack: str, defense: str) -> list[Line]:
             found.seeds_of("attack_runs", rows), accuracies, scores, strict=True
         )
     ]
+    names = (
+        attack + marks.dagger(attack, defense),
+        with_names(defense, marks.judges(attack, defense)),
+    )
     if len(own) == 1:
-        return [Line((attack, defense, *own[0]), "mean")]
-    mean = Line((attack, defense, *_mean(accuracies, scores)), "mean")
+        return [Line((*names, *own[0]), "mean")]
+    mean = Line((*names, *_mean(accuracies, scores)), "mean")
     return [mean, *(Line(("", "", *entries)) for entries in own)]
 
 
@@ -166,13 +180,29 @@ def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores]) -> list[s
     ]
 
 
-def _references(references: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+def _references(found: Findings, marks: Marks) -> list[Line]:
     names = {"floor": "random latents, public prior", "ceiling": "real private test images"}
+    references, judges = found.metrics["references"], _judges_of_references(found, marks)
     return [
-        Line((name, words, "–", "–", *_recognition(Recognition(**references[name]))), "reference")
+        Line(
+            (
+                *(name, with_names(words, ", ".join(judges[name])), "–", "–"),
+                *_recognition(Recognition(**references[name])),
+            ),
+            "reference",
+        )
         for name, words in names.items()
         if references[name]["aa1"] is not None
     ]
+
+
+def _judges_of_references(found: Findings, marks: Marks) -> dict[str, Iterable[str]]:
+    """Who judged the floor and the ceiling, where a reader has to be told."""
+    if not marks.several:
+        return {"floor": (), "ceiling": ()}
+    groups, attack_runs = Groups.of(found.params), found.inputs.attack_runs
+    floor = dict.fromkeys(attack_runs[row].protocol.evaluator for row in groups.floor)
+    return {"floor": floor, "ceiling": groups.evaluators}
 
 
 def _recognition(

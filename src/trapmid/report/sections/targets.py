@@ -8,6 +8,7 @@ from typing import Any
 from trapmid.config.evaluation import UNDEFENDED
 from trapmid.report.blocks import Line, Section, Table, table
 from trapmid.report.findings import Findings
+from trapmid.report.marks import Marks, with_names
 from trapmid.report.words import mean, rate, seconds, spread
 from trapmid.scoring.scores import TargetScores
 
@@ -60,11 +61,14 @@ def defenses(found: Findings) -> Section:
         *("Defence", "Notes", "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
         *("AA-1 of every seed (%)", "Training (s) ↓", "Training / none"),
     )
-    lines = [_defense_line(found, defense, rows) for defense, rows in found.targets.items()]
-    return Section("What each defence costs and buys", [_DEFENSES, table("lpr", heads, lines)])
+    strongest = {(found.metrics["worst"][name]["attack"], name) for name in found.targets}
+    marks = found.marks.among(strongest)
+    lines = [_defense_line(found, marks, defense, rows) for defense, rows in found.targets.items()]
+    shown = table("lpr", heads, lines)
+    return Section("What each defence costs and buys", [_DEFENSES, shown, *marks.notes()])
 
 
-def _defense_line(found: Findings, defense: str, rows: Sequence[str]) -> Line:
+def _defense_line(found: Findings, marks: Marks, defense: str, rows: Sequence[str]) -> Line:
     scores = [found.inputs.targets[row] for row in rows]
     attack = found.metrics["worst"][defense]["attack"]
     aa1 = [
@@ -76,8 +80,8 @@ def _defense_line(found: Findings, defense: str, rows: Sequence[str]) -> Line:
         _notes(found, rows),
         spread([one.test_accuracy for one in scores], rate),
         spread([one.trapdoor_success for one in scores], rate),
-        attack or "–",
-        spread(aa1, rate),
+        with_names(attack, marks.judges(attack, defense)) if attack else "–",
+        spread(aa1, rate) + (marks.dagger(attack, defense) if attack else ""),
         ", ".join(map(rate, aa1)) or "–",
         spread(_times(found, rows), seconds),
         _slowdown(found, rows),
