@@ -16,12 +16,11 @@ import pytest
 from checkout import ROOT, Checkout
 from ruamel.yaml import YAML
 
+import shipped
 from trapmid import wiring
 from trapmid.config import params
-from trapmid.profiles.compose import compose
 
-PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
-STUDIES = [*PROFILES, "toy"]
+STUDIES = [*shipped.NAMES, "toy"]
 STAGES = sorted(path for path in (ROOT / "stages").glob("*.py") if not path.stem.startswith("_"))
 
 
@@ -196,7 +195,7 @@ def test_a_list_is_in_the_run_cache_and_in_no_table(tmp_path):
 
 
 def test_params_are_those_of_the_small_profile():
-    text = compose("small", folder=ROOT / "profiles")
+    text = shipped.text("small")
     assert (ROOT / "params.yaml").read_text(encoding="utf-8") == text
 
 
