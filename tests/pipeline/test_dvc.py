@@ -21,9 +21,8 @@ import shipped
 from trapmid import wiring
 from trapmid.config import params
 
-LARGE = [name for name in shipped.NAMES if name.startswith(("attacks", "paper"))]
-SMALL = [name for name in (*shipped.NAMES, "toy") if name not in LARGE]
-STUDIES = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
+SMALL = [name for name in (*shipped.NAMES, "toy") if name not in shipped.LARGE]
+STUDIES = [*shipped.LARGE_ARE_SLOW, "toy"]
 STAGES = sorted(path for path in (ROOT / "stages").glob("*.py") if not path.stem.startswith("_"))
 
 

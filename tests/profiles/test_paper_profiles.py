@@ -171,6 +171,7 @@ def inherited(composed, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER_PROFILES)
 def test_what_a_paper_profile_inherits_was_reviewed(inherited, name):
     reviewed = leaves(REVIEWED)
@@ -178,6 +179,7 @@ def test_what_a_paper_profile_inherits_was_reviewed(inherited, name):
     assert not unseen, f"{name} takes from small, unreviewed: {unseen}"
 
 
+@pytest.mark.slow
 def test_nothing_is_reviewed_in_vain(inherited):
     taken = set().union(*inherited.values())
     assert set(leaves(REVIEWED)) == taken
