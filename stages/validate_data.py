@@ -12,7 +12,7 @@ import _stage
 from trapmid.artifacts import checkpoints
 from trapmid.config import params
 from trapmid.config.study import DataRow, Validation
-from trapmid.data import contract
+from trapmid.data import contract, tables
 
 
 def main(name: str) -> None:
@@ -24,7 +24,7 @@ def main(name: str) -> None:
     for old in (report, breach):
         old.unlink(missing_ok=True)
     private, public = (checkpoints.load(folder / f"{side}.pt") for side in ("private", "public"))
-    manifest = contract.read_manifest((folder / "manifest.csv").read_bytes())
+    manifest = tables.read_manifest((folder / "manifest.csv").read_bytes())
     verdict = contract.check(name, row, bounds, manifest, private, public["images"])
     if not verdict.success:
         _stage.write_json(breach, verdict.content)

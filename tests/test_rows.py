@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+import shipped
 from trapmid import wiring
 from trapmid.config import params
 from trapmid.config.params import ParamsError
-from trapmid.profiles.compose import compose
 from trapmid.profiles.preflight import BUILDERS
-
-PROFILES = Path(__file__).parents[1] / "profiles"
-
-
-@functools.cache
-def text(profile: str) -> str:
-    return compose(profile, folder=PROFILES)
 
 
 def study(profile: str) -> dict[str, Any]:
-    found: dict[str, Any] = YAML(typ="safe").load(text(profile))
+    found: dict[str, Any] = YAML(typ="safe").load(shipped.text(profile))
     return found
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import _unchanged
+import digest_code
 from _unchanged import ChangedError, Watch
 from trapmid.config import params
 
-ROOT = Path(__file__).resolve().parents[1]
 TEXT = "classifier_training:\n  target: {lr: 0.05, epochs: 3}\n  other: {lr: 0.1}\nseeds: [0]\n"
 
 
@@ -32,11 +30,6 @@ def edit(file: str, old: str, new: str) -> None:
     text = Path(file).read_text(encoding="utf-8")
     assert old in text
     Path(file).write_text(text.replace(old, new), encoding="utf-8")
-
-
-def write_digests() -> None:
-    script = str(ROOT / "stages" / "digest_code.py")
-    subprocess.run([sys.executable, script], check=True)
 
 
 def test_a_parameter_that_was_used_must_stay(watch: Watch) -> None:
@@ -73,7 +66,7 @@ def test_a_part_that_is_gone_has_changed(watch: Watch) -> None:
 
 def test_code_is_held_against_its_digest(watch: Watch) -> None:
     watch.check_code()  # nothing to compare yet
-    write_digests()
+    digest_code.main()
     watch.check_code()
     before = watch.code()
     edit("stages/go.py", "return 1", "return 1  # a comment")
@@ -81,7 +74,7 @@ def test_code_is_held_against_its_digest(watch: Watch) -> None:
     edit("stages/go.py", "return 1", "return 2")
     with pytest.raises(ChangedError, match=r"^go:main: changed since `dvc repro` began"):
         watch.check_code()
-    write_digests()
+    digest_code.main()
     watch.check_code()
     assert watch.code() != before
 
@@ -89,6 +82,6 @@ def test_code_is_held_against_its_digest(watch: Watch) -> None:
 def test_code_has_a_name_without_digests_too(watch: Watch) -> None:
     """What an interrupted training is found by."""
     before = watch.code()
-    write_digests()
+    digest_code.main()
     assert watch.code() == before
     assert _unchanged.DIGESTS.is_dir()

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
 from smooth import picture
 from trapmid.config.study import DataRow, Source, Validation
+from trapmid.data.celeba import Reader
+from trapmid.data.prepare import Prepared, prepare, to_csv
+from trapmid.data.tables import read_manifest
 
 
 def write_celeba(root: Path, counts: Mapping[int, int]) -> Path:
@@ -93,3 +97,18 @@ def bounds() -> Validation:
         pixel_std=(0.01, 0.5),
         max_dark_share=0.0,
     )
+
+
+@pytest.fixture
+def row(data_row: Callable[..., DataRow], celeba: Path) -> DataRow:
+    return data_row(celeba, celeba)
+
+
+@pytest.fixture
+def prepared(row: DataRow) -> Prepared:
+    return prepare(row, Reader(), Reader())
+
+
+@pytest.fixture
+def manifest(prepared: Prepared) -> pd.DataFrame:
+    return read_manifest(to_csv(prepared.manifest))

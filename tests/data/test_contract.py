@@ -16,26 +16,10 @@ from PIL import Image
 from trapmid.config.study import DataRow, Validation
 from trapmid.data import contract
 from trapmid.data.celeba import Reader
-from trapmid.data.contract import Verdict, check, read_manifest
+from trapmid.data.contract import Verdict, check
 from trapmid.data.listing import DataError
-from trapmid.data.prepare import Prepared, prepare, to_csv
-
-Rows = Callable[..., DataRow]
-
-
-@pytest.fixture
-def row(data_row: Rows, celeba: Path) -> DataRow:
-    return data_row(celeba, celeba)
-
-
-@pytest.fixture
-def prepared(row: DataRow) -> Prepared:
-    return prepare(row, Reader(), Reader())
-
-
-@pytest.fixture
-def manifest(prepared: Prepared) -> pd.DataFrame:
-    return read_manifest(to_csv(prepared.manifest))
+from trapmid.data.prepare import Prepared, pixel_hash, prepare, to_csv
+from trapmid.data.tables import read_manifest
 
 
 @pytest.fixture
@@ -229,17 +213,8 @@ def test_pixels(
         ("pixels", "mean"),
         ("pixels", "std"),
     }
-    manifest.loc[18, "hash"] = contract.pixel_hash(prepared.public[0])
+    manifest.loc[18, "hash"] = pixel_hash(prepared.public[0])
     assert verdict_of(manifest, max_dark_share=1 / 29).success
-
-
-def test_pixel_statistics_are_those_of_one_image(
-    prepared: Prepared, manifest: pd.DataFrame
-) -> None:
-    table = contract._pixel_table(manifest, prepared.private, prepared.public)
-    image = prepared.private["train_images"][2].numpy() / 255
-    assert table["mean"][2] == pytest.approx(image.mean())
-    assert table["std"][2] == pytest.approx(image.std())
 
 
 def test_tensors_of_another_kind(
@@ -249,14 +224,3 @@ def test_tensors_of_another_kind(
     assert ("pixels", "tensor") in broken(verdict)
     with pytest.raises(DataError, match=r"manifest\.csv: has 28 rows for 29 images"):
         check("toy", row, bounds, manifest[:-1], prepared.private, prepared.public)
-
-
-def test_a_manifest_that_is_no_table() -> None:
-    with pytest.raises(DataError, match=r"manifest\.csv: "):
-        read_manifest(b"")
-
-
-def test_text_instead_of_a_number_goes_missing() -> None:
-    table = read_manifest(b"path,label,size\na,x,16\nb,,NA\nc,2,16\n")
-    assert table["label"].isna().tolist() == [True, True, False]
-    assert table["size"].isna().tolist() == [False, True, False]

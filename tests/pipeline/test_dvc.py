@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import subprocess
@@ -16,24 +17,26 @@ import pytest
 from checkout import ROOT, Checkout
 from ruamel.yaml import YAML
 
+import shipped
 from trapmid import wiring
 from trapmid.config import params
-from trapmid.profiles.compose import compose
 
-PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
-STUDIES = [*PROFILES, "toy"]
+SMALL = [name for name in (*shipped.NAMES, "toy") if name not in shipped.LARGE]
+STUDIES = [*shipped.LARGE_ARE_SLOW, "toy"]
 STAGES = sorted(path for path in (ROOT / "stages").glob("*.py") if not path.stem.startswith("_"))
 
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
-    """(stages, params) by profile."""
+    """Gives (stages, params) of a profile."""
     made = Checkout.make(tmp_path_factory.mktemp("graphs") / "copy")
-    found = {}
-    for profile in STUDIES:
+
+    @functools.cache
+    def of(profile):
         made.choose(profile)
-        found[profile] = graph.load(made.root), params.read(made.root / "params.yaml")
-    return found
+        return graph.load(made.root), params.read(made.root / "params.yaml")
+
+    return of
 
 
 def lines(problems: list[str]) -> str:
@@ -46,7 +49,7 @@ def lines(problems: list[str]) -> str:
 @pytest.mark.parametrize("profile", STUDIES)
 def test_a_row_depends_on_its_script_and_its_methods(graphs, profile):
     """And on no other: that would make its result stale for nothing."""
-    stages, study = graphs[profile]
+    stages, study = graphs(profile)
     for stage in stages.values():
         if stage.kind != "code":
             assert stage.units == graph.units(stage, study), stage.name
@@ -54,17 +57,18 @@ def test_a_row_depends_on_its_script_and_its_methods(graphs, profile):
 
 @pytest.mark.parametrize("profile", STUDIES)
 def test_code_is_known_by_its_digests_alone(graphs, profile):
-    stages, _ = graphs[profile]
+    stages, _ = graphs(profile)
     for stage in stages.values():
         code = {dep for dep in stage.deps if dep.startswith(("src", "stages"))}
         assert code == ({"src/trapmid", "stages"} if stage.kind == "code" else set())
 
 
 def test_every_stage_is_looked_at(graphs):
-    """The tables of graph.py know every stage, and every stage has rows in some profile."""
-    named = {stage.kind for stages, _ in graphs.values() for stage in stages.values()}
+    """The tables of graph.py know every stage, and every stage has rows in some small profile."""
+    every = [stage for name in SMALL for stage in graphs(name)[0].values()]
+    named = {stage.kind for stage in every}
     assert named == {"code", *graph.SECTIONS, "report", "track"}
-    scripts = {stage.script for stages, _ in graphs.values() for stage in stages.values()}
+    scripts = {stage.script for stage in every}
     assert scripts == {path.relative_to(ROOT).as_posix() for path in STAGES}
 
 
@@ -88,7 +92,7 @@ def test_a_stage_is_thin(path):
 
 @pytest.mark.parametrize("profile", STUDIES)
 def test_every_parameter_exists(graphs, profile):
-    stages, study = graphs[profile]
+    stages, study = graphs(profile)
     missing = []
     for stage in stages.values():
         for name in stage.params:
@@ -101,7 +105,7 @@ def test_every_parameter_exists(graphs, profile):
 
 @pytest.mark.parametrize("profile", STUDIES)
 def test_every_dependency_exists_or_is_made(graphs, profile):
-    stages, study = graphs[profile]
+    stages, study = graphs(profile)
     outs = [out for stage in stages.values() for out in stage.outs]
     missing = [
         f"{stage.name}: {dep}"
@@ -118,7 +122,7 @@ def test_every_dependency_exists_or_is_made(graphs, profile):
 
 @pytest.mark.parametrize("profile", STUDIES)
 def test_training_waits_for_the_data_contract(graphs, profile):
-    stages, study = graphs[profile]
+    stages, study = graphs(profile)
     for stage in stages.values():
         if stage.kind.startswith("train_"):
             row = study[graph.SECTIONS[stage.kind]][stage.row]
@@ -127,7 +131,7 @@ def test_training_waits_for_the_data_contract(graphs, profile):
 
 @pytest.mark.parametrize("profile", STUDIES)
 def test_an_attacker_has_no_data(graphs, profile):
-    stages, _ = graphs[profile]
+    stages, _ = graphs(profile)
     priors = ("train_public_prior", "train_guided_prior")
     for stage in stages.values():
         data = [dep for dep in stage.deps if dep.startswith("data/")]
@@ -196,14 +200,14 @@ def test_a_list_is_in_the_run_cache_and_in_no_table(tmp_path):
 
 
 def test_params_are_those_of_the_small_profile():
-    text = compose("small", folder=ROOT / "profiles")
+    text = shipped.text("small")
     assert (ROOT / "params.yaml").read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize("profile", STUDIES)
 def test_every_row_is_a_stage(graphs, profile):
     """An empty section of rows is a stage without rows, and no error."""
-    stages, study = graphs[profile]
+    stages, study = graphs(profile)
     rows = {
         f"{kind}@{row}" for kind, section in graph.SECTIONS.items() for row in study[section] or {}
     }
@@ -217,7 +221,7 @@ def test_the_paper_graph_resolves(tmp_path, graphs):
     folder = copy.root / "data" / "external" / "celeba"
     folder.mkdir(parents=True)
     (folder / "identity_CelebA.txt").touch()
-    stages, _ = graphs["paper"]
+    stages, _ = graphs("paper")
     assert set(copy.dvc("stage", "list", "--name-only").split()) == set(stages)
     copy.repro("code")
     assert set(copy.repro("--dry", "--force")) == set(stages)

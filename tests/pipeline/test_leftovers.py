@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import graph
 import pytest
 from checkout import Checkout
 
-from trapmid import leftovers
+from trapmid import cli, leftovers
 from trapmid.artifacts import locks
 from trapmid.config import params
 
@@ -49,7 +50,24 @@ def copy(toy: Checkout, tmp_path: Path) -> Checkout:
     return toy.copy(tmp_path / "copy")
 
 
-def test_the_outputs_of_rows_that_are_gone_and_nothing_else(copy: Checkout) -> None:
+@pytest.fixture
+def clean(
+    copy: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Runs `trapmid clean` in the copy: exit code and what it printed. Its code is ours."""
+    monkeypatch.chdir(copy.root)
+
+    def run(*words: str) -> tuple[int, str]:
+        code = cli.main(["clean", *words])
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    return run
+
+
+def test_the_outputs_of_rows_that_are_gone_and_nothing_else(
+    copy: Checkout, clean: Callable[..., tuple[int, str]]
+) -> None:
     """What they are says DVC, of the rows before and after."""
     before = outputs(graph.load(copy.root))
     for out in before:
@@ -61,18 +79,18 @@ def test_the_outputs_of_rows_that_are_gone_and_nothing_else(copy: Checkout) -> N
     after = outputs(graph.load(copy.root))
     assert before - after and before & after
     expected = (before - after) | set(CUT_OFF)
-    code, listed = copy.trapmid("clean")
+    code, listed = clean()
     assert code == 0
     *paths, last = listed.splitlines()
     assert set(paths) == expected and paths == sorted(paths, key=Path)
     assert last == f"{len(expected)} left over; `trapmid clean --yes` removes them"
     assert all((copy.root / path).exists() for path in expected)
 
-    assert copy.trapmid("clean", "--yes")[0] == 0
+    assert clean("--yes")[0] == 0
     assert not any((copy.root / path).exists() for path in expected)
     assert all((copy.root / path).exists() for path in (*KEPT, *(before & after)))
     assert not (copy.root / "models/evaluators/judge").exists()  # empty folders go, too
-    assert copy.trapmid("clean") == (
+    assert clean() == (
         0,
         "nothing is left over: rows of params.yaml make all there is\n",
     )
@@ -107,7 +125,9 @@ def test_nothing_is_removed_while_a_stage_works(copy: Checkout) -> None:
     assert (copy.root / gone).exists()
 
 
-def test_nothing_is_removed_while_dvc_works(copy: Checkout) -> None:
+def test_nothing_is_removed_while_dvc_works(
+    copy: Checkout, clean: Callable[..., tuple[int, str]]
+) -> None:
     """zc.lockfile, by which DVC locks, is flock."""
     lock = copy.root / ".dvc" / "tmp" / "lock"
     lock.parent.mkdir(exist_ok=True)
@@ -115,16 +135,18 @@ def test_nothing_is_removed_while_dvc_works(copy: Checkout) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.write(f" {os.getpid()}\n")
         stream.flush()
-        code, printed = copy.trapmid("clean", "--yes")
+        code, printed = clean("--yes")
     assert code == 2
     assert printed == (
         f"trapmid clean: error: DVC: another process is at work on it (pid {os.getpid()})\n"
     )
 
 
-def test_a_wrong_params_file_decides_nothing(copy: Checkout) -> None:
+def test_a_wrong_params_file_decides_nothing(
+    copy: Checkout, clean: Callable[..., tuple[int, str]]
+) -> None:
     write(copy.root / "models/leaks/gone.pt")
     copy.edit("params.yaml", "beta: 0.3", "beta: 3")
-    code, printed = copy.trapmid("clean", "--yes")
+    code, printed = clean("--yes")
     assert code == 2 and "trapdoor.beta: 3.0 is outside" in printed
     assert (copy.root / "models/leaks/gone.pt").exists()

@@ -132,7 +132,16 @@ NEW = {
 }
 
 
-@pytest.mark.parametrize("new", NEW.values(), ids=NEW)
+QUICK = ("attack", "defence")  # four seconds each: the others are left to `make test`
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        pytest.param(new, id=name, marks=() if name in QUICK else pytest.mark.slow)
+        for name, new in NEW.items()
+    ],
+)
 def test_a_method_is_a_file_a_block_and_a_row(clean, new):
     """Then `trapmid profile small`: DVC has its rows and no other; they depend on the file."""
     before = graph.load(clean.root)

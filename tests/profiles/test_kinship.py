@@ -5,27 +5,19 @@ from __future__ import annotations
 import copy
 import functools
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+import shipped
 from trapmid.profiles import preflight
 from trapmid.profiles.compose import compose
-
-PROFILES = Path(__file__).parents[2] / "profiles"
-NAMES = ("small", "attacks", "wide")
-
-
-@functools.cache
-def text(profile: str) -> str:
-    return compose(profile, folder=PROFILES)
 
 
 def problems(profile: str, data: dict[str, Any], *changes: tuple[str, Any]) -> list[str]:
     """The profile with a data row `other`: that of `faces`, but for `data`; then with changes."""
-    content = YAML(typ="safe").load(text(profile))
+    content = YAML(typ="safe").load(shipped.text(profile))
     content["data"]["other"] = copy.deepcopy(content["data"]["faces"]) | data
     for path, value in changes:
         *above, key = path.split(".")
@@ -108,7 +100,7 @@ def test_a_transfer_starts_from_other_people() -> None:
 
 def seeds(*changes: tuple[str, Any]) -> list[str]:
     """The small profile for two seeds, with changes."""
-    content = YAML(typ="safe").load(compose("small", [0, 1], folder=PROFILES))
+    content = YAML(typ="safe").load(compose("small", [0, 1], folder=shipped.PROFILES))
     content["evaluators"]["second"] = copy.deepcopy(content["evaluators"]["evaluator"])
     for path, value in changes:
         *above, key = path.split(".")

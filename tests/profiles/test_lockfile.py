@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import shipped
 from trapmid import cli
 from trapmid.profiles import lockfile
-from trapmid.profiles.compose import compose
 
 ROOT = Path(__file__).parents[2]
 WAY_ON = "`git checkout dvc.lock`, then `dvc repro`"
@@ -53,7 +53,7 @@ def test_one_that_was_cut_off_is_named(tmp_path: Path, text: str) -> None:
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "params.yaml").write_text(compose("small", folder=ROOT / "profiles"))
+    (tmp_path / "params.yaml").write_text(shipped.text("small"))
     monkeypatch.chdir(tmp_path)
     written(tmp_path, (ROOT / "dvc.lock").read_text(encoding="utf-8"))
     assert cli.main(["check"]) == 0

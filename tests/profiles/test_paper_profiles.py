@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from texts import OWN, plain
+from texts import plain
 
+import shipped
 from trapmid.profiles.compose import compose
 from trapmid.profiles.sections import CLASSIFIERS, ROWS
 
-PAPER_PROFILES = sorted(path.stem for path in OWN.glob("paper*.yaml"))
+PAPER_PROFILES = sorted(path.stem for path in shipped.PROFILES.glob("paper*.yaml"))
 
 AUGMENTATION = {  # Trap-MID, C.4
     "crop": 0.5,
@@ -143,7 +144,7 @@ def marked(node, at=()):
 @pytest.fixture(scope="module")
 def composed():
     """The paper's profiles: name -> params.yaml."""
-    return {name: plain(compose(name, folder=OWN)) for name in PAPER_PROFILES}
+    return {name: plain(shipped.text(name)) for name in PAPER_PROFILES}
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +154,8 @@ def inherited(composed, tmp_path_factory):
     Found by composing it over a `small` whose every value is a mark, but for its rows.
     """
     folder = tmp_path_factory.mktemp("profiles")
-    shutil.copytree(OWN, folder, dirs_exist_ok=True)
-    small = plain((OWN / "small.yaml").read_text(encoding="utf-8"))
+    shutil.copytree(shipped.PROFILES, folder, dirs_exist_ok=True)
+    small = plain((shipped.PROFILES / "small.yaml").read_text(encoding="utf-8"))
     kept = {section: small[section] for section in (*ROWS, "defaults", "seeds")}
     YAML(typ="safe").dump(marked(small) | kept, folder / "small.yaml")
     found = {}
@@ -170,6 +171,7 @@ def inherited(composed, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER_PROFILES)
 def test_what_a_paper_profile_inherits_was_reviewed(inherited, name):
     reviewed = leaves(REVIEWED)
@@ -177,6 +179,7 @@ def test_what_a_paper_profile_inherits_was_reviewed(inherited, name):
     assert not unseen, f"{name} takes from small, unreviewed: {unseen}"
 
 
+@pytest.mark.slow
 def test_nothing_is_reviewed_in_vain(inherited):
     taken = set().union(*inherited.values())
     assert set(leaves(REVIEWED)) == taken
@@ -233,7 +236,7 @@ def test_official_values_of_the_paper_profiles(composed, name):
 )
 def test_the_documented_way_to_do_without_validation_images(composed, name, more):
     """After docs/deviations.md, no classifier's epoch is chosen on images that are not there."""
-    text = (OWN.parent / "docs" / "deviations.md").read_text(encoding="utf-8")
+    text = (shipped.PROFILES.parent / "docs" / "deviations.md").read_text(encoding="utf-8")
     study = copy.deepcopy(composed[name])
     for setting in (*re.findall(r"-S ([^ `]+)", text), *more):
         path, value = setting.split("=")

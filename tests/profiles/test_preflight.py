@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+import shipped
 from trapmid import cli
 from trapmid.profiles import preflight
-from trapmid.profiles.compose import compose
 
-PROFILES = Path(__file__).parents[2] / "profiles"
-SMALL = compose("small", folder=PROFILES)
+SMALL = shipped.text("small")
 GUIDED = "guided_priors.plus-trapmid-0"
 ATTACK_RUN = "attack_runs.plus-trapmid-0"
 
@@ -30,9 +29,9 @@ def changed(path: str, value: Any) -> str:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+@pytest.mark.parametrize("name", shipped.NAMES)
 def test_every_profile_passes(name: str) -> None:
-    assert preflight.problems(compose(name, folder=PROFILES)) == []
+    assert preflight.problems(shipped.text(name)) == []
 
 
 @pytest.mark.parametrize(
@@ -262,7 +261,7 @@ def test_a_wrong_profile_is_not_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "profiles").mkdir()
-    small = (PROFILES / "small.yaml").read_text(encoding="utf-8")
+    small = (shipped.PROFILES / "small.yaml").read_text(encoding="utf-8")
     (tmp_path / "profiles/small.yaml").write_text(small.replace("beta: 0.5", "beta: 5", 1))
     assert cli.main(["profile", "small"]) == 2
     assert "trapdoor.beta: 5.0 is outside [0, 1]" in capsys.readouterr().err

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from texts import OWN, plain
+from texts import plain
 
+import shipped
 from trapmid.profiles.compose import compose
 from trapmid.profiles.sections import ProfileError
 from trapmid.profiles.text import check_replaceable
@@ -32,12 +33,12 @@ def test_a_row_is_a_line_and_a_section_has_a_comment(folder):
     assert text.endswith("\n")
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in OWN.glob("*.yaml")))
+@pytest.mark.parametrize("name", shipped.LARGE_ARE_SLOW)
 def test_dvc_writes_the_same_values_and_comments(name):
     """`dvc exp run -S` breaks lines of more than 80 columns, rows, and leaves the others."""
     from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
-    text = compose(name, folder=OWN)
+    text = shipped.text(name)
     again = dumps_yaml(parse_yaml_for_update(text, "params.yaml"))
     assert plain(again) == plain(text)
     assert re.findall("#.*", again) == re.findall("#.*", text)
@@ -49,7 +50,7 @@ def test_dvc_writes_the_same_values_and_comments(name):
 def test_an_experiment_keeps_every_comment(tmp_path):
     from dvc.utils.hydra import apply_overrides
 
-    path, text = tmp_path / "params.yaml", compose("attacks", folder=OWN)
+    path, text = tmp_path / "params.yaml", shipped.text("attacks")
     path.write_text(text, encoding="utf-8")
     changes = ["trapdoor.beta=0.125", "attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50"]
     apply_overrides(str(path), changes)

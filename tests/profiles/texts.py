@@ -1,12 +1,8 @@
-"""Profiles that are small enough to read, and where the project's own are."""
+"""Profiles that are small enough to read."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ruamel.yaml import YAML
-
-OWN = Path(__file__).parents[2] / "profiles"
 
 SMALL = """\
 # A header that a composed file does not repeat.

@@ -11,14 +11,12 @@ import pytest
 from ruamel.yaml import YAML
 
 import fake_study
+import shipped
 from trapmid.config import evaluation, params
 from trapmid.config.evaluation import Gate
-from trapmid.profiles.compose import compose
 from trapmid.report import summary
 from trapmid.scoring import checks, gate
 from trapmid.scoring.means import StudyMeans
-
-PROFILES = Path(__file__).parents[2] / "profiles"
 
 TOLERANCES = Gate(
     why={"accuracy": "three seeds on two machines"},
@@ -252,10 +250,10 @@ def test_a_reason_of_no_tolerance_is_refused():
         dataclasses.replace(TOLERANCES, why={"distanec": "x"})
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+@pytest.mark.parametrize("name", shipped.NAMES)
 def test_the_gate_of_every_profile_works(name):
     """It passes what did not change, and stops an attack that gets nothing any more."""
-    study = YAML(typ="safe").load(compose(name, folder=PROFILES))
+    study = YAML(typ="safe").load(shipped.text(name))
     if not study["attack_runs"]:
         pytest.skip("makes weights alone")
     tolerances = params.build(Gate, study["gate"], "gate")

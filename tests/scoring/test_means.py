@@ -36,11 +36,6 @@ def test_a_missing_file_is_named(tmp_path):
         StudyMeans.read(tmp_path / "metrics.json")
 
 
-def test_targets_of_other_data_are_of_one_defence():
-    other = BASELINE["targets"] | {"trapmid@digits": BASELINE["targets"]["trapmid"]}
-    assert read(doctored("targets", other)).defenses() == {"none", "none_aug", "trapmid"}
-
-
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [

@@ -222,7 +222,7 @@ def test_a_first_tracking_that_is_killed_leaves_no_half_store(finished, tmp_path
     home = tmp_path / "home"
     script = (
         "import os, sys, sqlalchemy as s; from pathlib import Path\n"
-        "from trapmid.tracking.store import open_database\n"
+        "from trapmid.tracking.client import open_database\n"
         "import mlflow.store.db.utils as utils\n"
         "utils._upgrade_db = lambda engine: os._exit(9)\n"
         "open_database(Path(sys.argv[1]))\n"

@@ -6,21 +6,17 @@ Expectations, whose import takes seconds. The context is ephemeral: no files, no
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from trapmid.config.study import DataRow, Validation
-from trapmid.data.likeness import NEAR, fingerprints, nearest
-from trapmid.data.listing import DataError
-from trapmid.data.prepare import ManifestRow, pixel_hash
+from trapmid.data import tables
+from trapmid.data.prepare import ManifestRow
 from trapmid.data.splits import SPLITS
 
 with warnings.catch_warnings():  # at its import only: it still uses modules that Python retires
@@ -32,7 +28,6 @@ with warnings.catch_warnings():  # at its import only: it still uses modules tha
 _EXAMPLES = 5  # offending rows kept per expectation
 _UNIQUE = 0.999  # share of private images without a twin: CelebA holds a few pictures twice
 _COLUMNS = ("column", "column_A", "column_B")  # where an expectation names what it looks at
-_NONE = "none"  # in a column of near twins: there is none
 _HASH = r"^[0-9a-f]{64}$"
 
 
@@ -53,18 +48,6 @@ class Verdict:
         ]
 
 
-def read_manifest(text: bytes) -> pd.DataFrame:
-    """manifest.csv as strings, but for the numbers `label` and `size`; an empty cell is missing."""
-    try:
-        table = pd.read_csv(io.BytesIO(text), dtype=str, na_values=[""], keep_default_na=False)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"manifest.csv: {' '.join(str(error).split())}") from None
-    for column in ("label", "size"):
-        if column in table:  # text that is no number goes missing, which the suites refuse
-            table[column] = pd.to_numeric(table[column], errors="coerce")
-    return table
-
-
 def check(
     name: str,
     row: DataRow,
@@ -79,7 +62,7 @@ def check(
         name: the row's name, for the report.
         row: its parameters.
         bounds: what is allowed.
-        manifest: see `read_manifest`.
+        manifest: see `tables.read_manifest`.
         private: the tensors of private.pt, see `prepare.Prepared`.
         public: (N, 3, S, S) uint8.
 
@@ -88,17 +71,18 @@ def check(
     """
     results = _validate("columns", manifest, _column_suite())
     if results[0]["success"]:  # without its columns nothing more can be said
-        pixels = _pixel_table(manifest, private, public)
+        pixels = tables.pixels(manifest, private, public)
         inside = manifest["split"].isin(SPLITS)
         known = manifest.dropna(subset=["identity"])
         twins = set(manifest["hash"][~inside])
-        near = manifest.assign(**_near_twins(manifest["path"].astype(str), private, public))
+        near = manifest.assign(**tables.near_twins(manifest["path"].astype(str), private, public))
+        people = tables.identities(manifest[inside])
         own = near[inside].assign(public_twins=manifest["hash"][inside].isin(twins).astype(int))
         results += _validate("manifest", manifest, _manifest_suite(row))
         results += _validate("private", own, _private_suite(row, len(own)))
         results += _validate("public", manifest[~inside], _public_suite(bounds))
-        results += _validate("sides", _sides(known), _side_suite())
-        results += _validate("identities", _identities(manifest[inside]), _class_suite(row, bounds))
+        results += _validate("sides", tables.sides(known), _side_suite())
+        results += _validate("identities", people, _class_suite(row, bounds))
         results += _validate("pixels", pixels, _pixel_suite(row, bounds))
     success = all(result["success"] for result in results)
     counts = {
@@ -140,9 +124,13 @@ def _private_suite(row: DataRow, count: int) -> list[Any]:
         ),
         gxe.ExpectColumnValuesToBeUnique(column="hash", mostly=_UNIQUE),
         gxe.ExpectColumnValuesToBeInSet(column="public_twins", value_set=[0]),
-        gxe.ExpectColumnValuesToBeInSet(column="public_near_twin", value_set=[_NONE], **allowed),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="public_near_twin", value_set=[tables.NO_TWIN], **allowed
+        ),
         # Shots of one scene are in CelebA, too, so these are counted and named, never refused.
-        gxe.ExpectColumnValuesToBeInSet(column="split_near_twin", value_set=[_NONE], mostly=0.0),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="split_near_twin", value_set=[tables.NO_TWIN], mostly=0.0
+        ),
     ]
 
 
@@ -190,90 +178,6 @@ def _pixel_suite(row: DataRow, bounds: Validation) -> list[Any]:
             column="std", min_value=std_low, max_value=std_high, mostly=mostly
         ),
     ]
-
-
-# --- the tables they look at; `path` names the row in messages ----------------------------------
-
-
-def _sides(known: pd.DataFrame) -> pd.DataFrame:
-    """Per person known by number: on how many sides, private and public, the person is."""
-    sides = known.assign(side=known["split"].eq("public"))
-    return (
-        sides.groupby("identity")
-        .agg(sides=("side", "nunique"))
-        .reset_index()
-        .rename(columns={"identity": "path"})
-    )
-
-
-def _near_twins(
-    paths: pd.Series[str], private: Mapping[str, Tensor], public: Tensor
-) -> dict[str, list[str]]:
-    """Columns: per private image the path of a near twin, public and in another split."""
-    parts = [fingerprints(private[f"{name}_images"]) for name in SPLITS]
-    names = np.split(paths.to_numpy(), np.cumsum([len(part) for part in parts]))
-    in_split = []
-    for index, part in enumerate(parts):
-        others = [other for other in range(len(parts)) if other != index]
-        rest = torch.cat([parts[other] for other in others])
-        in_split += _twin(part, rest, np.concatenate([names[other] for other in others]).tolist())
-    in_public = _twin(torch.cat(parts), fingerprints(public), names[-1].tolist())
-    none = [_NONE] * len(public)
-    return {"public_near_twin": in_public + none, "split_near_twin": in_split + none}
-
-
-def _twin(prints: Tensor, others: Tensor, paths: Sequence[str]) -> list[str]:
-    if not len(others):
-        return [_NONE] * len(prints)
-    found = nearest(prints, others)
-    near = (found.distance <= NEAR).tolist()
-    return [
-        paths[place] if is_near else _NONE
-        for place, is_near in zip(found.place.tolist(), near, strict=True)
-    ]
-
-
-def _identities(inside: pd.DataFrame) -> pd.DataFrame:
-    """Per private person: the label, how many labels and images, images per split."""
-    table = inside.assign(**{name: inside["split"].eq(name).astype(int) for name in SPLITS})
-    return (
-        table.groupby("identity")
-        .agg(
-            label=("label", "first"),
-            labels=("label", "nunique"),
-            images=("path", "size"),
-            **{name: (name, "sum") for name in SPLITS},
-        )
-        .reset_index()
-        .rename(columns={"identity": "path"})
-    )
-
-
-def _pixel_table(
-    manifest: pd.DataFrame, private: Mapping[str, Tensor], public: Tensor
-) -> pd.DataFrame:
-    """Per image what the tensors hold, beside what the manifest says of it."""
-    parts = [*(private[f"{name}_images"] for name in SPLITS), public]
-    labels = torch.cat([private[f"{name}_labels"] for name in SPLITS]).tolist()
-    if len(manifest) != sum(map(len, parts)):
-        raise DataError(f"manifest.csv: has {len(manifest)} rows for {sum(map(len, parts))} images")
-    rows = [
-        {
-            "mean": float((values := image.double() / 255).mean()),
-            "std": float(values.std(unbiased=False)),
-            "tensor": f"{image.dtype} {'x'.join(map(str, image.shape))}",
-            "tensor_hash": pixel_hash(image),
-        }
-        for part in parts
-        for image in part
-    ]
-    # -1 stands for "no label" on both sides: two missing values would not count as equal.
-    return pd.DataFrame(rows).assign(
-        path=manifest["path"].to_numpy(),
-        hash=manifest["hash"].to_numpy(),
-        label=manifest["label"].fillna(-1).astype(int).to_numpy(),
-        tensor_label=labels + [-1] * len(public),
-    )
 
 
 # --- Great Expectations -------------------------------------------------------------------------

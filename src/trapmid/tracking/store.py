@@ -1,25 +1,20 @@
-"""A store of MLflow's, and the only module that imports it."""
+"""A study in a store of MLflow's: which runs it needs, which are there, and their files."""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
-import logging
-import math
 import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from trapmid.artifacts import results
-from trapmid.tracking import database
-from trapmid.tracking.address import Address, sqlite_uri
-from trapmid.tracking.patience import SECONDS, Patient, within
+from trapmid.tracking.address import Address
+from trapmid.tracking.client import connect, fill
+from trapmid.tracking.patience import Patient
 from trapmid.tracking.records import Record, Study
-from trapmid.tracking.values import allowed, digest
+from trapmid.tracking.values import digest
 
 EXPERIMENT = "trapmid"
 
@@ -35,22 +30,9 @@ ARTIFACTS = "mlartifacts"
 # Not a folder: MLflow would store its absolute path, and a moved or copied project would look for
 # its pictures where it came from. What the server serves is known to whoever starts it.
 _LOCATION = "mlflow-artifacts:/trapmid"
-_ENVIRONMENT = {  # measured: without them one call to a dead server takes 249 s
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a run
-}
 _FILES_PER_IMAGE = 2  # MLflow keeps a preview beside it
 _GRID = "reconstructions"  # the picture of an attack, and the parent's folder of them all
 _INHERITED = ("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME")  # of a study, by its rows
-_TALKATIVE = (  # tables that are made, tries, tracebacks: one line says here what went wrong
-    *("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"),
-    "mlflow.tracking._tracking_service.utils",
-)
-_REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*= ["'](\w+)["']""", re.MULTILINE)
-_VALUES_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # limits of MLflow's log_batch
 
 
 class Tracked(NamedTuple):
@@ -65,7 +47,7 @@ class Store:
 
     def __init__(self, place: Address, home: Path) -> None:
         os.environ.update(place.environment)
-        client = _client(place)
+        client = connect(place)
         self._served = home.resolve() / ARTIFACTS
         # A server keeps pictures itself. Beside a database nobody does, and what stands under
         # _LOCATION is written here, into the folder that `trapmid ui` serves by that name.
@@ -93,7 +75,8 @@ class Store:
                 new += 1
             rows[record.name] = run.info.run_id
         if unfinished:
-            self._fill(parent, study.params | {"Study": parent.info.run_name}, study.metrics)
+            params = study.params | {"Study": parent.info.run_name}
+            fill(self._client, parent, params, study.metrics)
         if unfinished or new or mended or not self._has_files(parent, study):
             self._finish(parent, study, rows)
         new += unfinished
@@ -216,7 +199,7 @@ class Store:
         tags |= {"mlflow.parentRunId": parent.info.run_id}
         run = self._create(record.name, tags, record.started)
         params = record.params | {"Study": parent.info.run_name}
-        self._fill(run, params, record.metrics, record.curve)
+        fill(self._client, run, params, record.metrics, record.curve)
         self._add_pictures(run, record.pictures)
         self._client.set_terminated(run.info.run_id, "FINISHED", end_time=record.ended)
         return run
@@ -265,31 +248,6 @@ class Store:
         except OSError:  # a file system without links
             shutil.copyfile(kept, file)
 
-    def _fill(
-        self,
-        run: Any,
-        params: Mapping[str, str],
-        metrics: Mapping[str, float],
-        curve: results.History | None = None,
-    ) -> None:
-        from mlflow.entities import Metric, Param
-
-        time = run.info.start_time
-        points = [Metric(name, value, time, 0) for name, value in metrics.items()]
-        if curve is not None:
-            points += [
-                Metric(allowed(f"curve.{name}"), value, time, int(step))
-                for name, values in curve.metrics.items()
-                for step, value in zip(curve.steps, values, strict=True)
-                if math.isfinite(value)
-            ]
-        left = [Param(name, value) for name, value in params.items()]
-        while left or points:
-            now, left = left[:_PARAMS_PER_CALL], left[_PARAMS_PER_CALL:]
-            most = _VALUES_PER_CALL - len(now)
-            self._client.log_batch(run.info.run_id, metrics=points[:most], params=now)
-            points = points[most:]
-
     def _add_pictures(self, run: Any, pictures: Mapping[str, Path]) -> None:
         """As files, and as images that the compare view can show side by side."""
         from PIL import Image
@@ -302,45 +260,3 @@ class Store:
                 self._client.log_image(
                     run.info.run_id, rgb, key=f"Pictures/{name}", step=0, timestamp=time
                 )
-
-
-def open_database(file: Path) -> None:
-    """Makes the SQLite file of a store, or brings it up to date, before MLflow does it in place.
-
-    Raises:
-        DatabaseError: see `database.prepare`.
-    """
-    database.prepare(file, _revisions(), lambda made: _client(_sqlite(made)))
-
-
-def _sqlite(file: Path) -> Address:
-    uri = sqlite_uri(file)
-    return Address(uri=uri, shown=uri)
-
-
-def _client(place: Address) -> Any:
-    """MLflow's client, which opens a database at once."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    from mlflow import MlflowClient  # 2 s, and only here
-
-    if place.is_sqlite:
-        return MlflowClient(tracking_uri=place.uri)
-    return within(SECONDS, functools.partial(MlflowClient, tracking_uri=place.uri))
-
-
-def _revisions() -> list[str]:
-    """Of MLflow's tables, the newest first: alembic, which walks them, takes 1.5 s for it."""
-    spec = importlib.util.find_spec("mlflow")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("mlflow is not installed")
-    before: dict[str | None, str] = {}
-    for script in Path(spec.origin).parent.glob("store/db_migrations/versions/[!_]*.py"):
-        said = dict(_REVISION.findall(script.read_text(encoding="utf-8")))
-        before[said.get("down_revision")] = said["revision"]
-    found: list[str] = []
-    while (following := before.get(found[0] if found else None)) is not None:
-        found.insert(0, following)
-    return found

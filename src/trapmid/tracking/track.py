@@ -22,10 +22,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trapmid.tracking.address import VARIABLE, Address, AddressError, address
+from trapmid.tracking.client import open_database
 from trapmid.tracking.database import DatabaseError
 from trapmid.tracking.patience import SECONDS, within
 from trapmid.tracking.records import Study
-from trapmid.tracking.store import EXPERIMENT, Store, Tracked, open_database
+from trapmid.tracking.store import EXPERIMENT, Store, Tracked
 
 _PROBE_SECONDS = 2.0
 _BUSY = f"another tracking has held .mlflow.lock for {SECONDS:.0f} s"

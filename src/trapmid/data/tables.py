@@ -1,0 +1,132 @@
+"""The tables that the data contract looks at: the manifest, and what people and tensors hold.
+
+The column `path` of each names the row in messages.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from trapmid.data.likeness import NEAR, fingerprints, nearest
+from trapmid.data.listing import DataError
+from trapmid.data.prepare import pixel_hash
+from trapmid.data.splits import SPLITS
+
+NO_TWIN = "none"
+"""In a column of near twins: there is none."""
+
+
+def read_manifest(text: bytes) -> pd.DataFrame:
+    """manifest.csv as strings, but for the numbers `label` and `size`; an empty cell is missing.
+
+    Raises:
+        DataError: the text is no table.
+    """
+    try:
+        table = pd.read_csv(io.BytesIO(text), dtype=str, na_values=[""], keep_default_na=False)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"manifest.csv: {' '.join(str(error).split())}") from None
+    for column in ("label", "size"):
+        if column in table:  # text that is no number goes missing, which the suites refuse
+            table[column] = pd.to_numeric(table[column], errors="coerce")
+    return table
+
+
+def sides(known: pd.DataFrame) -> pd.DataFrame:
+    """Per person known by number: on how many sides, private and public, the person is."""
+    seen = known.assign(side=known["split"].eq("public"))
+    return (
+        seen.groupby("identity")
+        .agg(sides=("side", "nunique"))
+        .reset_index()
+        .rename(columns={"identity": "path"})
+    )
+
+
+def near_twins(
+    paths: pd.Series[str], private: Mapping[str, Tensor], public: Tensor
+) -> dict[str, list[str]]:
+    """Columns: per private image the path of a near twin, public and in another split.
+
+    Args:
+        paths: of all images, private ones first, in the order of the tensors.
+        private: the tensors of private.pt, see `prepare.Prepared`.
+        public: (N, 3, S, S) uint8.
+    """
+    parts = [fingerprints(private[f"{name}_images"]) for name in SPLITS]
+    names = np.split(paths.to_numpy(), np.cumsum([len(part) for part in parts]))
+    in_split = []
+    for index, part in enumerate(parts):
+        others = [other for other in range(len(parts)) if other != index]
+        rest = torch.cat([parts[other] for other in others])
+        in_split += _twin(part, rest, np.concatenate([names[other] for other in others]).tolist())
+    in_public = _twin(torch.cat(parts), fingerprints(public), names[-1].tolist())
+    none = [NO_TWIN] * len(public)
+    return {"public_near_twin": in_public + none, "split_near_twin": in_split + none}
+
+
+def _twin(prints: Tensor, others: Tensor, paths: Sequence[str]) -> list[str]:
+    if not len(others):
+        return [NO_TWIN] * len(prints)
+    found = nearest(prints, others)
+    near = (found.distance <= NEAR).tolist()
+    return [
+        paths[place] if is_near else NO_TWIN
+        for place, is_near in zip(found.place.tolist(), near, strict=True)
+    ]
+
+
+def identities(inside: pd.DataFrame) -> pd.DataFrame:
+    """Per private person: the label, how many labels and images, images per split."""
+    table = inside.assign(**{name: inside["split"].eq(name).astype(int) for name in SPLITS})
+    return (
+        table.groupby("identity")
+        .agg(
+            label=("label", "first"),
+            labels=("label", "nunique"),
+            images=("path", "size"),
+            **{name: (name, "sum") for name in SPLITS},
+        )
+        .reset_index()
+        .rename(columns={"identity": "path"})
+    )
+
+
+def pixels(manifest: pd.DataFrame, private: Mapping[str, Tensor], public: Tensor) -> pd.DataFrame:
+    """Per image what the tensors hold, beside what the manifest says of it.
+
+    Args:
+        manifest: see `read_manifest`.
+        private: the tensors of private.pt, see `prepare.Prepared`.
+        public: (N, 3, S, S) uint8.
+
+    Raises:
+        DataError: the manifest has not one row per image of the tensors.
+    """
+    parts = [*(private[f"{name}_images"] for name in SPLITS), public]
+    labels = torch.cat([private[f"{name}_labels"] for name in SPLITS]).tolist()
+    if len(manifest) != sum(map(len, parts)):
+        raise DataError(f"manifest.csv: has {len(manifest)} rows for {sum(map(len, parts))} images")
+    rows = [
+        {
+            "mean": float((values := image.double() / 255).mean()),
+            "std": float(values.std(unbiased=False)),
+            "tensor": f"{image.dtype} {'x'.join(map(str, image.shape))}",
+            "tensor_hash": pixel_hash(image),
+        }
+        for part in parts
+        for image in part
+    ]
+    # -1 stands for "no label" on both sides: two missing values would not count as equal.
+    return pd.DataFrame(rows).assign(
+        path=manifest["path"].to_numpy(),
+        hash=manifest["hash"].to_numpy(),
+        label=manifest["label"].fillna(-1).astype(int).to_numpy(),
+        tensor_label=labels + [-1] * len(public),
+    )
