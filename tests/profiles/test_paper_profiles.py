@@ -281,7 +281,9 @@ def test_the_paper_on_ffhq_has_every_row_of_its_tables(composed):
     ffhq = made["data"]["celeba_ffhq"]
     assert ffhq["public_images"] is None and ffhq["public"]["reader"] == "ffhq"
     assert made["validation"]["public_images"] == [30_000, 70_000]
-    assert ffhq == made["data"]["celeba"] | {
+    celeba = made["data"]["celeba"]
+    assert celeba.pop("public_near_twins") == 100  # FFHQ shows other people
+    assert ffhq == celeba | {
         "public": ffhq["public"],
         "public_images": None,
         "public_max_images": None,

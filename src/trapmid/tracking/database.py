@@ -55,10 +55,11 @@ def prepare(file: Path, revisions: Sequence[str], make: Callable[[Path], None]) 
 
 def _free(file: Path) -> Path:
     """The name, or the next one that nobody has: what was kept before stays."""
-    names = (
-        file.with_name(f"{file.name}{suffix}") for suffix in ("", *map(".{}".format, count(1)))
-    )
-    return next(name for name in names if not name.exists())
+    name, number = file, 0
+    while name.exists():
+        number += 1
+        name = file.with_name(f"{file.name}.{number}")
+    return name
 
 
 def _has_content(file: Path) -> bool:
