@@ -33,19 +33,15 @@ def main(row: str) -> None:
     prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")
     public = lineage.load_public(prepared / "public.pt").images
-    file = Path(f"data/reconstructions/{row}.pt")
-    content = checkpoints.load(file)
-    origin = lineage.Lineage.read(file, content)
     lineage.check_together(
         target.traced,
         queried_model.traced,
         loaded.traced._replace(target=None),
         Traced(prepared / "private.pt", lineage.people_of(private), None),
-        Traced(file, origin.people, origin.target),
     )
+    file = Path(f"data/reconstructions/{row}.pt")
     made_from = {"queried_model": queried_model.path, "side_information": side}
-    lineage.check_made_from(file, origin, made_from)
-    evidence = Evidence.of(content)
+    evidence = Evidence.of(lineage.load_made_from(file, target.traced, made_from))
     features = Path("data/features")
     seen = features / f"evaluators/{attack_run.evaluator}.pt"
     evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))

@@ -75,11 +75,18 @@ def test_files_of_one_attack_belong_together() -> None:
 
 
 def test_what_was_made_from_other_files_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "prior.pt"
+    file, made = tmp_path / "prior.pt", tmp_path / "made.pt"
     file.write_bytes(b"one")
-    made = Lineage(people="p", target=None, sources={"prior": lineage.file_digest(file)})
-    lineage.check_made_from(A, made, {"prior": file})
-    for role in ("prior", "queried_model"):
-        file.write_bytes(b"two")
-        with pytest.raises(CheckpointError, match=rf"a\.pt: made from another {role} than .*pt"):
-            lineage.check_made_from(A, made, {role: file})
+    origin = Lineage(people="p", target="t", sources={"prior": lineage.file_digest(file)})
+    checkpoints.save(made, {"x": 1, "lineage": origin.to_content()})
+    assert lineage.load_made_from(made, Traced(A, "p", "t"), {"prior": file})["x"] == 1
+    for target in (Traced(A, "q", "t"), Traced(A, "p", "u")):
+        with pytest.raises(CheckpointError, match=r"made\.pt: belongs to (other|another)"):
+            lineage.load_made_from(made, target, {"prior": file})
+    with pytest.raises(CheckpointError, match=r"made\.pt: made from another queried_model than"):
+        lineage.load_made_from(made, Traced(A, "p", "t"), {"queried_model": file})
+    file.write_bytes(b"two")
+    with pytest.raises(
+        CheckpointError, match=r"made\.pt: made from another prior than .*prior\.pt"
+    ):
+        lineage.load_made_from(made, Traced(A, "p", "t"), {"prior": file})

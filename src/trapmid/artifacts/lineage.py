@@ -125,16 +125,21 @@ def check_together(first: Traced, *others: Traced) -> None:
             )
 
 
-def check_made_from(path: Path, lineage: Lineage, files: Mapping[str, Path]) -> None:
-    """Refuses an artefact that was made from other files than those that stand there now.
+def load_made_from(path: Path, target: Traced, files: Mapping[str, Path]) -> dict[str, Any]:
+    """The content of a file of tensors that is about `target` and was made from `files`.
 
     Args:
-        path: whose lineage it is.
-        files: by role; every role of it must be in the lineage.
+        path: the file; its lineage says what it was made from.
+        target: whose people and whose target it must be about.
+        files: by role; what stands there now must be what the file was made from.
 
     Raises:
-        CheckpointError: a digest differs.
+        CheckpointError: it is about others, or a digest differs.
     """
+    content = checkpoints.load(path)
+    lineage = Lineage.read(path, content)
+    check_together(target, Traced(path, lineage.people, lineage.target))
     for role, file in files.items():
         if lineage.sources.get(role) != file_digest(file):
             raise CheckpointError(f"{path}: made from another {role} than {file}; {_REMEDY}")
+    return content
