@@ -120,6 +120,20 @@ def test_public_images_are_drawn_without_replacement_in_order(data_row: Rows) ->
     assert draw(0) != draw(1)
 
 
+def test_where_one_file_goes_one_other_comes(data_row: Rows) -> None:
+    """A near twin that is taken off the list does not change who else is public."""
+    row = data_row(public=Source(reader="ffhq", path="b"), public_images=30)
+    private, files = people({1: 5, 2: 5, 3: 5}), strangers(100)
+    before = plan(private, files, row).public
+    gone = before[7]
+    after = plan(private, [file for file in files if file != gone], row).public
+    assert len(after) == 30 and set(before) - set(after) == {gone}
+    elsewhere = [entry._replace(file=Path("/disk") / entry.file) for entry in files]
+    assert [e.file.name for e in plan(private, elsewhere, row).public] == [
+        e.file.name for e in before
+    ]
+
+
 def test_too_few_identities(data_row: Rows) -> None:
     entries = people({1: 5, 2: 4, 3: 5})
     with pytest.raises(DataError, match=r"^a: 2 of 3 identities have at least 5 .* 3 are wanted"):

@@ -150,3 +150,34 @@ def test_a_wrong_params_file_decides_nothing(
     code, printed = clean("--yes")
     assert code == 2 and "trapdoor.beta: 3.0 is outside" in printed
     assert (copy.root / "models/leaks/gone.pt").exists()
+
+
+def test_a_leftover_inside_a_leftover_is_one(
+    copy: Checkout, clean: Callable[..., tuple[int, str]]
+) -> None:
+    gone = copy.root / "reports/training/targets/gone-0"
+    for name in ("history.csv", ".DS_Store", ".history.csv.12.tmp"):
+        write(gone / name)
+    code, printed = clean("--yes")
+    assert code == 0 and "reports/training/targets/gone-0\n" in printed
+    assert ".DS_Store" not in printed and not gone.exists()
+
+
+def test_what_stands_behind_a_link_is_not_ours(
+    copy: Checkout, clean: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    write(tmp_path / "disk" / "model.pt")
+    link = copy.root / "models/targets/gone-0"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "disk")
+    assert clean("--yes")[0] == 0
+    assert (tmp_path / "disk" / "model.pt").exists() and link.is_symlink()
+
+
+@pytest.mark.parametrize("text", ["", "schema: '2.0'\nstages:\n  a:\n    cmd: [", "stages:\n"])
+def test_a_lock_file_that_a_crash_cut_off_is_named(
+    copy: Checkout, clean: Callable[..., tuple[int, str]], text: str
+) -> None:
+    (copy.root / "dvc.lock").write_text(text, encoding="utf-8")
+    code, printed = clean()
+    assert code != 0 and "dvc.lock: is" in printed and printed.count("\n") == 1

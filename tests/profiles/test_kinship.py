@@ -110,8 +110,17 @@ def seeds(*changes: tuple[str, Any]) -> list[str]:
     return preflight.problems(stream.getvalue())
 
 
+def _shared_name_that_ends_with_a_seed() -> list[tuple[str, Any]]:
+    """An evaluator called judge-1, which is nobody's seed 1."""
+    content = YAML(typ="safe").load(compose("small", [0, 1], folder=PROFILES))
+    judge = content["evaluators"]["evaluator"]
+    rows = [(f"attack_runs.{name}.evaluator", "judge-1") for name in content["attack_runs"]]
+    return [("evaluators.judge-1", judge), *rows]
+
+
 def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
     assert seeds() == []
+    assert seeds(*_shared_name_that_ends_with_a_seed()) == []
     words = "has one name in the tables with"
     ends = "give one of them a name of its own"
     for changed, value, line in (

@@ -91,6 +91,15 @@ def test_an_older_file_is_copied_first(file, capsys):
     assert out.count("\n") == 1 and "of an older MLflow" in out and "mlflow.db.old" in out
 
 
+def test_what_was_kept_before_stays(file):
+    kept = file.with_name("mlflow.db.old")
+    for _ in range(3):
+        file.unlink(missing_ok=True)
+        write(file, "old")
+        prepare(file, REVISIONS, make)
+    assert names(file) == ["mlflow.db", *(f"{kept.name}{end}" for end in ("", ".1", ".2"))]
+
+
 def _fails(_):
     raise OSError(28, "No space left on device")
 

@@ -154,14 +154,9 @@ def _draw_public(entries: Sequence[Entry], excluded: frozenset[int], row: DataRo
             f"{max(wanted, 1)} are wanted (public_images)"
         )
     # By a number of each file's own: where one file goes, one other comes, and the rest stay drawn.
-    root = Path(row.public.path)
-    lot = {entry: stream_seed(row.seed, "public", _inside(entry.file, root)) for entry in able}
+    lot = {e: stream_seed(row.seed, "public", *e.file.parts[-2:]) for e in able}
     drawn = set(sorted(able, key=lot.__getitem__)[:wanted])
     return [entry for entry in able if entry in drawn]
-
-
-def _inside(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()
 
 
 def _place(entry: Entry) -> str:

@@ -48,7 +48,11 @@ def prepare(file: Path, revisions: Sequence[str], make: Callable[[Path], None]) 
         raise DatabaseError(f"written by a newer MLflow ({found}): update MLflow, or {_away(file)}")
     kept = _free(file.with_name(f"{file.name}.{found or 'unfinished'}"))
     _copy(file, kept)
-    _replace(file, make, empty=empty)
+    try:
+        _replace(file, make, empty=empty)
+    except BaseException:
+        kept.unlink()  # `file` is still what it was
+        raise
     what = "of an older MLflow, and brought up to date" if found else "unfinished, and made anew"
     print(f"{file.name} was {what}; as it was, it is kept as {kept.name}")
 
