@@ -112,7 +112,7 @@ def seeds(*changes: tuple[str, Any]) -> list[str]:
 
 def _shared_name_that_ends_with_a_seed() -> list[tuple[str, Any]]:
     """An evaluator called judge-1, which is nobody's seed 1."""
-    content = YAML(typ="safe").load(compose("small", [0, 1], folder=PROFILES))
+    content = YAML(typ="safe").load(compose("small", [0, 1]))
     judge = content["evaluators"]["evaluator"]
     rows = [(f"attack_runs.{name}.evaluator", "judge-1") for name in content["attack_runs"]]
     return [("evaluators.judge-1", judge), *rows]
