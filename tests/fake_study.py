@@ -180,10 +180,12 @@ def params(
             "signature_fpr": 0.05,
         },
         "gate": {
+            "controls": ["none", "none_aug"],
             "why": {"attack_accuracy": "three seeds"},
             "accuracy": 0.02,
             "trapdoor_success": 0.01,
             "attack_accuracy": 0.05,
+            "control_accuracy": 0.1,
             "distance": 0.2,
         },
     }

@@ -119,10 +119,12 @@ REVIEWED = {
         "stretch": False,
     },
     "gate": {  # ours
+        "controls": ["none", "none_aug"],
         "accuracy": 0.03,
         "trapdoor_success": 0.01,
-        "attack_accuracy": 0.2,
-        "distance": 0.25,
+        "attack_accuracy": 0.16,
+        "control_accuracy": 0.26,
+        "distance": 0.75,
     },
 }
 

@@ -19,10 +19,12 @@ from trapmid.scoring import checks, gate
 from trapmid.scoring.means import StudyMeans
 
 TOLERANCES = Gate(
+    controls=("none", "none_aug"),
     why={"accuracy": "three seeds on two machines"},
     accuracy=0.02,
     trapdoor_success=0.01,
-    attack_accuracy=0.1,
+    attack_accuracy=0.05,
+    control_accuracy=0.1,
     distance=0.25,
 )
 
@@ -101,9 +103,9 @@ def test_the_baseline_passes():
         ("targets.trapmid.test_accuracy", 0.99),
         ("targets.trapmid.trapdoor_success", 0.98),
         ("targets.trapmid.trapdoor_success", None),
-        ("attacks.plgmi.trapmid.aa1", 0.23),
+        ("attacks.plgmi.trapmid.aa1", 0.18),
         ("attacks.plgmi.trapmid.aa1", 0.0),  # what gets nothing may be broken
-        ("attacks.plgmi.trapmid.aa5", 0.43),
+        ("attacks.plgmi.trapmid.aa5", 0.38),
         ("attacks.plgmi.none.aa1", 0.80),
         ("attacks.plgmi.none_aug.aa5", 0.85),
         ("attacks.plgmi.none.knn_dist", 9.0),  # a tenth
@@ -117,7 +119,7 @@ def test_the_baseline_passes():
         ("attacks.plgmi.none.frechet", None),
         ("attacks.plgmi.none.knn_dist", None),
         ("attacks.plgmi.trapmid.n", 50),
-        ("worst.trapmid.aa1", 0.71),
+        ("worst.trapmid.aa1", 0.66),
         ("worst.trapmid.aa1", 0.1),
         ("worst.trapmid.attacks", 3),  # fewer attacks are no better defence
         ("worst.none.aa1", 0.84),
@@ -135,8 +137,8 @@ def test_a_regression_fails(path, value):
         ("targets.trapmid.test_accuracy", 0.91),  # exactly the tolerance
         ("targets.trapmid.test_accuracy", 0.95),
         ("targets.none.trapdoor_success", 0.0),  # null before
-        ("attacks.plgmi.trapmid.aa1", 0.22),
-        ("attacks.plgmi.trapmid.aa1", 0.02),
+        ("attacks.plgmi.trapmid.aa1", 0.17),
+        ("attacks.plgmi.trapmid.aa1", 0.07),
         ("attacks.plgmi.none.aa1", 1.0),
         ("attacks.plgmi.none.aa1", 0.85),
         ("attacks.plgmi.none.knn_dist", 112.5),
@@ -250,6 +252,10 @@ def test_a_reason_of_no_tolerance_is_refused():
         dataclasses.replace(TOLERANCES, why={"distanec": "x"})
 
 
+def _kind(defense: str, tolerances: Gate) -> str:
+    return "control" if defense.split("@")[0] in tolerances.controls else "attack"
+
+
 @pytest.mark.parametrize("name", shipped.NAMES)
 def test_the_gate_of_every_profile_works(name):
     """It passes what did not change, and stops an attack that gets nothing any more."""
@@ -270,7 +276,7 @@ def test_the_gate_of_every_profile_works(name):
         f"attacks.{attack}.{name}.aa1"
         for attack, groups in made["attacks"].items()
         for name, before in groups.items()
-        if before["aa1"] > tolerances.attack_accuracy
+        if before["aa1"] > getattr(tolerances, f"{_kind(name, tolerances)}_accuracy")
     }
     assert stopped
 
@@ -279,13 +285,14 @@ def test_the_table_ends_with_what_failed():
     text = gate.table(compare(doctored("evaluator.test_accuracy", 0.9), BASELINE), TOLERANCES)
     lines = text.splitlines()
     assert lines[0].split() == ["metric", "baseline", "now", "allowed", "verdict"]
-    assert lines[-8].split() == [
+    assert lines[-9].split() == [
         "evaluator.test_accuracy", "0.97", "0.9", "±0.02", "FAIL", "dropped", "by", "0.07",
     ]  # fmt: skip
-    assert lines[-6:-2] == [
+    assert lines[-7:-2] == [
         "accuracy 0.02: three seeds on two machines",
         "trapdoor_success 0.01: no source given",
-        "attack_accuracy 0.1: no source given",
+        "attack_accuracy 0.05: no source given",
+        "control_accuracy 0.1: no source given",
         "distance 0.25: no source given",
     ]
     assert lines[-1] == f"gate: 1 of {len(gate.flatten(read(BASELINE)))} failed"

@@ -42,10 +42,12 @@ class Checks:
 class Gate:
     """How far a score may move against the baseline, up or down, before the gate fails."""
 
+    controls: tuple[str, ...]  # defences that do not protect: more is recognised, and it moves more
     why: dict[str, str]  # by tolerance: where its number comes from; printed under the table
     accuracy: Share  # test accuracy of the evaluator and of every target
     trapdoor_success: Share
-    attack_accuracy: Share  # AA-1 and AA-5
+    attack_accuracy: Share  # AA-1 and AA-5 of a defence that is no control
+    control_accuracy: Share  # of a control
     distance: Share  # KNN and Frechet distance, as a share of the baseline's
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Gate:
             raise ValueError(f"why: no tolerance {unknown}; there are {', '.join(TOLERANCES)}")
 
 
-TOLERANCES = ("accuracy", "trapdoor_success", "attack_accuracy", "distance")
+TOLERANCES = ("accuracy", "trapdoor_success", "attack_accuracy", "control_accuracy", "distance")
 """The fields of `Gate` that are numbers."""
 
 WEAK = frozenset(

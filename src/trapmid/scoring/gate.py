@@ -220,6 +220,8 @@ def _limit(metric: str, before: float, tolerances: Gate) -> _Limit:
     if name not in _KINDS or (section == "worst" and name == "aa5"):
         return _Limit(None, None, "-")
     kind = _KINDS[name]
+    if kind == "attack_accuracy" and metric.split(".")[-2].split("@")[0] in tolerances.controls:
+        kind = "control_accuracy"
     tolerance = getattr(tolerances, kind)
     if kind == "distance":
         limit = tolerance * abs(before)
