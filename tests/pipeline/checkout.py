@@ -213,7 +213,10 @@ class Checkout:
                 {
                     path.as_posix()
                     for path in inside
-                    if not _NO_INPUTS & {*path.parts} and not path.name.startswith(_MADE_BESIDE)
+                    if not _NO_INPUTS & {*path.parts}
+                    and not path.name.startswith(_MADE_BESIDE)
+                    # A folder is opened only to have a new name in it on the disk.
+                    and not (self.root / path).is_dir()
                 },
                 [(Path(file).relative_to(self.root), line) for file, line in seen["called"]],
             )

@@ -50,7 +50,7 @@ def sides(known: pd.DataFrame) -> pd.DataFrame:
 
 
 def near_twins(
-    paths: pd.Series[str], private: Mapping[str, Tensor], public: Tensor
+    paths: Sequence[str], private: Mapping[str, Tensor], public: Tensor
 ) -> dict[str, list[str]]:
     """Columns: per private image the path of a near twin, public and in another split.
 
@@ -60,7 +60,7 @@ def near_twins(
         public: (N, 3, S, S) uint8.
     """
     parts = [fingerprints(private[f"{name}_images"]) for name in SPLITS]
-    names = np.split(paths.to_numpy(), np.cumsum([len(part) for part in parts]))
+    names = np.split(np.asarray(paths), np.cumsum([len(part) for part in parts]))
     in_split = []
     for index, part in enumerate(parts):
         others = [other for other in range(len(parts)) if other != index]
