@@ -20,7 +20,7 @@ import torch
 from checkout import Checkout
 
 from trapmid import cli
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import checkpoints, lineage
 from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.data.prepare import pixel_hash
@@ -236,7 +236,8 @@ def tint(study: Checkout) -> None:
 
     def by_chance(content: dict[str, Any]) -> dict[str, Any]:
         shares = torch.rand(len(content["images"]), generator=torch.Generator().manual_seed(0))
-        return {"images": tinted(content["images"], shares)}
+        private = checkpoints.load(folder / "private.pt")
+        return lineage.public_content(tinted(content["images"], shares), private)
 
     rewrite(folder / "private.pt", of_class)
     rewrite(folder / "public.pt", by_chance)
