@@ -178,6 +178,7 @@ def test_every_profile_passes(name: str) -> None:
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
         ("attack_runs", {True: {}}, "attack_runs: the key True must be in quotes"),
         # the gate
+        ("gate.controls", ["nobody"], "gate.controls: no defence 'nobody'; there are bido, "),
         ("gate.attack_accuracy", 5, "gate.attack_accuracy: 5.0 is outside [0, 1]"),
     ],
 )

@@ -14,7 +14,7 @@ from trapmid import wiring
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import kinship
-from trapmid.profiles.sections import NO_DEFENSES
+from trapmid.profiles.sections import NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 
 SINGLE: dict[str, type[Any]] = {
@@ -96,12 +96,17 @@ def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:
 
 
 def _singles(content: Mapping[str, Any]) -> Iterator[str]:
-    """Seeds, and the sections of one block."""
+    """Seeds, the sections of one block, and whom the gate takes for a control."""
     yield from _complaint(check_rows, content)
     if not isinstance(content["profile"], str):
         yield f"profile: must be a name, is {content['profile']!r}"
     for name, cls in SINGLE.items():
         yield from _complaint(params.build, cls, content[name], name)
+    known = defenses(content)
+    controls = content["gate"].get("controls")
+    for control in controls if isinstance(controls, list) else ():
+        if str(control) not in known:
+            yield f"gate.controls: no defence {control!r}; there are {_listed(known)}"
 
 
 def _blocks(content: Mapping[str, Any]) -> Iterator[str]:

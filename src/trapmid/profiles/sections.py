@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 ROWS = (
     "raw",
     "data",
@@ -46,3 +49,10 @@ STAR = "*"
 
 class ProfileError(ValueError):
     """A profile is wrong, or params.yaml must not be replaced; the message is one line."""
+
+
+def defenses(params: Mapping[str, Any]) -> set[str]:
+    """What a control may be called: a defence of a target, or a block that one could name."""
+    blocks = {name for name, block in params.items() if isinstance(block, Mapping)}
+    rows = [row for row in params["targets"].values() if isinstance(row, Mapping)]
+    return blocks - set(NO_DEFENSES) | {str(row.get("defense")) for row in rows}
