@@ -63,7 +63,27 @@ def run(main: Callable[..., None]) -> None:
             _watch.check_code()
             _watch.check_params()
     except (ValueError, OSError, CheckpointError, StageError, ChangedError) as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
+        sys.exit(f"{Path(sys.argv[0]).stem}: error: {_explained(str(error))}")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        asked = re.search(r"[Tt]ried to allocate [\d.]+ \w+", str(error), re.ASCII)
+        what = f"out of memory ({asked[0]})" if asked else "out of memory"
+        sys.exit(f"{Path(sys.argv[0]).stem}: error: {what}; a smaller batch_size needs less")
+
+
+def _explained(message: str) -> str:
+    """The message, and of batch norm's the parameter that it is about."""
+    if message.startswith("Expected more than 1 value per channel"):
+        return f"batch_size: 1: batch norm needs two images at least ({message})"
+    return message
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Of a GPU, which says so by its type, or of the machine, which says so in words."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "not enough memory" in str(error) or "can't allocate memory" in str(error)
 
 
 @contextmanager

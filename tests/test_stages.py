@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 STAGES = Path(__file__).parents[1] / "stages"
 NAMES = sorted(path.stem for path in STAGES.glob("[!_]*.py"))
@@ -67,3 +68,39 @@ def test_a_real_stage_without_words(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == "usage: python stages/invert.py NAME"
+
+
+def _one_image():
+    torch.nn.BatchNorm1d(2)(torch.ones(1, 2))
+
+
+def _no_gpu_memory():
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+
+def _no_memory():
+    torch.empty(2**60)
+
+
+@pytest.mark.parametrize(
+    ("work", "line"),
+    [
+        (_one_image, r"^stage: error: batch_size: 1: batch norm needs two images at least \(Expe"),
+        (
+            _no_gpu_memory,
+            r"^stage: error: out of memory \(Tried to allocate 2.00 GiB\); a smaller batch_size needs less$",
+        ),
+        (
+            _no_memory,
+            r"^stage: error: out of memory \(tried to allocate \d+ bytes\); a smaller batch_size needs less$",
+        ),
+    ],
+)
+def test_torch_s_errors_become_a_line_that_names_what_to_change(
+    stage, tmp_path, monkeypatch, work, line
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stages/stage.py"])
+    with pytest.raises(SystemExit, match=line) as ended:
+        __import__("_stage").run(work)
+    assert "\n" not in ended.value.code

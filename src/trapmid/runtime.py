@@ -41,7 +41,10 @@ def choose_device(name: str | None = None) -> torch.device:
     if not available.get(wanted.split(":")[0], False):
         here = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise ValueError(f"TRAPMID_DEVICE: {wanted!r} is not available here; choose one of {here}")
-    return torch.device(wanted)
+    try:
+        return torch.device(wanted)
+    except RuntimeError:  # cuda:x
+        raise ValueError(f"TRAPMID_DEVICE: {wanted!r} is no device; e.g. cuda:0") from None
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:

@@ -156,7 +156,7 @@ def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"training": "gmi", "state": {}}, r"model\.pt: not a classifier; no 'arch'"),
         (content | {"code": "0"}, r"model\.pt: made by another version of trapmid\.targets"),
-        (content | {"state": {}}, r"model\.pt: does not fit Network: .*Missing key"),
+        (content | {"state": {}}, r"model\.pt: does not fit Network: \d+ weights missing"),
         (content | {"num_classes": 5}, r"model\.pt: does not fit Network: .*size mismatch"),
         (content | {"arch": "vgg17"}, r"targets: no 'vgg17'; there are "),
         (
@@ -186,38 +186,6 @@ def test_a_random_start_depends_on_seed_and_outputs_alone(init: Path) -> None:
     before = torch.get_rng_state()
     classifiers.new_network("small_vgg", 2, 16, init, runtime())
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_the_words_that_stand_for_no_file(tmp_path: Path) -> None:
-    for word in ("random", "torchvision"):
-        (tmp_path / word).write_text(f"{word}\n")
-        assert classifiers.initial_state(tmp_path / word) == word
-    for text in ("randm\n", "", "\xff\xfe"):
-        (tmp_path / "typo").write_bytes(text.encode("latin1"))
-        with pytest.raises(CheckpointError, match=r"typo: not a checkpoint"):
-            classifiers.initial_state(tmp_path / "typo")
-    with pytest.raises(CheckpointError, match=r"nothing: no such file"):
-        classifiers.initial_state(tmp_path / "nothing")
-    with pytest.raises(ValueError, match=r"init: torchvision has no weights for small_vgg"):
-        classifiers.new_network("small_vgg", 3, 16, tmp_path / "torchvision", runtime())
-
-
-def test_a_file_of_weights(tmp_path: Path) -> None:
-    state = {"a": torch.ones(1)}
-    for content in (state, {"state": state, "code": "x"}):
-        torch.save(content, tmp_path / "w.pt")
-        found = classifiers.initial_state(tmp_path / "w.pt")
-        assert not isinstance(found, str) and found.keys() == state.keys()
-    for arch in ("small_vgg", "vgg16"):
-        with pytest.raises(CheckpointError, match=r"w\.pt: .*Missing key") as caught:
-            classifiers.new_network(arch, 3, 32, tmp_path / "w.pt", runtime())
-        assert "\n" not in str(caught.value)
-
-
-def test_a_start_that_is_not_finite_is_refused(tmp_path: Path) -> None:
-    torch.save({"state": {"a": torch.tensor([torch.nan])}}, tmp_path / "w.pt")
-    with pytest.raises(CheckpointError, match=r"w\.pt: a is not finite"):
-        classifiers.initial_state(tmp_path / "w.pt")
 
 
 def test_published_weights_reach_the_trunk_and_every_discriminator(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ BOUNDED: dict[str, Any] = {
     ("change", "message"),
     [
         ({"steps": 0}, r"x\.steps: 0 is under 1$"),
-        ({"lr": 0}, r"x\.lr: 0\.0 is not positive$"),
+        ({"lr": 0}, r"x\.lr: 0\.0 is not in \(0, 1e\+30\]$"),
         ({"lr": float("nan")}, r"x\.lr: nan is not finite$"),
         ({"limit": 0}, r"x\.limit: 0 is under 1$"),
         ({"betas": [0, 1]}, r"x\.betas\[1\]: 1\.0 is outside \[0, 1\)$"),

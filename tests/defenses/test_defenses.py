@@ -186,7 +186,7 @@ def test_the_control_sees_trapmids_augmentation() -> None:
     [
         ({"alpha": 1.5}, r"trapdoor\.alpha: 1\.5 is outside \[0, 1\]"),
         ({"beta": -0.1}, r"trapdoor\.beta: -0\.1 is outside \[0, 1\]"),
-        ({"step_size": 0.0}, r"trapdoor\.step_size: 0\.0 is not positive"),
+        ({"step_size": 0.0}, r"trapdoor\.step_size: 0\.0 is not in \(0, 1e\+30\]"),
         ({"optimized": False, **FEATURE}, r"trapdoor\.feature_discriminator: needs optimized"),
         ({"feature_model_loss": True}, r"trapdoor\.feature_model_loss: needs feature_disc"),
         ({"augmentation": T | {"crop": 2.0}}, r"trapdoor\.augmentation\.crop: 2\.0 is outside"),

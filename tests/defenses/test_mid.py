@@ -111,7 +111,7 @@ def test_the_trunk_loses_its_head() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight": -1.0}, r"mid\.weight: -1\.0 is negative"),
+        ({"weight": -1.0}, r"mid\.weight: -1\.0 is not in \[0, 1e\+30\]"),
         ({"width": 0}, r"mid\.width: 0 is under 1"),
         ({"noise": "none"}, r"mid\.noise: 'none' is not one of fresh, mean"),
     ],

@@ -72,3 +72,9 @@ def test_missing_weights_are_never_downloaded(
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     with pytest.raises(FileNotFoundError, match=r"evaluation\.inception_weights: no .*2015-12-05"):
         inception_features(torch.zeros(1, 3, 8, 8), folder=tmp_path, batch_size=1, rt=RT)
+
+
+def test_a_page_that_a_download_got_instead_is_named(tmp_path: Path) -> None:
+    (tmp_path / "inception-2015-12-05.pt").write_text("<!DOCTYPE html><p>Moved</p>")
+    with pytest.raises(ValueError, match=r"2015-12-05\.pt: must be .*, is a web page; fetch it"):
+        inception_features(torch.zeros(1, 3, 8, 8), folder=tmp_path, batch_size=1, rt=RT)

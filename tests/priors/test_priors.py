@@ -507,7 +507,7 @@ def test_an_average_of_decay_0_is_the_network() -> None:
         ({"ema": 1.0}, r"prior_training\.plgmi\.ema: 1\.0 is outside \[0, 1\)"),
         (
             {"vae_gan": VAE_GAN | {"lr": 0}},
-            r"prior_training\.plgmi\.vae_gan\.lr: 0\.0 is not positive",
+            r"prior_training\.plgmi\.vae_gan\.lr: 0\.0 is not in \(0, 1e\+30\]",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,8 @@ _NO_COMMENT = struct.pack("<H", 0)  # how an archive without a comment ends
 _MARK = b"trapmid sha256 "
 _SEAL_SIZE = len(_NO_COMMENT) + len(_MARK) + 2 * hashlib.sha256().digest_size
 _CHUNK = 2**20  # bytes that are hashed at once: images of a study need not fit into memory twice
+
+_QUOTED = re.compile(r'"([^"]+)"')
 
 _REMEDY = "delete it, then `dvc repro`; if it comes back damaged, see docs/sharing.md"
 
@@ -143,8 +146,20 @@ def load_strictly(path: Path, module: nn.Module, state: Mapping[str, Any]) -> No
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        details = " ".join(str(error).split())
+        details = misfit(error)
         raise CheckpointError(f"{path}: does not fit {type(module).__name__}: {details}") from None
+
+
+def misfit(error: RuntimeError) -> str:
+    """What `load_state_dict` says, in one line: of every kind of misfit how many, and the first."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
+    shapes = [line for line in lines if line.startswith("size mismatch")]
+    parts = []
+    for sign, kind in (("Missing", "missing"), ("Unexpected", "unknown")):
+        names = [n for line in lines if line.startswith(sign) for n in _QUOTED.findall(line)]
+        parts += [f"{len(names)} weights {kind}, first {names[0]}"] if names else []
+    parts += [f"{len(shapes)} of another shape, first {shapes[0]}"] if shapes else []
+    return "; ".join(parts) or " ".join(lines)
 
 
 def _is_finite(value: torch.Tensor) -> bool:
@@ -210,13 +225,15 @@ def _open(path: Path) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; `dvc repro` makes it") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path}: is a folder, must be a file") from None
 
 
 def _content(path: Path, stream: BinaryIO) -> dict[str, Any]:
     stream.seek(0)
     try:
         content = torch.load(stream, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, OSError) as error:  # OSError 22: torch seeks before a cut file's start
         first_line = "".join(str(error).splitlines()[:1])
         reason = f"{type(error).__name__}: {first_line}"
         raise CheckpointError(f"{path}: not a checkpoint ({reason})") from None

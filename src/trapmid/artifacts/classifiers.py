@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from trapmid import wiring
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import checkpoints, initial
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.lineage import Lineage, Traced, file_digest
 from trapmid.config.params import ParamsError
@@ -19,8 +19,6 @@ from trapmid.runtime import Runtime
 from trapmid.training import classifier
 from trapmid.training.classifier import Splits, Trained
 from trapmid.types import Checkpointer, Defense, Target, Trapdoor
-
-RANDOM, TORCHVISION = "random", "torchvision"
 
 
 @dataclass(frozen=True)
@@ -46,23 +44,6 @@ class LoadedClassifier:
         return Traced(self.path, self.lineage.people, self.target)
 
 
-def initial_state(path: Path) -> Mapping[str, Tensor] | str:
-    """The weights file `path`, or the word in it that stands for a choice without a file.
-
-    `weights/random` and `weights/torchvision` are one-word text files, so that a random start is
-    a dependency that somebody chose, never a silent fall-back.
-    """
-    if path.is_file() and path.stat().st_size < 64:
-        word = path.read_text(encoding="utf-8", errors="replace").strip()
-        if word in (RANDOM, TORCHVISION):
-            return word
-    content = checkpoints.load_foreign(path)
-    inner = content.get("state", content)
-    state = inner if isinstance(inner, Mapping) else content
-    checkpoints.check_finite(path, state)
-    return state
-
-
 def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Runtime) -> Target:
     """A network of `targets/<arch>.py` with its initial weights, on the runtime's device.
 
@@ -70,23 +51,7 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
     """
     with rt.seeded("initial weights", arch, num_classes):
         network: Target = wiring.target(arch)(num_classes, image_size)
-    state = initial_state(init)
-    if state == TORCHVISION:
-        if not network.torchvision_weights:
-            raise ValueError(f"init: torchvision has no weights for {arch}; use weights/random")
-        from torchvision.models import get_weight  # costs a second that most starts do not need
-
-        states = [
-            get_weight(name).get_state_dict(check_hash=True) for name in network.torchvision_weights
-        ]
-        # Of an ensemble: the weights of member i are called i.<name>.
-        several = {f"{i}.{key}": v for i, one in enumerate(states) for key, v in one.items()}
-        state = states[0] if len(states) == 1 else several
-    if not isinstance(state, str):
-        try:
-            network.start_from(state)
-        except RuntimeError as error:
-            raise CheckpointError(f"{init}: {' '.join(str(error).split())}") from None
+    initial.start(network, arch, init)
     return rt.place(network)
 
 

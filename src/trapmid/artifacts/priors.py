@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts import checkpoints, initial
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.artifacts.lineage import Lineage, Traced, check_together, file_digest
@@ -34,9 +34,9 @@ def start(
     """A new prior on the runtime's device, with the initial weights that `init` names."""
     with rt.seeded("initial weights", "prior"):
         prior = training.make(image_size, num_classes)
-    state = classifiers.initial_state(init)
+    state = initial.initial_state(init)
     if isinstance(state, str):
-        if state != classifiers.RANDOM:
+        if state != initial.RANDOM:
             raise ValueError(f"init: {init} does not fit a prior; use weights/random or a file")
     else:
         try:
@@ -75,9 +75,7 @@ def load(path: Path, rt: Runtime) -> LoadedPrior:
     Raises:
         CheckpointError: the file is missing, is no prior, or belongs to other code.
     """
-    content = checkpoints.load(path)
-    if "training" not in content:
-        raise CheckpointError(f"{path}: not a prior; no 'training'")
+    content = _content(path)
     training = wiring.prior_training(content["training"], content["block"], f"{path}: block")
     prior = training.make(content["image_size"], content["num_classes"])
     checkpoints.check_code(path, content, prior)
@@ -88,6 +86,13 @@ def load(path: Path, rt: Runtime) -> LoadedPrior:
         image_size=content["image_size"],
         lineage=Lineage.read(path, content),
     )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content = checkpoints.load(path)
+    if "training" not in content:
+        raise CheckpointError(f"{path}: not a prior; no 'training'")
+    return content
 
 
 def check_fits(loaded: LoadedPrior, asked: LoadedClassifier) -> None:
@@ -114,10 +119,13 @@ def export(prior: Path, file: Path) -> str:
 
     Returns:
         The SHA-256 of the file, hexadecimal.
+
+    Raises:
+        CheckpointError: `prior` is missing, damaged, or no prior.
     """
     state = {
         name: value.to(torch.float16) if value.is_floating_point() else value
-        for name, value in checkpoints.load(prior)["state"].items()
+        for name, value in _content(prior)["state"].items()
     }
     checkpoints.check_finite(file, state)  # half precision ends at 65,504
     checkpoints.save(file, {"state": state})

@@ -22,8 +22,9 @@ def _ascends(values: tuple[float, ...]) -> bool:
 
 Count = Annotated[int, Bound(lambda n: n >= 1, "is under 1")]
 Natural = Annotated[int, Bound(lambda n: n >= 0, "is negative")]
-Positive = Annotated[float, Bound(lambda x: x > 0, "is not positive")]
-NonNegative = Annotated[float, Bound(lambda x: x >= 0, "is negative")]
+_MOST = 1e30  # far below what single precision holds, 3.4e38: torch raises an OverflowError there
+Positive = Annotated[float, Bound(lambda x: 0 < x <= _MOST, f"is not in (0, {_MOST:g}]")]
+NonNegative = Annotated[float, Bound(lambda x: 0 <= x <= _MOST, f"is not in [0, {_MOST:g}]")]
 Share = Annotated[float, Bound(lambda x: 0 <= x <= 1, "is outside [0, 1]")]
 PositiveShare = Annotated[float, Bound(lambda x: 0 < x <= 1, "is outside (0, 1]")]
 OpenShare = Annotated[float, Bound(lambda x: 0 < x < 1, "is outside (0, 1)")]

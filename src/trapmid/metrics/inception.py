@@ -31,12 +31,14 @@ def inception_features(images: Tensor, *, folder: Path, batch_size: int, rt: Run
 
     Raises:
         FileNotFoundError: the weights are not there.
+        ValueError: the file is something else, e.g. a page that a download got instead.
     """
     if not (folder / WEIGHTS).is_file():
         raise FileNotFoundError(
             f"evaluation.inception_weights: no {folder / WEIGHTS}; put the file there, or set "
             "evaluation.frechet_features: evaluator"
         )
+    _check_script(folder / WEIGHTS)
     # Imported here: clean-fid is needed with Inception features only, and its import is slow.
     from cleanfid.inception_torchscript import InceptionV3W
     from cleanfid.resize import build_resizer
@@ -52,3 +54,14 @@ def inception_features(images: Tensor, *, folder: Path, batch_size: int, rt: Run
             inputs = torch.stack(large).permute(0, 3, 1, 2).to(rt.device)  # [0, 255]
             rows.append(network(inputs).float().cpu())
     return torch.cat(rows)
+
+
+def _check_script(path: Path) -> None:
+    """Refuses what is no TorchScript file, which is a zip archive."""
+    with path.open("rb") as stream:
+        first = stream.read(64)
+    if not first.startswith(b"PK"):
+        what = "a web page" if first.lstrip()[:1] == b"<" else "something else"
+        raise ValueError(
+            f"{path}: must be the TorchScript file of clean-fid, is {what}; fetch it again"
+        )

@@ -1,0 +1,98 @@
+"""Where a network starts: files of weights from anywhere, and the words that stand for no file."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trapmid.artifacts import checkpoints
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.types import Target
+
+RANDOM, TORCHVISION = "random", "torchvision"
+
+_WRAPPERS = ("state", "state_dict", "model", "net", "network")  # in this order, as trainers save
+_EMA = re.compile(r"ema", re.IGNORECASE)  # an average of the weights beside them
+_PARALLEL = "module."  # what DataParallel puts before every name
+
+
+def initial_state(path: Path) -> Mapping[str, Tensor] | str:
+    """The weights file `path`, or the word in it that stands for a choice without a file.
+
+    `weights/random` and `weights/torchvision` are one-word text files, so that a random start is
+    a dependency that somebody chose, never a silent fall-back. Of a file that holds more than a
+    state, the entry `state`, `state_dict`, `model`, `net` or `network` is taken, and a line says
+    so where the file has averaged weights (EMA), too. `module.` before every name goes.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds no weights.
+    """
+    if path.is_file() and path.stat().st_size < 64:
+        word = path.read_text(encoding="utf-8", errors="replace").strip()
+        if word in (RANDOM, TORCHVISION):
+            return word
+    state = _unwrapped(path, checkpoints.load_foreign(path))
+    if all(name.startswith(_PARALLEL) for name in state):
+        state = {name.removeprefix(_PARALLEL): value for name, value in state.items()}
+    checkpoints.check_finite(path, state)
+    return state
+
+
+def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    key = next((k for k in _WRAPPERS if isinstance(content.get(k), Mapping)), None)
+    state: Mapping[str, Any] = content if key is None else content[key]
+    if averaged := [k for k in content if key is not None and _EMA.search(str(k))]:
+        print(f"{path}: took {key!r}, not {', '.join(map(repr, averaged))}", file=sys.stderr)
+    others = [str(k) for k, value in state.items() if not isinstance(value, Tensor)]
+    if others or not state:
+        found = ", ".join(sorted(others)[:5]) or "nothing"
+        raise CheckpointError(
+            f"{path}: must hold a network's state, tensors by name, alone or under one of "
+            f"{', '.join(_WRAPPERS)}; holds {found}"
+        )
+    return state
+
+
+def start(network: Target, arch: str, init: Path) -> None:
+    """Gives a network of `targets/<arch>.py` the weights that `init` names, in place.
+
+    Raises:
+        CheckpointError: the file cannot be used, does not fit, or cannot be fetched.
+        ValueError: torchvision has no weights for it.
+    """
+    state = initial_state(init)
+    if state == TORCHVISION:
+        state = _of_torchvision(network, arch, init)
+    if isinstance(state, str):
+        return
+    try:
+        network.start_from(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{init}: does not fit {arch}: {checkpoints.misfit(error)}") from None
+
+
+def _of_torchvision(network: Target, arch: str, init: Path) -> Mapping[str, Tensor]:
+    if not network.torchvision_weights:
+        raise ValueError(f"init: torchvision has no weights for {arch}; use weights/random")
+    from torchvision.models import get_weight  # costs a second that most starts do not need
+
+    states = []
+    for name in network.torchvision_weights:
+        weights = get_weight(name)
+        try:
+            states.append(weights.get_state_dict(check_hash=True))
+        except (OSError, RuntimeError) as error:  # no network; a download whose hash is wrong
+            place, why = Path(torch.hub.get_dir()) / "checkpoints", " ".join(str(error).split())
+            raise CheckpointError(
+                f"init: {init} for {arch}: {weights.url} cannot be fetched ({why}); put the file "
+                f"into {place}, or use weights/random"
+            ) from None
+    # Of an ensemble: the weights of member i are called i.<name>.
+    several = {f"{i}.{key}": v for i, one in enumerate(states) for key, v in one.items()}
+    return states[0] if len(states) == 1 else several
