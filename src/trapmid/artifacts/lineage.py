@@ -18,8 +18,8 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.data.splits import SPLITS
 
-_SPLITS = ("train", "val", "test")
 _REMEDY = "`dvc repro` renews it"
 
 
@@ -82,7 +82,7 @@ def file_digest(path: Path) -> str:
 
 def people_of(private: Mapping[str, Tensor]) -> str:
     """The digest of the private people in the content of a private.pt."""
-    return digest(*(private[f"{name}_{kind}"] for name in _SPLITS for kind in ("images", "labels")))
+    return digest(*(private[f"{name}_{kind}"] for name in SPLITS for kind in ("images", "labels")))
 
 
 def public_content(public: Tensor, private: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trapmid.artifacts import results
-from trapmid.config.evaluation import UNDEFENDED
 from trapmid.tracking.values import PARAM_LENGTH, numbers
 
 HEADLINE = ("aa1", "aa5", "knn_dist", "frechet", "test_accuracy", "trapdoor_success")
@@ -70,9 +69,8 @@ def _listed(values: Iterable[Any]) -> str:
 def study_scores(params: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, float]:
     """By defence: what the attack that gets most gets, and the accuracy that is left."""
     worst, targets = summary.get("worst", {}), summary.get("targets", {})
-    methods = {row["defense"]: row["method"] for row in params["targets"].values()}
-    # Controls last: their method is none.
-    defenses = sorted(worst, key=lambda name: methods.get(name.split("@")[0]) == UNDEFENDED)
+    controls = params["gate"]["controls"]
+    defenses = sorted(worst, key=lambda name: name.split("@")[0] in controls)  # controls last
     found = {f"worst_aa1.{name}": worst[name].get("aa1") for name in defenses}
     found |= {f"test_accuracy.{name}": row.get("test_accuracy") for name, row in targets.items()}
     return {f"{FIRST}/{name}": value for name, value in numbers(found).items()}
