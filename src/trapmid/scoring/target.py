@@ -17,12 +17,14 @@ from trapmid.scoring.described import (
     Loaded,
     Private,
     Setup,
+    Success,
     describe,
     examine,
     probes,
     trapdoor_success,
     triggered_classes,
 )
+from trapmid.scoring.disjoint import data_disjoint
 from trapmid.scoring.scores import TargetScores, rounded
 from trapmid.types import Trapdoor
 
@@ -50,9 +52,9 @@ def score_target(
     """
     examined = examine(loaded, private, setup)
     test = private["test_images"]
-    success, pairs, measured = None, 0, None
+    success, measured = None, None
     if loaded.trapdoor is not None:
-        success, pairs = trapdoor_success(loaded, loaded.trapdoor, test, setup)
+        success = trapdoor_success(loaded, loaded.trapdoor, test, setup)
         measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
     results = _checks(loaded, private, manifest, examined, success, setup)
     scores = TargetScores(
@@ -62,8 +64,10 @@ def score_target(
         test_accuracy=examined.test_accuracy,
         val_accuracy=examined.val_accuracy,
         n_test=len(test),
-        trapdoor_success=success,
-        n_trapdoor=pairs,
+        trapdoor_success=None if success is None else success.rate,
+        n_trapdoor=0 if success is None else success.pairs,
+        intervals={"test_accuracy": examined.interval}
+        | ({} if success is None else {"trapdoor_success": success.interval}),
         theory=measured,
         stochastic=loaded.model.stochastic,
         facts={},
@@ -79,17 +83,18 @@ def _checks(
     private: Private,
     manifest: Iterable[Mapping[str, str]],
     examined: Examined,
-    success: float | None,
+    success: Success | None,
     setup: Setup,
 ) -> list[checks.Check]:
     results = [*examined.checks, _gradients(loaded, private, setup)]
-    results += checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
-    if loaded.trapdoor is not None:
+    results += data_disjoint(manifest, validation=examined.val_accuracy is not None)
+    if success is not None:
         least = setup.bounds.trapdoor_success
-        results.append(checks.at_least("trapdoor_success", success, least))
+        results.append(checks.reaches("trapdoor_success", success.rate, success.interval, least))
     if loaded.meta["defense"] == UNDEFENDED:
         least = setup.bounds.target_accuracy
-        results.append(checks.at_least("undefended_accuracy", examined.test_accuracy, least))
+        found = examined.test_accuracy, examined.interval
+        results.append(checks.reaches("undefended_accuracy", *found, least))
     return results
 
 
