@@ -10,6 +10,7 @@ from torch import Tensor
 from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring import checks
 from trapmid.scoring.described import (
     NOISE,
@@ -51,10 +52,9 @@ def score_target(
         setup: how to score.
     """
     examined = examine(loaded, private, setup)
-    test = private["test_images"]
     success, measured = None, None
     if loaded.trapdoor is not None:
-        success = trapdoor_success(loaded, loaded.trapdoor, test, setup)
+        success = trapdoor_success(loaded, loaded.trapdoor, private["test_images"], setup)
         measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
     results = _checks(loaded, private, manifest, examined, success, setup)
     scores = TargetScores(
@@ -63,11 +63,10 @@ def score_target(
         seed=setup.rt.seed,
         test_accuracy=examined.test_accuracy,
         val_accuracy=examined.val_accuracy,
-        n_test=len(test),
+        n_test=len(private["test_images"]),
         trapdoor_success=None if success is None else success.rate,
         n_trapdoor=0 if success is None else success.pairs,
-        intervals={"test_accuracy": examined.interval}
-        | ({} if success is None else {"trapdoor_success": success.interval}),
+        intervals=_intervals(examined, success),
         theory=measured,
         stochastic=loaded.model.stochastic,
         facts={},
@@ -76,6 +75,11 @@ def score_target(
     )
     # Not rounded: what a training guarantees holds for these very numbers, however small.
     return replace(rounded(scores), facts=dict(loaded.meta["facts"]))
+
+
+def _intervals(examined: Examined, success: Success | None) -> dict[str, Interval]:
+    found = {"test_accuracy": examined.interval}
+    return found if success is None else found | {"trapdoor_success": success.interval}
 
 
 def _checks(
