@@ -66,6 +66,10 @@ def of_rate(
     for independent. Without a hit, or with hits alone, resampling shows no deviation; a cluster
     then counts as one trial of Wilson's. Of one cluster nothing follows for others: 0 to 1.
 
+    In simulated studies of 24 people with six images it held the truth in 94 to 98 % at rates of
+    0.24 and 0.5, whatever the correlation within people. Where few people are hit, and these in
+    most of their images, it is too narrow: 82 % at a rate of 0.05 and a correlation of 0.6.
+
     Args:
         hit: (N,) bool.
         clusters: (N,) int, which cluster an image is of.
