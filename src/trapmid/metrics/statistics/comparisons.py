@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -92,11 +93,12 @@ def verdict(difference: float, p: float) -> Verdict:
     return "lower" if difference < 0 else "higher"
 
 
+@functools.lru_cache(maxsize=1)  # a study compares the same people over and over
 def _ways(n: int) -> Numbers:
     """Signs (W, n) to flip n differences by: all there are, or as they are and `_DRAWN` others."""
     if n <= _ENUMERATED:
         return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
-    drawn: Numbers = np.random.default_rng(0).choice((1.0, -1.0), (_DRAWN + 1, n))
+    drawn: Numbers = np.random.default_rng(0).integers(0, 2, (_DRAWN + 1, n)) * 2.0 - 1.0
     drawn[0] = 1.0  # so that no p is 0 (Phipson and Smyth 2010)
     return drawn
 

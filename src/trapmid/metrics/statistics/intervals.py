@@ -79,17 +79,18 @@ def of_rate(
     Raises:
         ValueError: there is no image, or a value that is neither 0 nor 1.
     """
-    sums = _by_cluster(hit, clusters)
+    found = _by_cluster(hit, clusters)
     if not np.isin(np.asarray(hit), (0, 1)).all():
         raise ValueError("interval: a hit must be 0 or 1")
-    groups, hits, n = len(sums.total), round(sums.total.sum()), round(sums.size.sum())
+    groups = found.number
+    hits, n = (round(float(found.times @ one)) for one in (found.total, found.size))
     if groups == 1:
         return Interval(low=0.0, high=1.0, kind=kind, n=1)
     if hits in (0, n):
         least = wilson(groups if hits else 0, groups)
         return Interval(low=least.low, high=least.high, kind=kind, n=groups)
-    found, least = _bootstrap(sums, kind, seed), wilson(hits, n)
-    low, high = min(found.low, least.low), max(found.high, least.high)
+    drawn, least = _bootstrap(found, kind, seed), wilson(hits, n)
+    low, high = min(drawn.low, least.low), max(drawn.high, least.high)
     return Interval(low=low, high=high, kind=kind, n=groups)
 
 
@@ -104,11 +105,11 @@ def of_mean(
     Raises:
         ValueError: there is no value, or one that is not finite.
     """
-    sums = _by_cluster(values, clusters)
-    means = sums.total / sums.size
+    found = _by_cluster(values, clusters)
+    means = found.total / found.size
     if np.ptp(means) <= 1e-12 * np.abs(means).max():
         return None
-    return _bootstrap(sums, kind, seed)
+    return _bootstrap(found, kind, seed)
 
 
 def over_seeds(values: Sequence[float]) -> Interval | None:
@@ -162,41 +163,48 @@ def finite(values: npt.ArrayLike) -> Numbers:
 
 
 class _Clusters(NamedTuple):
-    """The clusters in an order of their own, on which that of the rows has no influence."""
+    """Clusters, those that are alike counted: a resample cannot tell them apart.
 
-    total: Numbers  # (G,) sum of the values
-    size: Numbers  # (G,) how many
+    They have an order of their own, on which that of the rows has no influence.
+    """
+
+    total: Numbers  # (K,) sum of the values
+    size: Numbers  # (K,) how many
+    times: npt.NDArray[np.int64]  # (K,) how many clusters are like this
+
+    @property
+    def number(self) -> int:
+        return int(self.times.sum())
 
 
 def _by_cluster(values: npt.ArrayLike, clusters: npt.ArrayLike) -> _Clusters:
     numbers = finite(values)
     _, place = np.unique(np.asarray(clusters), return_inverse=True)
-    total, size = np.bincount(place, weights=numbers), np.bincount(place)
-    order = np.lexsort((size, total))
-    return _Clusters(*(part[order].astype(np.float64) for part in (total, size)))
+    pairs = np.stack([np.bincount(place, weights=numbers), np.bincount(place)])
+    kinds, times = np.unique(pairs, axis=1, return_counts=True)
+    return _Clusters(kinds[0], kinds[1], times)
 
 
-def _bootstrap(sums: _Clusters, kind: Kind, seed: int) -> Interval:
+def _bootstrap(clusters: _Clusters, kind: Kind, seed: int) -> Interval:
     """Percentiles of the means of `RESAMPLES` samples of as many clusters.
 
     The percentiles lie further out than 2.5 and 97.5: few clusters would give an interval that is
     too narrow (the expanded percentile interval of Hesterberg, The American Statistician 2015).
     """
-    groups = len(sums.total)
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, groups - 1) * math.sqrt(groups / (groups - 1))
+    n = clusters.number
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * math.sqrt(n / (n - 1))
     tail = float(stats.norm.sf(quantile))
-    low, high = np.quantile(_resampled_means(sums, seed), (tail, 1 - tail))
-    return Interval(low=float(low), high=float(high), kind=kind, n=groups)
+    low, high = np.quantile(_resampled_means(clusters, seed), (tail, 1 - tail))
+    return Interval(low=float(low), high=float(high), kind=kind, n=n)
 
 
-def _resampled_means(sums: _Clusters, seed: int) -> Numbers:
-    """(RESAMPLES,) means; how often a cluster was drawn is multinomial."""
+def _resampled_means(clusters: _Clusters, seed: int) -> Numbers:
+    """(RESAMPLES,) means; how often each kind of cluster was drawn is multinomial."""
     draw: Any = np.random.default_rng(seed)
-    groups = len(sums.total)
-    step = max(1, _CHUNK // groups)
+    n, step = clusters.number, max(1, _CHUNK // len(clusters.times))
     means = []
     for start in range(0, RESAMPLES, step):
         size = min(step, RESAMPLES - start)
-        weights = draw.multinomial(groups, np.full(groups, 1 / groups), size=size)
-        means.append((weights @ sums.total) / (weights @ sums.size))
+        weights = draw.multinomial(n, clusters.times / n, size=size)
+        means.append((weights @ clusters.total) / (weights @ clusters.size))
     return np.concatenate(means)
