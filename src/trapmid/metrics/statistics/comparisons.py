@@ -98,7 +98,7 @@ def _ways(n: int) -> Numbers:
     """Signs (W, n) to flip n differences by: all there are, or as they are and `_DRAWN` others."""
     if n <= _ENUMERATED:
         return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
-    drawn: Numbers = np.random.default_rng(0).integers(0, 2, (_DRAWN + 1, n)) * 2.0 - 1.0
+    drawn: Numbers = np.random.default_rng(0).choice((-1, 1), (_DRAWN + 1, n)).astype(np.float64)
     drawn[0] = 1.0  # so that no p is 0 (Phipson and Smyth 2010)
     return drawn
 
