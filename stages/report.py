@@ -9,6 +9,7 @@ from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.config import params
 from trapmid.config.evaluation import Checks
+from trapmid.metrics.accuracy import hit_shares
 from trapmid.profiles.seeds import check_rows
 from trapmid.report import figures, findings, grids, inputs, page, summary
 from trapmid.scoring import checks
@@ -30,7 +31,8 @@ def main() -> None:
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = checks.study(*scores, bounds)
-    metrics = summary.summarise(study, *scores, checks.verdicts(verdicts))
+    shares = {run: hit_shares(one["hit"], one["labels"]) for run, one in scored.items()}
+    metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
     hits = {attack_run: content["hit"] for attack_run, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)

@@ -305,13 +305,21 @@ def _contract(row: str) -> dict[str, Any]:
     }
 
 
+def interval(rate: float, kind: str = "identities", n: int = 20) -> dict[str, Any]:
+    """Made up: five points to either side."""
+    low, high = max(0.0, rate - 0.05), min(1.0, rate + 0.05)
+    return {"low": round(low, 4), "high": round(high, 4), "kind": kind, "n": n}
+
+
 def _evaluator(row: str) -> dict[str, Any]:
     ceiling = {"aa1": 0.97, "aa5": 1.0, "knn_dist": 31.4, "frechet": 4.2, "n_success": 58, "n": 60}
+    ceiling |= {"intervals": {"aa1": interval(0.97), "aa5": interval(1.0)}}
     return {
         "row": row,
         "test_accuracy": 0.97,
         "val_accuracy": 0.96,
         "n_test": 60,
+        "intervals": {"test_accuracy": interval(0.97)},
         "ceiling": ceiling,
         "checks": {"deterministic": True, "evaluator_accuracy": True},
         "failed_checks": {},
@@ -320,6 +328,8 @@ def _evaluator(row: str) -> dict[str, Any]:
 
 def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
     protected = trapped(block["defense"])
+    test_accuracy = (0.92 if protected else 0.95) + 0.01 * block["seed"]
+    intervals = {"test_accuracy": interval(test_accuracy)}
     theory = {
         "delta": -0.25 - 0.1 * block["seed"],
         "delta_mean": 0.5,
@@ -336,11 +346,13 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
         "row": row,
         "defense": block["defense"],
         "seed": block["seed"],
-        "test_accuracy": (0.92 if protected else 0.95) + 0.01 * block["seed"],
+        "test_accuracy": test_accuracy,
         "val_accuracy": 0.94,
         "n_test": 60,
         "trapdoor_success": 1.0 if protected else None,
         "n_trapdoor": 60 if protected else 0,
+        "intervals": intervals
+        | ({"trapdoor_success": interval(1.0, "images", 60)} if protected else {}),
         "theory": theory if protected else None,
         "facts": {"epsilon": 8.0, "delta": 1e-5} if block["defense"] == "dpsgd" else {},
         "stochastic": block["defense"] == "mid",
@@ -369,6 +381,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         "seed": block["seed"],
         "aa1": aa1,
         "aa5": min(1.0, aa1 + 0.2),
+        "intervals": {"aa1": interval(aa1), "aa5": interval(min(1.0, aa1 + 0.2))},
         "aa1_std": 0.011,
         "aa5_std": 0.02,
         "aa1_std_mean": 0.01,

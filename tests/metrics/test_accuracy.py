@@ -10,6 +10,7 @@ import torch
 from trapmid.metrics.accuracy import (
     balanced_labels,
     best_classes,
+    hit_shares,
     hits,
     mean_of_stds,
     rate,
@@ -77,6 +78,14 @@ def test_one_draw_has_no_deviation_and_gaps_are_refused() -> None:
     labels, draws = _grid(6, 2)
     with pytest.raises(ValueError, match="each draw exactly once"):
         within_run_std(torch.ones(11, dtype=torch.bool), labels[:-1], draws[:-1], 3)
+
+
+def test_hit_shares_are_of_every_class_that_was_attacked() -> None:
+    """Whatever the order of the images, and without the classes that were not attacked."""
+    hit = torch.tensor([1, 0, 0, 1, 1, 0]).bool()
+    labels = torch.tensor([7, 2, 7, 7, 7, 2])
+    assert hit_shares(hit, labels) == {2: 0.0, 7: 0.75}
+    assert list(hit_shares(hit, labels)) == [2, 7]
 
 
 def test_balanced_labels() -> None:

@@ -24,9 +24,10 @@ def read(root, study):
 
 def test_means_over_seeds(tmp_path, study):
     made = summary.summarise(study, *read(tmp_path, study), {"positive_control": True})
-    assert made["evaluator"] == {"test_accuracy": 0.97}
-    assert made["targets"]["none"] == {"test_accuracy": 0.955, "trapdoor_success": None}
-    assert made["targets"]["trapmid"] == {"test_accuracy": 0.925, "trapdoor_success": 1.0}
+    assert made["evaluator"]["test_accuracy"] == 0.97
+    none, trapmid = made["targets"]["none"], made["targets"]["trapmid"]
+    assert (none["test_accuracy"], none["trapdoor_success"]) == (0.955, None)
+    assert (trapmid["test_accuracy"], trapmid["trapdoor_success"]) == (0.925, 1.0)
     assert made["attacks"]["plgmi"]["trapmid"]["aa1"] == pytest.approx((0.12 + 0.14) / 2)
     assert made["attacks"]["plgmi"]["none"]["n_success"] == 96
     assert isinstance(made["attacks"]["plgmi"]["none"]["n"], int)
@@ -41,7 +42,8 @@ def test_the_schema_of_the_issue(tmp_path, study):
     assert list(made["attacks"]) == list(fake_study.AA1)  # random is the floor, no attack
     for rows in made["attacks"].values():
         for scores in rows.values():
-            assert set(scores) == {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
+            names = {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
+            assert set(scores) == names | {"intervals"}
     assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)
     assert made["references"]["ceiling"]["n_success"] == 58
 
@@ -59,13 +61,15 @@ def test_the_headline_is_a_dozen_numbers(tmp_path, study):
 
 def test_the_worst_case_is_the_strongest_attack(tmp_path, study):
     scores = read(tmp_path, study)
-    made = summary.summarise(study, *scores, {})["worst"]
+    made_of = summary.summarise(study, *scores, {})
+    made = made_of["worst"]
     assert made["none"] == {
         "attack": "plgmi",
         "aa1": 0.96,
         "aa5": 1.0,
         "attacks": 4,
         "failed": [],
+        "intervals": made_of["attacks"]["plgmi"]["none"]["intervals"],
     }
     # Plain PLG-MI falls into the trapdoor (13 %), an attacker who asks a student does not.
     assert made["trapmid"]["attack"] == "plgmi_distil" and made["trapmid"]["aa1"] == 0.43
@@ -118,6 +122,44 @@ def test_the_spread_by_hand(tmp_path, study):
     nothing = {"population": None, "sample": None, "values": {"0": None, "1": None}}
     assert none["trapdoor_success"] == nothing
     assert made["attacks"]["plgmi"]["trapmid"]["aa1"]["values"] == {"0": 0.12, "1": 0.14}
+
+
+def test_one_seed_has_the_intervals_of_its_run(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(4,))
+    made = summary.summarise(study, *read(tmp_path, study), {})
+    scores = made["attacks"]["plgmi"]["none"]
+    assert scores["intervals"] == {
+        "aa1": fake_study.interval(scores["aa1"]),
+        "aa5": fake_study.interval(scores["aa5"]),
+    }
+    assert made["targets"]["none"]["intervals"].keys() == {"test_accuracy"}
+    success = made["targets"]["trapmid"]["intervals"]["trapdoor_success"]
+    assert (success["kind"], success["n"]) == ("images", 60)
+    assert made["evaluator"]["intervals"]["test_accuracy"] == fake_study.interval(0.97)
+    assert made["references"]["ceiling"]["intervals"]["aa1"] == fake_study.interval(0.97)
+    assert made["references"]["floor"]["intervals"]["aa1"]["kind"] == "identities"
+
+
+def test_two_seeds_have_a_range_and_three_an_interval_of_seeds(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0, 1))
+    made = summary.summarise(study, *read(tmp_path, study), {})
+    found = made["attacks"]["plgmi"]["trapmid"]["intervals"]["aa1"]
+    assert found == {"low": 0.12, "high": 0.14, "kind": "range", "n": 2}
+    study = fake_study.write(tmp_path, seeds=(0, 1, 2))
+    made = summary.summarise(study, *read(tmp_path, study), {})
+    found = made["attacks"]["plgmi"]["trapmid"]["intervals"]["aa1"]
+    reach = 4.302653 * 0.02 / 3**0.5  # 12, 14 and 16 %
+    assert (found["kind"], found["n"]) == ("seeds", 3)
+    assert (found["low"], found["high"]) == pytest.approx((0.14 - reach, 0.14 + reach), abs=1e-6)
+
+
+def test_several_evaluators_are_no_seeds(tmp_path, study):
+    scores = read(tmp_path, study)
+    study["evaluators"]["other"] = study["evaluators"]["evaluator"]
+    scores[0]["other"] = replace(scores[0]["evaluator"], test_accuracy=0.5)
+    made = summary.summarise(study, *scores, {})
+    assert "intervals" not in made["evaluator"]
+    assert "intervals" not in made["references"]["ceiling"]
 
 
 def test_what_is_written_is_what_the_gate_reads(tmp_path, study):

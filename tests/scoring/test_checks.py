@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 import fake_study
 from trapmid.config.evaluation import Checks
+from trapmid.metrics.statistics import intervals
 from trapmid.scoring import checks
 from trapmid.scoring.checks import Check
+from trapmid.scoring.disjoint import data_disjoint
 from trapmid.scoring.scores import AttackScores
 from trapmid.types import Output, Target
 
@@ -69,7 +71,7 @@ def manifest() -> list[dict[str, str]]:
 def disjoint(index: int, row: int, **changes: str) -> Check:
     rows = manifest()
     rows[row].update(changes)
-    return checks.data_disjoint(rows)[index]
+    return data_disjoint(rows)[index]
 
 
 STUDY = fake_study.params(seeds=(0,))
@@ -119,6 +121,10 @@ def test_a_sound_study_passes_everything() -> None:
     assert list(found) == list(checks.EXPLANATIONS)
 
 
+def reaches(name: str, hits: int, bound: float) -> Check:
+    return checks.reaches(name, hits / 200, intervals.wilson(hits, 200), bound)
+
+
 ROW_CHECKS = {
     "checkpoint_verified": (
         lambda: checks.checkpoint_verified(0.9004, 0.9),
@@ -146,19 +152,19 @@ ROW_CHECKS = {
         lambda: checks.gradients_reach_images(Linear(torch.round), IMAGES, LABELS),
     ),
     "private_public_disjoint": (
-        lambda: checks.data_disjoint(manifest())[0],
+        lambda: data_disjoint(manifest())[0],
         lambda: disjoint(0, 6, identity="15"),
         lambda: disjoint(0, 7, hash="14-test"),
         lambda: disjoint(0, 0, identity=""),
         lambda: disjoint(0, 7, hash=""),
         lambda: disjoint(0, 7, split="elsewhere"),
-        lambda: checks.data_disjoint([])[0],
-        lambda: checks.data_disjoint(manifest()[:6])[0],
+        lambda: data_disjoint([])[0],
+        lambda: data_disjoint(manifest()[:6])[0],
     ),
     "splits_disjoint": (
-        lambda: checks.data_disjoint(manifest())[1],
+        lambda: data_disjoint(manifest())[1],
         lambda: disjoint(1, 0, hash="14-test"),
-        lambda: checks.data_disjoint([])[1],
+        lambda: data_disjoint([])[1],
     ),
     "evaluator_is_another_network": (
         lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "b2"),
@@ -177,14 +183,18 @@ ROW_CHECKS = {
         lambda: checks.every_class_attacked(LABELS[:0], LABELS[:0], 3, 6),
     ),
     "floor_is_chance": (
-        lambda: checks.floor_is_chance(0.12, 100, 20),
-        lambda: checks.floor_is_chance(0.30, 100, 20),
-        lambda: checks.floor_is_chance(0.0, 0, 20),
+        lambda: checks.floor_is_chance(12, 100, 20),
+        lambda: checks.floor_is_chance(30, 100, 20),
+        lambda: checks.floor_is_chance(0, 0, 20),
     ),
     "evaluator_accuracy": (
-        lambda: checks.at_least("evaluator_accuracy", 0.95, 0.9),
-        lambda: checks.at_least("evaluator_accuracy", 0.89, 0.9),
-        lambda: checks.at_least("evaluator_accuracy", None, 0.0),
+        lambda: reaches("evaluator_accuracy", 190, 0.96),  # 0.95: its interval goes to 0.972
+        lambda: reaches("evaluator_accuracy", 190, 0.975),
+    ),
+    "target_agreement": (
+        lambda: checks.at_least("target_agreement", 0.95, 0.9),
+        lambda: checks.at_least("target_agreement", 0.89, 0.9),
+        lambda: checks.at_least("target_agreement", None, 0.0),
     ),
 }
 
@@ -212,6 +222,23 @@ def test_a_noisy_target_repeats_its_accuracy_as_well_as_chance_allows() -> None:
         ]
         assert sum(passed) >= 3995
     assert checks.checkpoint_verified(0.93, 0.9, noisy_images=100).passed
+
+
+@pytest.mark.parametrize(("n", "num_classes"), [(100, 20), (5000, 1000), (120, 2), (7, 5)])
+def test_the_floor_may_be_five_deviations_of_chance_above_it(n: int, num_classes: int) -> None:
+    chance = 1 / num_classes
+    most = chance + 5 * (chance * (1 - chance) / n) ** 0.5
+    for successes in range(min(n, 100) + 1):
+        passed = checks.floor_is_chance(successes, n, num_classes).passed
+        assert passed is (successes / n <= most)
+
+
+def test_a_check_of_a_rate_says_both_numbers() -> None:
+    assert (
+        reaches("trapdoor_success", 190, 0.975).detail == "0.9500 (0.9104 to 0.9726), least 0.975"
+    )
+    floor = checks.floor_is_chance(30, 100, 20)
+    assert floor.detail.startswith("AA-1 0.3000 (0.1") and floor.detail.endswith(", chance 0.0500")
 
 
 def test_verdicts_and_failures() -> None:
@@ -242,11 +269,14 @@ def test_a_failed_row_is_named() -> None:
     assert found.detail == "failed by targets/trap-0"
 
 
-@pytest.mark.parametrize("change", ["weak", "not attacked", "no undefended target"])
+@pytest.mark.parametrize("change", ["weak", "partial", "not attacked", "no undefended target"])
 def test_positive_control_can_fail(change: str) -> None:
     evaluators, targets, attack_runs = scores()
     if change == "weak":
         attack_runs["plgmi-none-0"] = attack_run(aa1=0.49)
+    elif change == "partial":  # it reached those people whom it reaches easily
+        attack_runs["plgmi-none-0"] = attack_run(aa1=0.49)
+        attack_runs["brepmi-none-0"] = replace(attack_run(aa1=1.0), left_out=15)
     elif change == "not attacked":
         targets["none-1"] = targets["none-0"]
     else:

@@ -60,6 +60,26 @@ BASELINE = {
 }
 
 
+COMPARISON = {
+    "attack": "plgmi",
+    "defense": "trapmid",
+    "against": "none",
+    "difference": -0.83,
+    "seeds": [0],
+    "identities": 20,
+    "these_targets": {
+        "interval": None,
+        "p": 0.001,
+        "p_holm": 0.002,
+        "detectable": 0.1,
+        "verdict": "lower",
+    },
+    "over_seeds": None,
+    "verdict": "cannot tell",
+    "reason": "one seed",
+}
+
+
 def doctored(path: str, value: Any = ...) -> dict[str, Any]:
     """The baseline with one value changed, or without it."""
     summary: dict[str, Any] = copy.deepcopy(BASELINE)
@@ -86,6 +106,20 @@ def compare(
 
 def failed(now: dict[str, Any]) -> list[str]:
     return [v.metric for v in compare(now, BASELINE) if not v.passed]
+
+
+def test_intervals_and_comparisons_are_not_judged():
+    """They follow from what is judged; an older baseline has none, a newer study may have."""
+    ends = {"aa1": {"low": 0.1, "high": 0.2, "kind": "identities", "n": 20}}
+    now = doctored("attacks.plgmi.trapmid.intervals", ends)
+    now["comparisons"] = [COMPARISON]
+    assert read(now).attacks["plgmi"]["trapmid"].intervals["aa1"].n == 20
+    assert read(now).comparisons[0].over_seeds is None
+    assert read(now).to_json() == now | {"spread": None}
+    for pair in ((now, BASELINE), (BASELINE, now), (now, now)):
+        verdicts = compare(*pair)
+        assert len(verdicts) == len(compare(BASELINE, BASELINE))
+        assert all(verdict.passed for verdict in verdicts)
 
 
 def test_the_baseline_passes():

@@ -23,9 +23,10 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.metrics.features import stretch
+from trapmid.metrics.statistics.intervals import of_rate
 from trapmid.report import grids, pictures
 from trapmid.scoring.attack import Evidence
-from trapmid.scoring.scores import Count
+from trapmid.scoring.scores import Count, rounded
 from trapmid.types import Output
 
 
@@ -43,6 +44,12 @@ def test_attack_run_of_faces(
     expected = (statistics.variance([0.5, 1, 1, 0.5, 1]) / 2) ** 0.5
     assert scores.aa1_std == pytest.approx(expected, abs=1e-6)
     assert scores.frechet is not None
+    assert scores.intervals == {
+        name: rounded(of_rate(hit, made["labels"]))
+        for name, hit in (("aa1", found.hit), ("aa5", torch.ones(20)))
+    }
+    assert (scores.intervals["aa1"].kind, scores.intervals["aa1"].n) == ("identities", 4)
+    assert torch.equal(found.rows["labels"], made["labels"])
     assert scores.signature.recall < 0.3
     assert all(scores.checks.values()), scores.failed_checks
     assert asdict(scores.protocol) == {

@@ -22,6 +22,7 @@ from painted import (
 from torch import Tensor
 
 from trapmid.metrics.accuracy import balanced_labels
+from trapmid.metrics.statistics.intervals import of_mean
 from trapmid.scoring.target import score_target
 from trapmid.types import Output
 
@@ -37,6 +38,15 @@ def test_trapdoor_success_counts_every_image_with_every_trigger(
     lost = int((labels != 0).sum())
     assert scores.trapdoor_success == pytest.approx(1 - lost / (len(labels) * CLASSES), abs=1e-6)
     assert scores.checks["trapdoor_success"] is False
+    # An image of class 0 is right for every trigger, any other for all but the one that is gone.
+    shares = [1 if label == 0 else 1 - 1 / CLASSES for label in labels.tolist()]
+    found = scores.intervals["trapdoor_success"]
+    by_hand = of_mean(shares, range(16))
+    assert (found.kind, found.n) == ("images", 16)
+    assert found.low <= by_hand.low + 1e-6 and by_hand.high - 1e-6 <= found.high < 1
+    assert scores.failed_checks["trapdoor_success"] == (
+        f"{scores.trapdoor_success:.4f} ({found.low:.4f} to {found.high:.4f}), least 0.9"
+    )
 
 
 def test_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
@@ -119,7 +129,7 @@ def test_undefended_target_without_a_trapdoor(
     assert scores.trapdoor_success is None
     assert scores.n_trapdoor == 0
     assert scores.test_accuracy == 0
-    assert scores.failed_checks == {"undefended_accuracy": "0.0, least 0.9"}
+    assert scores.failed_checks == {"undefended_accuracy": "0.0000 (0.0000 to 0.4899), least 0.9"}
     assert "trapdoor_success" not in scores.checks
 
 

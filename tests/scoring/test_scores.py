@@ -74,11 +74,11 @@ def test_measured_scores_are_read_as_they_were_written(
 
 
 def leaves(content: dict[str, Any], where: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The path of every key whose name is not data: checks, facts and counts have free names."""
-    found = []
+    """The path of every key whose name is not data: checks, facts and the like have free names."""
+    found, free = [], ("checks", "failed_checks", "facts", "counts", "intervals")
     for key, value in content.items():
         found.append((*where, key))
-        if isinstance(value, dict) and key not in ("checks", "failed_checks", "facts", "counts"):
+        if isinstance(value, dict) and key not in free:
             found += leaves(value, (*where, key))
     return found
 

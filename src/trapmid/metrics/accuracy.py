@@ -27,6 +27,14 @@ def rate(hit: Tensor) -> float:
     return float(hit.double().mean())
 
 
+def hit_shares(hit: Tensor, labels: Tensor) -> dict[int, float]:
+    """Every class of `labels` (N,), ascending, with the share of hits among its images."""
+    row, classes = _ranks(labels)
+    hits = torch.bincount(row, weights=hit.double(), minlength=classes)
+    shares = hits / torch.bincount(row, minlength=classes)
+    return dict(zip(sorted(set(labels.tolist())), shares.tolist(), strict=True))
+
+
 def within_run_std(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int) -> float | None:
     """The papers' deviation of an attack accuracy inside one run; a fraction.
 

@@ -1,13 +1,15 @@
-"""One number of several seeds: its mean, and how far the seeds lie apart."""
+"""One number of several seeds: its mean, its interval, and how far the seeds lie apart."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from trapmid.metrics.statistics.intervals import Interval, of_cell
 from trapmid.scoring.means import Spread
+from trapmid.scoring.scores import rounded
 
 _DIGITS = 6  # as the scores are: the last bits of a sum are not worth a diff
 
@@ -35,6 +37,28 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     mean = math.fsum(there) / len(there)
     whole = mean.is_integer() and all(isinstance(value, int) for value in there)
     return int(mean) if whole else round(mean, _DIGITS)
+
+
+class Scored(Protocol):
+    """One row's scores, with the intervals within its run."""
+
+    @property
+    def intervals(self) -> dict[str, Interval]: ...
+
+
+def intervals_of(rows: Sequence[Scored], names: Iterable[str]) -> dict[str, Interval]:
+    """The 95 % interval of the mean over rows, one of each seed, of every rate in `names`.
+
+    A rate that no row has, or whose only row has no interval, is left out.
+    """
+    found = {name: _interval(rows, name) for name in names}
+    return rounded({name: one for name, one in found.items() if one is not None})
+
+
+def _interval(rows: Sequence[Scored], name: str) -> Interval | None:
+    there = [row for row in rows if getattr(row, name) is not None]
+    within = [row.intervals[name] for row in there if name in row.intervals]
+    return of_cell([getattr(row, name) for row in there], within)
 
 
 def spread_of(values: Mapping[int, float | None]) -> Spread:

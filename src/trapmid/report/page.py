@@ -12,7 +12,16 @@ from typing import NamedTuple
 from trapmid.report import markdown, webpage
 from trapmid.report.blocks import Section
 from trapmid.report.findings import Findings
-from trapmid.report.sections import attacks, protocol, recovered, study, targets, trapdoors, verdict
+from trapmid.report.sections import (
+    attacks,
+    compared,
+    protocol,
+    recovered,
+    study,
+    targets,
+    trapdoors,
+    verdict,
+)
 
 _FOOTER = """\
 ---
@@ -52,6 +61,7 @@ def sections(found: Findings) -> list[Section]:
         targets.targets(found),
         targets.defenses(found),
         attacks.attacks(found),
+        compared.compared(found),
         recovered.recovered(found),
         trapdoors.trapdoors(found),
         verdict.checks(found),

@@ -11,7 +11,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from trapmid.artifacts.results import ResultError
-from trapmid.report.averages import mean_of, spread_of
+from trapmid.report.averages import intervals_of, mean_of, spread_of
+from trapmid.report.differences import Shares, comparisons
 from trapmid.report.groups import FLOOR, Blocks, Groups, attack_run_label
 from trapmid.report.marks import Marks
 from trapmid.scoring.means import (
@@ -23,7 +24,14 @@ from trapmid.scoring.means import (
     TargetMeans,
     WorstCase,
 )
-from trapmid.scoring.scores import Attacks, Evaluators, Recognition, Targets, TargetScores
+from trapmid.scoring.scores import (
+    Attacks,
+    Evaluators,
+    EvaluatorScores,
+    Recognition,
+    Targets,
+    TargetScores,
+)
 
 
 def summarise(
@@ -32,6 +40,7 @@ def summarise(
     targets: Targets,
     attack_runs: Attacks,
     study_checks: Mapping[str, bool],
+    shares: Mapping[str, Shares] | None = None,
 ) -> dict[str, Any]:
     """The content of reports/metrics.json.
 
@@ -39,6 +48,8 @@ def summarise(
         params: params.yaml; its rows decide what is in the summary.
         evaluators, targets, attack_runs: the scores of every row.
         study_checks: the checks that look at several rows at once.
+        shares: by attack run, the share of hits of every person; without them, no two defences are
+            compared.
 
     Raises:
         ResultError: a row has no scores, or those of another seed, attack or target; or two rows
@@ -50,20 +61,22 @@ def summarise(
     groups = Groups.of(params)
     scored = _attack_means(groups, attack_runs)
     of_first = [evaluators[row] for row in groups.evaluators]
+    worst = _worst_cases(params, attack_runs, _named(groups.targets, scored), scored)
     return StudyMeans(
         study=_origin(params),
-        evaluator=EvaluatorMeans(test_accuracy=mean_of([one.test_accuracy for one in of_first])),
+        evaluator=_evaluator_means(of_first),
         targets={
             name: _target_means([targets[row] for row in rows])
             for name, rows in groups.targets.items()
         },
         attacks=scored,
-        worst=_worst_cases(params, attack_runs, _named(groups.targets, scored), scored),
+        worst=worst,
         references={
             "floor": _recognition([attack_runs[row] for row in groups.floor]),
-            "ceiling": _recognition([one.ceiling for one in of_first]),
+            "ceiling": _recognition([one.ceiling for one in of_first], seeds=len(of_first) == 1),
         },
         spread=_spreads(groups, targets, attack_runs),
+        comparisons=comparisons(params, attack_runs, worst, shares or {}),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
     ).to_json()
 
@@ -189,10 +202,12 @@ def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> l
     return list(dict.fromkeys([*by_defense, *attacked]))
 
 
-def _recognition(rows: Sequence[Recognition]) -> RecognitionMeans:
-    names = [field.name for field in fields(RecognitionMeans)]
+def _recognition(rows: Sequence[Recognition], *, seeds: bool = True) -> RecognitionMeans:
+    """Means; `seeds`: whether the rows are seeds of one experiment, of which intervals can be."""
+    names = [field.name for field in fields(RecognitionMeans) if field.name != "intervals"]
     return RecognitionMeans(
-        **{name: mean_of([getattr(one, name) for one in rows]) for name in names}
+        **{name: mean_of([getattr(one, name) for one in rows]) for name in names},
+        intervals=intervals_of(rows if seeds else (), ("aa1", "aa5")),
     )
 
 
@@ -226,11 +241,25 @@ def _worst_cases(
         name: worst_case(table, name, doubtful(params, attack_runs, name), marks.partial_on(name))
         for name in defenses
     }
-    return {name: WorstCase(**one) for name, one in found.items()}
+    return {
+        name: WorstCase(
+            **one, intervals=scored[one["attack"]][name].intervals if one["attack"] else {}
+        )
+        for name, one in found.items()
+    }
+
+
+def _evaluator_means(rows: Sequence[EvaluatorScores]) -> EvaluatorMeans:
+    """Several evaluators are no seeds of one: their mean has no interval."""
+    return EvaluatorMeans(
+        test_accuracy=mean_of([one.test_accuracy for one in rows]),
+        intervals=intervals_of(rows if len(rows) == 1 else (), ("test_accuracy",)),
+    )
 
 
 def _target_means(rows: Sequence[TargetScores]) -> TargetMeans:
     return TargetMeans(
+        intervals=intervals_of(rows, ("test_accuracy", "trapdoor_success")),
         test_accuracy=mean_of([one.test_accuracy for one in rows]),
         trapdoor_success=mean_of([one.trapdoor_success for one in rows]),
     )

@@ -166,7 +166,7 @@ def _checks(
     labels, classes = evidence.labels, target.model.num_classes
     strength = _accepted(evidence, agreement, setup)
     if block.attack == checks.FLOOR_ATTACK:
-        strength = checks.floor_is_chance(accuracy.rate(recognised.hit), len(labels), classes)
+        strength = checks.floor_is_chance(int(recognised.hit.sum()), len(labels), classes)
     return [
         checks.evaluator_is_another_network(
             evaluator.model, evaluator.digest, target.model, target.digest
@@ -226,7 +226,7 @@ def _stand_in(attacked: AttackedModel, private: Private, setup: Setup) -> StandI
     test, success = private["test_images"], None
     described = describe(queried_model, test, setup)
     if trapdoor is not None:
-        success, _ = trapdoor_success(queried_model, trapdoor, test, setup)
+        success = trapdoor_success(queried_model, trapdoor, test, setup).rate
     hit = accuracy.hits(described.logits, private["test_labels"])
     return StandInScores(test_accuracy=accuracy.rate(hit), trapdoor_success=success)
 
@@ -244,6 +244,7 @@ def _protocol(block: AttackRunRow, evidence: Evidence, setup: Setup) -> AttackPr
 
 def _rows(recognised: Recognised, carried: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
+        "labels": recognised.labels,
         "hit": recognised.hit,
         "predictions": recognised.best[:, 0],
         "top5": recognised.best,

@@ -7,7 +7,6 @@ params.yaml; `study` merges them and adds those that need several rows.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
@@ -18,8 +17,12 @@ from torch import Tensor
 from trapmid import losses
 from trapmid.config.evaluation import UNDEFENDED, WEAK, Checks
 from trapmid.metrics.features import exact
+from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring.scores import Attacks, Evaluators, RowScores, Targets
 from trapmid.types import Target
+
+_FLOOR_DEVIATIONS = 5
 
 FLOOR_ATTACK = "random"
 """The attack that asks no target: random latents through the public prior."""
@@ -43,7 +46,8 @@ EXPLANATIONS = {
     "image that the attack did not find counts as refused.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
     "floor_below_ceiling": "Random latents score below real private test images.",
-    "positive_control": "The strongest attack succeeds against every undefended target.",
+    "positive_control": "The strongest attack on all people succeeds against every undefended "
+    "target.",
 }
 """Every check of a study, with what it means when it holds."""
 
@@ -143,55 +147,6 @@ def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Che
     return Check("gradients_reach_images", alive == len(images), detail)
 
 
-# --- data ---------------------------------------------------------------------------------------
-
-
-def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = True) -> list[Check]:
-    """`private_public_disjoint` and `splits_disjoint`, from the rows of manifest.csv.
-
-    Every split must be there; `validation`: whether there is one of that name.
-
-    An empty identity on the public side is an unknown one (FFHQ has none); its image must still
-    differ from every private image.
-    """
-    splits = ["train", "val", "test"] if validation else ["train", "test"]
-    identities, hashes, sound = _who_is_where(manifest, [*splits, "public"])
-    people = identities["private"] & identities["public"]
-    images = set().union(*(hashes[split] for split in splits)) & hashes["public"]
-    complete = sound and all(hashes.values())
-    twice = sum(len(hashes[a] & hashes[b]) for a, b in itertools.combinations(splits, 2))
-    note = "" if complete else "; rows are missing or lack a split, identity or hash"
-    shared = f"{len(people)} identities and {len(images)} images are private and public{note}"
-    return [
-        Check("private_public_disjoint", complete and not people and not images, shared),
-        Check("splits_disjoint", complete and not twice, f"{twice} images in two splits{note}"),
-    ]
-
-
-class _Whereabouts(NamedTuple):
-    """What the rows of a manifest name."""
-
-    identities: dict[str, set[str]]  # of the private side and of the public one
-    hashes: dict[str, set[str]]  # of the images of every split
-    sound: bool  # every row has a split and a hash, every private one an identity
-
-
-def _who_is_where(manifest: Iterable[Mapping[str, str]], splits: Iterable[str]) -> _Whereabouts:
-    identities: dict[str, set[str]] = {"private": set(), "public": set()}
-    hashes: dict[str, set[str]] = {split: set() for split in splits}
-    sound = True
-    for row in manifest:
-        split, identity, image = (row.get(key, "") for key in ("split", "identity", "hash"))
-        if split not in hashes:
-            sound = False
-            continue
-        side = "public" if split == "public" else "private"
-        sound &= image != "" and (side == "public" or identity != "")
-        identities[side] |= {identity} - {""}
-        hashes[split] |= {image}
-    return _Whereabouts(identities, hashes, sound)
-
-
 # --- one attack run -----------------------------------------------------------------------------
 
 
@@ -225,14 +180,20 @@ def every_class_attacked(
     return Check("every_class_attacked", bool(pairs) and complete, detail)
 
 
-def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
-    """AA-1 of random latents is at most five standard deviations above 1 / C.
+def floor_is_chance(successes: int, n: int, num_classes: int) -> Check:
+    """The Wilson interval of random latents' AA-1 does not lie above 1 / C.
 
-    Labels attack nothing there, so a higher rate means that labels leak into the images.
+    Labels attack nothing there, so a higher rate means that labels leak into the images. The
+    interval is one of five standard deviations, at which Wilson's lower end is above chance where
+    the rate is more than five of chance's deviations above it: one of 95 % would make one sound
+    study in forty invalid.
     """
+    if not n:
+        return Check("floor_is_chance", False, "no image")
     chance = 1 / num_classes
-    bound = chance + 5 * math.sqrt(chance * (1 - chance) / max(n, 1))
-    return Check("floor_is_chance", n > 0 and aa1 <= bound, f"AA-1 {aa1:.4f}, most {bound:.4f}")
+    found = intervals.wilson(successes, n, math.erf(_FLOOR_DEVIATIONS / math.sqrt(2)))
+    detail = f"AA-1 {_with_ends(successes / n, found)}, chance {chance:.4f}"
+    return Check("floor_is_chance", found.low <= chance, detail)
 
 
 def at_least(name: str, value: object, bound: float) -> Check:
@@ -240,6 +201,15 @@ def at_least(name: str, value: object, bound: float) -> Check:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     passed = number and float(value) >= bound  # type: ignore[arg-type]
     return Check(name, passed, f"{value}, least {bound}")
+
+
+def reaches(name: str, rate: float, interval: Interval, bound: float) -> Check:
+    """The interval of `rate` does not lie below `bound` as a whole: few images decide little."""
+    return Check(name, interval.high >= bound, f"{_with_ends(rate, interval)}, least {bound}")
+
+
+def _with_ends(rate: float, interval: Interval) -> str:
+    return f"{rate:.4f} ({interval.low:.4f} to {interval.high:.4f})"
 
 
 # --- the study ----------------------------------------------------------------------------------
@@ -273,9 +243,13 @@ def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:
 
 
 def _positive_control(targets: Targets, attack_runs: Attacks, bound: float) -> Check:
-    """Each undefended target is attacked, and its worst AA-1 reaches the bound."""
+    """Each undefended target is attacked, and its worst AA-1 reaches the bound.
+
+    An attack on a part of the people does not count: it leaves out whom it cannot find.
+    """
+    whole = [scores for scores in attack_runs.values() if not scores.left_out]
     best = {
-        row: max((c.aa1 for c in attack_runs.values() if c.target == row), default=-math.inf)
+        row: max((one.aa1 for one in whole if one.target == row), default=-math.inf)
         for row, scores in targets.items()
         if scores.defense == UNDEFENDED
     }

@@ -13,6 +13,8 @@ from torch import Tensor
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.metrics import accuracy, features, inception
 from trapmid.metrics.features import Description, Poison
+from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.runtime import Runtime
 from trapmid.scoring import checks
 from trapmid.types import Target, Trapdoor
@@ -55,14 +57,25 @@ class Examined(NamedTuple):
 
     test: Description
     test_accuracy: float
+    interval: Interval  # of the test accuracy, over people
     val_accuracy: float | None  # None: there is no validation split
     checks: list[checks.Check]
+
+
+class Success(NamedTuple):
+    """How often a trigger gets its class."""
+
+    rate: float
+    pairs: int  # of an image and a trigger
+    interval: Interval  # over images: one image meets many triggers
 
 
 def examine(loaded: Loaded, private: Private, setup: Setup) -> Examined:
     """Describes the private test images and holds the classifier against its own record."""
     described = describe(loaded, private["test_images"], setup)
-    test_accuracy = accuracy.rate(accuracy.hits(described.logits, private["test_labels"]))
+    hit = accuracy.hits(described.logits, private["test_labels"])
+    test_accuracy = accuracy.rate(hit)
+    interval = intervals.of_rate(hit, private["test_labels"])
     val_accuracy = _val_accuracy(loaded, private, setup)
     results = [
         _repeats_its_record(loaded, private, test_accuracy, val_accuracy),
@@ -70,7 +83,7 @@ def examine(loaded: Loaded, private: Private, setup: Setup) -> Examined:
     ]
     if not loaded.model.stochastic:
         results.append(checks.deterministic(loaded.model, probes(private, setup.rt)[0]))
-    return Examined(described, test_accuracy, val_accuracy, results)
+    return Examined(described, test_accuracy, interval, val_accuracy, results)
 
 
 def describe(
@@ -108,10 +121,8 @@ def triggered_classes(count: int, num_classes: int, rt: Runtime) -> Tensor:
     return accuracy.balanced_labels(count, num_classes, rt.generator("trapdoor success"))
 
 
-def trapdoor_success(
-    asked: Loaded, trapdoor: Trapdoor, images: Tensor, setup: Setup
-) -> tuple[float, int]:
-    """Share of pairs of an image and a trigger that `asked` gives the trigger's class; how many.
+def trapdoor_success(asked: Loaded, trapdoor: Trapdoor, images: Tensor, setup: Setup) -> Success:
+    """Share of pairs of an image and a trigger that `asked` gives the trigger's class.
 
     The first list of classes is a balanced one. Each further list is the one before it, one class
     on: as balanced, and no image meets a trigger twice.
@@ -124,7 +135,8 @@ def trapdoor_success(
         now = (first + turn) % classes
         described = describe(asked, images, setup, Poison(trapdoor, now))
         hits.append(accuracy.hits(described.logits, now))
-    return accuracy.rate(torch.cat(hits)), lists * len(images)
+    hit, image = torch.cat(hits), torch.arange(len(images)).repeat(lists)
+    return Success(accuracy.rate(hit), len(hit), intervals.of_rate(hit, image, "images"))
 
 
 def _val_accuracy(loaded: Loaded, private: Private, setup: Setup) -> float | None:

@@ -17,7 +17,8 @@ def score_evaluator(
     """Scores of one evaluator, and the table's ceiling: real test images scored as an attack."""
     examined = examine(evaluator.loaded, private, setup)
     least = setup.bounds.evaluator_accuracy
-    accurate = checks.at_least("evaluator_accuracy", examined.test_accuracy, least)
+    found = examined.test_accuracy, examined.interval
+    accurate = checks.reaches("evaluator_accuracy", *found, least)
     results = [*examined.checks, accurate]
     return rounded(
         EvaluatorScores(
@@ -25,6 +26,7 @@ def score_evaluator(
             test_accuracy=examined.test_accuracy,
             val_accuracy=examined.val_accuracy,
             n_test=len(private["test_labels"]),
+            intervals={"test_accuracy": examined.interval},
             ceiling=_ceiling(evaluator, private, examined.test, setup),
             checks=checks.verdicts(results),
             failed_checks=checks.failures(results),

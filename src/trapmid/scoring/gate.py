@@ -78,12 +78,17 @@ def failures(study: StudyMeans, *, weak: bool) -> list[str]:
 def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
     """The study's leaves by dotted path, as its file has them.
 
-    Left out are `spread` and `study`, which depend on the seeds, and which attack a worst case is.
+    Left out are `spread` and `study`, which depend on the seeds, intervals and comparisons, which
+    follow from what is judged, and which attack a worst case is.
     """
     parts = ("evaluator", "targets", "attacks", "worst", "references", "checks")
     content = asdict(study)
     leaves = _leaves({part: content[part] for part in parts}, "")
-    return {path: value for path, value in leaves if not path.endswith((".attack", ".failed"))}
+    return {
+        path: value
+        for path, value in leaves
+        if not path.endswith((".attack", ".failed")) and ".intervals." not in path
+    }
 
 
 def table(verdicts: Sequence[Verdict], tolerances: Gate) -> str:

@@ -1,6 +1,7 @@
 """The scores of a whole study, typed: what reports/metrics.json holds.
 
 Rates are fractions in [0, 1]. A number is the mean over the seeds that have one, None if none has.
+`intervals` has the 95 % interval of a number by its name, which is missing where there is none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from trapmid.artifacts import results
+from trapmid.metrics.statistics.comparisons import Verdict
+from trapmid.metrics.statistics.intervals import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,7 @@ class EvaluatorMeans:
     """The evaluators."""
 
     test_accuracy: float | None
+    intervals: dict[str, Interval] = field(default_factory=dict)  # of one evaluator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class TargetMeans:
 
     test_accuracy: float | None
     trapdoor_success: float | None  # None: no trapdoor
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,7 @@ class RecognitionMeans:
     frechet: float | None
     n_success: float | None
     n: float | None
+    intervals: dict[str, Interval] = field(default_factory=dict)  # of aa1 and aa5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,7 @@ class WorstCase:
     aa5: float | None
     attacks: int  # how many ran
     failed: tuple[str, ...]  # those among them that failed a check
+    intervals: dict[str, Interval] = field(default_factory=dict)  # the attack's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,33 @@ class Spreads:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tested:
+    """A difference against its deviation, between seeds or between people."""
+
+    interval: Interval | None  # None: all differ alike, or there is one alone
+    p: float  # two-sided
+    p_holm: float  # corrected for all comparisons of the study that are tested alike
+    detectable: float | None  # the least true difference found with power 0.8, without correction
+    verdict: Verdict  # by p_holm, at 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two defences under one attack, on the same people and seeds."""
+
+    attack: str  # `worst case`: of each defence the attack that is its own
+    defense: str
+    against: str
+    difference: float  # AA-1 of `defense` less that of `against`
+    seeds: tuple[int, ...]  # that both have, by one evaluator
+    identities: int  # attacked in all of these runs
+    these_targets: Tested  # over people: it holds for the targets that were trained, no others
+    over_seeds: Tested | None  # for the defence; None: fewer than three seeds
+    verdict: Verdict  # for the defence
+    reason: str  # one line
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyMeans:
     """One study. What has a default is missing in baselines that are older than it."""
 
@@ -87,11 +121,12 @@ class StudyMeans:
     worst: dict[str, WorstCase] = field(default_factory=dict)  # by defence
     references: dict[str, RecognitionMeans] = field(default_factory=dict)  # floor and ceiling
     spread: Spreads | None = None
+    comparisons: tuple[Comparison, ...] = ()
     checks: dict[str, bool]  # by name: whether it held in every row
 
     def to_json(self) -> dict[str, Any]:
         """The content of reports/metrics.json."""
-        content: dict[str, Any] = _lists(asdict(self))
+        content: dict[str, Any] = _plain(asdict(self))
         return content
 
     @classmethod
@@ -113,8 +148,12 @@ class StudyMeans:
         return cls.from_json(results.read_json(file), file)
 
 
-def _lists(value: Any) -> Any:
-    """Tuples as the lists that a file has."""
+_LATER = ("intervals", "comparisons")
+"""What older files lack; left out where it is empty, so that a file comes back as it was."""
+
+
+def _plain(value: Any) -> Any:
+    """As a file has it: lists for tuples."""
     if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    return [_lists(item) for item in value] if isinstance(value, tuple) else value
+        return {key: _plain(item) for key, item in value.items() if item or key not in _LATER}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

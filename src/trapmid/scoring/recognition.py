@@ -14,6 +14,7 @@ from torch import Tensor
 from trapmid.config.evaluation import Evaluation
 from trapmid.metrics import accuracy, features, frechet, knn
 from trapmid.metrics.features import Description
+from trapmid.metrics.statistics import intervals
 from trapmid.scoring.described import Loaded, Setup, describe, inception_features, stored
 from trapmid.scoring.references import EvaluatorReference
 from trapmid.scoring.scores import Recognition
@@ -42,6 +43,7 @@ class Recognised(NamedTuple):
     hit5: Tensor  # (N,) bool
     knn: Tensor  # (N,) float64
     found: Tensor  # (N,) bool
+    labels: Tensor  # (N,) int64, the classes
     frechet: float | None
 
     def recognition(self) -> Recognition:
@@ -53,6 +55,10 @@ class Recognised(NamedTuple):
             frechet=self.frechet,
             n_success=int(self.hit.sum()),
             n=len(self.hit),
+            intervals={
+                "aa1": intervals.of_rate(self.hit, self.labels),
+                "aa5": intervals.of_rate(self.hit5, self.labels),
+            },
         )
 
 
@@ -74,6 +80,7 @@ def recognise(
         hit5=accuracy.hits(raw.logits, labels, 5) & shown.found,
         knn=knn.nearest_squared(description.features, labels, reference.features, reference.labels),
         found=shown.found,
+        labels=labels,
         frechet=_frechet(files[hit], description.features[hit], reference, setup),
     )
 

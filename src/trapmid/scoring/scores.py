@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 
 from trapmid.artifacts import results
 from trapmid.metrics.signature import Detection
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Recognition:
     frechet: float | None  # None: too few successes
     n_success: int
     n: int
+    intervals: dict[str, Interval]  # of aa1 and aa5, over people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class EvaluatorScores(RowScores):
     test_accuracy: float
     val_accuracy: float | None  # None: there is no validation split
     n_test: int
+    intervals: dict[str, Interval]  # of test_accuracy, over people
     ceiling: Recognition  # real private test images, scored as if an attack had made them
 
 
@@ -99,6 +102,8 @@ class TargetScores(RowScores):
     n_test: int
     trapdoor_success: float | None  # None: no trapdoor
     n_trapdoor: int  # pairs of an image and a trigger behind it
+    # Of test_accuracy, over people, and of trapdoor_success, over images.
+    intervals: dict[str, Interval]
     theory: Theory | None  # None: no trapdoor
     stochastic: bool
     facts: dict[str, float]  # what the training guarantees, e.g. a privacy budget; never rounded
@@ -187,6 +192,6 @@ def _rounded(value: Any, digits: int) -> Any:
     if isinstance(value, Mapping):
         return {key: _rounded(item, digits) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        parts = {one.name: getattr(value, one.name) for one in fields(value)}
         return replace(value, **_rounded(parts, digits))
     return value

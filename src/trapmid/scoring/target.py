@@ -10,6 +10,7 @@ from torch import Tensor
 from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring import checks
 from trapmid.scoring.described import (
     NOISE,
@@ -17,12 +18,14 @@ from trapmid.scoring.described import (
     Loaded,
     Private,
     Setup,
+    Success,
     describe,
     examine,
     probes,
     trapdoor_success,
     triggered_classes,
 )
+from trapmid.scoring.disjoint import data_disjoint
 from trapmid.scoring.scores import TargetScores, rounded
 from trapmid.types import Trapdoor
 
@@ -49,10 +52,9 @@ def score_target(
         setup: how to score.
     """
     examined = examine(loaded, private, setup)
-    test = private["test_images"]
-    success, pairs, measured = None, 0, None
+    success, measured = None, None
     if loaded.trapdoor is not None:
-        success, pairs = trapdoor_success(loaded, loaded.trapdoor, test, setup)
+        success = trapdoor_success(loaded, loaded.trapdoor, private["test_images"], setup)
         measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
     results = _checks(loaded, private, manifest, examined, success, setup)
     scores = TargetScores(
@@ -61,9 +63,10 @@ def score_target(
         seed=setup.rt.seed,
         test_accuracy=examined.test_accuracy,
         val_accuracy=examined.val_accuracy,
-        n_test=len(test),
-        trapdoor_success=success,
-        n_trapdoor=pairs,
+        n_test=len(private["test_images"]),
+        trapdoor_success=None if success is None else success.rate,
+        n_trapdoor=0 if success is None else success.pairs,
+        intervals=_intervals(examined, success),
         theory=measured,
         stochastic=loaded.model.stochastic,
         facts={},
@@ -74,22 +77,28 @@ def score_target(
     return replace(rounded(scores), facts=dict(loaded.meta["facts"]))
 
 
+def _intervals(examined: Examined, success: Success | None) -> dict[str, Interval]:
+    found = {"test_accuracy": examined.interval}
+    return found if success is None else found | {"trapdoor_success": success.interval}
+
+
 def _checks(
     loaded: Loaded,
     private: Private,
     manifest: Iterable[Mapping[str, str]],
     examined: Examined,
-    success: float | None,
+    success: Success | None,
     setup: Setup,
 ) -> list[checks.Check]:
     results = [*examined.checks, _gradients(loaded, private, setup)]
-    results += checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
-    if loaded.trapdoor is not None:
+    results += data_disjoint(manifest, validation=examined.val_accuracy is not None)
+    if success is not None:
         least = setup.bounds.trapdoor_success
-        results.append(checks.at_least("trapdoor_success", success, least))
+        results.append(checks.reaches("trapdoor_success", success.rate, success.interval, least))
     if loaded.meta["defense"] == UNDEFENDED:
         least = setup.bounds.target_accuracy
-        results.append(checks.at_least("undefended_accuracy", examined.test_accuracy, least))
+        found = examined.test_accuracy, examined.interval
+        results.append(checks.reaches("undefended_accuracy", *found, least))
     return results
 
 

@@ -187,7 +187,7 @@ def _references(found: Findings, marks: Marks) -> list[Line]:
         Line(
             (
                 *(name, with_names(words, ", ".join(judges[name])), "–", "–"),
-                *_recognition(Recognition(**references[name])),
+                *_recognition(Recognition(**{"intervals": {}} | references[name])),
             ),
             "reference",
         )

@@ -1,0 +1,1 @@
+"""What a number says beyond the sample that it was measured on."""

@@ -1,0 +1,196 @@
+"""Which defence keeps more from an attack than which: pairs of a study's defences, tested.
+
+A pair has the attack in common, the people and the seeds. Between people, the difference says
+something of the targets that were trained; between seeds, of the defence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trapmid.config.evaluation import UNDEFENDED
+from trapmid.metrics.statistics import comparisons as tests
+from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics.intervals import Interval
+from trapmid.report.groups import Groups
+from trapmid.scoring.means import Comparison, Tested, WorstCase
+from trapmid.scoring.scores import Attacks, rounded
+
+WORST = "worst case"
+"""What stands for an attack where each defence meets its own strongest one."""
+
+Shares = Mapping[int, float]
+"""Person -> share of the images in which the evaluator recognises the person."""
+
+_DIGITS = 9  # of a p value more than of a rate
+
+Numbers = npt.NDArray[np.float64]
+
+
+class _Pair(NamedTuple):
+    """Two cells of the matrix."""
+
+    attack: str
+    defense: str
+    against: str
+    rows: Sequence[str]  # attack runs on `defense`
+    others: Sequence[str]  # those on `against`
+
+
+class _Paired(NamedTuple):
+    """Differences of AA-1 on the same people and seeds."""
+
+    seeds: tuple[int, ...]
+    grid: Numbers  # (seeds, people)
+
+
+class _Test(NamedTuple):
+    """A test before its correction."""
+
+    differences: Numbers  # (n,)
+    interval: Interval | None
+    p: float
+
+
+def comparisons(
+    params: Mapping[str, Any],
+    attack_runs: Attacks,
+    worst: Mapping[str, WorstCase],
+    shares: Mapping[str, Shares],
+) -> tuple[Comparison, ...]:
+    """Each defence against `none` and every other control, for each attack that both met.
+
+    And for the worst case, in which each has met its strongest attack. What two runs have no
+    person, no seed or no evaluator in common for is not compared. Holm's correction is over all of
+    a study; a worst case that is the same pair of runs as an attack's own counts once.
+
+    Args:
+        params: params.yaml; `gate.controls` names the controls.
+        attack_runs: scores by row.
+        worst: the worst cases by defence.
+        shares: by row, what the evaluator recognised of every person; rows may be missing.
+    """
+    found = [
+        (pair, paired)
+        for pair in _pairs(params, worst)
+        if (paired := _paired(pair, attack_runs, shares)) is not None
+    ]
+    within = _tested(found, _over_people)
+    over = _tested([one for one in found if _enough(one[1])], _over_seeds)
+    return tuple(
+        rounded(_comparison(pair, paired, within[_runs(pair)], over.get(_runs(pair))), _DIGITS)
+        for pair, paired in found
+    )
+
+
+def _pairs(params: Mapping[str, Any], worst: Mapping[str, WorstCase]) -> Iterator[_Pair]:
+    """By attack, the worst case last; every pair once."""
+    cells = dict(Groups.of(params).attacks)
+    cells[WORST] = {
+        name: cells[one.attack][name] for name, one in worst.items() if one.attack is not None
+    }
+    controls = dict.fromkeys((UNDEFENDED, *params["gate"]["controls"]))
+    for attack, by_defense in cells.items():
+        for defense, rows in by_defense.items():
+            for against in _references(defense, list(controls)):
+                if against in by_defense:
+                    yield _Pair(attack, defense, against, rows, by_defense[against])
+
+
+def _references(defense: str, controls: Sequence[str]) -> list[str]:
+    """What a defence is held against, on its own data and architecture: `mid@digits` has those.
+
+    A control is compared with those before it alone.
+    """
+    name, at, setting = defense.partition("@")
+    before = controls[: controls.index(name)] if name in controls else controls
+    return [control + at + setting for control in before]
+
+
+def _paired(pair: _Pair, attack_runs: Attacks, shares: Mapping[str, Shares]) -> _Paired | None:
+    """None: no seed, person or evaluator is common to both."""
+    ours, theirs = (
+        {attack_runs[row].seed: row for row in rows if row in shares}
+        for rows in (pair.rows, pair.others)
+    )
+    seeds = [
+        seed
+        for seed in sorted(ours.keys() & theirs.keys())
+        if attack_runs[ours[seed]].protocol.evaluator
+        == attack_runs[theirs[seed]].protocol.evaluator
+    ]
+    runs = [(shares[ours[seed]], shares[theirs[seed]]) for seed in seeds]
+    people = sorted(set.intersection(*(set(one) for run in runs for one in run))) if runs else []
+    if not people:
+        return None
+    grid = [[mine[person] - other[person] for person in people] for mine, other in runs]
+    return _Paired(tuple(seeds), np.array(grid, dtype=np.float64))
+
+
+def _enough(paired: _Paired) -> bool:
+    return len(paired.seeds) >= tests.LEAST_SEEDS
+
+
+def _runs(pair: _Pair) -> tuple[str, ...]:
+    return (*pair.rows, "against", *pair.others)
+
+
+def _tested(
+    found: Sequence[tuple[_Pair, _Paired]], test: Callable[[_Paired], _Test]
+) -> dict[tuple[str, ...], Tested]:
+    """By pair of runs: the test, with Holm's correction over all of `found`."""
+    made = {_runs(pair): test(paired) for pair, paired in found}
+    corrected = tests.holm([one.p for one in made.values()])
+    return {
+        runs: Tested(
+            interval=one.interval,
+            p=one.p,
+            p_holm=p_holm,
+            detectable=tests.detectable(one.differences),
+            verdict=tests.verdict(float(one.differences.mean()), p_holm),
+        )
+        for (runs, one), p_holm in zip(made.items(), corrected, strict=True)
+    }
+
+
+def _over_people(paired: _Paired) -> _Test:
+    by_person = paired.grid.mean(axis=0)
+    interval = intervals.of_mean(by_person, np.arange(len(by_person)))
+    return _Test(by_person, interval, tests.sign_flip_p(by_person))
+
+
+def _over_seeds(paired: _Paired) -> _Test:
+    by_seed = paired.grid.mean(axis=1)
+    return _Test(by_seed, intervals.over_seeds(by_seed.tolist()), tests.paired_t_p(by_seed))
+
+
+def _comparison(pair: _Pair, paired: _Paired, within: Tested, over: Tested | None) -> Comparison:
+    return Comparison(
+        attack=pair.attack,
+        defense=pair.defense,
+        against=pair.against,
+        difference=float(paired.grid.mean()),
+        seeds=paired.seeds,
+        identities=paired.grid.shape[1],
+        these_targets=within,
+        over_seeds=over,
+        verdict="cannot tell" if over is None else over.verdict,
+        reason=_reason(len(paired.seeds), within, over),
+    )
+
+
+def _reason(seeds: int, within: Tested, over: Tested | None) -> str:
+    """Why the verdict is what it is, in one line."""
+    if over is None:
+        return (
+            f"{seeds} of the {tests.LEAST_SEEDS} seeds that a verdict needs; these trained targets "
+            f"alone: {within.verdict}, p {within.p_holm:.2g}"
+        )
+    if over.verdict != "cannot tell":
+        return f"p {over.p_holm:.2g} over {seeds} seeds"
+    least = "" if over.detectable is None else f"; it would find {over.detectable:.3f}"
+    return f"p {over.p_holm:.2g} over {seeds} seeds{least}"

@@ -1,0 +1,46 @@
+"""Which defence is better than which, as far as the study can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trapmid.metrics.statistics.comparisons import LEAST_SEEDS
+from trapmid.report.blocks import Line, Section, table
+from trapmid.report.findings import Findings
+from trapmid.report.words import rate
+
+_ABOUT = f"""\
+The difference of AA-1 on the same people and seeds, in percentage points; below zero, the defence \
+gives away less. The verdict is about the defence: it takes {LEAST_SEEDS} seeds and a t test over \
+them. “These targets” is about the targets that were trained here, and no others: a permutation \
+test over people. The 95 % interval is that of the verdict, or of these targets below \
+{LEAST_SEEDS} seeds. Both p values have Holm's correction over all comparisons of the study. \
+“Would find” is the least true difference that the test finds in four of five studies, before \
+that correction."""
+
+_HEADS = (
+    *("Attack", "Defence", "Against", "Verdict", "These targets"),
+    *("Seeds", "People", "Difference", "95 % interval", "p (Holm)", "Would find"),
+)
+
+
+def compared(found: Findings) -> Section:
+    """Every comparison of the study; without any, no section."""
+    lines = [_line(one) for one in found.metrics.get("comparisons", ())]
+    return Section("Comparisons", [_ABOUT, table("lllllr", _HEADS, lines)] if lines else [])
+
+
+def _line(one: Mapping[str, Any]) -> Line:
+    tested = one["over_seeds"] or one["these_targets"]
+    ends = tested["interval"]
+    return Line(
+        (
+            *(one["attack"], one["defense"], one["against"], one["verdict"]),
+            *(one["these_targets"]["verdict"], str(len(one["seeds"])), str(one["identities"])),
+            rate(one["difference"], 1),
+            "–" if ends is None else f"{rate(ends['low'], 1)} to {rate(ends['high'], 1)}",
+            f"{tested['p_holm']:.2g}",
+            rate(tested["detectable"], 1),
+        )
+    )

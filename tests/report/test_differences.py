@@ -1,0 +1,210 @@
+"""Comparisons of a made-up study, against tests that are written out and against SciPy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import fake_study
+from trapmid.report import differences, summary
+from trapmid.report.sections import compared
+
+PEOPLE = 12
+
+
+def hit_shares(study, rates, seed=0):
+    """Shares of five images of every person, about the rate of the row's attack and defence."""
+    draw = np.random.default_rng(seed)
+    found = {}
+    for row, block in study["attack_runs"].items():
+        defense = study["targets"][block["target"]]["defense"]
+        hits = draw.binomial(5, rates.get(defense, 0.5), PEOPLE)
+        found[row] = {person: hit / 5 for person, hit in enumerate(hits.tolist())}
+    return found
+
+
+def made(seeds, rates, **changed):
+    study = fake_study.params(seeds)
+    scores = fake_study.scores(study)
+    shares = hit_shares(study, rates) | changed
+    return summary.summarise(study, *scores, {}, shares)["comparisons"], shares
+
+
+def of(found, attack, defense, against):
+    (one,) = (
+        c for c in found if (c["attack"], c["defense"], c["against"]) == (attack, defense, against)
+    )
+    return one
+
+
+RATES = {"none": 0.8, "none_aug": 0.8, "trapmid": 0.2}
+
+
+def grid(shares, attack, ours, theirs, seeds):
+    """Differences (seeds, people), written out."""
+    return np.array(
+        [
+            [
+                shares[f"{attack}-{ours}-{seed}"][p] - shares[f"{attack}-{theirs}-{seed}"][p]
+                for p in range(PEOPLE)
+            ]
+            for seed in seeds
+        ]
+    )
+
+
+def test_one_seed_allows_no_verdict_about_the_defence():
+    found, shares = made((0,), RATES)
+    one = of(found, "plgmi", "trapmid", "none")
+    by_person = grid(shares, "plgmi", "trapmid", "none", [0])[0]
+    assert one["difference"] == pytest.approx(by_person.mean(), abs=1e-6)
+    assert (one["verdict"], one["over_seeds"], one["seeds"]) == ("cannot tell", None, [0])
+    assert one["reason"].startswith("1 of the 3 seeds that a verdict needs; these trained targets")
+    within = one["these_targets"]
+    theirs = stats.permutation_test(
+        (by_person,), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    assert within["p"] == pytest.approx(theirs.pvalue, abs=1e-9)
+    assert within["verdict"] == "lower"
+    assert within["interval"]["kind"] == "identities"
+    assert within["interval"]["low"] < one["difference"] < within["interval"]["high"] < 0
+
+
+def test_two_seeds_allow_none_either():
+    found, _ = made((0, 1), RATES)
+    assert {one["verdict"] for one in found} == {"cannot tell"}
+    assert {one["over_seeds"] for one in found} == {None}
+
+
+def test_three_seeds_are_held_against_each_other():
+    found, shares = made((0, 1, 2), RATES)
+    one = of(found, "gmi", "trapmid", "none")
+    by_seed = grid(shares, "gmi", "trapmid", "none", [0, 1, 2]).mean(axis=1)
+    ours = [np.mean(list(shares[f"gmi-trapmid-{s}"].values())) for s in range(3)]
+    theirs = [np.mean(list(shares[f"gmi-none-{s}"].values())) for s in range(3)]
+    over = one["over_seeds"]
+    assert over["p"] == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, abs=1e-9)
+    ends = stats.ttest_rel(ours, theirs).confidence_interval()
+    assert (over["interval"]["low"], over["interval"]["high"]) == pytest.approx(ends, abs=1e-6)
+    assert one["verdict"] == over["verdict"] == "lower"
+    factor = 4.302653 + 1.060660
+    assert over["detectable"] == pytest.approx(factor * by_seed.std(ddof=1) / 3**0.5, abs=1e-5)
+    control = of(found, "gmi", "none_aug", "none")
+    assert control["verdict"] == "cannot tell" and "it would find 0." in control["reason"]
+
+
+def test_holms_correction_is_over_the_distinct_pairs_of_the_study():
+    """A worst case of the attack that is compared already is no further question."""
+    found, _ = made((0,), RATES)
+    same = of(found, differences.WORST, "none_aug", "none")
+    assert same["these_targets"] == of(found, "plgmi", "none_aug", "none")["these_targets"]
+    by_runs = {
+        (o["attack"], o["defense"], o["against"]): o["these_targets"]
+        for o in found
+        if (o["attack"], o["defense"]) != (differences.WORST, "none_aug")
+    }
+    ordered = sorted(by_runs.values(), key=lambda one: one["p"])
+    corrected, m = [], len(ordered)
+    for rank, one in enumerate(ordered):
+        corrected.append(min(1, max([(m - rank) * one["p"], *corrected])))
+    assert [one["p_holm"] for one in ordered] == pytest.approx(corrected, abs=1e-7)
+
+
+def test_every_defence_meets_none_and_the_control_for_each_attack_of_both():
+    found, _ = made((0,), RATES)
+    study = fake_study.params((0,))
+    groups = differences.Groups.of(study).attacks
+    wanted = {
+        (attack, defense, against)
+        for attack, by_defense in groups.items()
+        for defense, against in (("none_aug", "none"), ("trapmid", "none"), ("trapmid", "none_aug"))
+        if defense in by_defense and against in by_defense
+    }
+    of_attacks = [(o["attack"], o["defense"], o["against"]) for o in found]
+    assert {one for one in of_attacks if one[0] != differences.WORST} == wanted
+    worst = [one[1:] for one in of_attacks if one[0] == differences.WORST]
+    assert worst == [("none_aug", "none"), ("trapmid", "none"), ("trapmid", "none_aug")]
+
+
+def test_the_worst_case_compares_each_defences_own_attack():
+    """Plain PLG-MI is the worst for `none`, the one that asks a student for Trap-MID."""
+    found, shares = made((0,), RATES)
+    ours, theirs = shares["plgmi_distil-trapmid-0"], shares["plgmi-none-0"]
+    wanted = np.mean([ours[p] - theirs[p] for p in range(PEOPLE)])
+    one = of(found, differences.WORST, "trapmid", "none")
+    assert one["difference"] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_only_people_that_both_attacks_had_are_compared():
+    part = {3: 1.0, 5: 0.4}
+    found, shares = made((0,), RATES, **{"gmi-trapmid-0": part})
+    one = of(found, "gmi", "trapmid", "none")
+    assert one["identities"] == 2
+    wanted = np.mean([part[p] - shares["gmi-none-0"][p] for p in part])
+    assert one["difference"] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_one_person_has_no_interval_and_decides_nothing():
+    found, _ = made((0,), RATES, **{"gmi-trapmid-0": {3: 0.0}})
+    within = of(found, "gmi", "trapmid", "none")["these_targets"]
+    assert (within["interval"], within["p"], within["detectable"]) == (None, 1, None)
+    assert within["verdict"] == "cannot tell"
+
+
+@pytest.mark.parametrize("change", ["evaluator", "people", "shares"])
+def test_what_has_nothing_in_common_is_not_compared(change):
+    study = fake_study.params((0,))
+    evaluators, targets, attack_runs = fake_study.scores(study)
+    shares = hit_shares(study, RATES)
+    if change == "evaluator":
+        one = attack_runs["gmi-trapmid-0"]
+        attack_runs["gmi-trapmid-0"] = replace(
+            one, protocol=replace(one.protocol, evaluator="other")
+        )
+    elif change == "people":
+        shares["gmi-trapmid-0"] = {99: 1.0}
+    else:
+        del shares["gmi-trapmid-0"]
+    found = summary.summarise(study, evaluators, targets, attack_runs, {}, shares)["comparisons"]
+    assert ("gmi", "trapmid") not in {(one["attack"], one["defense"]) for one in found}
+    assert ("gmi", "none_aug") in {(one["attack"], one["defense"]) for one in found}
+
+
+def test_other_data_has_its_own_controls():
+    study = fake_study.params((0,))
+    evaluators, targets, attack_runs = fake_study.scores(study)
+    for row in ("plgmi-none-0", "plgmi-trapmid-0"):
+        study["attack_runs"][f"ffhq-{row}"] = study["attack_runs"][row] | {"data": "faces_ffhq"}
+        attack_runs[f"ffhq-{row}"] = attack_runs[row]
+    shares = hit_shares(study, RATES)
+    found = summary.summarise(study, evaluators, targets, attack_runs, {}, shares)["comparisons"]
+    pairs = {(o["defense"], o["against"]) for o in found if "@" in o["defense"] + o["against"]}
+    assert pairs == {("trapmid@faces_ffhq", "none@faces_ffhq")}
+
+
+def test_the_order_of_people_changes_nothing():
+    found, shares = made((0, 1, 2), RATES)
+    turned = {row: dict(reversed(one.items())) for row, one in shares.items()}
+    assert made((0, 1, 2), RATES, **turned)[0] == found
+
+
+class Told:
+    """What the section asks of a study's findings."""
+
+    def __init__(self, comparisons):
+        self.metrics = {"comparisons": comparisons} if comparisons else {}
+
+
+def test_the_report_says_what_cannot_be_told():
+    found, _ = made((0,), RATES)
+    shown = compared.compared(Told(found)).blocks[1].frame
+    assert len(shown) == len(found)
+    assert set(shown["Verdict"]) == {"cannot tell"}
+    line = shown[(shown["Attack"] == "plgmi") & (shown["Defence"] == "trapmid")].iloc[0]
+    one = of(found, "plgmi", "trapmid", line["Against"])
+    assert line["These targets"] == "lower"
+    assert line["Difference"] == f"{100 * one['difference']:.1f}"
+    assert compared.compared(Told([])).blocks == []
