@@ -1,0 +1,110 @@
+"""One epoch of the target's training, without a defence and with Trap-MID."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gpu.clock import Clock, paced, peak_memory
+from gpu.results import Book, Measure, Row, row
+from gpu.study import PRECISIONS, World, numerics
+from trapmid.training import classifier
+from trapmid.training.classifier import Splits
+
+DEFENSES = ("none", "trapmid")
+
+
+def measurements(book: Book) -> dict[str, Measure]:
+    world = World(book)
+    measures: dict[str, Measure] = {n: partial(_epochs, world, n, False) for n in PRECISIONS}
+    for name in ("tf32", "bf16"):
+        measures[f"{name} autotuned"] = partial(_epochs, world, name, True)
+    return measures
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Trainings of one defence in one precision."""
+
+    world: World
+    defense: str
+    precision: str  # of the Runtime
+    splits: Splits
+
+    @property
+    def batch(self) -> int:
+        return self.world.plan().batch_size
+
+    def seconds(self, steps: int) -> float:
+        """Of so many steps of one epoch, its scores of 64 test images included."""
+        clock = Clock(self.world.device, 0)
+        self._train(steps, clock)
+        return clock.seconds
+
+    def flops(self) -> float:
+        """Of one step: what two steps have more than one, so that scoring does not count."""
+        counts = []
+        for steps in (1, 2):
+            with FlopCounterMode(display=False) as counter:
+                self._train(steps, Clock(self.world.device, 0))
+            counts.append(counter.get_total_flops())
+        return float(counts[1] - counts[0])
+
+    def _train(self, steps: int, clock: Clock) -> None:
+        train = self.splits.train
+        part = type(train)(train.images[: steps * self.batch], train.labels[: steps * self.batch])
+        classifier.train(
+            self.world.defense(self.defense),
+            self.world.new_network,
+            self.splits._replace(train=part),
+            self.world.plan(epochs=1),
+            self.world.runtime(self.precision),
+            clock,
+        )
+
+
+def _epochs(world: World, name: str, autotuned: bool) -> Iterator[Row]:
+    """Both defences in one precision, and what Trap-MID costs more."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark
+    rates = {}
+    with numerics(name) as precision:
+        cudnn.benchmark = autotuned
+        try:
+            for defense in DEFENSES:
+                run = _Run(world, defense, precision, world.splits(world.sizes.private))
+                rows = list(_epoch(run, name))
+                rates[defense] = rows[0]["value"]
+                yield from rows
+        finally:
+            cudnn.benchmark = before
+    ratio = rates["none"] / rates["trapmid"]
+    yield row("cost of trapmid over none", ratio, "x", precision=name)
+
+
+def _epoch(run: _Run, name: str) -> Iterator[Row]:
+    sizes, batch = run.world.sizes, run.batch
+    whole = sizes.private // batch
+    with peak_memory(run.world.device) as peak:
+        steps, seconds = paced(run.seconds, whole, 8 if whole > 8 else 1, sizes.seconds)
+        memory = peak()
+    rate = steps / seconds
+    about = {"precision": name, "defense": run.defense, "batch_size": batch}
+    note = "an epoch" if steps == whole else f"extrapolated from {steps} of {whole} steps"
+    yield row(f"{run.defense}: steps", rate, "1/s", measured_steps=steps, **about)
+    yield row(f"{run.defense}: images", rate * batch, "1/s", **about)
+    epoch = sizes.private / (rate * batch)
+    yield row(f"{run.defense}: epoch", epoch, "s", note=note, images=sizes.private, **about)
+    yield row(f"{run.defense}: peak memory", memory, "MB", note="with the images", **about)
+    flops = run.flops()
+    achieved = flops * rate / 1e12
+    yield row(f"{run.defense}: counted work", flops / 1e9, "GFLOP", **about)
+    yield row(f"{run.defense}: achieved", achieved, "TFLOP/s", **about)
+    # Nearly all of the work is convolutions, which torch multiplies in TF32 unless told otherwise.
+    most = run.world.book.value(f"machine/rates: rate {'tf32' if name == 'default' else name}")
+    share = achieved / most if most else None
+    yield row(f"{run.defense}: share of the matrix rate", share, "", **about)
