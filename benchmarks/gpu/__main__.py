@@ -103,6 +103,7 @@ def _in_a_process(book: Book, name: str, seconds: float) -> str:
 
 
 def _run_part(book: Book, name: str) -> None:
+    book.forget(f"{name}/all")
     try:
         measures = importlib.import_module(PARTS[name].module).measurements(book)
     except ModuleNotFoundError as error:

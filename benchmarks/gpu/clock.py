@@ -56,8 +56,9 @@ class Clock(InMemory):
 def paced(run: Callable[[int], float], wanted: int, trial: int, budget: float) -> tuple[int, float]:
     """(steps, seconds) of `run(steps)`: `wanted` steps, or as many as fit into `budget` seconds.
 
-    A trial run says how long a step takes; it also loads kernels and fills the allocator.
+    Two trial runs go before: the first loads kernels, the second says how long a step takes.
     """
+    run(trial)
     per_step = run(trial) / trial
     steps = max(trial, min(wanted, int(budget / max(per_step, 1e-9))))
     return steps, run(steps)
@@ -80,6 +81,7 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float | None]]:
     """Gives a function: the most MB of the device that tensors had since; None on a CPU."""
     cuda = device.type == "cuda"
     if cuda:
+        torch.zeros(1, device=device)  # else there may be no statistics to reset yet
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     yield lambda: torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None

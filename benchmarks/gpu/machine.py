@@ -22,8 +22,10 @@ RATES = (
     ("bf16", torch.bfloat16, False),
     ("fp16", torch.float16, False),
 )
-PACKAGES = ("ruamel.yaml", "dvc", "mlflow", "opacus", "great_expectations", "pandas", "sklearn")
-PACKAGES += ("cleanfid", "scipy", "filelock", "tqdm", "PIL", "pytest", "matplotlib")
+PACKAGES = (
+    *("ruamel.yaml", "dvc", "mlflow", "opacus", "great_expectations", "pandas", "sklearn"),
+    *("cleanfid", "scipy", "filelock", "tqdm", "PIL", "pytest", "matplotlib"),
+)
 
 
 def measurements(book: Book) -> dict[str, Measure]:

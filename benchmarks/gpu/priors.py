@@ -22,7 +22,7 @@ def measurements(book: Book) -> dict[str, Measure]:
 
 def _iterations(world: World, method: str) -> Iterator[Row]:
     clocks: list[Clock] = []
-    block = world.study["prior_training"][method]
+    block = world.prior_block(method)
     warm = block["critic_steps"]  # one step of the generator is among them
 
     def run(steps: int) -> float:

@@ -99,6 +99,10 @@ class Book:
         file = self._place(measurement)
         return file.exists() and not any(one.get("failed") for one in _read(file))
 
+    def forget(self, measurement: str) -> None:
+        """Takes the rows of a measurement away, such as the failure of a whole part."""
+        self._place(measurement).unlink(missing_ok=True)
+
     def rows(self) -> list[Row]:
         """Every row so far."""
         return [one for file in sorted(self.kept.glob("*.json")) for one in _read(file)]
@@ -119,7 +123,7 @@ class Book:
                     self._keep(measurement, [o for o in rows if o["measurement"] == measurement])
 
     def _is_mine(self, one: Row) -> bool:
-        return one["toy"] == self.toy and one["machine"] == device_name(self.device)
+        return bool(one["toy"] == self.toy and one["machine"] == device_name(self.device))
 
     def _signed(self, measurement: str, one: Row) -> Row:
         signature = {
@@ -144,8 +148,8 @@ class Book:
 
 
 def _read(file: Path) -> list[Row]:
-    content: list[Row] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return [one for one in content if isinstance(one, dict)]  # another benchmark's file, perhaps
 
 
 def _write(file: Path, rows: list[Row]) -> None:

@@ -35,10 +35,11 @@ class Sizes(NamedTuple):
     reconstructed: int
     steps: int  # of a search, and of GMI's and KED-MI's priors; twice as many of PLG-MI's
     seconds: float  # most of one timed run, then it is cut and extrapolated
+    small: dict[str, int]  # what a toy run changes of the blocks of trainings
 
 
-PAPER = Sizes("paper_attacks", 1000, 64, 27000, 30000, 5000, 50, 12.0)
-TOY = Sizes("attacks", 8, 32, 128, 96, 24, 4, 0.2)
+PAPER = Sizes("paper_attacks", 1000, 64, 27000, 30000, 5000, 50, 12.0, {})
+TOY = Sizes("attacks", 8, 32, 128, 96, 24, 4, 0.2, {"batch_size": 8})
 
 PRECISIONS = {
     # name -> (of the Runtime, TF32 in matrix products, TF32 in convolutions)
@@ -96,7 +97,7 @@ class World:
             self.study, f"classifier_training.{self._row('trapmid')['training']}"
         )
         # The last epoch, for there is no validation split; without milestones, as epochs are few.
-        changed = {"select": "last", "milestones": []} | changes
+        changed = {"select": "last", "milestones": [], **self.sizes.small, **changes}
         return params.build(ClassifierTraining, block | changed, "classifier_training")
 
     def defense(self, name: str) -> Defense:
@@ -106,12 +107,12 @@ class World:
     def new_network(self, outputs: int) -> Target:
         """The target's network."""
         arch = wiring.target(self._row("trapmid")["arch"])
-        return arch(outputs, self.sizes.image_size)  # type: ignore[call-arg]
+        return arch(outputs, self.sizes.image_size)
 
     def network(self, arch: str, rt: Runtime) -> Target:
         """A network of the name `arch` with random weights, ready to be asked."""
         with rt.seeded("benchmark", arch):
-            network = wiring.target(arch)(self.sizes.classes, self.sizes.image_size)  # type: ignore[call-arg]
+            network = wiring.target(arch)(self.sizes.classes, self.sizes.image_size)
         return rt.place(network).eval().requires_grad_(False)
 
     def target(self, rt: Runtime) -> Target:
@@ -122,9 +123,13 @@ class World:
         row = next(r for name, r in self.study["surrogates"].items() if name.startswith("students"))
         return self.network(row["arch"], rt)
 
+    def prior_block(self, method: str) -> dict[str, Any]:
+        """How the profile trains a prior."""
+        return {**self.study["prior_training"][method], **self.sizes.small}
+
     def prior(self, method: str, rt: Runtime) -> Prior:
         """A prior with random weights, of the target's classes where it knows any."""
-        training = wiring.prior_training(method, self.study["prior_training"][method])
+        training = wiring.prior_training(method, self.prior_block(method))
         classes = 1 if method == "gmi" else self.sizes.classes
         start = priors.start(training, self.sizes.image_size, classes, ROOT / "weights/random", rt)
         return start.eval()
@@ -139,10 +144,16 @@ class World:
 
     def images(self, count: int, device: torch.device) -> Tensor:
         """Random images (count, 3, S, S) uint8; the same on every device."""
-        generator = torch.Generator().manual_seed(stream_seed(0, "images"))
-        shape = (count, 3, self.sizes.image_size, self.sizes.image_size)
-        return torch.randint(256, shape, dtype=torch.uint8, generator=generator).to(device)
+        return _random_images(count, self.sizes.image_size, device)
 
     def _row(self, defense: str) -> dict[str, Any]:
         row: dict[str, Any] = self.study["targets"][f"{defense}-0"]
         return row
+
+
+@functools.lru_cache(maxsize=4)
+def _random_images(count: int, size: int, device: torch.device) -> Tensor:
+    """Drawn once in a process: a third of a billion bytes take seconds."""
+    generator = torch.Generator().manual_seed(stream_seed(0, "images"))
+    shape = (count, 3, size, size)
+    return torch.randint(256, shape, dtype=torch.uint8, generator=generator).to(device)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpu.clock import Clock, paced, peak_memory
@@ -20,7 +21,9 @@ DEFENSES = ("none", "trapmid")
 
 def measurements(book: Book) -> dict[str, Measure]:
     world = World(book)
-    measures: dict[str, Measure] = {n: partial(_epochs, world, n, False) for n in PRECISIONS}
+    measures: dict[str, Measure] = {"work": partial(_work, world)}
+    measures |= {name: partial(_epochs, world, name, False) for name in PRECISIONS}
+    measures["profile"] = partial(_profile, world)
     for name in ("tf32", "bf16"):
         measures[f"{name} autotuned"] = partial(_epochs, world, name, True)
     return measures
@@ -67,6 +70,33 @@ class _Run:
         )
 
 
+def _work(world: World) -> Iterator[Row]:
+    """Counted, and so the same in every precision."""
+    for defense in DEFENSES:
+        run = _Run(world, defense, "fp32", world.splits(world.sizes.private))
+        yield row(defense, run.flops() / 1e9, "GFLOP", note=f"a step of {run.batch} images")
+
+
+def _profile(world: World) -> Iterator[Row]:
+    """The operations in which a step of Trap-MID spends its time on the device."""
+    steps = 2 if world.book.toy else 20
+    cuda = world.device.type == "cuda"
+    with numerics("default") as precision:
+        run = _Run(world, "trapmid", precision, world.splits(world.sizes.private))
+        run.seconds(steps)
+        kinds = [ProfilerActivity.CUDA] if cuda else [ProfilerActivity.CPU]
+        with profile(activities=kinds) as profiler:
+            seconds = run.seconds(steps)
+    spent = {
+        event.key: event.self_device_time_total if cuda else event.self_cpu_time_total
+        for event in profiler.key_averages()
+    }
+    busy = sum(spent.values()) / 1e6 / seconds
+    yield row("busy", busy, "share", note="of the wall time, that of two streams counted twice")
+    for name in sorted(spent, key=lambda key: -spent[key])[:15]:
+        yield row(f"{name[:100]}", spent[name] / 1e3 / steps, "ms a step", precision="default")
+
+
 def _epochs(world: World, name: str, autotuned: bool) -> Iterator[Row]:
     """Both defences in one precision, and what Trap-MID costs more."""
     cudnn = torch.backends.cudnn
@@ -94,17 +124,16 @@ def _epoch(run: _Run, name: str) -> Iterator[Row]:
         memory = peak()
     rate = steps / seconds
     about = {"precision": name, "defense": run.defense, "batch_size": batch}
-    note = "an epoch" if steps == whole else f"extrapolated from {steps} of {whole} steps"
+    note = "whole" if steps == whole else f"extrapolated from {steps} of {whole} steps"
     yield row(f"{run.defense}: steps", rate, "1/s", measured_steps=steps, **about)
     yield row(f"{run.defense}: images", rate * batch, "1/s", **about)
     epoch = sizes.private / (rate * batch)
     yield row(f"{run.defense}: epoch", epoch, "s", note=note, images=sizes.private, **about)
     yield row(f"{run.defense}: peak memory", memory, "MB", note="with the images", **about)
-    flops = run.flops()
-    achieved = flops * rate / 1e12
-    yield row(f"{run.defense}: counted work", flops / 1e9, "GFLOP", **about)
-    yield row(f"{run.defense}: achieved", achieved, "TFLOP/s", **about)
+    work = run.world.book.value(f"training/work: {run.defense}")
     # Nearly all of the work is convolutions, which torch multiplies in TF32 unless told otherwise.
     most = run.world.book.value(f"machine/rates: rate {'tf32' if name == 'default' else name}")
-    share = achieved / most if most else None
-    yield row(f"{run.defense}: share of the matrix rate", share, "", **about)
+    if work and most:
+        achieved = work * rate / 1000
+        yield row(f"{run.defense}: achieved", achieved, "TFLOP/s", **about)
+        yield row(f"{run.defense}: share of the matrix rate", achieved / most, "", **about)
