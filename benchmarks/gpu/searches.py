@@ -19,6 +19,7 @@ from trapmid.types import (
     NOTHING,
     Attack,
     InMemory,
+    LabelAttack,
     LabelsOnly,
     Prior,
     Saving,
