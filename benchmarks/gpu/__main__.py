@@ -29,11 +29,12 @@ class Part(NamedTuple):
 PARTS = {
     "machine": Part("gpu.machine", 60),
     "tests": Part("gpu.suite", 110),
-    "training": Part("gpu.training", 240),
+    "training": Part("gpu.training", 200),
     "priors": Part("gpu.priors", 120),
     "searches": Part("gpu.searches", 180),
     "metrics": Part("gpu.scores", 60),
     "agreement": Part("gpu.agreement", 90),
+    "variants": Part("gpu.variants", 140),
 }
 
 

@@ -39,7 +39,7 @@ class Sizes(NamedTuple):
 
 
 PAPER = Sizes("paper_attacks", 1000, 64, 27000, 30000, 5000, 50, 12.0, {})
-TOY = Sizes("attacks", 8, 32, 128, 96, 24, 4, 0.2, {"batch_size": 8})
+TOY = Sizes("attacks", 8, 32, 48, 96, 24, 4, 0.2, {"batch_size": 8})
 
 PRECISIONS = {
     # name -> (of the Runtime, TF32 in matrix products, TF32 in convolutions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -15,6 +16,7 @@ from gpu.results import Book, Measure, Row, row
 from gpu.study import PRECISIONS, World, numerics
 from trapmid.training import classifier
 from trapmid.training.classifier import Splits
+from trapmid.types import Target
 
 DEFENSES = ("none", "trapmid")
 
@@ -22,11 +24,19 @@ DEFENSES = ("none", "trapmid")
 def measurements(book: Book) -> dict[str, Measure]:
     world = World(book)
     measures: dict[str, Measure] = {"work": partial(_work, world)}
-    measures |= {name: partial(_epochs, world, name, False) for name in PRECISIONS}
+    measures |= {name: partial(epochs, world, name, AS_SHIPPED) for name in PRECISIONS}
     measures["profile"] = partial(_profile, world)
-    for name in ("tf32", "bf16"):
-        measures[f"{name} autotuned"] = partial(_epochs, world, name, True)
     return measures
+
+
+class Tuning(NamedTuple):
+    """What the library does not do on a GPU, or not yet."""
+
+    autotuned: bool  # cuDNN tries its kernels and keeps the fastest
+    channels_last: bool  # weights, and so what the layers make, are laid out pixel by pixel
+
+
+AS_SHIPPED = Tuning(False, False)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class _Run:
     defense: str
     precision: str  # of the Runtime
     splits: Splits
+    tuning: Tuning = AS_SHIPPED
 
     @property
     def batch(self) -> int:
@@ -62,12 +73,18 @@ class _Run:
         part = type(train)(train.images[: steps * self.batch], train.labels[: steps * self.batch])
         classifier.train(
             self.world.defense(self.defense),
-            self.world.new_network,
+            self._network,
             self.splits._replace(train=part),
             self.world.plan(epochs=1),
             self.world.runtime(self.precision),
             clock,
         )
+
+    def _network(self, outputs: int) -> Target:
+        network = self.world.new_network(outputs)
+        if self.tuning.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+        return network
 
 
 def _work(world: World) -> Iterator[Row]:
@@ -97,16 +114,17 @@ def _profile(world: World) -> Iterator[Row]:
         yield row(f"{name[:100]}", spent[name] / 1e3 / steps, "ms a step", precision="default")
 
 
-def _epochs(world: World, name: str, autotuned: bool) -> Iterator[Row]:
+def epochs(world: World, name: str, tuning: Tuning) -> Iterator[Row]:
     """Both defences in one precision, and what Trap-MID costs more."""
     cudnn = torch.backends.cudnn
     before = cudnn.benchmark
     rates = {}
     with numerics(name) as precision:
-        cudnn.benchmark = autotuned
+        cudnn.benchmark = tuning.autotuned
         try:
             for defense in DEFENSES:
-                run = _Run(world, defense, precision, world.splits(world.sizes.private))
+                splits = world.splits(world.sizes.private)
+                run = _Run(world, defense, precision, splits, tuning)
                 rows = list(_epoch(run, name))
                 rates[defense] = rows[0]["value"]
                 yield from rows

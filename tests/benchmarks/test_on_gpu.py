@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("machine", "tests", "training", "priors", "searches", "metrics", "agreement")
+PARTS = ("machine", "tests", "training", "priors", "searches", "metrics", "agreement", "variants")
 
 
 def on_gpu(out: Path, *words: str, **environment: str) -> str:
