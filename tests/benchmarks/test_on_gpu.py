@@ -70,6 +70,7 @@ def test_the_second_call_makes_what_is_missing_and_no_more(tmp_path: Path) -> No
     assert all(row["date"] == dates[row["name"]] for row in after if row["measurement"] != lost)
 
 
+@pytest.mark.slow
 def test_what_a_missing_package_leaves_out_is_said(tmp_path: Path) -> None:
     """Without ruamel.yaml no parameters can be read; the machine is measured all the same."""
     folder = tmp_path / "blocked" / "ruamel"
@@ -89,12 +90,14 @@ def test_what_a_missing_package_leaves_out_is_said(tmp_path: Path) -> None:
     assert not [row for row in results(out) if row.get("failed")]
 
 
+@pytest.mark.slow
 def test_a_part_that_takes_too_long_costs_no_other(tmp_path: Path) -> None:
     text = on_gpu(tmp_path, "--toy", "--parts", "machine", "training", "--seconds", "7")
     assert "training: cut off after" in text or "training: no time left" in text
     assert results(tmp_path) is not None and "results:" in text
 
 
+@pytest.mark.slow
 def test_without_a_gpu_it_refuses_in_one_line(tmp_path: Path) -> None:
     command = [str(ROOT / "benchmarks/on_gpu.sh"), "--out", str(tmp_path)]
     env = {**os.environ, "PYTHON": sys.executable, "CUDA_VISIBLE_DEVICES": ""}
