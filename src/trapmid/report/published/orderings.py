@@ -62,7 +62,7 @@ def agreement(ours: Sequence[float], published: Sequence[float]) -> Agreement:
     found = stats.kendalltau(ours, published, method="asymptotic" if tied else "exact")
     counted = tied and len(ours) <= _ALL
     p = _tied_p(ours, published) if counted else float(found.pvalue)
-    return Agreement(float(found.statistic), p)
+    return Agreement(round(float(found.statistic), 12), p)  # SciPy's 1 may be 0.9999999999999999
 
 
 def _tied_p(ours: Sequence[float], published: Sequence[float]) -> float:

@@ -119,6 +119,8 @@ class Study:
             return None
         if number.target in ("best", "worst"):
             chosen = self._extreme(number, there)
+            if chosen is None:
+                return None
             return Ours(rows=(chosen,), place=place, value=there[chosen], range=None)
         mean = mean_of(there.values())
         assert mean is not None  # there are values
@@ -141,23 +143,29 @@ class Study:
                 return value
         return None
 
-    def _extreme(self, number: Number, rows: Iterable[str]) -> str:
-        """The row whose target leaks least (best) or most (worst) under the number's attack."""
-        leaks = {row: self._leak(number, row) for row in rows}
-        choose = min if number.target == "best" else max
-        return choose(leaks, key=lambda row: leaks[row])
+    def _extreme(self, number: Number, rows: Iterable[str]) -> str | None:
+        """The row whose target leaks least (best) or most (worst) under the number's attack.
 
-    def _leak(self, number: Number, row: str) -> float:
+        Of equal ones that of the lowest seed; None: the attack did not run.
+        """
+        section = "targets" if number.metric in _OF_TARGETS else "attack_runs"
+        sign = 1 if number.target == "best" else -1
+        ranks = {
+            row: (sign * leak, self.params[section][row]["seed"])
+            for row in rows
+            if (leak := self._leak(number, row)) is not None
+        }
+        return min(ranks, key=lambda row: ranks[row], default=None)
+
+    def _leak(self, number: Number, row: str) -> float | None:
         if number.metric not in _OF_TARGETS:
             return self.attack_runs[row].aa1
-        return max(
-            (
-                self.attack_runs[name].aa1
-                for name, block in self.params["attack_runs"].items()
-                if block["target"] == row and block["attack"] == number.attack
-            ),
-            default=0.0,
-        )
+        rates = [
+            self.attack_runs[name].aa1
+            for name, block in self.params["attack_runs"].items()
+            if block["target"] == row and block["attack"] == number.attack
+        ]
+        return max(rates, default=None)
 
     def _range(self, number: Number, mean: float, values: Mapping[str, float]) -> Range | None:
         if number.metric == "aa1" and (interval := self._interval(number, next(iter(values)))):

@@ -55,7 +55,7 @@ _NOT_ONE = (
 _DEVIATIONS = (
     "± is the paper's own: over its targets, or within one run, between the batches of images; the "
     "latter says nothing of another target. In brackets behind our number stands its interval, "
-    "from low to high, where one is known."
+    "from low to high, where one is known. As in the paper, - is no defence."
 )
 _REPORT = "[The report of this study](report.md)"
 
@@ -129,7 +129,7 @@ def _in_one_sentence(found: Sequence[Ordering]) -> str:
     """How orderings of three or more agree; with fewer there is nothing to agree on."""
     long = [one for one in found if len(one.names) > 2 and one.agreement.tau is not None]
     if not long:
-        return "No attack and no defence has three AA-1 that the paper has, too: no ordering to compare."
+        return "There is no ordering to compare: no three AA-1 of one line are the paper's, too."
     alike = sum(one.agreement.tau == 1 for one in long)
     positive = sum((one.agreement.tau or 0) > 0 for one in long)
     return (
@@ -150,13 +150,13 @@ def _ordered(found: Sequence[Ordering]) -> list[Block]:
 
 
 def _orderings(found: Iterable[Ordering]) -> Table:
-    heads = ("Of", "n", "tau", "p", "The paper, highest AA-1 first", "This study")
+    heads = ("Of", "tau", "p", "n", "The paper, highest AA-1 first", "This study")
     lines = [
         (
             f"{one.of}: {one.fixed}",
-            str(len(one.names)),
             _signed(one.agreement.tau),
             "–" if one.agreement.p is None else plain(one.agreement.p),
+            str(len(one.names)),
             ranked(one.names, one.published),
             ranked(one.names, one.ours),
         )
