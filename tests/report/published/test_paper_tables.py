@@ -135,6 +135,7 @@ def test_accuracies_are_shares_of_the_test_images_that_each_loader_kept():
     }
     unlike = [one for one in single if not fits(one[1], LOSSES.get(one[0], 47 * 64))]
     assert unlike == []
+    assert len(single) == 30
     assert sum(not fits(value, 3009) for _, value in single) == 11  # so not all are of every image
 
 

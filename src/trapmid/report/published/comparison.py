@@ -95,7 +95,7 @@ def _other_data(number: Number, ours: Ours, study: Study) -> list[str]:
     if (size := _SIZES[number.private]) != row["image_size"]:
         found.append(f"{row['image_size']} pixels instead of {size}")
     if row["identities"] != _PEOPLE:
-        found.append(f"{row['identities']} people instead of {_PEOPLE:,}")
+        found.append(f"{row['identities']:,} people instead of {_PEOPLE:,}")
     return found
 
 
@@ -127,7 +127,7 @@ def _other_runs(number: Number, ours: Ours, study: Study) -> list[str]:
     found = []
     if any(one.protocol.identities != people for one in runs):
         attacked = runs[0].protocol.identities
-        found.append(f"{attacked} people attacked instead of {people:,}")
+        found.append(f"{attacked:,} people attacked instead of {people:,}")
     if any(one.protocol.images_per_identity != images for one in runs):
         found.append("another number of images of each person")
     if number.target in ("best", "worst") and len(study.params["seeds"]) < _SEEDS:
