@@ -45,12 +45,14 @@ _STATUSES = (
 _ORDERINGS = (
     "Which defence leaks less, and which attack gets more, can be compared even where no number "
     "can. Kendall's tau of AA-1 is 1 where both order alike, −1 where one is the other reversed. "
-    "p is exact: how often as strong an agreement comes about by chance. Two values always have "
-    "p = 1, three at least 0.33, four at least 0.08."
+    "p says how often as strong an agreement comes about by chance; it counts all orders, but for "
+    "ties among more than eight, where it is an approximation. Two values always have p = 1, three "
+    "at least 0.33, four at least 0.08."
 )
 _NOT_ONE = (
     "A line is one attack or defence. Lines share their rows, so their p are not independent, and "
-    "none is corrected for the number of lines."
+    "none is corrected for the number of lines. A study in none of the paper's settings is set beside "
+    "each of them."
 )
 _DEVIATIONS = (
     "± is the paper's own: over its targets, or within one run, between the batches of images; the "
@@ -133,8 +135,8 @@ def _in_one_sentence(found: Sequence[Ordering]) -> str:
     alike = sum(one.agreement.tau == 1 for one in long)
     positive = sum((one.agreement.tau or 0) > 0 for one in long)
     return (
-        f"Orderings of three or more attacks or defences by AA-1: {len(long)}. As the paper's: "
-        f"{alike}. More alike than not (Kendall's tau above 0): {positive}."
+        f"Orderings by AA-1 of three or more attacks or defences that both have: {len(long)}. "
+        f"Exactly the paper's: {alike}. With Kendall's tau above 0: {positive}."
     )
 
 
