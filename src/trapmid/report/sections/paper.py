@@ -51,8 +51,8 @@ _ORDERINGS = (
 )
 _NOT_ONE = (
     "A line is one attack or defence. Lines share their rows, so their p are not independent, and "
-    "none is corrected for the number of lines. A study in none of the paper's settings is set beside "
-    "each of them."
+    "none is corrected for the number of lines. A study in none of the paper's settings is set "
+    "beside each of them."
 )
 _DEVIATIONS = (
     "± is the paper's own: over its targets, or within one run, between the batches of images; the "
