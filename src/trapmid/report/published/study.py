@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid.report.averages import deviation, mean_of
-from trapmid.report.groups import attack_run_label
+from trapmid.report.groups import attack_run_label, label
 from trapmid.report.published.tables import Number
 from trapmid.scoring.scores import Attacks, AttackScores, Evaluators, Targets
 
@@ -136,12 +136,16 @@ class Study:
             case "initial_iterations":
                 found = self.attack_runs[row].counts.get("initial_batches")
                 return None if found is None else found.max
-            case "aa5" if number.attack.startswith("lomma"):  # what its code prints
+            case "aa5" if self._is_last_draw(number):
                 return self.attack_runs[row].aa5_last_draw
             case metric if metric in _FIELDS:
                 value: float | None = getattr(self.attack_runs[row], _FIELDS[metric])
                 return value
         return None
+
+    def _is_last_draw(self, number: Number) -> bool:
+        """Whether it is LOMMA's AA-5, of which its code prints that of the last draw."""
+        return number.metric == "aa5" and number.attack.startswith("lomma")
 
     def _extreme(self, number: Number, rows: Iterable[str]) -> str | None:
         """The row whose target leaks least (best) or most (worst) under the number's attack.
@@ -168,19 +172,28 @@ class Study:
         return max(rates, default=None)
 
     def _range(self, number: Number, mean: float, values: Mapping[str, float]) -> Range | None:
-        if number.metric == "aa1" and (interval := self._interval(number, next(iter(values)))):
+        row = next(iter(values))
+        if interval := self._interval(number, row):
             return Range(interval["low"], interval["high"], str(interval["kind"]))
         if (sample := deviation(list(values.values())).sample) is not None:
             return Range(mean - sample, mean + sample, "sample deviation over seeds")
-        within = _WITHIN.get(number.metric)
-        std = getattr(self.attack_runs[next(iter(values))], within) if within else None
+        within = None if self._is_last_draw(number) else _WITHIN.get(number.metric)
+        std = getattr(self.attack_runs[row], within) if within else None
         return None if std is None else Range(mean - std, mean + std, "deviation within the run")
 
     def _interval(self, number: Number, row: str) -> Mapping[str, Any] | None:
-        """The interval that metrics.json has beside AA-1, where it has one."""
-        name = attack_run_label(self.params, self.params["attack_runs"][row])
-        scores = self.metrics["attacks"].get(number.attack, {}).get(name, {})
-        found: Mapping[str, Any] | None = scores.get("interval")
+        """The interval that metrics.json has of the number, where it has one."""
+        if number.metric == "acc":
+            name = label(self.params, self.params["targets"][row])
+            scores = self.metrics.get("targets", {}).get(name, {})
+            field = "test_accuracy"
+        elif number.metric == "training_minutes" or self._is_last_draw(number):
+            return None
+        else:
+            name = attack_run_label(self.params, self.params["attack_runs"][row])
+            scores = self.metrics["attacks"].get(number.attack, {}).get(name, {})
+            field = number.metric
+        found: Mapping[str, Any] | None = scores.get("intervals", {}).get(field)
         return found
 
     def runs(self, ours: Ours) -> list[AttackScores]:
