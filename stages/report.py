@@ -38,14 +38,14 @@ def main() -> None:
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
     details = {check.name: check.detail for check in verdicts}
     lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
-    pages = page.render(
-        findings.Findings(
-            inputs=found, metrics=metrics, pictures={**found.pictures, **charts}, checks=lines
-        )
+    shown = findings.Findings(
+        inputs=found, metrics=metrics, pictures={**found.pictures, **charts}, checks=lines
     )
+    pages = {"report": page.render(shown), "paper": page.render_paper(shown)}
     for name in OUTS:  # even if empty
         (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
-    texts = {"report.html": pages.html.encode(), "report.md": pages.markdown.encode()}
+    texts = {f"{name}.html": one.html.encode() for name, one in pages.items()}
+    texts |= {f"{name}.md": one.markdown.encode() for name, one in pages.items()}
     for path, content in (charts | figures.curves(found) | texts).items():
         write_atomically(REPORTS / path, content)
     _stage.write_record(REPORTS / "metrics.json", metrics)

@@ -37,7 +37,7 @@ _PARTS = (
     "dvc.yaml",
     "models/README.md",
     "profiles",
-    "reports/claims.yaml",
+    "reports/paper",
     "src/trapmid",
     "stages",
     "weights",

@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,6 +53,8 @@ def written(root, study, failed=()):
     return rendered(*read(root, study, failed), OVERVIEWS)
 
 
+ROOT = Path(__file__).resolve().parents[2]
+EMPTY = {"metrics": {"attacks": {}}, "pictures": {}}
 OVERVIEWS = {f"figures/{name}.png": PNG for name in ("attacks", "trade_off", "matrix")}
 
 
@@ -807,21 +810,23 @@ def test_words_from_files_are_escaped(tmp_path):
     assert "## Deviations from the papers\n\n- <b>one</b>" in pages.markdown
 
 
-def test_the_papers_rows_are_shown_if_given(tmp_path):
+def test_the_papers_numbers_have_a_page_and_a_section_if_given(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,))
-    claims = (
-        "source: the paper\nsetting: CelebA\ncolumns: [aa1]\nrows:\n"
-        "- {attack: plgmi, defense: trapmid, aa1: [6.23, 5.6]}\n"
-        "- {attack: gmi, defense: trapmid, aa1: [7.77, null]}\n"
-        "- {attack: gmi, defense: none, aa1: [null, null]}\n"
-        "- {attack: kedmi, defense: trapmid, aa1: [9.24, 9.36]}\n"
-    )
-    (tmp_path / "reports" / "claims.yaml").write_text(claims, encoding="utf-8")
+    assert "The paper's numbers" not in written(tmp_path, study).markdown
+    shutil.copytree(ROOT / "reports" / "paper", tmp_path / "reports" / "paper")
     pages = written(tmp_path, study)
-    assert "6.23 ± 5.60" in pages.html
-    assert "| Attack | Defence | AA-1 (%) |" in pages.markdown
-    assert "| gmi | trapmid | 7.77 |" in pages.markdown and "| gmi | none | – |" in pages.markdown
-    assert "9.24" not in pages.markdown  # no such attack here
+    assert "| match | 0 |" in pages.markdown  # drawn faces
+    assert '<a href="paper.html">' in pages.html and "](paper.md)" in pages.markdown
+    shown = page.render_paper(findings.Findings(inputs=read(tmp_path, study)[0], **EMPTY))
+    assert '<a href="report.html">' in shown.html and "](report.md)" in shown.markdown
+    assert shown.html.count("<summary>Table ") == 20
+    assert "| PLG-MI / Trap-MID: AA-1 (%) | 6.23 ± 5.60 | 12.00" in shown.markdown
+
+
+def test_without_the_papers_numbers_their_page_says_so(tmp_path):
+    found, _ = read(tmp_path, fake_study.write(tmp_path, seeds=(0,)))
+    shown = page.render_paper(findings.Findings(inputs=found, **EMPTY))
+    assert "There is no folder reports/paper" in shown.markdown
 
 
 def test_a_missing_picture_is_named(tmp_path):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from trapmid.config.evaluation import WEAK
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
+from trapmid.report.published.comparison import Comparison, compare
+from trapmid.report.published.study import Study
 from trapmid.scoring.scores import RowScores
 
 
@@ -75,6 +78,22 @@ class Findings:
     def marks(self) -> Marks:
         """The numbers that are unlike those beside them."""
         return Marks.of(self.params, self.inputs.attack_runs)
+
+    @cached_property
+    def compared(self) -> list[Comparison]:
+        """The paper's numbers beside those of this study; empty without the paper's tables."""
+        if self.inputs.published is None:
+            return []
+        stats = self.inputs.stats["targets"]
+        study = Study(
+            params=self.params,
+            metrics=self.metrics,
+            evaluators=self.inputs.evaluators,
+            targets=self.inputs.targets,
+            attack_runs=self.inputs.attack_runs,
+            seconds={row: found["seconds"] for row, found in stats.items()},
+        )
+        return compare(self.inputs.published, study)
 
 
 def check_lines(

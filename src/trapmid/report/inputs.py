@@ -11,8 +11,9 @@ from torch import Tensor
 
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
-from trapmid.config import params as parameters
 from trapmid.metrics.signature import Detection
+from trapmid.report.published import tables
+from trapmid.report.published.tables import Published
 from trapmid.scoring.scores import (
     Attacks,
     AttackScores,
@@ -39,7 +40,7 @@ class Inputs:
     stats: dict[str, Records]  # by section and row
     pictures: dict[str, bytes]  # PNG by path under reports/
     signature_scores: dict[str, dict[str, list[float]]]  # by attack run, then by kind of image
-    claims: dict[str, Any] | None  # what the paper reports
+    published: Published | None  # what the paper reports
     deviations: str | None  # Markdown
 
     def detections(self) -> dict[str, Detection]:
@@ -73,7 +74,7 @@ def read(
             stats[section][row] = results.read_json(folder / "stats.json")
             if section != "attack_runs" or (folder / "history.csv").exists():
                 histories[section][row] = results.read_history(folder / "history.csv")
-    claims, deviations = root / "reports" / "claims.yaml", root / "docs" / "deviations.md"
+    paper, deviations = root / "reports" / "paper", root / "docs" / "deviations.md"
     return Inputs(
         params=params,
         evaluators=read_all(EvaluatorScores, root, params["evaluators"]),
@@ -91,7 +92,7 @@ def read(
             for attack_run, kinds in signature_scores.items()
             if kinds
         },
-        claims=parameters.read(claims) if claims.exists() else None,
+        published=tables.read(paper) if paper.exists() else None,
         deviations=deviations.read_text(encoding="utf-8") if deviations.exists() else None,
     )
 

@@ -6,6 +6,7 @@ means and deviations over seeds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.sections import (
     attacks,
     compared,
+    paper,
     protocol,
     recovered,
     study,
@@ -29,6 +31,9 @@ _FOOTER = """\
 Rates are shares of all reconstructions. No number on this page was typed by hand; the scores \
 behind it are in `reports/scores`, their means in `reports/metrics.json`.
 """
+
+
+_OTHER = re.compile(r"\]\((report|paper)\.md\)")
 
 
 class Pages(NamedTuple):
@@ -48,9 +53,20 @@ def render(found: Findings) -> Pages:
         markdown.document(others),
         _FOOTER,
     ]
-    text = "\n\n".join(parts)
     title = f"trapmid: report of profile {found.params['profile']}"
-    return Pages(webpage.page(title, text, found.pictures), text)
+    return _pages(title, "\n\n".join(parts), found)
+
+
+def render_paper(found: Findings) -> Pages:
+    """The page beside the report: every number of the paper and ours."""
+    parts = [*map(markdown.written, paper.front(found)), markdown.document(paper.sections(found))]
+    return _pages("trapmid: the paper's numbers and ours", "\n\n".join(parts), found)
+
+
+def _pages(title: str, text: str, found: Findings) -> Pages:
+    """A link to the other page leads to the one of the same kind."""
+    linked = _OTHER.sub(r"](\1.html)", text)
+    return Pages(webpage.page(title, linked, found.pictures), text)
 
 
 def sections(found: Findings) -> list[Section]:
@@ -62,6 +78,7 @@ def sections(found: Findings) -> list[Section]:
         targets.defenses(found),
         attacks.attacks(found),
         compared.compared(found),
+        paper.summary(found),
         recovered.recovered(found),
         trapdoors.trapdoors(found),
         verdict.checks(found),

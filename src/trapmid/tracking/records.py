@@ -67,8 +67,9 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
         root / "dvc.lock",
         root / "reports" / "metrics.json",
         root / "reports" / "report.html",
+        root / "reports" / "paper.html",
     )
-    # report.html holds measured times; two machines with equal scores have one study.
+    # Its pages hold measured times; two machines with equal scores have one study.
     key = digest([params, summary, [record.key for record in records]], [])
     name = os.environ.get("DVC_EXP_NAME") or f"{params['profile']}-{key[:8]}"
     blocks = {k: v for k, v in params.items() if k not in (*_ROWS, "profile", "seeds")}

@@ -67,3 +67,9 @@ def test_bad_lists_are_refused():
         orderings.agreement([1, 2, 3], [1, 2])
     with pytest.raises(ValueError, match="all of them finite"):
         orderings.agreement([1, 2, math.nan], [1, 2, 3])
+
+
+def test_equal_orders_of_any_length_have_a_tau_of_exactly_one():
+    """SciPy 1.17 makes 0.9999999999999999 of some."""
+    for n in range(2, 40):
+        assert orderings.agreement(np.arange(n), np.arange(n) ** 2).tau == 1

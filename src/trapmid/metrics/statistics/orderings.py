@@ -44,7 +44,7 @@ def agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> RankAgreement | No
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     found = stats.kendalltau(x, y)
-    tau, n = float(found.statistic), len(x)
+    tau, n = round(float(found.statistic), 12), len(x)  # SciPy's 1 may be 0.9999999999999999
     p = _exact_p(x, y) if n <= _ENUMERATED else float(found.pvalue)
     if n < 5 or abs(tau) > 1 - 1e-12:
         return RankAgreement(tau, p, None, None, n)

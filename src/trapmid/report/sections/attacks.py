@@ -8,7 +8,7 @@ from typing import Any
 from trapmid.report.blocks import Block, Line, Picture, Pictures, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import Groups
-from trapmid.report.markdown import anchor, escaped
+from trapmid.report.markdown import anchor
 from trapmid.report.marks import DAGGER, Marks, with_names
 from trapmid.report.sections import attackers
 from trapmid.report.words import plain, rate, spread, whole
@@ -49,15 +49,6 @@ _FRECHET = {
 }
 """The distance has another name, and another scale, with other features."""
 
-_CLAIMED = {
-    "acc": "Acc (%)",
-    "aa1": "AA-1 (%)",
-    "aa5": "AA-5 (%)",
-    "knn_dist": "KNN Dist",
-    "fid": "FID (the paper's, Inception)",
-}
-"""Heads of the columns of claims.yaml."""
-
 _MATRIX_CHART = "figures/matrix.png"
 _CHARTS = {
     _MATRIX_CHART: "AA-1 in percent; every defence's worst case is framed.",
@@ -74,7 +65,7 @@ def worst_case(found: Findings) -> Section:
 
 
 def attacks(found: Findings) -> Section:
-    """The matrix, what attacks cost and counted, all scores, and what the paper has."""
+    """The matrix, what attacks cost and counted, and all scores."""
     marks = found.marks
     blocks: list[Block] = [
         _about_scores(found.params["evaluation"]),
@@ -86,7 +77,6 @@ def attacks(found: Findings) -> Section:
         *_unless_empty(attackers.counts(found), "### What was counted", _COUNTS),
         *_unless_empty(attackers.stand_ins(found), "### What stood in for a target"),
         *("### All scores", _scores(found, marks), *marks.notes(), *_charts(found, marks)),
-        *_claims(found),
     ]
     return Section(_ATTACKS, blocks)
 
@@ -213,36 +203,3 @@ def _recognition(
     rates = (rate(scores.aa1) + within[0], rate(scores.aa5) + within[1])
     share = f"{whole(scores.n_success)} / {whole(scores.n)}"
     return (*rates, plain(scores.knn_dist), plain(scores.frechet), share)
-
-
-# --- what the paper reports ---------------------------------------------------------------------
-
-
-def _claims(found: Findings) -> list[Block]:
-    """The paper's rows of the attacks and defences that this study has."""
-    claims = found.inputs.claims or {"rows": []}
-    lines = [
-        Line((row["attack"], row["defense"], *_claimed(row, claims["columns"])))
-        for row in claims["rows"]
-        if row["defense"] in found.metrics["attacks"].get(row["attack"], {})
-    ]
-    if not lines:
-        return []
-    columns = [_CLAIMED.get(name, name) for name in claims["columns"]]
-    words = (
-        f"{escaped(claims['source'])}: {escaped(claims['setting'])}. Other data, networks and "
-        "budgets than here unless this is the paper's profile: compare the pattern, not the digits."
-    )
-    return [
-        "### What the paper reports",
-        words,
-        table("llr", ("Attack", "Defence", *columns), lines),
-    ]
-
-
-def _claimed(row: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
-    """The paper's mean ± deviation of every column, as far as it has them."""
-    return [
-        "–" if mean is None else f"{mean:.2f}" + ("" if std is None else f" ± {std:.2f}")
-        for mean, std in (row[key] for key in columns)
-    ]

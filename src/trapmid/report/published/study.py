@@ -1,0 +1,201 @@
+"""What a study has of a published number: its rows, their value, and how far it may lie off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trapmid.report.averages import deviation, mean_of
+from trapmid.report.groups import attack_run_label, label
+from trapmid.report.published.tables import Number
+from trapmid.scoring.scores import Attacks, AttackScores, Evaluators, Targets
+
+Row = Mapping[str, Any]
+
+DRAWN = "drawn faces"
+
+_OF_TARGETS = ("acc", "training_minutes")
+"""Metrics of a target alone."""
+
+_FIELDS = {
+    "aa1": "aa1",
+    "aa5": "aa5",
+    "knn_dist": "knn_dist",
+    "fid": "frechet",
+}
+"""Fields of `AttackScores` by the name of a published metric."""
+
+_WITHIN = {"aa1": "aa1_std", "aa5": "aa5_std"}
+
+
+class Range(NamedTuple):
+    """What of a number's neighbourhood its own data allow."""
+
+    low: float
+    high: float
+    kind: str  # how it was computed
+
+
+class Place(NamedTuple):
+    """What rows share that are compared with one published number."""
+
+    data: str  # row of `data`
+    architecture: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """The rows of a study that answer a published number, and their value."""
+
+    rows: tuple[str, ...]  # of attack_runs, or of targets
+    place: Place
+    value: float
+    range: Range | None  # None: one run without a deviation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study as far as it is compared."""
+
+    params: Mapping[str, Any]  # params.yaml
+    metrics: Mapping[str, Any]  # reports/metrics.json
+    evaluators: Evaluators
+    targets: Targets
+    attack_runs: Attacks
+    seconds: Mapping[str, float]  # of training, by target
+
+    def find(self, number: Number) -> Ours | None:
+        """The value of this study that a published number is set beside; None: it has none.
+
+        The rows in the number's own setting come first, then those of the study's first rows: a
+        number in another setting is still worth an ordering.
+        """
+        rows = self._rows(number)
+        places = {row: self._place(number, row) for row in rows}
+        if not rows:
+            return None
+        best = next((one for one in places.values() if self._suits(number, one)), places[rows[0]])
+        return self._ours(number, best, [row for row in rows if places[row] == best])
+
+    def origin(self, data: str, side: str) -> str:
+        """Who made the `private` or `public` images of a row of `data`."""
+        source = self.params["data"][data][side]
+        for name, block in self.params["raw"].items():
+            if Path(source["path"]).is_relative_to(f"data/raw/{name}"):
+                return DRAWN if block["maker"] == "synthetic" else str(block["maker"])
+        return str(source["reader"])
+
+    def _rows(self, number: Number) -> list[str]:
+        """Rows of attack_runs, or of targets, of the number's attack and defence."""
+        targets = self.params["targets"]
+        if number.metric in _OF_TARGETS:
+            return [row for row, block in targets.items() if block["defense"] == number.defence]
+        return [
+            row
+            for row, block in self.params["attack_runs"].items()
+            if block["attack"] == number.attack
+            and targets[block["target"]]["defense"] == number.defence
+        ]
+
+    def _place(self, number: Number, row: str) -> Place:
+        if number.metric in _OF_TARGETS:
+            block = self.params["targets"][row]
+            return Place(block["data"], block["arch"])
+        block = self.params["attack_runs"][row]
+        return Place(block["data"], self.params["targets"][block["target"]]["arch"])
+
+    def _suits(self, number: Number, place: Place) -> bool:
+        public = number.metric in _OF_TARGETS or (
+            self.origin(place.data, "public") == number.public
+        )
+        return place.architecture == number.architecture and public
+
+    def _ours(self, number: Number, place: Place, rows: Sequence[str]) -> Ours | None:
+        values = {row: self._value(number, row) for row in rows}
+        there = {row: value for row, value in values.items() if value is not None}
+        if not there:
+            return None
+        if number.target in ("best", "worst"):
+            chosen = self._extreme(number, there)
+            if chosen is None:
+                return None
+            return Ours(rows=(chosen,), place=place, value=there[chosen], range=None)
+        mean = mean_of(there.values())
+        assert mean is not None  # there are values
+        found = self._range(number, mean, there)
+        return Ours(rows=tuple(there), place=place, value=mean, range=found)
+
+    def _value(self, number: Number, row: str) -> float | None:
+        match number.metric:
+            case "acc":
+                return self.targets[row].test_accuracy
+            case "training_minutes":
+                return self.seconds[row] / 60
+            case "initial_iterations":
+                found = self.attack_runs[row].counts.get("initial_batches")
+                return None if found is None else found.max
+            case "aa5" if self._is_last_draw(number):
+                return self.attack_runs[row].aa5_last_draw
+            case metric if metric in _FIELDS:
+                value: float | None = getattr(self.attack_runs[row], _FIELDS[metric])
+                return value
+        return None
+
+    def _is_last_draw(self, number: Number) -> bool:
+        """Whether it is LOMMA's AA-5, of which its code prints that of the last draw."""
+        return number.metric == "aa5" and number.attack.startswith("lomma")
+
+    def _extreme(self, number: Number, rows: Iterable[str]) -> str | None:
+        """The row whose target leaks least (best) or most (worst) under the number's attack.
+
+        Of equal ones that of the lowest seed; None: the attack did not run.
+        """
+        section = "targets" if number.metric in _OF_TARGETS else "attack_runs"
+        sign = 1 if number.target == "best" else -1
+        ranks = {
+            row: (sign * leak, self.params[section][row]["seed"])
+            for row in rows
+            if (leak := self._leak(number, row)) is not None
+        }
+        return min(ranks, key=lambda row: ranks[row], default=None)
+
+    def _leak(self, number: Number, row: str) -> float | None:
+        if number.metric not in _OF_TARGETS:
+            return self.attack_runs[row].aa1
+        rates = [
+            self.attack_runs[name].aa1
+            for name, block in self.params["attack_runs"].items()
+            if block["target"] == row and block["attack"] == number.attack
+        ]
+        return max(rates, default=None)
+
+    def _range(self, number: Number, mean: float, values: Mapping[str, float]) -> Range | None:
+        row = next(iter(values))
+        if interval := self._interval(number, row):
+            return Range(interval["low"], interval["high"], str(interval["kind"]))
+        if (sample := deviation(list(values.values())).sample) is not None:
+            return Range(mean - sample, mean + sample, "sample deviation over seeds")
+        within = None if self._is_last_draw(number) else _WITHIN.get(number.metric)
+        std = getattr(self.attack_runs[row], within) if within else None
+        return None if std is None else Range(mean - std, mean + std, "deviation within the run")
+
+    def _interval(self, number: Number, row: str) -> Mapping[str, Any] | None:
+        """The interval that metrics.json has of the number, where it has one."""
+        if number.metric == "acc":
+            name = label(self.params, self.params["targets"][row])
+            scores = self.metrics.get("targets", {}).get(name, {})
+            field = "test_accuracy"
+        elif number.metric == "training_minutes" or self._is_last_draw(number):
+            return None
+        else:
+            name = attack_run_label(self.params, self.params["attack_runs"][row])
+            scores = self.metrics["attacks"].get(number.attack, {}).get(name, {})
+            field = number.metric
+        found: Mapping[str, Any] | None = scores.get("intervals", {}).get(field)
+        return found
+
+    def runs(self, ours: Ours) -> list[AttackScores]:
+        """The scores of the attack runs behind a value; none for one of targets."""
+        return [self.attack_runs[row] for row in ours.rows if row in self.attack_runs]

@@ -1,0 +1,215 @@
+"""Published numbers beside those of a study that nobody computed."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import fake_study
+from trapmid.report.published import comparison, tables
+from trapmid.report.published.study import DRAWN, Study
+
+PUBLISHED = tables.read(Path(__file__).resolve().parents[3] / "reports" / "paper")
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def paper_like(change=lambda params: None, aa1=None, **scored):
+    """A study in the paper's main setting.
+
+    Args:
+        change: of params.yaml.
+        aa1: by attack and defence, the values of the seeds.
+        scored: other fields of every attack run's scores.
+    """
+    params = copy.deepcopy(fake_study.params(SEEDS))
+    params["raw"] = {}
+    params["data"]["faces"] |= {"image_size": 64, "identities": 1000}
+    for side in ("private", "public"):
+        params["data"]["faces"][side] = {"reader": "celeba", "path": "data/external/celeba"}
+    params["evaluators"]["evaluator"]["arch"] = "facenet112"
+    for block in params["targets"].values():
+        block["arch"] = "vgg16"
+    change(params)
+    evaluators, targets, attack_runs = fake_study.scores(params)
+    for row, one in attack_runs.items():
+        protocol = dataclasses.replace(one.protocol, identities=1000)
+        values = (aa1 or {}).get((one.attack, one.defense))
+        fields = {"aa1": values[one.seed]} if values else {}
+        attack_runs[row] = dataclasses.replace(one, protocol=protocol, **fields, **scored)
+    return Study(
+        params=params,
+        metrics={"attacks": {}},
+        evaluators=evaluators,
+        targets=targets,
+        attack_runs=attack_runs,
+        seconds=dict.fromkeys(targets, 900.0),
+    )
+
+
+def one(study, table, attack, defence, metric="aa1"):
+    found = [
+        line
+        for line in comparison.compare(PUBLISHED, study)
+        if (line.number.table, line.number.attack, line.number.defence, line.number.metric)
+        == (table, attack, defence, metric)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+NEAR = {("gmi", "none"): [0.135, 0.139, 0.143, 0.147, 0.151]}  # 14.3 %; the paper: 14.29 ± 0.63
+FAR = {("gmi", "trapmid"): [0.05, 0.051, 0.052, 0.053, 0.054]}  # the paper: 0.24 ± 0.19
+
+
+def test_one_matches_one_differs_one_is_missing():
+    study = paper_like(aa1=NEAR | FAR)
+    near, far = one(study, 1, "gmi", "none"), one(study, 1, "gmi", "trapmid")
+    assert near.status == "match" and near.ours.value == pytest.approx(0.143)
+    assert near.difference == pytest.approx(0.143 - 0.1429)
+    assert len(near.ours.rows) == 5
+    assert far.status == "differs" and far.difference == pytest.approx(0.052 - 0.0024)
+    gone = one(study, 1, "gmi", "mid")
+    assert (gone.status, gone.ours, gone.difference) == ("not run", None, None)
+    assert one(study, 11, "plgmi", "none", "density").status == "not run"  # nobody computes it
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ([0.1429 + 0.006] * 2 + [0.1429 + 0.0062] * 3, "differs"),  # our own spread is too narrow
+        ([0.12, 0.14, 0.1429, 0.16, 0.19], "differs"),  # the paper's is, 0.63
+        ([0.14, 0.142, 0.1429, 0.145, 0.147], "match"),
+    ],
+)
+def test_a_match_lies_within_both_spreads(values, status):
+    assert one(paper_like(aa1={("gmi", "none"): values}), 1, "gmi", "none").status == status
+
+
+def test_an_interval_of_metrics_json_comes_first():
+    study = paper_like(aa1=NEAR)
+    interval = {"low": 0.143, "high": 0.144, "kind": "t over seeds", "n": 5}
+    metrics = {
+        "attacks": {"gmi": {"none": {"aa1": 0.143, "intervals": {"aa1": interval}}}},
+        "targets": {"none": {"intervals": {"test_accuracy": interval}}},
+    }
+    study = dataclasses.replace(study, metrics=metrics)
+    assert one(study, 1, "gmi", "none", "acc").ours.range == (0.143, 0.144, "t over seeds")
+    found = one(study, 1, "gmi", "none")
+    assert found.ours.range == (0.143, 0.144, "t over seeds")
+    assert found.status == "differs"  # 14.29 is below 14.3, by more than its rounding
+
+
+def test_without_a_spread_only_equal_digits_match():
+    def single(params):
+        for section in ("targets", "attack_runs"):
+            params[section] = {row: b for row, b in params[section].items() if b["seed"] == 0}
+
+    def accuracy(value):
+        study = paper_like(single)
+        targets = {
+            row: dataclasses.replace(scores, test_accuracy=value)
+            for row, scores in study.targets.items()
+        }
+        return one(dataclasses.replace(study, targets=targets), 18, "brepmi", "none", "acc").status
+
+    assert accuracy(0.87832) == "match"  # the paper: 87.83
+    assert accuracy(0.87842) == "differs"
+
+
+def drawn(params):
+    params["raw"] = {"synthetic": {"maker": "synthetic", "options": {}}}
+    for side in ("private", "public"):
+        params["data"]["faces"][side]["path"] = "data/raw/synthetic/celeba"
+
+
+def test_drawn_faces_never_match():
+    """However close: the same study as above, but its faces are nobody's."""
+    lines = comparison.compare(PUBLISHED, paper_like(drawn, aa1=NEAR))
+    found = comparison.counts(lines)
+    assert found["match"] == found["differs"] == 0 and found["not comparable"] > 100
+    ours = [line for line in lines if line.ours is not None]
+    assert all(DRAWN in line.why for line in ours)
+    assert sum(found.values()) == len(PUBLISHED.numbers)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda p: p["data"]["faces"].update(identities=500), "500 people instead of 1,000"),
+        (lambda p: p["data"]["faces"].update(image_size=32), "32 pixels instead of 64"),
+        (lambda p: p["data"]["faces"]["public"].update(reader="ffhq"), "public images of ffhq"),
+        (lambda p: p["data"]["faces"]["private"].update(reader="faces"), "private images of faces"),
+        (lambda p: p["evaluators"]["evaluator"].update(arch="wide"), "another evaluator"),
+        (
+            lambda p: [block.update(arch="ir152") for block in p["targets"].values()],
+            "network ir152 instead of vgg16",
+        ),
+    ],
+)
+def test_another_setting_is_not_compared(change, why):
+    found = one(paper_like(change, aa1=NEAR), 1, "gmi", "none")
+    assert found.status == "not comparable" and found.why == (why,)
+
+
+def test_rows_in_the_papers_setting_are_found_among_others():
+    """The networks of tables 12 and 13 stand in one study with the first one."""
+
+    def networks(params):
+        for block in params["targets"].values():
+            if block["defense"] == "none_aug":
+                block |= {"arch": "ir152", "defense": "none"}
+
+    study = paper_like(networks)
+    assert one(study, 13, "gmi", "none").ours.place.architecture == "ir152"
+    assert one(study, 1, "gmi", "none").ours.place.architecture == "vgg16"
+    assert one(study, 12, "gmi", "none").why == ("network vgg16 instead of facenet64",)
+
+
+def test_measures_of_another_kind():
+    study = paper_like()
+    assert one(study, 1, "gmi", "none", "fid").why == (
+        "Fréchet distance of the evaluator's features",
+    )
+    distance = one(study, 1, "gmi", "none", "knn_dist")
+    assert distance.why == ("evaluator from other weights: its distances have another scale",)
+    inception = paper_like(frechet_features="inception", frechet=31.2)
+    assert one(inception, 1, "gmi", "none", "fid").why == ()
+    failed = paper_like(checks={"target_agreement": False})
+    assert one(failed, 1, "gmi", "none").why == ("a check of the attack failed",)
+    minutes = one(study, 9, "", "none", "training_minutes")
+    assert minutes.ours.value == 15 and minutes.status == "not comparable"
+
+
+def test_the_worst_of_five_targets_is_one_row():
+    values = {("gmi", "trapmid"): [0.001, 0.0056, 0.002, 0.003, 0.004]}
+    study = paper_like(aa1=values)
+    worst = one(study, 10, "gmi", "trapmid")
+    assert worst.ours.rows == ("gmi-trapmid-1",) and worst.status == "match"  # the paper: 0.56
+    accuracy = one(study, 10, "gmi", "trapmid", "acc")
+    assert accuracy.ours.value == study.targets["trapmid-1"].test_accuracy
+
+
+def test_lommas_aa5_is_of_the_last_draw():
+    def lomma(params):
+        for block in params["attack_runs"].values():
+            if block["attack"] == "gmi":
+                block["attack"] = "lomma_gmi"
+
+    study = paper_like(lomma, aa5=0.7, aa5_last_draw=0.89)
+    assert one(study, 2, "lomma_gmi", "none", "aa5").ours.value == pytest.approx(0.89)
+
+
+def test_the_order_of_rows_changes_nothing():
+    def reversed_rows(params):
+        for section in ("targets", "attack_runs"):
+            params[section] = dict(reversed(params[section].items()))
+
+    def seen(study):
+        return [(x.status, x.difference, x.why) for x in comparison.compare(PUBLISHED, study)]
+
+    assert seen(paper_like(aa1=NEAR | FAR)) == seen(paper_like(reversed_rows, aa1=NEAR | FAR))
+    assert set(Counter(x[0] for x in seen(paper_like(aa1=NEAR | FAR)))) == set(comparison.STATUSES)
