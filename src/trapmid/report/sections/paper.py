@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from trapmid.metrics.statistics.orderings import RankAgreement
 from trapmid.report.blocks import Block, Fold, Line, Note, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.markdown import escaped
-from trapmid.metrics.statistics.orderings import RankAgreement
 from trapmid.report.published.comparison import STATUSES, Comparison, counts
 from trapmid.report.published.orderings import Ordering, orderings
 from trapmid.report.published.study import Ours
