@@ -42,14 +42,15 @@ def test_equals_the_literal_loop(cells: int, monkeypatch: pytest.MonkeyPatch) ->
 def test_released_libraries_agree() -> None:
     """On `drawn()`, float64 features, one subset of 200, which is all of the second set.
 
-    clean-fid 0.1.35, kernel_distance of the first 200 and the second set: 0.3486612106938773.
+    clean-fid 0.1.35, kernel_distance of the first 200 and the second set: 0.3486612106938773;
+    torch-fidelity 0.4.0, kernel_mmd: 0.3486612106938769, and 0.34866118 in float32.
     """
     real, made = drawn()
     assert kid(real[:200], made) == pytest.approx(0.3486612106938773, rel=1e-12)
 
 
 def test_a_small_set_is_no_farther_than_a_large_one() -> None:
-    """Unbiased: means over many small samples of one distribution are zero, as a Frechet's isn't."""
+    """Unbiased: over many small samples of one distribution the mean is zero."""
     generator = torch.Generator().manual_seed(1)
     values = [kid(*torch.randn(2, 20, 8, generator=generator)) for _ in range(400)]
     found = torch.tensor(values)

@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: against literal loops, and numbers of released libraries."""
+"""Precision, recall, density, coverage: against literal loops and released libraries."""
 
 from __future__ import annotations
 

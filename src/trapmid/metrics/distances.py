@@ -1,4 +1,4 @@
-"""Squared distances between many feature rows: fast, in bounded memory, and with ties that stay ties.
+"""Squared distances between many feature rows: fast, in bounded memory, and ties stay ties.
 
 |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is a matrix product, ten times as fast as the differences, but it
 cancels where two points nearly meet. Rows are centred first and float64, so what is lost is far
