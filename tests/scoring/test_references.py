@@ -118,7 +118,8 @@ def test_an_attack_with_other_public_images_is_held_against_these(
     attacked = AttackedModel(trapped, trapped, None, signature)
     data, evidence = Data(private, other), Evidence.of(made)
     found = score_attack("c", ATTACK_RUN, complete, attacked, data, evidence, SETUP)
-    assert found.scores == whole
+    assert found.scores == whole and whole.fidelity is not None
+    assert found.scores.fidelity == whole.fidelity  # the evaluator's row has others, too
     assert len(found.rows["signature_scores"]["public"]) == 12
 
 
