@@ -6,6 +6,7 @@ from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
 from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts.lineage import load_public
 from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import TargetRow
@@ -22,9 +23,11 @@ def main(row: str) -> None:
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     rt = runtime(block.seed)
     loaded = classifiers.load(Path(f"models/evaluators/{row}/model.pt"), rt)
-    private = checkpoints.load(Path(f"data/prepared/{block.data}/private.pt"))
+    prepared = Path(f"data/prepared/{block.data}")
+    private = checkpoints.load(prepared / "private.pt")
+    public = load_public(prepared / "public.pt").images
     setup = Setup(evaluation, bounds, rt)
-    reference = references.of_evaluator(loaded, private, setup)
+    reference = references.of_evaluator(loaded, private, public, setup)
     scores = score_evaluator(row, Evaluator(loaded, reference), private, setup)
     features = Path(f"data/features/evaluators/{row}.pt")
     references.save_evaluator(features, loaded, private, reference)

@@ -311,6 +311,18 @@ def interval(rate: float, kind: str = "identities", n: int = 20) -> dict[str, An
     return {"low": round(low, 4), "high": round(high, 4), "kind": kind, "n": n}
 
 
+_PRDC = {"precision": 0.4, "recall": 0.6, "density": 0.3, "coverage": 0.2}
+FIDELITY = {
+    "kid": 0.25,
+    "kid_std": 0.03,
+    "frechet_matched": 44.0,
+    "prdc": _PRDC,
+    "prdc_ppa": _PRDC,
+    "nearest_private": {"equal": 0.4, "all": 0.3},
+    "covered": 0.01,
+}
+
+
 def _evaluator(row: str) -> dict[str, Any]:
     ceiling = {"aa1": 0.97, "aa5": 1.0, "knn_dist": 31.4, "frechet": 4.2, "n_success": 58, "n": 60}
     ceiling |= {"intervals": {"aa1": interval(0.97), "aa5": interval(1.0)}}
@@ -321,6 +333,7 @@ def _evaluator(row: str) -> dict[str, Any]:
         "n_test": 60,
         "intervals": {"test_accuracy": interval(0.97)},
         "ceiling": ceiling,
+        "ceiling_fidelity": FIDELITY,
         "checks": {"deterministic": True, "evaluator_accuracy": True},
         "failed_checks": {},
     }
@@ -384,8 +397,6 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         "intervals": {"aa1": interval(aa1), "aa5": interval(min(1.0, aa1 + 0.2))},
         "aa1_std": 0.011,
         "aa5_std": 0.02,
-        "aa1_std_mean": 0.01,
-        "aa5_last_draw": min(1.0, aa1 + 0.2),
         "coverage": 0.9 if block["attack"] == "brepmi" else 1.0,
         "left_out": 0,
         "counts": {
@@ -405,13 +416,26 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         "n": N,
         "target_agreement": 0.99,
         "signature": signature if trapped(defense) else None,
+        "fidelity": FIDELITY,
+        "paper": None
+        if block["attack"] == "random"
+        else {
+            "aa1": aa1 - 0.01,
+            "aa5": min(1.0, aa1 + 0.19),
+            "aa1_std": 0.03,
+            "aa5_std": 0.02,
+            "knn_dist": 130.0 - 60 * aa1,
+            "frechet": 31.0 - 10 * aa1,
+            "n_success": hits - 1,
+            "signature": signature if trapped(defense) else None,
+            "attack_batch": 250,
+            "pixels": 112,
+        },
         "protocol": {
-            "attack_batch": 20,
             "evaluator": "evaluator",
             "frechet_features": "evaluator",
             "identities": 20,
             "images_per_identity": 1 if block["attack"] == "brepmi" else 5,
-            "stretch": False,
         },
         "checks": {"target_agreement": True},
         "failed_checks": {},

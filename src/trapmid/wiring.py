@@ -14,7 +14,16 @@ from torch import Tensor
 
 from trapmid.config import params
 from trapmid.config.params import ParamsError
-from trapmid.types import Attack, Defense, LabelAttack, PriorTraining, Surrogate, Target, Trapdoor
+from trapmid.types import (
+    Attack,
+    Defense,
+    LabelAttack,
+    PaperScoring,
+    PriorTraining,
+    Surrogate,
+    Target,
+    Trapdoor,
+)
 
 _ROLES = {
     "attacks": "Attack",
@@ -32,6 +41,12 @@ def attack(name: str, block: Any, where: str | None = None) -> Attack | LabelAtt
         Attack | LabelAttack,
         params.build(_role("attacks", name), block, where or f"attacks.{name}"),
     )
+
+
+def paper_scoring(name: str) -> PaperScoring | None:
+    """How the released code of the attack `attacks/<name>.py` scores it."""
+    kind = cast(type[Attack] | type[LabelAttack], _role("attacks", name))
+    return kind.paper_scoring
 
 
 def defense(name: str, block: Any, where: str) -> Defense:

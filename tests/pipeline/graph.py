@@ -142,6 +142,7 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
         names.append(f"defenses/{defended['method']}.py")
     if stage.kind == "evaluate":
         names.append(f"targets/{study['evaluators'][row['evaluator']]['arch']}.py")
+        names.append(f"attacks/{row['method']}.py")  # how its code scores it
     if SECTIONS[stage.kind] in ("public_priors", "guided_priors"):
         names.append(f"priors/{row['method']}.py")
     if "surrogate" in row:

@@ -56,7 +56,7 @@ def fails(study: Checkout):
         ),
         (ATTACK, "views: 2", "views: two", "attacks.plgmi.views: must be int, is 'two'"),
         (ATTACK, "images_per_class: 2", "images_per_class: 2.5", "inversion.images_per_class"),
-        ("evaluate plgmi-none-0", "stretch: false", "stretch: 0", "evaluation.stretch: must be"),
+        ("evaluate plgmi-none-0", "matched_size: 2", "matched_size: 0", "evaluation.matched_size"),
         ("train_target targets nobody", "beta: 0.3", "beta: 0.3", "targets: no 'nobody'; has none"),
     ],
 )

@@ -25,13 +25,11 @@ RT = Runtime(device=torch.device("cpu"), seed=3, precision="fp32")
 EVALUATION = Evaluation(
     frechet_features="evaluator",
     inception_weights="",
-    frechet_batch=None,
     frechet_min_success=3,
     signature_fpr=0.05,
     grid_identities=3,
-    attack_batch=2,
-    low2high=None,
-    stretch=False,
+    neighbours=2,
+    matched_size=5,
     batch_size=7,
 )
 BOUNDS = Checks(
@@ -54,6 +52,7 @@ ATTACK_RUN = AttackRunRow(
     seed=3,
 )
 COLOURS = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.2, 0.8], [0.7, 0.7, 0.2]])
+FEW = torch.full((3, 3, SIZE, SIZE), 0.5)  # public images, for who does not look at them
 TRIGGER = 0.9  # of the corner pixel column that belongs to a class
 
 
@@ -140,7 +139,7 @@ def score_all(
 ) -> ScoredAttack:
     """An attack's scores; `queried_model` stands in for the target; `changes` of EVALUATION."""
     setup = SETUP._replace(evaluation=replace(EVALUATION, **changes))
-    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, setup))
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, public, setup))
     signature = references.of_target(target, private, public, setup)
     attacked = AttackedModel(target, queried_model or target, students, signature)
     data, evidence = Data(private, public), Evidence.of(made)
@@ -159,6 +158,9 @@ def score(
     return score_all(evaluator, target, private, public, made, **changes).scores
 
 
-def score_of_evaluator(evaluator: Checkpoint, private: Private) -> EvaluatorScores:
-    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+def score_of_evaluator(
+    evaluator: Checkpoint, private: Private, public: Tensor = FEW
+) -> EvaluatorScores:
+    reference = references.of_evaluator(evaluator, private, public, SETUP)
+    complete = Evaluator(evaluator, reference)
     return score_evaluator("evaluator", complete, private, SETUP)

@@ -39,9 +39,9 @@ def same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
 
 
 def test_an_evaluators_reference_is_read_as_it_was_written(
-    file: Path, private: dict[str, Tensor], evaluator: Checkpoint
+    file: Path, private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
 ) -> None:
-    found = references.of_evaluator(evaluator, private, SETUP)
+    found = references.of_evaluator(evaluator, private, public, SETUP)
     assert found.features.shape == (40, 3) and found.inception is None
     references.save_evaluator(file, evaluator, private, found)
     assert same(references.load_evaluator(file, evaluator, private, EVALUATION), found)
@@ -83,9 +83,13 @@ def test_a_file_about_another_checkpoint_is_refused(
 
 @pytest.mark.parametrize("changed", ["train_images", "train_labels"])
 def test_a_file_about_other_private_images_is_refused(
-    file: Path, private: dict[str, Tensor], evaluator: Checkpoint, changed: str
+    file: Path,
+    private: dict[str, Tensor],
+    public: Tensor,
+    evaluator: Checkpoint,
+    changed: str,
 ) -> None:
-    found = references.of_evaluator(evaluator, private, SETUP)
+    found = references.of_evaluator(evaluator, private, public, SETUP)
     references.save_evaluator(file, evaluator, private, found)
     other = private | {changed: private[changed].flip(0)}
     with pytest.raises(CheckpointError, match=r"row\.pt: describes other private images"):
@@ -93,9 +97,9 @@ def test_a_file_about_other_private_images_is_refused(
 
 
 def test_a_file_for_another_frechet_distance_is_refused(
-    file: Path, private: dict[str, Tensor], evaluator: Checkpoint
+    file: Path, private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
 ) -> None:
-    found = references.of_evaluator(evaluator, private, SETUP)
+    found = references.of_evaluator(evaluator, private, public, SETUP)
     references.save_evaluator(file, evaluator, private, found)
     inception = replace(EVALUATION, frechet_features="inception")
     with pytest.raises(CheckpointError, match=r"row\.pt: made for other features than inception"):
@@ -110,11 +114,12 @@ def test_an_attack_with_other_public_images_is_held_against_these(
     made = reconstruction()
     whole = score(evaluator, trapped, private, other, made)
     signature = references.of_target(trapped, private, public, SETUP)
-    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, public, SETUP))
     attacked = AttackedModel(trapped, trapped, None, signature)
     data, evidence = Data(private, other), Evidence.of(made)
     found = score_attack("c", ATTACK_RUN, complete, attacked, data, evidence, SETUP)
-    assert found.scores == whole
+    assert found.scores == whole and whole.fidelity is not None
+    assert found.scores.fidelity == whole.fidelity  # the evaluator's row has others, too
     assert len(found.rows["signature_scores"]["public"]) == 12
 
 
@@ -125,7 +130,7 @@ def test_an_attack_describes_reconstructions_alone(
     evaluator: Checkpoint,
     trapped: Checkpoint,
 ) -> None:
-    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, SETUP))
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, private, public, SETUP))
     signature = references.of_target(trapped, private, public, SETUP)
     attacked = AttackedModel(trapped, trapped, None, signature)
     counts: list[int] = []
@@ -137,7 +142,8 @@ def test_an_attack_describes_reconstructions_alone(
     )
     data, evidence = Data(private, public), Evidence.of(reconstruction())
     score_attack("c", ATTACK_RUN, complete, attacked, data, evidence, SETUP)
-    assert counts == [20, 20]  # by the evaluator, and by the target
+    # The evaluator and the target see the images, and their files for the paper's scores.
+    assert counts == [20] * 4
 
 
 def test_inception_features_of_private_images_come_from_the_file(
@@ -157,7 +163,7 @@ def test_inception_features_of_private_images_come_from_the_file(
 
     monkeypatch.setattr(described.inception, "inception_features", colours)
     setup = SETUP._replace(evaluation=replace(EVALUATION, frechet_features="inception"))
-    reference = references.of_evaluator(evaluator, private, setup)
+    reference = references.of_evaluator(evaluator, private, public, setup)
     references.save_evaluator(file, evaluator, private, reference)
     read = references.load_evaluator(file, evaluator, private, setup.evaluation)
     assert seen == [40]
@@ -165,7 +171,8 @@ def test_inception_features_of_private_images_come_from_the_file(
     data, evidence = Data(private, public), Evidence.of(reconstruction())
     parts = (ATTACK_RUN, Evaluator(evaluator, read), attacked, data, evidence, setup)
     found = score_attack("c", *parts).scores
-    assert seen == [40, found.n_success]
+    assert found.paper is not None
+    assert seen == [40, found.n_success, found.paper.n_success]
     plain = score(evaluator, trapped, private, public, reconstruction())
     assert found.frechet == pytest.approx(plain.frechet, abs=1e-5)
     assert found.protocol.frechet_features == found.frechet_features == "inception"

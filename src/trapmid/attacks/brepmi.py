@@ -8,7 +8,7 @@ within the class, where its most typical images are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from trapmid.config.bounds import Bound, Count, Positive
 from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
 from trapmid.search import latents
 from trapmid.search.latents import Variables
-from trapmid.types import LabelsOnly, Prior, Reconstruction, Saving, Task
+from trapmid.types import LabelsOnly, PaperScoring, Prior, Reconstruction, Saving, Task
 
 _CHUNK = 16  # initial batches asked at once; whoever is found first stays the same
 
@@ -28,6 +28,15 @@ Expansion = Annotated[float, Bound(lambda x: x > 1, "does not widen")]
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.LabelAttack):
+    paper_scoring: ClassVar = PaperScoring(
+        batch=1,
+        deviation="root_of_mean_variance",
+        aa5="all_draws",
+        accuracy="eight_bit",
+        distances=None,
+        frechet_batch=None,
+    )
+
     images_per_class: Count  # at most; 1 in the paper, as a search is long
     points: Count  # on the sphere; 32
     inside: Count  # points inside the class that widen the sphere; 29, the paper says all 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -10,11 +11,20 @@ from trapmid import losses, types
 from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution
-from trapmid.types import Prior, Reconstruction, Target, Task
+from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
+    paper_scoring: ClassVar = PaperScoring(
+        batch=250,  # inferred: GMI's script
+        deviation="root_of_mean_variance",
+        aa5="all_draws",
+        accuracy="eight_bit",
+        distances="files",
+        frechet_batch=100,
+    )
+
     steps: Count
     lr: Positive
     identity_weight: NonNegative

@@ -7,7 +7,7 @@ search finds what all of them see of a person, not what one of them overfits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,11 +18,20 @@ from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import distribution, latents
 from trapmid.search.distribution import Objective
 from trapmid.search.latents import Optimum
-from trapmid.types import Prior, Reconstruction, Target, Task
+from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
+    paper_scoring: ClassVar = PaperScoring(
+        batch=50,
+        deviation="mean_of_deviations",
+        aa5="last_draw",
+        accuracy="eight_bit",
+        distances="raw",
+        frechet_batch=None,
+    )
+
     search: Literal["points", "distributions"]  # GMI's, or KED-MI's with clamped latents
     steps: Count
     lr: Positive

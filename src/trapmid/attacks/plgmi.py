@@ -7,7 +7,7 @@ are added to every view's margin. With stronger views and `view_noise` it averag
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,11 +18,20 @@ from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, counter_normal, counter_uniform, eval_mode, frozen
 from trapmid.search import latents
 from trapmid.training.signatures import Adaptive
-from trapmid.types import Prior, Reconstruction, Target, Task
+from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(types.Attack):
+    paper_scoring: ClassVar = PaperScoring(
+        batch=100,
+        deviation="root_of_mean_variance",
+        aa5="all_draws",
+        accuracy="floats",
+        distances="files",
+        frechet_batch=100,
+    )
+
     steps: Count
     lr: Positive
     views: Count  # independent random views per step; 2 in the paper

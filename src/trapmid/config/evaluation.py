@@ -17,13 +17,11 @@ class Evaluation:
 
     frechet_features: Literal["evaluator", "inception"]
     inception_weights: str  # folder of inception-2015-12-05.pt; read with `inception` only
-    frechet_batch: Count | None  # official: 100, the rest beyond whole batches dropped; null: all
     frechet_min_success: Count  # fewer successes than this: the distance is null
     signature_fpr: OpenShare  # false positives on private training images that set the threshold
     grid_identities: Count  # identities shown in a picture
-    attack_batch: Count  # identities per batch of the paper's within-run deviation
-    low2high: Count | None  # official but for PLG-MI: 8-bit images enlarged by PIL, 112; null: raw
-    stretch: bool  # distances from min-max stretched 8-bit images, as the papers' scripts do
+    neighbours: Count  # k of precision, recall, density and coverage
+    matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
     batch_size: Count  # images described at once; no score depends on it
 
 

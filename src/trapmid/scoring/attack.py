@@ -9,25 +9,27 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from trapmid import wiring
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
-from trapmid.scoring import checks
+from trapmid.scoring import checks, papers
 from trapmid.scoring.described import (
     NOISE,
     Loaded,
     Private,
     Setup,
     describe,
-    stored,
     trapdoor_success,
 )
+from trapmid.scoring.fidelity import fidelity
 from trapmid.scoring.recognition import Evaluator, Recognised, Shown, recognise
-from trapmid.scoring.references import SignatureReference, cosines, public_cosines
+from trapmid.scoring.references import SignatureReference, cosines, public_cosines, public_features
 from trapmid.scoring.scores import (
     AttackProtocol,
     AttackScores,
     Count,
+    PaperScores,
     StandInScores,
     WithinRun,
     rounded,
@@ -103,7 +105,7 @@ def score_attack(
     setup: Setup,
 ) -> ScoredAttack:
     """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`."""
-    shown = Shown(evidence.images, evidence.labels, evidence.found)
+    shown = Shown(evidence.images, evidence.labels, evidence.draws, evidence.found)
     recognised = recognise(evaluator, shown, setup)
     agreement = _Agreement(
         target=_agreement(attacked.target.model, None, shown, setup),
@@ -113,6 +115,8 @@ def score_attack(
         block, evaluator.loaded, attacked.target, evidence, recognised, agreement, setup
     )
     detection, carried = _detect(attacked, data.public, shown, setup)
+    reference = evaluator.reference
+    public = public_features(reference, evaluator.loaded, data.public, setup)
     scores = AttackScores(
         row=row,
         attack=block.attack,
@@ -120,7 +124,7 @@ def score_attack(
         target=block.target,
         seed=block.seed,
         **vars(recognised.recognition()),
-        **vars(_within_run(recognised, evidence, setup.evaluation.attack_batch)),
+        **vars(_within_run(recognised, evidence)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,
         counts={name: _count(numbers) for name, numbers in evidence.counts.items()},
@@ -129,6 +133,8 @@ def score_attack(
         queried_agreement=agreement.queried_model,
         stand_in=_stand_in(attacked, data.private, setup),
         signature=detection,
+        fidelity=fidelity(recognised, shown, reference, public, setup),
+        paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
@@ -189,7 +195,7 @@ def _detect(
     reference, target = attacked.signature, attacked.target
     if reference is None or not shown.found.any():
         return None, {}
-    recovered = stored(shown.images[shown.found], setup.evaluation)
+    recovered = shown.images[shown.found]
     by_kind = {
         "train": reference.train,
         "poisoned": reference.poisoned,
@@ -202,14 +208,31 @@ def _detect(
     return detection, by_kind
 
 
-def _within_run(recognised: Recognised, evidence: Evidence, batch: int) -> WithinRun:
+def _within_run(recognised: Recognised, evidence: Evidence) -> WithinRun:
     labels, draws = evidence.labels, evidence.draws
+    everybody = len(labels)  # one batch: the deviation of the whole run's accuracy over its draws
     return WithinRun(
-        aa1_std=accuracy.within_run_std(recognised.hit, labels, draws, batch),
-        aa5_std=accuracy.within_run_std(recognised.hit5, labels, draws, batch),
-        aa1_std_mean=accuracy.mean_of_stds(recognised.hit, labels, draws, batch),
-        aa5_last_draw=accuracy.rate(recognised.hit5[draws == draws.max()]),
+        aa1_std=accuracy.within_run_std(recognised.hit, labels, draws, everybody),
+        aa5_std=accuracy.within_run_std(recognised.hit5, labels, draws, everybody),
     )
+
+
+def _paper(
+    block: AttackRunRow,
+    evaluator: Evaluator,
+    attacked: AttackedModel,
+    data: Data,
+    shown: Shown,
+    recognised: Recognised,
+    setup: Setup,
+) -> PaperScores | None:
+    """The scores as the attack's own code computes them; None: there is none."""
+    scoring = wiring.paper_scoring(block.method)
+    if scoring is None:
+        return None
+    files = shown._replace(images=papers.stored(shown.images, scoring))
+    detection, _ = _detect(attacked, data.public, files, setup)
+    return papers.as_published(scoring, evaluator, shown, recognised, detection, setup)
 
 
 def _count(numbers: Tensor) -> Count:
@@ -235,8 +258,6 @@ def _protocol(block: AttackRunRow, evidence: Evidence, setup: Setup) -> AttackPr
     return AttackProtocol(
         identities=len(set(evidence.labels.tolist())),
         images_per_identity=len(set(evidence.draws.tolist())),
-        attack_batch=setup.evaluation.attack_batch,
-        stretch=setup.evaluation.stretch,
         frechet_features=setup.evaluation.frechet_features,
         evaluator=block.evaluator,
     )

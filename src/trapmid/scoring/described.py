@@ -101,11 +101,6 @@ def probes(private: Private, rt: Runtime) -> tuple[Tensor, Tensor]:
     return images.to(rt.device), private["test_labels"][:_PROBES].to(rt.device)
 
 
-def stored(images: Tensor, evaluation: Evaluation) -> Tensor:
-    """`images` (N, 3, S, S) as distances and the signature see them."""
-    return features.stretch(images) if evaluation.stretch else images
-
-
 def inception_features(images: Tensor, setup: Setup) -> Tensor:
     """Inception features (N, 2048) float32 of `images` (N, 3, S, S)."""
     return inception.inception_features(

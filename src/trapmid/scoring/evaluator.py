@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from trapmid.metrics.features import Description
 from trapmid.scoring import checks
 from trapmid.scoring.described import Private, Setup, examine
+from trapmid.scoring.fidelity import fidelity
 from trapmid.scoring.recognition import Evaluator, Shown, recognise
-from trapmid.scoring.scores import EvaluatorScores, Recognition, rounded
+from trapmid.scoring.scores import EvaluatorScores, rounded
 
 
 def score_evaluator(
@@ -20,6 +20,9 @@ def score_evaluator(
     found = examined.test_accuracy, examined.interval
     accurate = checks.reaches("evaluator_accuracy", *found, least)
     results = [*examined.checks, accurate]
+    real = _as_shown(private)
+    recognised = recognise(evaluator, real, setup, examined.test)
+    reference = evaluator.reference
     return rounded(
         EvaluatorScores(
             row=row,
@@ -27,17 +30,16 @@ def score_evaluator(
             val_accuracy=examined.val_accuracy,
             n_test=len(private["test_labels"]),
             intervals={"test_accuracy": examined.interval},
-            ceiling=_ceiling(evaluator, private, examined.test, setup),
+            ceiling=recognised.recognition(),
+            ceiling_fidelity=fidelity(recognised, real, reference, reference.public, setup),
             checks=checks.verdicts(results),
             failed_checks=checks.failures(results),
         )
     )
 
 
-def _ceiling(
-    evaluator: Evaluator, private: Private, described: Description, setup: Setup
-) -> Recognition:
-    """The real test images, which `described` describes already, scored as an attack's."""
+def _as_shown(private: Private) -> Shown:
+    """The real test images as if an attack had made them."""
     labels = private["test_labels"]
-    real = Shown(private["test_images"], labels, torch.ones(len(labels), dtype=torch.bool))
-    return recognise(evaluator, real, setup, described).recognition()
+    found = torch.ones(len(labels), dtype=torch.bool)
+    return Shown(private["test_images"], labels, torch.arange(len(labels)), found)

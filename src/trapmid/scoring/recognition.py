@@ -1,8 +1,8 @@
 """What an evaluator says of images whose class is known: an attack's, or real ones.
 
-Attack accuracy is taken from the generator's raw output; what the evaluator wants of an image it
-does inside. With `evaluation.stretch` the distances see reconstructions as the papers' scripts
-re-read them from PNG files (`features.stretch`).
+All of it is from the generator's raw output, the same way for every attack: what the evaluator
+wants of an image, such as more pixels, it does inside. How the papers' code looks at it, another
+way for every attack, is in `papers`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from trapmid.config.evaluation import Evaluation
-from trapmid.metrics import accuracy, features, frechet, knn
+from trapmid.metrics import accuracy, frechet, knn
 from trapmid.metrics.features import Description
 from trapmid.metrics.statistics import intervals
-from trapmid.scoring.described import Loaded, Setup, describe, inception_features, stored
+from trapmid.scoring.described import Loaded, Setup, describe, inception_features
 from trapmid.scoring.references import EvaluatorReference
 from trapmid.scoring.scores import Recognition
 
@@ -32,18 +31,21 @@ class Shown(NamedTuple):
 
     images: Tensor  # (N, 3, S, S) float32, or uint8
     labels: Tensor  # (N,) int64, the classes
+    draws: Tensor  # (N,) int64, tells the images of one class apart
     found: Tensor  # (N,) bool; False: no image of the attack's, but what stands in its place
 
 
 class Recognised(NamedTuple):
     """What the evaluator says."""
 
+    seen: Description  # of all N images
     best: Tensor  # (N, min(5, C)) classes, best first
     hit: Tensor  # (N,) bool; an image that was not found is a miss
     hit5: Tensor  # (N,) bool
     knn: Tensor  # (N,) float64
     found: Tensor  # (N,) bool
     labels: Tensor  # (N,) int64, the classes
+    successes: Tensor  # (n_success, F): what the Frechet distance compares
     frechet: float | None
 
     def recognition(self) -> Recognition:
@@ -51,7 +53,7 @@ class Recognised(NamedTuple):
         return Recognition(
             aa1=accuracy.rate(self.hit),
             aa5=accuracy.rate(self.hit5),
-            knn_dist=float(self.knn[self.found].mean()) if self.found.any() else None,
+            knn_dist=mean_distance(self.knn, self.found),
             frechet=self.frechet,
             n_success=int(self.hit.sum()),
             n=len(self.hit),
@@ -65,40 +67,38 @@ class Recognised(NamedTuple):
 def recognise(
     evaluator: Evaluator, shown: Shown, setup: Setup, described: Description | None = None
 ) -> Recognised:
-    """Judges `shown`; `described`: what the evaluator says of its raw images, if known already."""
-    evaluation, images = setup.evaluation, shown.images
-    if evaluation.low2high is not None and described is None:
-        images = features.low2high(images, evaluation.low2high)
-    raw = described or describe(evaluator.loaded, images, setup)
-    files = stored(images, evaluation)
-    description = describe(evaluator.loaded, files, setup) if evaluation.stretch else raw
+    """Judges `shown`; `described`: what the evaluator says of its images, if known already."""
+    seen = described or describe(evaluator.loaded, shown.images, setup)
     reference, labels = evaluator.reference, shown.labels
-    hit = accuracy.hits(raw.logits, labels) & shown.found
+    hit = accuracy.hits(seen.logits, labels) & shown.found
+    successes = compared(shown.images[hit], seen.features[hit], reference, setup)
     return Recognised(
-        best=accuracy.best_classes(raw.logits, 5),
+        seen=seen,
+        best=accuracy.best_classes(seen.logits, 5),
         hit=hit,
-        hit5=accuracy.hits(raw.logits, labels, 5) & shown.found,
-        knn=knn.nearest_squared(description.features, labels, reference.features, reference.labels),
+        hit5=accuracy.hits(seen.logits, labels, 5) & shown.found,
+        knn=knn.nearest_squared(seen.features, labels, reference.features, reference.labels),
         found=shown.found,
         labels=labels,
-        frechet=_frechet(files[hit], description.features[hit], reference, setup),
+        successes=successes,
+        frechet=distance(successes, reference.compared, setup.evaluation.frechet_min_success),
     )
 
 
-def _frechet(
-    images: Tensor, seen: Tensor, reference: EvaluatorReference, setup: Setup
-) -> float | None:
-    """Distance of the successes, `images` with the features `seen`, from the private images."""
-    evaluation = setup.evaluation
-    if len(images) < max(evaluation.frechet_min_success, 2):
-        return None
-    real = reference.features
-    if reference.inception is not None:
-        seen, real = inception_features(images, setup), reference.inception
-    return frechet.frechet(_whole_batches(seen, evaluation), _whole_batches(real, evaluation))
+def compared(
+    images: Tensor, features: Tensor, reference: EvaluatorReference, setup: Setup
+) -> Tensor:
+    """Of `images` with these `features`, the rows that a Frechet distance compares."""
+    if reference.inception is None:
+        return features
+    return inception_features(images, setup) if len(images) else reference.inception[:0]
 
 
-def _whole_batches(rows: Tensor, evaluation: Evaluation) -> Tensor:
-    """The rows (N, F) that the official scripts see: all but those of the last, partial batch."""
-    batch = evaluation.frechet_batch
-    return rows if batch is None or len(rows) < batch else rows[: len(rows) // batch * batch]
+def distance(made: Tensor, real: Tensor, at_least: int) -> float | None:
+    """The Frechet distance of rows (n, F) and (m, F); None: fewer than `at_least` or 2 are made."""
+    return None if len(made) < max(at_least, 2) else frechet.frechet(made, real)
+
+
+def mean_distance(distances: Tensor, found: Tensor) -> float | None:
+    """The mean (N,) over the images that were found; None: there are none."""
+    return float(distances[found].mean()) if found.any() else None

@@ -24,11 +24,18 @@ from trapmid.types import Trapdoor
 
 
 class EvaluatorReference(NamedTuple):
-    """The private training images, as one evaluator sees them; on the CPU."""
+    """The private training images, and the public ones, as one evaluator sees them; on the CPU."""
 
     features: Tensor  # (n, F) float32
     labels: Tensor  # (n,) int64
     inception: Tensor | None  # (n, 2048) float32; None: `frechet_features` does not ask for them
+    public: Tensor  # (m, F) float32, the public images of the evaluator's own data
+    public_digest: str  # of these images
+
+    @property
+    def compared(self) -> Tensor:
+        """The rows (n, F) that a Frechet distance compares with."""
+        return self.features if self.inception is None else self.inception
 
 
 class SignatureReference(NamedTuple):
@@ -41,15 +48,31 @@ class SignatureReference(NamedTuple):
     public_digest: str  # of these images
 
 
-def of_evaluator(loaded: Loaded, private: Private, setup: Setup) -> EvaluatorReference:
-    """Describes the private training images."""
+def of_evaluator(
+    loaded: Loaded, private: Private, public: Tensor, setup: Setup
+) -> EvaluatorReference:
+    """Describes the private training images, and the public images (m, 3, S, S)."""
     images = private["train_images"]
     with_inception = setup.evaluation.frechet_features == "inception"
     return EvaluatorReference(
         features=describe(loaded, images, setup).features,
         labels=private["train_labels"],
         inception=inception_features(images, setup) if with_inception else None,
+        public=describe(loaded, public, setup).features,
+        public_digest=digest(public),
     )
+
+
+def public_features(
+    reference: EvaluatorReference, loaded: Loaded, public: Tensor, setup: Setup
+) -> Tensor:
+    """The features (m, F) of the public images (m, 3, S, S) that the attack used.
+
+    As in `public_cosines` they may be others than those of the evaluator's row.
+    """
+    if digest(public) == reference.public_digest:
+        return reference.public
+    return describe(loaded, public, setup).features
 
 
 def of_target(

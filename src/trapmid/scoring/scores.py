@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 from trapmid.artifacts import results
+from trapmid.metrics.neighbours import NearestPrivate
+from trapmid.metrics.prdc import Prdc
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
@@ -68,12 +70,47 @@ class Recognition:
 
 @dataclass(frozen=True, kw_only=True)
 class WithinRun:
-    """How far the batches of one run lie apart, and LOMMA's conventions; None: too few batches."""
+    """How far the draws of one run lie apart: sample deviation of their rates; None: one draw."""
 
     aa1_std: float | None
     aa5_std: float | None
-    aa1_std_mean: float | None  # as LOMMA's code computes it, and so the paper's tables of it
-    aa5_last_draw: float  # likewise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """How much reconstructions look like the private images; all in the evaluator's features.
+
+    Without `kid` and `frechet_matched`, which see what `frechet` sees, successes alone, a number is
+    of every image that the attack found. None: too few images.
+    """
+
+    kid: float | None  # unbiased, so of any number of successes
+    kid_std: float | None  # over subsets of `evaluation.matched_size` images
+    frechet_matched: float | None  # of so many successes: comparable from row to row
+    prdc: Prdc | None
+    prdc_ppa: Prdc | None  # per class, as PPA's code and so Trap-MID's table 11: another definition
+    nearest_private: NearestPrivate | None
+    covered: float | None  # share of attacked people's private images that one comes close to
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperScores:
+    """The attack's scores as the code behind the papers' tables computes them.
+
+    Comparable with published numbers of the same attack. Recognition differs from the standard one
+    in what the evaluator is shown, and there is no floor under the number of successes.
+    """
+
+    aa1: float
+    aa5: float
+    aa1_std: float | None  # within the run, over its attack batches; None: one draw
+    aa5_std: float | None
+    knn_dist: float | None  # None: no image, or the code computes no distance
+    frechet: float | None  # None: under two successes, or likewise
+    n_success: int
+    signature: Detection | None  # None: as the standard one
+    attack_batch: int
+    pixels: int  # of the images whose accuracy is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +124,7 @@ class EvaluatorScores(RowScores):
     n_test: int
     intervals: dict[str, Interval]  # of test_accuracy, over people
     ceiling: Recognition  # real private test images, scored as if an attack had made them
+    ceiling_fidelity: Fidelity | None  # likewise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +170,6 @@ class AttackProtocol:
 
     identities: int
     images_per_identity: int
-    attack_batch: int
-    stretch: bool
     frechet_features: str
     evaluator: str  # row of `evaluators`
 
@@ -156,6 +192,8 @@ class AttackScores(RowScores, Recognition, WithinRun):
     queried_agreement: float | None
     stand_in: StandInScores | None  # None: the target itself was asked
     signature: Detection | None  # None: no trapdoor, or nothing was found
+    fidelity: Fidelity | None  # None: under two images were found
+    paper: PaperScores | None  # None: the attack has no released code
     protocol: AttackProtocol
 
 

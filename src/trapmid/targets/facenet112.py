@@ -16,6 +16,8 @@ SIDE = 112
 
 
 class Network(IrNetwork):
+    side = SIDE  # what it enlarges smaller images to
+
     def __init__(self, num_classes: int, image_size: int) -> None:
         if not 16 <= image_size <= SIDE:
             raise ValueError(f"image_size: facenet112 needs 16 to {SIDE} pixels, not {image_size}")

@@ -1,6 +1,6 @@
 """The nouns of the study: what a target, a defence, a prior and an attack are."""
 
-from trapmid.types.attack import Attack, LabelAttack, Reconstruction, Task
+from trapmid.types.attack import Attack, LabelAttack, PaperScoring, Reconstruction, Task
 from trapmid.types.attacker import NOTHING, Prior, PriorTraining, SideInformation, Surrogate
 from trapmid.types.classifier import Embedding, LabelsOnly, Output, Target
 from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
@@ -32,6 +32,7 @@ __all__ = [
     "Loss",
     "Objective",
     "Output",
+    "PaperScoring",
     "Prior",
     "PriorTraining",
     "Progress",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor
 
@@ -38,11 +38,34 @@ class Reconstruction:
     counts: Mapping[str, Tensor] = field(default_factory=dict)  # (N,) each, e.g. queries
 
 
+@dataclass(frozen=True, kw_only=True)
+class PaperScoring:
+    """How the code behind the papers' tables scores an attack's images, as far as attacks differ.
+
+    Numbers made in this way are comparable with published ones of the same attack, but not from
+    attack to attack: those that all attacks share are the standard ones (`scoring/recognition.py`).
+    """
+
+    batch: int  # identities per attack batch, whose accuracies make the deviation within a run
+    deviation: Literal["root_of_mean_variance", "mean_of_deviations"]  # over batches
+    aa5: Literal["all_draws", "last_draw"]
+    accuracy: Literal["eight_bit", "floats"]
+    """What the evaluator recognises: 8-bit images that PIL enlarged, or the generator's floats,
+    enlarged with the corners in place."""
+    distances: Literal["files", "raw"] | None
+    """What KNN, Frechet distance and signature see: the image as its min-max stretched PNG file has
+    it, or the generator's. None: the code computes none of them."""
+    frechet_batch: int | None  # a last batch with fewer images is dropped; None: all images count
+
+
 class Attack(Protocol):
     """A frozen dataclass whose fields are its block of params.yaml."""
 
     label_only: ClassVar[bool] = False
     """Whether it is a `LabelAttack` and gets the target as `LabelsOnly`."""
+
+    paper_scoring: ClassVar[PaperScoring | None] = None
+    """How its released code scores it; None: there is none."""
 
     def images_of_each(self, asked: int) -> int:
         """How many images of every class it makes where the study asks for `asked`."""
@@ -65,6 +88,9 @@ class LabelAttack(Protocol):
 
     label_only: ClassVar[bool] = True
     """As `Attack.label_only`."""
+
+    paper_scoring: ClassVar[PaperScoring | None] = None
+    """As `Attack.paper_scoring`."""
 
     def images_of_each(self, asked: int) -> int:
         """As `Attack.images_of_each`."""

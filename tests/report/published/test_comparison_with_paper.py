@@ -17,12 +17,13 @@ PUBLISHED = tables.read(Path(__file__).resolve().parents[3] / "reports" / "paper
 SEEDS = (0, 1, 2, 3, 4)
 
 
-def paper_like(change=lambda params: None, aa1=None, **scored):
+def paper_like(change=lambda params: None, aa1=None, own=None, **scored):
     """A study in the paper's main setting.
 
     Args:
         change: of params.yaml.
         aa1: by attack and defence, the values of the seeds.
+        own: fields of the scores by the attack's own code; None: it has none.
         scored: other fields of every attack run's scores.
     """
     params = copy.deepcopy(fake_study.params(SEEDS))
@@ -39,6 +40,10 @@ def paper_like(change=lambda params: None, aa1=None, **scored):
         protocol = dataclasses.replace(one.protocol, identities=1000)
         values = (aa1 or {}).get((one.attack, one.defense))
         fields = {"aa1": values[one.seed]} if values else {}
+        if own is not None:
+            fields["paper"] = one.paper and dataclasses.replace(one.paper, **own)
+        else:
+            fields["paper"] = None
         attack_runs[row] = dataclasses.replace(one, protocol=protocol, **fields, **scored)
     return Study(
         params=params,
@@ -193,14 +198,26 @@ def test_the_worst_of_five_targets_is_one_row():
     assert accuracy.ours.value == study.targets["trapmid-1"].test_accuracy
 
 
-def test_lommas_aa5_is_of_the_last_draw():
+def test_the_scores_by_the_attacks_own_code_come_first():
+    """LOMMA's AA-5 is of its last draw there."""
+
     def lomma(params):
         for block in params["attack_runs"].values():
             if block["attack"] == "gmi":
                 block["attack"] = "lomma_gmi"
 
-    study = paper_like(lomma, aa5=0.7, aa5_last_draw=0.89)
-    assert one(study, 2, "lomma_gmi", "none", "aa5").ours.value == pytest.approx(0.89)
+    study = paper_like(lomma, aa5=0.7, own={"aa5": 0.89, "aa5_std": 0.01})
+    found = one(study, 2, "lomma_gmi", "none", "aa5")
+    assert found.ours.value == pytest.approx(0.89)
+    assert one(paper_like(lomma, aa5=0.7), 2, "lomma_gmi", "none", "aa5").ours.value == 0.7
+
+
+def test_an_interval_of_the_standard_score_is_none_of_another_number():
+    between = {"low": 0.6, "high": 0.8, "kind": "identities", "n": 20}
+    for own, kind in (({"aa5": 0.89, "aa5_std": 0.01}, "sample"), ({"aa5": 0.7}, "identities")):
+        study = paper_like(aa5=0.7, own=own)
+        study.metrics["attacks"]["gmi"] = {"none": {"intervals": {"aa5": between}}}
+        assert one(study, 1, "gmi", "none", "aa5").ours.range.kind.startswith(kind)
 
 
 def test_the_order_of_rows_changes_nothing():

@@ -136,16 +136,15 @@ class Study:
             case "initial_iterations":
                 found = self.attack_runs[row].counts.get("initial_batches")
                 return None if found is None else found.max
-            case "aa5" if self._is_last_draw(number):
-                return self.attack_runs[row].aa5_last_draw
             case metric if metric in _FIELDS:
-                value: float | None = getattr(self.attack_runs[row], _FIELDS[metric])
-                return value
+                return self._recognised(row, _FIELDS[metric])
         return None
 
-    def _is_last_draw(self, number: Number) -> bool:
-        """Whether it is LOMMA's AA-5, of which its code prints that of the last draw."""
-        return number.metric == "aa5" and number.attack.startswith("lomma")
+    def _recognised(self, row: str, field: str) -> float | None:
+        """The score as the attack's own code computes it; the standard one if it has no code."""
+        run = self.attack_runs[row]
+        value: float | None = getattr(run if run.paper is None else run.paper, field)
+        return value
 
     def _extreme(self, number: Number, rows: Iterable[str]) -> str | None:
         """The row whose target leaks least (best) or most (worst) under the number's attack.
@@ -177,17 +176,20 @@ class Study:
             return Range(interval["low"], interval["high"], str(interval["kind"]))
         if (sample := deviation(list(values.values())).sample) is not None:
             return Range(mean - sample, mean + sample, "sample deviation over seeds")
-        within = None if self._is_last_draw(number) else _WITHIN.get(number.metric)
-        std = getattr(self.attack_runs[row], within) if within else None
+        within = _WITHIN.get(number.metric)
+        std = self._recognised(row, within) if within else None
         return None if std is None else Range(mean - std, mean + std, "deviation within the run")
 
     def _interval(self, number: Number, row: str) -> Mapping[str, Any] | None:
-        """The interval that metrics.json has of the number, where it has one."""
+        """The interval that metrics.json has of the number, where it has one.
+
+        It is of the standard scores: none where the attack's own code computes another number.
+        """
         if number.metric == "acc":
             name = label(self.params, self.params["targets"][row])
             scores = self.metrics.get("targets", {}).get(name, {})
             field = "test_accuracy"
-        elif number.metric == "training_minutes" or self._is_last_draw(number):
+        elif number.metric not in _FIELDS or not self._is_standard(number, row):
             return None
         else:
             name = attack_run_label(self.params, self.params["attack_runs"][row])
@@ -195,6 +197,11 @@ class Study:
             field = number.metric
         found: Mapping[str, Any] | None = scores.get("intervals", {}).get(field)
         return found
+
+    def _is_standard(self, number: Number, row: str) -> bool:
+        field = _FIELDS[number.metric]
+        standard: float | None = getattr(self.attack_runs[row], field)
+        return self._recognised(row, field) == standard
 
     def runs(self, ours: Ours) -> list[AttackScores]:
         """The scores of the attack runs behind a value; none for one of targets."""
