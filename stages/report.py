@@ -10,7 +10,7 @@ from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.profiles.seeds import check_rows
-from trapmid.report import figures, findings, grids, inputs, page, summary
+from trapmid.report import figures, findings, grids, inputs, leaks, page, summary
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
@@ -34,6 +34,7 @@ def main() -> None:
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
     hits = {attack_run: content["hit"] for attack_run, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
+    charts |= leaks.draw(study, Path(), summary.strongest(metrics), scored)
     details = {check.name: check.detail for check in verdicts}
     lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
     pages = page.render(

@@ -10,6 +10,7 @@ from trapmid.config.evaluation import WEAK
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
+from trapmid.report.words import shortened
 from trapmid.scoring.scores import RowScores
 
 
@@ -97,7 +98,9 @@ def check_lines(
             passed=verdict,
             invalid=name not in WEAK,
             meaning=meanings.get(name, name.replace("_", " ") + "."),
-            detail="; ".join(filter(None, [details.get(name, ""), *_reasons(name, inputs)])),
+            detail=shortened(
+                "; ".join(filter(None, [details.get(name, ""), *_reasons(name, inputs)]))
+            ),
         )
         for name, verdict in passed.items()
     ]

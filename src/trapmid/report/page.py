@@ -6,19 +6,19 @@ means and deviations over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from trapmid.report import markdown, webpage
 from trapmid.report.blocks import Section
 from trapmid.report.findings import Findings
-from trapmid.report.sections import attacks, protocol, recovered, study, targets, trapdoors, verdict
+from trapmid.report.sections import attacks, costs, protocol, recovered, study, trapdoors, verdict
 
 _FOOTER = """\
 ---
 
-Rates are shares of all reconstructions. No number on this page was typed by hand; the scores \
-behind it are in `reports/scores`, their means in `reports/metrics.json`.
+Made by `dvc repro`. Rates are shares of all reconstructions. No number on this page was typed by \
+hand; the scores behind it are in `reports/scores` and `reports/scores.csv`, their means in \
+`reports/metrics.json`.
 """
 
 
@@ -30,13 +30,10 @@ class Pages(NamedTuple):
 
 
 def render(found: Findings) -> Pages:
-    """The report: why to doubt it, the worst case, what else there is, and then that."""
-    worst, *others = sections(found)
+    """The report: what every defence is worth on the first screen, then what that rests on."""
     parts = [
         *map(markdown.written, verdict.front(found)),
-        markdown.document([worst]),
-        _contents(others),
-        markdown.document(others),
+        markdown.document(sections(found)),
         _FOOTER,
     ]
     text = "\n\n".join(parts)
@@ -47,22 +44,16 @@ def render(found: Findings) -> Pages:
 def sections(found: Findings) -> list[Section]:
     """All sections in the order of the report; one without content is left out."""
     every = (
-        attacks.worst_case(found),
         study.question(),
-        targets.targets(found),
-        targets.defenses(found),
         attacks.attacks(found),
         recovered.recovered(found),
+        recovered.attributes(found),
+        trapdoors.signatures(found),
         trapdoors.trapdoors(found),
         verdict.checks(found),
-        study.data(found),
-        recovered.curves(found),
+        attacks.published(found),
         protocol.protocol(found),
-        study.costs(found),
-        study.deviations(found),
+        costs.costs(found),
+        verdict.limits(found),
     )
     return [one for one in every if one.blocks]
-
-
-def _contents(listed: Iterable[Section]) -> str:
-    return " · ".join(f"[{one.title}](#{markdown.anchor(one.title)})" for one in listed)
