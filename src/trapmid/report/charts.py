@@ -66,6 +66,7 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
         ax.set_title(attack, fontsize=10)
         ax.set_xlabel("AA-1 (% of reconstructions)")
         ax.set_xlim(0, 101)
+        ax.set_xticks((0, 50, 100))
         ax.set_yticks(range(len(defenses)), [wrapped(defense) for defense in defenses])
         ax.set_ylim(len(defenses) - 0.4, -0.6)  # the study's first defence on top
         finish(ax, lines="x")
@@ -97,7 +98,7 @@ def matrix(
     for row, defense in enumerate(defenses):
         for column, attack in enumerate(codes):
             value = grid[row][column]
-            text = "–" if math.isnan(value) else f"{value:.0f}"
+            text = "–" if math.isnan(value) else f"{value:.1f}"
             text += "*" * (attack in failed[defense]) + marks.dagger(attack, defense)
             if judges := named.cells.get((attack, defense)):
                 text += f"\n{judges}"
@@ -121,13 +122,13 @@ def trade_off(points: Sequence[Point]) -> bytes:
         points: of every defence its strongest attack, whatever the attack.
     """
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure = Figure(figsize=(5.6, 3.7 + 0.14 * len(defenses)), layout="constrained")
+    figure = Figure(figsize=(5.6, 2.9 + 0.14 * len(defenses)), layout="constrained")
     ax = figure.subplots()
     for i, defense in enumerate(defenses):
         _draw_marks(ax, i, defense, [point for point in points if point.defense == defense])
     _limit_accuracy(ax, [100 * point.accuracy for point in points])
-    ax.set_xlabel("test accuracy of the target (%), higher is more useful")
-    ax.set_ylabel("AA-1 of the strongest attack (%),\nlower is more private")
+    ax.set_xlabel("test accuracy (%), higher is more useful")
+    ax.set_ylabel("AA-1 (%), lower is more private")
     ax.set_ylim(-4, 104)
     ax.set_yticks(range(0, 101, 20))
     finish(ax)
@@ -139,8 +140,8 @@ def _limit_accuracy(ax: Axes, values: Sequence[float]) -> None:
     """Room around the values, but no tick beyond 100 %."""
     room = max(0.5, 0.12 * (max(values, default=100.0) - min(values, default=100.0)))
     low, high = min(values, default=100.0) - room, max(values, default=100.0) + room
-    ax.set_xlim(low, high)
-    ax.set_xticks([tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= 100])
+    ticks = [round(float(tick), 6) for tick in MaxNLocator(5).tick_values(low, high)]
+    ax.set_xticks([tick for tick in ticks if low <= tick <= 100])
     ax.set_xlim(low, high)
 
 
@@ -178,7 +179,8 @@ def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
     The digits stand behind the bar, or in it where they would leave the axis.
     """
     if not points:
-        ax.text(1.5, row, "not run", va="center", fontsize=8, color=GREY)
+        beside = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        ax.text(1.5, row, "not run", va="center", fontsize=8, color=GREY, bbox=beside)
         return
     values = [100 * point.aa1 for point in points]
     mean = math.fsum(values) / len(values)
@@ -187,7 +189,7 @@ def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
     ax.text(
         min(values) - 1.5 if inside else max(values) + 1.5,
         row,
-        f"{mean:.0f}{points[0].mark}",
+        f"{mean:.1f}{points[0].mark}",
         va="center",
         ha="right" if inside else "left",
         fontsize=8,

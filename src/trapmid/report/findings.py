@@ -24,6 +24,11 @@ class CheckLine:
     meaning: str  # what holds when it passes
     detail: str  # the numbers, or the rows that failed
 
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.name.replace("_", " ")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:

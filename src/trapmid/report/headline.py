@@ -5,7 +5,7 @@ A clause whose number a study does not have is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,11 +40,16 @@ class Headline:
         """What stands behind AA-1."""
         return "*" * self.doubted + "†" * self.partial
 
-    def sentence(self) -> str:
-        """The defence, what the strongest attack got, and what the defence costs: Markdown."""
-        return f"**{names.defense(self.defense)}**: {self._got()} {self._cost()}".strip()
+    def sentence(self, *, explained: bool = False) -> str:
+        """The defence, what the strongest attack got, and what the defence costs: Markdown.
 
-    def _got(self) -> str:
+        Args:
+            explained: the attack has a few words on what it does.
+        """
+        got = self._got(names.gloss(self.attack or "") if explained else "")
+        return f"**{names.defense(self.defense)}**: {got} {self._cost()}".strip()
+
+    def _got(self, gloss: str) -> str:
         if self.attack is None or self.aa1 is None:
             return "no attack ran."
         strongest = f"the strongest of {self.attacks} attacks" if self.attacks > 1 else "one attack"
@@ -53,8 +58,9 @@ class Headline:
             f"; {judge} {percent(rate, 1)}" for judge, rate in sorted(self.judges.items())
         )
         details = f"{self._interval()}{seeds}{others}".removeprefix(", ").removeprefix("; ")
+        attack = names.attack(self.attack) + (f" ({gloss})" if gloss else "")
         return (
-            f"{strongest}, {names.attack(self.attack)}, gets AA-1 "
+            f"{strongest}, {attack}, gets AA-1 "
             f"**{percent(self.aa1, 1)}**{self.mark}" + (f" ({details})" if details else "") + "."
         )
 
@@ -101,6 +107,16 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         else found.metrics["targets"][base]["test_accuracy"],
         slowdown=slowdown(found, defense),
     )
+
+
+def sentences(found: Iterable[Headline]) -> list[str]:
+    """One per defence; an attack is explained where it is named first."""
+    seen: set[str | None] = set()
+    lines = []
+    for one in found:
+        lines.append(one.sentence(explained=one.attack not in seen))
+        seen.add(one.attack)
+    return lines
 
 
 def interval_of(

@@ -1,4 +1,4 @@
-"""The worst that attacks brought to light: per defence one private face beside its reconstruction."""
+"""The worst that attacks brought to light: per defence one private face and its reconstruction."""
 
 from __future__ import annotations
 

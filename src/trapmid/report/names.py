@@ -38,7 +38,7 @@ DEFENSES = {
     "dpsgd": Name("DP-SGD", "clips gradients and adds noise"),
 }
 ATTACKS = {
-    "random": Name("Random latents (floor)", "asks no target"),
+    "random": Name("Random latents", "the floor: no target is asked"),
     "gmi": Name("GMI", "searches a generator of public faces"),
     "kedmi": Name("KED-MI", "trains its generator on the target's soft labels"),
     "lomma_gmi": Name("LOMMA (GMI)", "asks copies of the target, too"),

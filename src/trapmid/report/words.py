@@ -9,7 +9,6 @@ from typing import Any
 
 from trapmid.report.averages import deviation
 
-
 _LONG = re.compile(r"\d+\.\d{5,}(?:e-?\d+)?")
 
 

@@ -30,7 +30,7 @@ def worst(metrics: Mapping[str, Any], marks: Marks) -> Table:
         *("Attack", "Its seeds", "Attacks that ran"),
     )
     lines = [_worst_line(metrics, marks, defense) for defense in metrics["worst"]]
-    return table("lr", heads, lines)
+    return table("lrrrlr", heads, lines)
 
 
 def _worst_line(metrics: Mapping[str, Any], marks: Marks, defense: str) -> Line:

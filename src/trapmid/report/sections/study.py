@@ -125,7 +125,7 @@ def parameters(params: Mapping[str, Any]) -> Fold:
 
 
 def deviations(found: Findings) -> list[Block]:
-    """The document of deviations behind a click, without its title, its headings two levels down."""
+    """The document of deviations behind a click: no title, its headings two levels down."""
     lines = (found.inputs.deviations or "").strip().splitlines()
     body = lines[1:] if lines and lines[0].startswith("# ") else lines
     text = "\n".join(f"##{line}" if line.startswith("#") else line for line in body).strip()

@@ -124,7 +124,8 @@ def _signatures(found: Findings) -> list[Block]:
     first: list[Picture] = []
     more: list[Picture] = []
     for attack_run, verdict in found.inputs.detections().items():
-        words = f"{in_words(found.params, attack_run)}: recall {percent(verdict.recall, 1)}, ROC AUC {verdict.auc:.3f}"
+        numbers = f"recall {percent(verdict.recall, 1)}, ROC AUC {verdict.auc:.3f}"
+        words = f"{in_words(found.params, attack_run)}: {numbers}"
         block = found.params["attack_runs"][attack_run]
         # A study of many attacks has dozens: the one that got most stands open.
         worst = found.metrics["worst"][found.defense_of(attack_run)]["attack"]

@@ -10,7 +10,7 @@ from trapmid.artifacts import results
 from trapmid.report import leaks, names
 from trapmid.report.blocks import Block, Line, Note, Picture, Pictures, Section, table
 from trapmid.report.findings import CheckLine, Findings
-from trapmid.report.headline import headlines, unlike
+from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.sections.study import deviations
@@ -29,8 +29,8 @@ _ONE_SEED = (
 _CHECKS, _LIMITS = "Checks", "Limits"
 _TITLE = "Does a trapdoor keep faces private?"
 _AA1 = (
-    "**AA-1** is the share of reconstructions in which an independent classifier recognises the "
-    "attacked person. Lower is more private."
+    "**AA-1**: share of reconstructions in which an independent classifier recognises the attacked "
+    "person. Lower is more private."
 )
 _DOUBTED = "a validity check of this attack failed, so the number says nothing about the defence."
 _PARTLY = "the attack attacked a part of the people alone."
@@ -56,18 +56,18 @@ def front(found: Findings) -> list[Block]:
     below the sentences, in which the number has a star.
     """
     invalid, weak = _failures(found.checks)
-    unmet = unlike(found)
+    lines, unmet = headlines(found), unlike(found)
     return [
         f"# {_TITLE}",
         *invalid,
         _about(found),
         _AA1,
-        "\n".join(f"- {one.sentence()}" for one in headlines(found)),
-        *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in headlines(found)) else []),
-        *([f"†: {_PARTLY}"] if any(one.partial for one in headlines(found)) else []),
+        "\n".join(f"- {sentence}" for sentence in sentences(lines)),
+        *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
+        *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
         *weak,
-        *_overview(found),
+        *_overview(found, lines),
     ]
 
 
@@ -86,9 +86,9 @@ def _about(found: Findings) -> str:
     )
 
 
-def _overview(found: Findings) -> list[Block]:
+def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
     """The plot of privacy against utility, and a face beside its worst reconstruction."""
-    worst = [one for one in headlines(found) if one.aa1 is not None]
+    worst = [one for one in lines if one.aa1 is not None]
     points = "; ".join(
         f"{names.defense(one.defense)}: accuracy {percent(one.accuracy, 1)}, AA-1 "
         f"{percent(one.aa1, 1)}"
@@ -136,7 +136,7 @@ def _with_list(head: str, checks: Iterable[CheckLine]) -> str:
     lines = [f"{head}\n"]
     for check in checks:
         detail = f" Found: {escaped(check.detail)}." if check.detail else ""
-        lines.append(f"- **{escaped(check.name)}**: should hold: {escaped(check.meaning)}{detail}")
+        lines.append(f"- **{escaped(check.title)}**: should hold: {escaped(check.meaning)}{detail}")
     return "\n".join(lines)
 
 
@@ -188,7 +188,7 @@ def checks(found: Findings) -> Section:
     """Every check; those that failed first."""
     ordered = [*_failed(found.checks), *(check for check in found.checks if check.passed)]
     lines = [
-        Line((check.name, verdict, check.meaning, check.detail), kind)
+        Line((check.title, verdict, check.meaning, check.detail), kind)
         for check in ordered
         for verdict, kind in [("passed", "") if check.passed else ("FAILED", "failed")]
     ]
