@@ -1,4 +1,4 @@
-"""All scores, curves and pictures -> reports/metrics.json, summary.json and the report."""
+"""All scores, curves, pictures -> reports/metrics.json, summary.json, the report, cards, tables."""
 
 from __future__ import annotations
 
@@ -14,37 +14,35 @@ from trapmid.report import figures, findings, grids, inputs, leaks, page, summar
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
-OUTS = ("attack_runs", "comparison", "curves", "samples", "signatures", "training")
+FIGURES = ("attack_runs", "comparison", "curves", "samples", "signatures", "training", "worst")
+OUTS = ("leaderboard", "model_cards", *(f"figures/{name}" for name in FIGURES))
 
 
 def main() -> None:
     study = _stage.load_params()
     study.asked.add("")  # the report states every value
     check_rows(study)
-    scored = {
-        attack_run: checkpoints.load(Path(f"data/scored/{attack_run}.pt"))
-        for attack_run in study["attack_runs"]
-    }
-    cosines = {attack_run: content["signature_scores"] for attack_run, content in scored.items()}
-    found = inputs.read(study, Path(), cosines)
+    rows = study["attack_runs"]
+    scored = {row: checkpoints.load(Path(f"data/scored/{row}.pt")) for row in rows}
+    found = inputs.read(
+        study, Path(), {row: one["signature_scores"] for row, one in scored.items()}
+    )
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = checks.study(*scores, bounds)
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts))
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
-    hits = {attack_run: content["hit"] for attack_run, content in scored.items()}
+    hits = {row: content["hit"] for row, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
     charts |= leaks.draw(study, Path(), summary.strongest(metrics), scored)
     details = {check.name: check.detail for check in verdicts}
     lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
-    pages = page.render(
-        findings.Findings(
-            inputs=found, metrics=metrics, pictures={**found.pictures, **charts}, checks=lines
-        )
+    pictures = {**found.pictures, **charts}
+    texts = page.files(
+        findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines), Path()
     )
     for name in OUTS:  # even if empty
-        (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
-    texts = {"report.html": pages.html.encode(), "report.md": pages.markdown.encode()}
+        (REPORTS / name).mkdir(parents=True, exist_ok=True)
     for path, content in (charts | figures.curves(found) | texts).items():
         write_atomically(REPORTS / path, content)
     _stage.write_record(REPORTS / "metrics.json", metrics)

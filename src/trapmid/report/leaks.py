@@ -17,7 +17,7 @@ from trapmid.report.frames import LEGEND
 from trapmid.report.groups import attack_run_label
 from trapmid.report.pictures import image_grid
 
-PATH = "figures/worst.png"
+PATH = "figures/worst/faces.png"
 _BAND = 6  # defences side by side; more go below
 _HEAD = 15  # letters of a line over one image
 

@@ -6,9 +6,10 @@ means and deviations over seeds.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
-from trapmid.report import markdown, webpage
+from trapmid.report import leaderboard, markdown, model_cards, scores_table, webpage
 from trapmid.report.blocks import Section
 from trapmid.report.findings import Findings
 from trapmid.report.sections import attacks, costs, protocol, recovered, study, trapdoors, verdict
@@ -39,6 +40,24 @@ def render(found: Findings) -> Pages:
     text = "\n\n".join(parts)
     title = f"trapmid: report of profile {found.params['profile']}"
     return Pages(webpage.page(title, text, found.pictures), text)
+
+
+def files(found: Findings, root: Path) -> dict[str, bytes]:
+    """The report and what else is written from the same findings, by path under reports/.
+
+    Args:
+        found: the study.
+        root: the folder of params.yaml, in which data/ is.
+    """
+    pages = render(found)
+    digests = {row: leaderboard.digests(root, row) for row in found.params["attack_runs"]}
+    return {
+        "report.html": pages.html.encode(),
+        "report.md": pages.markdown.encode(),
+        "scores.csv": scores_table.tidy(found.inputs, found.metrics).encode(),
+        **leaderboard.entries(found.inputs, digests),
+        **model_cards.cards(found),
+    }
 
 
 def sections(found: Findings) -> list[Section]:

@@ -74,8 +74,8 @@ def front(found: Findings) -> list[Block]:
 def _about(found: Findings) -> str:
     """The study in one line: whose faces, how many seeds, and how its checks went."""
     count = f"{len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}"
-    origins = _origins(found.params)
-    faces = "; ".join(words for kind, words in _SHORT.items() if kind in origins)
+    made_by = origins(found.params)
+    faces = "; ".join(words for kind, words in _SHORT.items() if kind in made_by)
     passed = sum(check.passed for check in found.checks)
     every = len(found.checks)
     checks = f"All {every}" if passed == every else f"{passed} of {every}"
@@ -142,8 +142,8 @@ def _with_list(head: str, checks: Iterable[CheckLine]) -> str:
 
 def cautions(found: Findings) -> list[str]:
     """What the study cannot show, however its checks went, as Markdown."""
-    origins = _origins(found.params)
-    made = [_DRAWN] * ("synthetic" in origins) + [_DIGITS] * ("digits" in origins)
+    made_by = origins(found.params)
+    made = [_DRAWN] * ("synthetic" in made_by) + [_DIGITS] * ("digits" in made_by)
     made += _noisy(found.inputs)
     if len(found.seeds) == 1:
         made.append(_ONE_SEED)
@@ -154,7 +154,7 @@ def cautions(found: Findings) -> list[str]:
     return made
 
 
-def _origins(params: dict[str, Any]) -> set[str]:
+def origins(params: dict[str, Any]) -> set[str]:
     """Who made the private images that a classifier learnt: makers of raw folders, readers."""
     rows = results.TRAINED[: results.TRAINED.index("targets") + 1]
     used = {block["data"] for section in rows for block in params[section].values()}
