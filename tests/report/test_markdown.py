@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import re
 
 import pytest
+from PIL import Image
 
 from trapmid.report import markdown, webpage
 from trapmid.report.blocks import Fold, Line, Note, Picture, Pictures, Section, folded, table
 
-PNG = {"figures/a b.png": b"\x89PNG"}
+
+def small_png():
+    stream = io.BytesIO()
+    Image.new("RGB", (2, 1), (10, 200, 30)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+PNG = {"figures/a b.png": small_png()}
 
 
 def page(text, pictures=PNG):
     made = webpage.page("title", text, pictures)
-    return made[made.index("<body>\n") + 7 : made.index("</body>")]
+    return made[made.index("<main>\n") + 7 : made.index("</main>")]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +77,30 @@ def test_the_last_letter_stands_for_further_columns():
 def test_a_picture_is_inside_the_page():
     text = markdown.written(Pictures([Picture("figures/a b.png", "two words")]))
     assert "(figures/a%20b.png)" in text
-    assert '<img src="data:image/png;base64,iVBORw==" alt="two words" />' in page(text)
+    (content, alt) = re.findall(
+        r'<img src="data:image/webp;base64,([^"]*)" alt="(.*)" />', page(text)
+    )[0]
+    shown = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert alt == "two words" and shown.size == (2, 1) and shown.getpixel((0, 0)) == (10, 200, 30)
+
+
+def test_a_picture_may_be_told_at_length():
+    text = markdown.written(Pictures([Picture("a.png", "a plot", "a plot: A 1, B 2")]))
+    assert text == "*a plot*\\\n![a plot: A 1, B 2](a.png)"
+
+
+def test_the_contents_list_every_section():
+    made = webpage.page(
+        "title", markdown.document([Section("One & two", ["x"]), Section("B", ["y"])]), {}
+    )
+    nav = made[made.index("<nav") : made.index("</nav>")]
+    assert re.findall(r'<a href="#([^"]*)">(.*)</a>', nav) == [
+        ("one--two", "One &amp; two"),
+        ("b", "B"),
+    ]
+    assert all(
+        f'id="{address}"' in made for address, _ in re.findall(r'href="#([^"]*)">(.*)<', nav)
+    )
 
 
 def test_pictures_side_by_side_fill_their_rows():

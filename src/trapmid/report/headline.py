@@ -37,8 +37,8 @@ class Headline:
 
     @property
     def mark(self) -> str:
-        """What stands behind AA-1."""
-        return "*" * self.doubted + "†" * self.partial
+        """What stands behind AA-1: Markdown."""
+        return "\\*" * self.doubted + "†" * self.partial
 
     def sentence(self, *, explained: bool = False) -> str:
         """The defence, what the strongest attack got, and what the defence costs: Markdown.

@@ -80,7 +80,8 @@ def curves(found: Findings) -> list[Block]:
 def _trained(found: Findings, section: str) -> list[Picture]:
     pictures = []
     for family, rows in families(found.params[section], found.inputs.histories[section]).items():
-        pictures.append(Picture(f"figures/training/{section}/{family}.png", family))
+        words = f"Curves of the {KINDS[section]} {family}, by its steps"
+        pictures.append(Picture(f"figures/training/{section}/{family}.png", family, words))
         row = next(iter(rows.values()))
         samples = f"figures/samples/{section}/{row}/samples.png"
         if samples in found.pictures:
