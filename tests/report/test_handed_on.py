@@ -37,9 +37,8 @@ HEADINGS = (
 def found(tmp_path_factory):
     root = tmp_path_factory.mktemp("handed")
     study = fake_study.write(root)
-    return findings.Findings(
-        *[], **dict(zip(("inputs", "metrics"), read(root, study))), pictures={}
-    )
+    inputs, metrics = read(root, study)
+    return findings.Findings(inputs=inputs, metrics=metrics, pictures={})
 
 
 @pytest.fixture(scope="module")
