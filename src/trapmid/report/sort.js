@@ -8,7 +8,8 @@ for (const table of document.querySelectorAll(".scroll > table")) {
     return found;
   }, []);
   const key = (group, column) => {
-    const text = group[0].cells[column].textContent.trim(), number = parseFloat(text.replace(/[\[,−]/g, c => c === "−" ? "-" : ""));
+    const cell = group[0].cells[column], text = cell.textContent.trim();
+    const number = cell.style.textAlign === "right" ? parseFloat(text.replace(/[\[,]/g, "")) : NaN;
     return Number.isNaN(number) ? text : number;
   };
   const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trapmid.report import names
-from trapmid.report.blocks import Block, Picture, Pictures, Section, folded
+from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
 from trapmid.report.groups import FLOOR, families
 from trapmid.report.markdown import escaped
@@ -36,15 +36,19 @@ _ATTRIBUTES = "figures/attributes/"
 def recovered(found: Findings) -> Section:
     """Per attack the same people under every defence."""
     made: list[Block] = [_PEOPLE]
-    for attack in [*found.metrics["attacks"], FLOOR]:
-        path = f"figures/comparison/{attack}.png"
-        if path in found.pictures:
-            made += [f"### {escaped(names.attack(attack))}", _compared(found, attack, path)]
+    for attack in found.metrics["attacks"]:
+        if shown := _compared(found, attack):
+            made += [f"### {escaped(names.attack(attack))}", shown]
+    if floor := _compared(found, FLOOR):
+        made.append(Fold("The floor: random latents, no target is asked", [floor]))
     return Section("What the attacks recover", [*made, _SINGLE])
 
 
-def _compared(found: Findings, attack: str, path: str) -> Pictures:
-    """The picture of an attack, with AA-1 of every defence in it."""
+def _compared(found: Findings, attack: str) -> Pictures | None:
+    """The picture of an attack, with AA-1 of every defence in it; None: there is none."""
+    path = f"figures/comparison/{attack}.png"
+    if path not in found.pictures:
+        return None
     first = {
         found.defense_of(row): found.inputs.attack_runs[row]
         for row, block in reversed(found.params["attack_runs"].items())

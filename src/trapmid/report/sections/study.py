@@ -87,7 +87,7 @@ def costs(found: Findings) -> list[Block]:
     lines = [_cost(kind, row, one) for kind, row, one in stats]
     total = sum(float(one["seconds"]) for *_, one in stats)
     peak = max((float(one["peak_memory_mb"]) for *_, one in stats), default=0.0)
-    lines.append(Line(("all", "", f"{total:.1f}", f"{peak:.0f}", ""), "mean"))
+    lines.append(Line(("all", "", f"{total:.1f}", f"{peak:.0f}", ""), "reference"))
     words = (
         f"{total / 60:.1f} minutes of computing in all, one stage after another, as measured when "
         "each stage ran; a stage restored from the cache shows its first time."
