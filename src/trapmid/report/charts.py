@@ -34,6 +34,7 @@ _KINDS = {
 }
 
 _ROOM = 90.0  # percent: longer bars have their digits inside
+_DIGITS = 12.0  # percent that the digits take
 
 Rates = Mapping[str, Mapping[str, float]]
 
@@ -187,7 +188,7 @@ def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
     ax.barh(row, mean, 0.72, color=PALETTE[5])
     inside = max(values) > _ROOM
     ax.text(
-        min(values) - 1.5 if inside else max(values) + 1.5,
+        max(min(values) - 1.5, _DIGITS) if inside else max(values) + 1.5,
         row,
         f"{mean:.1f}{points[0].mark}",
         va="center",

@@ -9,7 +9,7 @@ from typing import Any
 from trapmid.artifacts.results import History
 from trapmid.report import charts, learning_curves, names, summary
 from trapmid.report.charts import Point
-from trapmid.report.groups import FLOOR, attack_run_label, families, in_words
+from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
 from trapmid.report.headline import interval_of
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
@@ -67,7 +67,7 @@ def _trainings(inputs: Inputs) -> dict[str, bytes]:
     steps = {"public_priors": "step", "guided_priors": "step", "attack_runs": "step"}
     return {
         f"figures/training/{section}/{family}.png": learning_curves.draw(
-            family,
+            family_in_words(inputs.params, section, family, next(iter(rows.values()))),
             {seed: histories[row] for seed, row in rows.items()},
             steps.get(section, "epoch"),
         )

@@ -92,6 +92,25 @@ def families(rows: Mapping[str, Any], present: Iterable[str]) -> dict[str, dict[
     return found
 
 
+def family_in_words(params: Mapping[str, Any], section: str, family: str, row: str) -> str:
+    """What the seeds of a training are called: by their methods, or else as their rows are.
+
+    Args:
+        params: params.yaml.
+        section: one of `results.TRAINED`.
+        family: the name that its rows share.
+        row: one of them.
+    """
+    block = params[section][row]
+    if section == "targets":
+        return names.defense(label(params, block))
+    if section == "attack_runs":
+        return (
+            f"{names.attack(block['attack'])} on {names.defense(attack_run_label(params, block))}"
+        )
+    return family
+
+
 class SideBySide(NamedTuple):
     """Attack runs of one attack that a picture can compare."""
 

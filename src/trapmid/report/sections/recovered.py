@@ -5,7 +5,7 @@ from __future__ import annotations
 from trapmid.report import names
 from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR, families
+from trapmid.report.groups import FLOOR, families, family_in_words
 from trapmid.report.markdown import escaped
 from trapmid.report.words import percent
 
@@ -84,9 +84,10 @@ def curves(found: Findings) -> list[Block]:
 def _trained(found: Findings, section: str) -> list[Picture]:
     pictures = []
     for family, rows in families(found.params[section], found.inputs.histories[section]).items():
-        words = f"Curves of the {KINDS[section]} {family}, by its steps"
-        pictures.append(Picture(f"figures/training/{section}/{family}.png", family, words))
         row = next(iter(rows.values()))
+        title = family_in_words(found.params, section, family, row)
+        words = f"Curves of the {KINDS[section]} {title}, by its steps"
+        pictures.append(Picture(f"figures/training/{section}/{family}.png", title, words))
         samples = f"figures/samples/{section}/{row}/samples.png"
         if samples in found.pictures:
             pictures.append(Picture(samples, f"{row}: samples of the trained prior"))

@@ -94,8 +94,11 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
         f"{percent(one.aa1, 1)}"
         for one in worst
     )
+    line = " The line through it is the 95 % interval." * any(one.interval for one in worst)
     pictures = (
-        Picture(_TRADE_OFF, _READ_TRADE_OFF, f"Scatter plot of accuracy and AA-1. {points}."),
+        Picture(
+            _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
+        ),
         Picture(
             leaks.PATH,
             _READ_WORST,
