@@ -7,6 +7,7 @@ import html
 import io
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -139,3 +140,16 @@ def test_a_section_is_found_by_its_title():
     assert text == "## Time and memory\n\na\n\n## Data\n\nb"
     assert markdown.anchor("Time and memory") == "time-and-memory"
     assert '<h2 id="time-and-memory">' in page(text)
+
+
+def test_a_grid_of_faces_shrinks_and_keeps_every_pixel():
+    """Upscaled noise with a frame, as grids are: at least a fifth smaller than its PNG."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    image = Image.fromarray(noise.repeat(4, axis=0).repeat(4, axis=1))
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    text = markdown.written(Pictures([Picture("grid.png", "noise")]))
+    (content,) = re.findall(r"base64,([^\"]*)", page(text, {"grid.png": stream.getvalue()}))
+    webp = base64.b64decode(content)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(webp))), np.asarray(image))
+    assert len(webp) < 0.8 * len(stream.getvalue())
