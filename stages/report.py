@@ -1,4 +1,4 @@
-"""All scores, curves and pictures -> reports/metrics.json, summary.json and the report."""
+"""All scores, curves, pictures -> reports/metrics.json, summary.json, the report, cards, tables."""
 
 from __future__ import annotations
 
@@ -11,41 +11,40 @@ from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.metrics.accuracy import hit_shares
 from trapmid.profiles.seeds import check_rows
-from trapmid.report import figures, findings, grids, inputs, page, summary
+from trapmid.report import figures, findings, grids, inputs, leaks, page, summary
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
-OUTS = ("attack_runs", "comparison", "curves", "samples", "signatures", "training")
+FIGURES = ("attack_runs", "comparison", "curves", "samples", "signatures", "training", "worst")
+OUTS = ("leaderboard", "model_cards", *(f"figures/{name}" for name in FIGURES))
 
 
 def main() -> None:
     study = _stage.load_params()
     study.asked.add("")  # the report states every value
     check_rows(study)
-    scored = {
-        attack_run: checkpoints.load(Path(f"data/scored/{attack_run}.pt"))
-        for attack_run in study["attack_runs"]
-    }
-    cosines = {attack_run: content["signature_scores"] for attack_run, content in scored.items()}
-    found = inputs.read(study, Path(), cosines)
+    rows = study["attack_runs"]
+    scored = {row: checkpoints.load(Path(f"data/scored/{row}.pt")) for row in rows}
+    found = inputs.read(
+        study, Path(), {row: one["signature_scores"] for row, one in scored.items()}
+    )
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = checks.study(*scores, bounds)
     shares = {run: hit_shares(one["hit"], one["labels"]) for run, one in scored.items()}
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
-    hits = {attack_run: content["hit"] for attack_run, content in scored.items()}
+    hits = {row: content["hit"] for row, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
+    charts |= leaks.draw(study, Path(), summary.strongest(metrics), scored)
     details = {check.name: check.detail for check in verdicts}
     lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
-    shown = findings.Findings(
-        inputs=found, metrics=metrics, pictures={**found.pictures, **charts}, checks=lines
+    pictures = {**found.pictures, **charts}
+    texts = page.files(
+        findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines), Path()
     )
-    pages = {"report": page.render(shown), "paper": page.render_paper(shown)}
     for name in OUTS:  # even if empty
-        (REPORTS / "figures" / name).mkdir(parents=True, exist_ok=True)
-    texts = {f"{name}.html": one.html.encode() for name, one in pages.items()}
-    texts |= {f"{name}.md": one.markdown.encode() for name, one in pages.items()}
+        (REPORTS / name).mkdir(parents=True, exist_ok=True)
     for path, content in (charts | figures.curves(found) | texts).items():
         write_atomically(REPORTS / path, content)
     _stage.write_record(REPORTS / "metrics.json", metrics)

@@ -86,7 +86,7 @@ def type_of_label_attacks(study: Checkout) -> None:
 
 
 def drawing(study: Checkout) -> None:
-    study.edit("src/trapmid/report/pictures.py", "_GAP, _FRAME = 6, 4", "_GAP, _FRAME = 7, 4")
+    study.edit("src/trapmid/report/pictures.py", "_GAP = 6  #", "_GAP = 7  #")
 
 
 def attack_parameter(study: Checkout) -> None:

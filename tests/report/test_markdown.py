@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from trapmid.report import markdown, webpage
 from trapmid.report.blocks import Fold, Line, Note, Picture, Pictures, Section, folded, table
 
-PNG = {"figures/a b.png": b"\x89PNG"}
+
+def small_png():
+    stream = io.BytesIO()
+    Image.new("RGB", (2, 1), (10, 200, 30)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+PNG = {"figures/a b.png": small_png()}
 
 
 def page(text, pictures=PNG):
     made = webpage.page("title", text, pictures)
-    return made[made.index("<body>\n") + 7 : made.index("</body>")]
+    return made[made.index("<main>\n") + 7 : made.index("</main>")]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +78,30 @@ def test_the_last_letter_stands_for_further_columns():
 def test_a_picture_is_inside_the_page():
     text = markdown.written(Pictures([Picture("figures/a b.png", "two words")]))
     assert "(figures/a%20b.png)" in text
-    assert '<img src="data:image/png;base64,iVBORw==" alt="two words" />' in page(text)
+    (content, alt) = re.findall(
+        r'<img src="data:image/webp;base64,([^"]*)" alt="(.*)" />', page(text)
+    )[0]
+    shown = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert alt == "two words" and shown.size == (2, 1) and shown.getpixel((0, 0)) == (10, 200, 30)
+
+
+def test_a_picture_may_be_told_at_length():
+    text = markdown.written(Pictures([Picture("a.png", "a plot", "a plot: A 1, B 2")]))
+    assert text == "*a plot*\\\n![a plot: A 1, B 2](a.png)"
+
+
+def test_the_contents_list_every_section():
+    made = webpage.page(
+        "title", markdown.document([Section("One & two", ["x"]), Section("B", ["y"])]), {}
+    )
+    nav = made[made.index("<nav") : made.index("</nav>")]
+    assert re.findall(r'<a href="#([^"]*)">(.*)</a>', nav) == [
+        ("one--two", "One &amp; two"),
+        ("b", "B"),
+    ]
+    assert all(
+        f'id="{address}"' in made for address, _ in re.findall(r'href="#([^"]*)">(.*)<', nav)
+    )
 
 
 def test_pictures_side_by_side_fill_their_rows():
@@ -106,3 +140,18 @@ def test_a_section_is_found_by_its_title():
     assert text == "## Time and memory\n\na\n\n## Data\n\nb"
     assert markdown.anchor("Time and memory") == "time-and-memory"
     assert '<h2 id="time-and-memory">' in page(text)
+
+
+def test_a_grid_of_faces_shrinks_and_keeps_every_pixel():
+    """Smooth shades with a little noise, upscaled by whole pixels: what a face at 32 pixels is."""
+    x, y = np.mgrid[0:64, 0:64]
+    shades = np.stack([2 * x, x + y, 120 + 40 * np.sin(y / 9)], axis=-1)
+    noisy = (shades + np.random.default_rng(0).normal(0, 4, shades.shape)).clip(0, 255)
+    image = Image.fromarray(noisy.astype(np.uint8).repeat(3, axis=0).repeat(3, axis=1))
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    text = markdown.written(Pictures([Picture("grid.png", "shades")]))
+    (content,) = re.findall(r"base64,([^\"]*)", page(text, {"grid.png": stream.getvalue()}))
+    webp = base64.b64decode(content)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(webp))), np.asarray(image))
+    assert len(webp) < 0.9 * len(stream.getvalue()), len(webp) / len(stream.getvalue())

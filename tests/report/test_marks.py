@@ -49,7 +49,7 @@ def test_people_are_counted_not_images(study, attack_runs):
     assert marks.dagger("brepmi", "none") == "†" and marks.dagger("brepmi", "trapmid") == ""
     assert marks.partial_on("none") == ["brepmi"] and marks.partial_on("trapmid") == []
     (note,) = marks.notes()
-    assert note.startswith("†: brepmi attacked 5 of 20, 4 of 20 people. ")
+    assert note.startswith("†: BREP-MI attacked 5 of 20, 4 of 20 people. ")
     assert marks.among([("brepmi", "trapmid"), ("gmi", "none")]).notes() == []
     assert marks.among([("brepmi", "none")]).notes() == [note]
 
@@ -63,10 +63,10 @@ def test_an_attack_of_one_evaluator_is_named_as_a_column(study, attack_runs):
     judge(attack_runs, "wide", *(row for row in attack_runs if row.startswith("gmi-")))
     marks = Marks.of(study, attack_runs)
     assert marks.named().attacks == {
-        "gmi": "gmi (wide)",
-        "plgmi": "plgmi (evaluator)",
-        "plgmi_distil": "plgmi_distil (evaluator)",
-        "brepmi": "brepmi (evaluator)",
+        "gmi": "GMI (wide)",
+        "plgmi": "PLG-MI (evaluator)",
+        "plgmi_distil": "PLG-MI on a student (evaluator)",
+        "brepmi": "BREP-MI (evaluator)",
     }
     assert not marks.named().defenses and not marks.named().cells
     assert marks.judges("gmi", "none") == "wide" and marks.judges("plgmi", "none") == "evaluator"
@@ -79,9 +79,9 @@ def test_a_defence_of_one_evaluator_is_named_as_a_line(study, attack_runs):
     judge(attack_runs, "wide", *(row for row in attack_runs if "-trapmid-" in row))
     named = Marks.of(study, attack_runs).named()
     assert named.defenses == {
-        "none": "none (evaluator)",
-        "none_aug": "none_aug (evaluator)",
-        "trapmid": "trapmid (wide)",
+        "none": "No defence (evaluator)",
+        "none_aug": "No defence, Trap-MID's augmentation (control) (evaluator)",
+        "trapmid": "Trap-MID (wide)",
     }
     assert not named.attacks and not named.cells
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 import fake_study
+from fake_report import OVERVIEWS, edit_attack_run, faces, first_screen, read, rendered, written
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
 from trapmid.report import (
@@ -29,59 +30,28 @@ from trapmid.report import (
     inputs,
     learning_curves,
     page,
-    summary,
 )
 from trapmid.report.marks import Marks
 from trapmid.report.sections import attackers, verdict
 
 PNG = b"\x89PNG\r\n"
+NONE, CONTROL, TRAPMID = "No defence", "No defence, Trap-MID's augmentation (control)", "Trap-MID"
+
+
+ROOT = Path(__file__).resolve().parents[2]
+EMPTY = {"metrics": {"attacks": {}}, "pictures": {}}
 
 
 def build(root, study, charts=figures.draw_all):
     """The pages of a study, and the pictures that were drawn for them."""
     found, metrics = read(root, study)
     drawn = charts(found, metrics) | grids.samples(study, root)
-    for attack_run in study["attack_runs"]:
-        drawn[f"figures/attack_runs/{attack_run}.png"] = results.grid_path(
-            root, attack_run
-        ).read_bytes()
-    return rendered(found, metrics, drawn), drawn
-
-
-def written(root, study, failed=()):
-    """The pages with empty charts, for tests of their words: drawing takes most of the time."""
-    return rendered(*read(root, study, failed), OVERVIEWS)
-
-
-ROOT = Path(__file__).resolve().parents[2]
-EMPTY = {"metrics": {"attacks": {}}, "pictures": {}}
-OVERVIEWS = {f"figures/{name}.png": PNG for name in ("attacks", "trade_off", "matrix")}
+    return rendered(found, metrics, drawn | faces(study)), drawn
 
 
 def curves_alone(found, metrics):
     """The charts of trainings, for tests that look at no other."""
     return figures._trainings(found) | OVERVIEWS
-
-
-def read(root, study, failed=()):
-    found = inputs.read(study, root, fake_study.signature_scores(study))
-    names = ("positive_control", "floor_is_chance")
-    verdicts = {name: name not in failed for name in names}
-    rows = (found.evaluators, found.targets, found.attack_runs)
-    return found, summary.summarise(study, *rows, verdicts)
-
-
-def rendered(found, metrics, drawn):
-    lines = findings.check_lines(
-        found,
-        metrics["checks"],
-        {"positive_control": "The strongest attack succeeds."},
-        {"positive_control": "strongest AA-1 0.41"},
-    )
-    pictures = {**found.pictures, **drawn}
-    return page.render(
-        findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines)
-    )
 
 
 def only(found):
@@ -167,33 +137,36 @@ def test_html_is_self_contained_and_balanced(pages):
     links = Links(pages.html)
     assert links.open == []
     for address in links.addresses:
-        assert address.startswith("data:image/png;base64,") or address[1:] in links.ids
+        assert address.startswith("data:image/webp;base64,") or address[1:] in links.ids
     assert "http:" not in pages.html
     assert "https:" not in pages.html
-    assert "<script" not in pages.html
+    assert pages.html.count("<script>") == pages.html.count("<script") == 1  # it sorts tables
+    assert not re.search(r"fetch\(|import\(|XMLHttpRequest|@import|url\(", pages.html)
 
 
-def test_every_section_is_there(pages):
-    for words in (
-        "Question and threat model",
-        "Targets",
-        "What each defence costs and buys",
-        "Attacks",
-        "What the attacks recover",
-        "Trapdoors",
-        "Checks",
-        "Data",
-        "Training curves",
-        "Protocol",
-        "Time and memory",
-    ):
-        assert f">{words}</h2>" in pages.html
-        assert f"\n## {words}\n" in pages.markdown
+SECTIONS = (
+    "Question and threat model",
+    "Every attack on every defence",
+    "What the attacks recover",
+    "Did the attack recover the trigger instead of the face?",
+    "Trapdoors",
+    "Checks",
+    "Protocol",
+    "Costs",
+    "Limits",
+)
+
+
+def test_the_sections_are_there_in_their_order(pages):
+    assert re.findall(r"<h2 id=[^>]*>(.*?)</h2>", pages.html) == list(SECTIONS)
+    assert re.findall(r"^## (.*)$", pages.markdown, re.MULTILINE) == list(SECTIONS)
+    nav = pages.html[pages.html.index("<nav") : pages.html.index("</nav>")]
+    assert re.findall(r">([^<]*)</a>", nav) == list(SECTIONS)
 
 
 def test_the_attack_table_shows_every_seed_and_the_references(pages):
     lines = pages.markdown.splitlines()
-    start = next(i for i, line in enumerate(lines) if "**plgmi** | **trapmid**" in line)
+    start = next(i for i, line in enumerate(lines) if "**PLG-MI** | **Trap-MID**" in line)
     assert "**mean of 2**" in lines[start]
     assert "**13.00 ± 1.00 (s 1.41)**" in lines[start]  # 12 % and 14 %
     assert [line.split("|")[3].strip() for line in lines[start + 1 : start + 3]] == ["0", "1"]
@@ -213,20 +186,16 @@ def shown(attack_run):
     return re.sub(r"(?<!\\)\*", "", attack_run).replace("\\*", "*")
 
 
-def edit_attack_run(root, row, **changes):
-    path = root / f"reports/scores/attack_runs/{row}.json"
-    fake_study.write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
-
-
 def test_the_target_table_has_both_deviations_and_every_seed(pages):
     rows = table(pages, "## Targets")
-    start = [row[0] for row in rows].index("none")
+    start = [row[0] for row in rows].index(NONE)
     assert rows[start][1:3] == ["mean of 2", "95.50 ± 0.50 (s 0.71)"]
     assert [row[1:3] for row in rows[start + 1 : start + 3]] == [["0", "95.00"], ["1", "96.00"]]
 
 
 # --- many defences ------------------------------------------------------------------------------
 
+MATRIX = "## Every attack on every defence"
 SOME = {name: fake_study.WIDE[name] for name in ("none", "mid", "ted", "transfer", "dpsgd")}
 
 
@@ -251,43 +220,41 @@ def some(tmp_path_factory):
 
 def test_what_each_defence_costs_and_buys(some):
     rows = {row[0]: row[1:] for row in table(some[1], "## What each defence costs")}
-    assert list(rows) == ["none", "mid", "ted@other", "transfer", "dpsgd"]
-    assert rows["none"] == [
+    assert list(rows) == [NONE, "MID", "TeD (other)", "TL-DMI", "DP-SGD"]
+    assert rows[NONE] == [
         "–",
         "95.50 ± 0.50 (s 0.71)",
         "–",
-        "plgmi",
+        "PLG-MI",
         "96.00 ± 1.00 (s 1.41)",
         "95.00, 97.00",
         "12.5 ± 0.0 (s 0.0)",
         "1.00",
     ]
-    notes, *_, seconds, slowdown = rows["dpsgd"]
+    notes, *_, seconds, slowdown = rows["DP-SGD"]
     assert notes == "epsilon 8; delta 1e-05"
     assert (seconds, slowdown) == ("25.0 ± 5.0 (s 7.1)", "2.00")
-    assert rows["transfer"][0] == "starts from strangers, trained in 12.5 s not counted here"
-    assert rows["transfer"][3] == "gmi"  # nothing else ran on it
-    assert rows["mid"][3:6] == ["–", "–", "–"]  # nothing did
-    assert rows["mid"][7] == "–"  # another device
-    assert rows["ted@other"][2] == "100.00 ± 0.00 (s 0.00)"
-    assert rows["ted@other"][7] == "–"  # no target without a defence of that architecture
+    assert rows["TL-DMI"][0] == "starts from strangers, trained in 12.5 s not counted here"
+    assert rows["TL-DMI"][3] == "GMI"  # nothing else ran on it
+    assert rows["MID"][3:6] == ["–", "–", "–"]  # nothing did
+    assert rows["MID"][7] == "–"  # another device
+    assert rows["TeD (other)"][2] == "100.00 ± 0.00 (s 0.00)"
+    assert rows["TeD (other)"][7] == "–"  # no target without a defence of that architecture
 
 
-def test_the_worst_case_comes_first(pages, some):
-    rows = {row[0]: row[1:] for row in table(pages, "## Worst case")}
-    assert rows["trapmid"] == ["43.0 ± 1.0", "63.0", "43 / 100", "plgmi_distil", "2", "4"]
-    assert rows["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi", "2", "4"]
-    assert pages.markdown.index("## Worst case") < pages.markdown.index("## Question")
-    assert pages.html.index('id="worst-case"') < pages.html.index('id="question')
-    other = {row[0]: row[1:] for row in table(some[1], "## Worst case")}
-    assert other["mid"] == ["–", "–", "–", "–", "–", "0"]  # nothing ran
-    assert other["transfer"][3:] == ["gmi", "2", "1"]
+def test_the_worst_cases_have_a_table(pages, some):
+    rows = {row[0]: row[1:] for row in table(pages, "### Worst case")}
+    student = "PLG-MI on a student"
+    assert rows[TRAPMID] == ["43.0 ± 1.0", "63.0", "43 / 100", student, "2", "4"]
+    assert rows[NONE] == ["96.0 ± 1.0", "100.0", "96 / 100", "PLG-MI", "2", "4"]
+    other = {row[0]: row[1:] for row in table(some[1], "### Worst case")}
+    assert other["MID"] == ["–", "–", "–", "–", "–", "0"]  # nothing ran
+    assert other["TL-DMI"][3:] == ["GMI", "2", "1"]
 
 
 def test_fewer_attacks_are_no_better_defence(pages):
     for text in (pages.html, pages.markdown):
-        top = text[text.index("Worst case") : text.index("Question and threat model")]
-        assert "Fewer attacks can only lower a worst case" in top and "did not" in top
+        assert "Fewer attacks can only lower this number" in text
 
 
 def test_a_failed_check_marks_its_number(tmp_path, pages):
@@ -296,12 +263,12 @@ def test_a_failed_check_marks_its_number(tmp_path, pages):
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     edit_attack_run(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
     marked = written(tmp_path, study)
-    worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
-    assert worst["none"] == ["96.0 ± 1.0", "100.0", "96 / 100", "plgmi*", "2", "4 (1 failed)"]
-    assert worst["none_aug"][3:] == ["plgmi", "2", "4"]
-    assert worst["trapmid"][3:] == ["plgmi_distil", "2", "4 (1 failed)"]
-    rows = {row[0]: row[1:] for row in table(marked, "### Every attack on every")}
-    assert rows["none"][1] == "[96.0 ± 1.0*]" and rows["trapmid"][0] == "5.0 ± 1.0*"
+    worst = {row[0]: row[1:] for row in table(marked, "### Worst case")}
+    assert worst[NONE] == ["96.0 ± 1.0", "100.0", "96 / 100", "PLG-MI*", "2", "4 (1 failed)"]
+    assert worst[CONTROL][3:] == ["PLG-MI", "2", "4"]
+    assert worst[TRAPMID][3:] == ["PLG-MI on a student", "2", "4 (1 failed)"]
+    rows = {row[0]: row[1:] for row in table(marked, MATRIX)}
+    assert rows[NONE][1] == "[96.0 ± 1.0*]" and rows[TRAPMID][0] == "5.0 ± 1.0*"
     assert "".join(map("".join, rows.values())).count("*") == 2
     for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
         assert text.count("A star: a validity check of this attack on this defence failed") == 2
@@ -339,15 +306,15 @@ def test_a_part_of_the_people_has_a_dagger(tmp_path, pages):
     for seed in (0, 1):
         attack_a_part(tmp_path, f"brepmi-trapmid-{seed}")
     marked = written(tmp_path, study)
-    rows = {row[0]: row[1:] for row in table(marked, "### Every attack on every")}
-    assert rows["trapmid"] == ["5.0 ± 1.0", "13.0 ± 1.0", "[43.0 ± 1.0]", "100.0 ± 0.0†"]
-    assert "†" not in "".join(rows["none"] + rows["none_aug"])
-    assert table(marked, "## Worst case") == table(pages, "## Worst case")
-    assert ["brepmi†", "trapmid"] in [row[:2] for row in table(marked, "### All scores")]
-    words = "†: brepmi attacked 5 of 20 people."
+    rows = {row[0]: row[1:] for row in table(marked, MATRIX)}
+    assert rows[TRAPMID] == ["5.0 ± 1.0", "13.0 ± 1.0", "[43.0 ± 1.0]", "100.0 ± 0.0†"]
+    assert "†" not in "".join(rows[NONE] + rows[CONTROL])
+    assert table(marked, "### Worst case") == table(pages, "### Worst case")
+    assert ["BREP-MI†", TRAPMID] in [row[:2] for row in table(marked, "All scores:")]
+    words = "†: BREP-MI attacked 5 of 20 people."
     for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
         assert text.count(words) == 3  # worst case, matrix, all scores
-        assert text.count("†: over a part of the people.") >= len(OVERVIEWS)
+        assert text.count("†: over a part of the people.") >= 2
         assert "†" not in before
     costs = marked.markdown.split("## What each defence costs")[1].split("\n## ")[0]
     assert "†" not in costs  # its attacks were on all people
@@ -362,11 +329,11 @@ def test_a_worst_case_of_a_part_of_the_people_has_a_dagger(tmp_path):
         del study["attack_runs"][row]
     attack_a_part(tmp_path, "brepmi-none-0")
     marked = written(tmp_path, study)
-    worst = ["none", "100.0†", "100.0†", "5 / 5", "brepmi", "1", "1"]
-    assert table(marked, "## Worst case") == [worst]
-    assert table(marked, "### Every attack on every") == [["none", "[100.0†]"]]
-    assert table(marked, "## What each defence costs")[0][4:6] == ["brepmi", "100.00†"]
-    assert marked.markdown.count("†: brepmi attacked 5 of 20 people.") == 4
+    worst = [NONE, "100.0†", "100.0†", "5 / 5", "BREP-MI", "1", "1"]
+    assert table(marked, "### Worst case") == [worst]
+    assert table(marked, MATRIX) == [[NONE, "[100.0†]"]]
+    assert table(marked, "## What each defence costs")[0][4:6] == ["BREP-MI", "100.00†"]
+    assert marked.markdown.count("†: BREP-MI attacked 5 of 20 people.") == 4
 
 
 def test_several_evaluators_are_named(tmp_path, pages):
@@ -376,18 +343,20 @@ def test_several_evaluators_are_named(tmp_path, pages):
         if block["attack"] == "plgmi":
             judge(tmp_path, row, "wide")
     marked = written(tmp_path, study)
-    head = "| Defence | gmi (evaluator) | plgmi (wide) | plgmi_distil (evaluator) | brepmi (eval"
+    head = (
+        "| Defence | GMI (evaluator) | PLG-MI (wide) | PLG-MI on a student (evaluator) | BREP-MI (e"
+    )
     assert head in marked.markdown
-    worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
-    assert worst["none"][3:] == ["plgmi (wide)", "2", "4 (judged by evaluator, wide)"]
-    assert worst["trapmid"][3] == "plgmi_distil (evaluator)"
-    scores = [row[:3] for row in table(marked, "### All scores") if row[0]]
-    assert ["plgmi", "none (wide)", "mean of 2"] in scores
-    assert ["gmi", "none (evaluator)", "mean of 2"] in scores
+    worst = {row[0]: row[1:] for row in table(marked, "### Worst case")}
+    assert worst[NONE][3:] == ["PLG-MI (wide)", "2", "4 (judged by evaluator, wide)"]
+    assert worst[TRAPMID][3] == "PLG-MI on a student (evaluator)"
+    scores = [row[:3] for row in table(marked, "All scores:") if row[0]]
+    assert ["PLG-MI", "No defence (wide)", "mean of 2"] in scores
+    assert ["GMI", "No defence (evaluator)", "mean of 2"] in scores
     assert scores[-1][:2] == ["ceiling", "real private test images (evaluator)"]
     for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
         assert text.count("More than one evaluator judged these attacks") == 4
-        assert text.count("More than one evaluator judged; the matrix") >= len(OVERVIEWS)
+        assert text.count("More than one evaluator judged; the matrix") >= 2
         assert "More than one evaluator" not in before and "(evaluator)" not in before
 
 
@@ -397,19 +366,21 @@ def test_a_worst_case_that_one_evaluator_judged_names_no_other(tmp_path):
         if block["target"].startswith("trapmid"):
             judge(tmp_path, row, "wide")
     marked = written(tmp_path, study)
-    worst = {row[0]: row[1:] for row in table(marked, "## Worst case")}
-    assert worst["trapmid"][3:] == ["plgmi_distil (wide)", "2", "4"]
-    lines = [row[0] for row in table(marked, "### Every attack on every")]
-    assert lines == ["none (evaluator)", "none_aug (evaluator)", "trapmid (wide)"]
+    worst = {row[0]: row[1:] for row in table(marked, "### Worst case")}
+    assert worst[TRAPMID][3:] == ["PLG-MI on a student (wide)", "2", "4"]
+    lines = [row[0] for row in table(marked, MATRIX)]
+    assert lines == [f"{NONE} (evaluator)", f"{CONTROL} (evaluator)", f"{TRAPMID} (wide)"]
 
 
 def test_marks_are_in_the_pictures(tmp_path):
-    """A dagger in all three charts of scores; evaluators in the matrix alone."""
+    """A dagger in the charts of all attacks, and of the worst cases if it is one; evaluators in
+    the matrix alone."""
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     before = overviews(tmp_path, study)
     edit_attack_run(tmp_path, "brepmi-none-0", left_out=20)
     dagger = overviews(tmp_path, study)
-    assert {path for path in before if dagger[path] != before[path]} == set(OVERVIEWS)
+    changed = {path for path in before if dagger[path] != before[path]}
+    assert changed == set(OVERVIEWS) - {"figures/trade_off.png"}
     judge(tmp_path, "gmi-none-0", "wide")
     judged = overviews(tmp_path, study)
     assert {path for path in dagger if judged[path] != dagger[path]} == {"figures/matrix.png"}
@@ -423,62 +394,69 @@ def overviews(root, study):
 def test_one_seed_has_no_deviation(tmp_path, pages):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     one = written(tmp_path, study)
-    assert table(one, "## Worst case")[0][1:4] == ["95.0", "100.0", "95 / 100"]
-    assert table(one, "### Every attack on every")[0][2] == "[95.0]"
+    assert table(one, "### Worst case")[0][1:4] == ["95.0", "100.0", "95 / 100"]
+    assert table(one, MATRIX)[0][2] == "[95.0]"
     for text in (pages.html, pages.markdown):
         assert "± population deviation over seeds (no ±: one seed)" in text
 
 
 def test_the_protocol_counts_images_per_attack(pages):
-    listed = "5 per private identity (gmi, plgmi, plgmi_distil, random), 1 (brepmi); "
+    listed = (
+        "5 per private identity (GMI, PLG-MI, PLG-MI on a student, Random latents), 1 (BREP-MI); "
+    )
     for text in (pages.html, pages.markdown):
         assert f"{listed}what each search ended with, none picked by result" in text
 
 
 def test_an_attack_without_any_image_has_no_distance(tmp_path):
-    """One seed: a mean of the other; both: null."""
+    """One seed: a mean of the other; both: a dash."""
     study = fake_study.write(tmp_path, defenses={"none": "none"})
     edit_attack_run(tmp_path, "gmi-none-0", knn_dist=None)
     for seed in (0, 1):
         nothing = {"aa1": 0.0, "aa5": 0.0, "n_success": 0, "knn_dist": None, "frechet": None}
         edit_attack_run(tmp_path, f"brepmi-none-{seed}", **nothing)
     made = written(tmp_path, study)
-    rows = table(made, "### All scores")
+    rows = table(made, "All scores:")
     starts = {row[0]: i for i, row in enumerate(rows) if row[0]}
-    assert rows[starts["gmi"]][6].endswith("(1 of 2)") and rows[starts["gmi"] + 1][6] == "null"
-    assert [row[6] for row in rows[starts["brepmi"] :][:3]] == ["null"] * 3
+    assert rows[starts["GMI"]][6].endswith("(1 of 2)") and rows[starts["GMI"] + 1][6] == "–"
+    assert [row[6] for row in rows[starts["BREP-MI"] :][:3]] == ["–"] * 3
 
 
-def test_pictures_of_attack_runs_stand_three_in_a_row(some):
-    """Four defences were attacked by GMI."""
-    text = some[1].markdown[some[1].markdown.index("### gmi") :]
-    rows = [line.count("![") for line in text.splitlines() if re.match(r"\|.*!\[", line)]
-    assert rows[:4] == [3, 1, 3, 1]  # two seeds
-    assert max(rows) == 3
+def test_an_attack_has_one_picture_for_all_defences(pages):
+    """It says what each of them let through; the runs by themselves stay files."""
+    section = pages.markdown.split("## What the attacks recover")[1].split("\n## ")[0]
+    assert re.findall(r"\]\((.*?)\)", section) == [
+        f"figures/comparison/{attack}.png" for attack in [*fake_study.AA1, "random"]
+    ]
+    first = f"seed 0. AA-1: {NONE} 31.0 %; {CONTROL} 28.0 %; {TRAPMID} 4.0 %."
+    assert section.count(first) == 2  # caption and alternative text
+    assert "reports/figures/attack_runs" in section
 
 
 def test_the_signatures_of_the_worst_cases_stand_open(pages):
-    text = pages.html[pages.html.index("Did the attack recover the trigger") :]
+    text = pages.html[pages.html.index('id="did-the-attack') :]
     opened, folded = text[: text.index("</details>")].split("<details>")
-    assert re.findall(r'alt="([\w-]+):', opened) == ["plgmi_distil-trapmid-0"]
+    assert re.findall(r'alt="([^":]+):', opened) == ["PLG-MI on a student on Trap-MID, seed 0"]
     assert "<summary>Other attacks and seeds: 7 pictures</summary>" in folded
     assert folded.count("<img") == 7
 
 
-def test_an_overview_chart_has_a_line_of_its_own(pages):
-    """Charts of a whole study are too wide for two in a line."""
+def test_a_chart_of_the_whole_study_has_a_line_of_its_own(pages):
     scores = pages.html[: pages.html.index('id="what-the-attacks-recover"')]
     charts = re.findall(
         r'<p><em>([^<]*)</em><br />\n<img src="data[^"]*" alt="([^"]*)" /></p>', scores
     )
-    assert len(charts) == 3 and charts[1][0].startswith("AA-1 per attack and defence")
+    assert [words.split(":")[0] for words, _ in charts] == [
+        "How to read it",
+        "The table as a picture",
+    ]
     assert all(caption == words for caption, words in charts)
     style = pages.html[: pages.html.index("</style>")]
     assert "img { display: block; max-width: 100%;" in style
 
 
 def test_the_first_column_of_a_wide_table_stays(pages):
-    (rule,) = re.findall(r"\.scroll tr > :first-child \{(.*)\}", pages.html)
+    rule, *_ = re.findall(r"^\.scroll tr > :first-child \{(.*)\}", pages.html, re.MULTILINE)
     for part in ("position: sticky", "left: 0", "background: var(--page)"):
         assert part in rule
     assert re.findall(r"<table>", pages.html) == re.findall(
@@ -487,19 +465,18 @@ def test_the_first_column_of_a_wide_table_stays(pages):
 
 
 def test_the_matrix_has_every_attack_on_every_defence(pages, some):
-    head, rows = "### Every attack on every defence", table(pages, "### Every attack on every")
-    assert [row[0] for row in rows] == ["none", "none_aug", "trapmid"]
+    rows = table(pages, MATRIX)
+    assert [row[0] for row in rows] == [NONE, CONTROL, TRAPMID]
     assert rows[2][1:] == ["5.0 ± 1.0", "13.0 ± 1.0", "[43.0 ± 1.0]", "21.0 ± 1.0"]
-    assert head in pages.markdown
-    assert table(some[1], head)[3] == ["transfer", "[51.0 ± 1.0]", "–", "–", "–"]
+    assert table(some[1], MATRIX)[3] == ["TL-DMI", "[51.0 ± 1.0]", "–", "–", "–"]
 
 
 def test_what_an_attack_costs(pages):
     """12.5 seconds for everything in the made-up study; a student serves search and prior once."""
     rows = {row[0]: row[1:] for row in table(pages, "### What an attack costs")}
-    assert rows["gmi"] == ["12.5", "0.0", "0.0", "12.5"]
-    assert rows["plgmi"] == ["12.5", "12.5", "0.0", "25.0"]
-    assert rows["plgmi_distil"] == ["12.5", "12.5", "12.5", "37.5"]
+    assert rows["GMI"] == ["12.5", "0.0", "0.0", "12.5"]
+    assert rows["PLG-MI"] == ["12.5", "12.5", "0.0", "25.0"]
+    assert rows["PLG-MI on a student"] == ["12.5", "12.5", "12.5", "37.5"]
 
 
 def test_students_that_vote_are_paid_for(root, study):
@@ -514,8 +491,8 @@ def test_students_that_vote_are_paid_for(root, study):
             )
     found = inputs.read(study | {"attack_runs": attack_runs}, root, {})
     costs = attackers.costs(found).frame.set_index("Attack")
-    assert list(costs.loc["gmi"]) == ["12.5", "0.0", "12.5", "25.0"]
-    assert list(costs.loc["plgmi_distil"]) == ["12.5", "12.5", "12.5", "37.5"]
+    assert list(costs.loc["GMI"]) == ["12.5", "0.0", "12.5", "25.0"]
+    assert list(costs.loc["PLG-MI on a student"]) == ["12.5", "12.5", "12.5", "37.5"]
 
 
 def test_the_batch_size_is_stated(pages):
@@ -524,13 +501,13 @@ def test_the_batch_size_is_stated(pages):
 
 def test_what_stood_in_and_what_was_counted(pages):
     rows = {row[1]: row for row in table(pages, "### What stood in")}
-    assert list(rows) == ["none", "none_aug", "trapmid"]  # one line for all seeds
-    words = ["plgmi_distil", "trapmid", "students-trapmid"]
-    assert rows["trapmid"] == [*words, "90.0", "25.0", "98.0", "99.0"]
-    assert rows["none"][4] == "–"  # no trapdoor
+    assert list(rows) == [NONE, CONTROL, TRAPMID]  # one line for all seeds
+    words = ["PLG-MI on a student", TRAPMID, "students-trapmid"]
+    assert rows[TRAPMID] == [*words, "90.0", "25.0", "98.0", "99.0"]
+    assert rows[NONE][4] == "–"  # no trapdoor
     counted = table(pages, "### What was counted")
     numbers = "queries 330.0 (at most 991); initial batches 2.5 (at most 17)"
-    assert counted[0] == ["brepmi", "none", "90.0", "0", "40,000", numbers]
+    assert counted[0] == ["BREP-MI", NONE, "90.0", "0", "40,000", numbers]
     assert len(counted) == 3
 
 
@@ -540,7 +517,7 @@ def test_what_was_left_out_by_design_is_counted(tmp_path):
     edit_attack_run(tmp_path, "brepmi-none-0", left_out=5)
     found = inputs.read(study, tmp_path, {})
     counts = attackers.counts(only(found)).frame
-    assert list(counts.iloc[0])[:4] == ["brepmi", "none", "90.0", "2.5"]
+    assert list(counts.iloc[0])[:4] == ["BREP-MI", NONE, "90.0", "2.5"]
 
 
 def test_a_study_without_surrogates_has_no_such_tables(tmp_path):
@@ -561,7 +538,7 @@ def test_a_stochastic_target_is_named(some, pages):
 
 def test_the_theory_has_a_table_and_an_explanation(some, pages):
     rows = table(pages, "### Effectiveness and naturalness")
-    assert [row[:2] for row in rows] == [["trapmid", "mean of 2"], ["", "0"], ["", "1"]]
+    assert [row[:2] for row in rows] == [[TRAPMID, "mean of 2"], ["", "0"], ["", "1"]]
     assert rows[0][2] == "-0.30 ± 0.05 (s 0.07)"
     assert rows[1][2:] == [
         "-0.25",
@@ -577,7 +554,7 @@ def test_the_theory_has_a_table_and_an_explanation(some, pages):
     assert rows[0][-1] == "2 of 2"
     for text in (pages.html, pages.markdown):
         assert "nearly true by construction" in text
-    assert [row[0] for row in table(some[1], "### Effectiveness")] == ["ted@other", "", ""]
+    assert [row[0] for row in table(some[1], "### Effectiveness")] == ["TeD (other)", "", ""]
 
 
 def test_a_training_has_one_picture_for_all_its_seeds(some):
@@ -593,8 +570,8 @@ def test_a_training_has_one_picture_for_all_its_seeds(some):
 def test_pictures_of_other_seeds_are_behind_a_click(pages):
     section = pages.html[pages.html.index('id="trapdoors"') : pages.html.index('id="checks"')]
     first, more = section.split("<summary>Other seeds: 2 pictures</summary>", 1)[0:2]
-    assert "trapmid-0: triggers" in first and "trapmid-1: triggers" not in first
-    assert "trapmid-1: triggers" in more
+    assert "Trap-MID, seed 0: triggers" in first and "Trap-MID, seed 1: triggers" not in first
+    assert "Trap-MID, seed 1: triggers" in more
 
 
 # --- charts -------------------------------------------------------------------------------------
@@ -662,31 +639,33 @@ def test_many_attacks_fit_on_a_page():
     one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody, unmarked)
     assert 400 < size(one)[0] < 700
     points = [
-        charts.Point(attack=name, defense="none", accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
+        charts.Point(attack=name, defense=NONE, accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))
         for name in "abcdef"
     ]
-    few = figures._worst_first(points[:2], {"none": "b"})
-    assert [point.attack for point in few] == ["worst case", "a", "b"]
-    assert few[0].aa1 == points[1].aa1
-    assert [p.attack for p in figures._worst_first(points, {"none": "b"})] == ["worst case"]
-    assert figures._worst_first(points[:1], {"none": "a"}) == points[:1]
+    chosen = figures.worst_points([*points, replace_attack(points[0], "PLG-MI")], {"none": "plgmi"})
+    assert [(point.attack, point.defense) for point in chosen] == [("PLG-MI", NONE)]
+    assert figures.worst_points(points, {"none": None}) == []
+
+
+def replace_attack(point, attack):
+    return dataclasses.replace(point, attack=attack)
 
 
 def test_frechet_without_inception_is_never_called_fid(pages):
     for text in (pages.html, pages.markdown):
-        assert "FID" not in re.sub(r"data:image/png;base64,[\w+/=]*", "", text)
+        assert "FID" not in re.sub(r"data:image/webp;base64,[\w+/=]*", "", text)
         assert "Fréchet distance (evaluator features)" in text
 
 
-def test_a_null_distance_is_shown_with_its_count(pages):
-    line = next(line for line in pages.markdown.splitlines() if "**gmi** | **trapmid**" in line)
-    assert line.endswith("| **null** | **10 / 200** |")
+def test_a_distance_that_is_not_there_is_shown_with_its_count(pages):
+    line = next(line for line in pages.markdown.splitlines() if "**GMI** | **Trap-MID**" in line)
+    assert line.endswith("| **–** | **10 / 200** |")
 
 
 def test_a_failed_check_stands_at_the_top(root, study):
     pages = written(root, study, failed=["positive_control"])
     for text in (pages.html, pages.markdown):
-        top = text[: text.index("Question and threat model")]
+        top = first_screen(text)
         assert "1 of 5 checks failed that make a number weak, not the study invalid" in top
         assert "so the study is invalid" not in top
         assert "strongest AA-1 0.41" in top
@@ -696,10 +675,10 @@ def test_a_failed_check_stands_at_the_top(root, study):
 def test_an_invalid_study_is_told_from_a_weak_number(root, study):
     pages = written(root, study, failed=["positive_control", "floor_is_chance"])
     for text in (pages.html, pages.markdown):
-        top = text[: text.index("Question and threat model")]
+        top = first_screen(text)
         assert "1 of 5 validity checks failed, so the study is invalid" in top
-        assert top.index("floor_is_chance") < top.index("1 of 5 checks failed that make")
-        assert top.index("1 of 5 checks failed that make") < top.index("positive_control")
+        assert top.index("floor is chance") < top.index("1 of 5 checks failed that make")
+        assert top.index("1 of 5 checks failed that make") < top.index("positive control")
 
 
 @pytest.mark.parametrize(
@@ -739,7 +718,8 @@ def test_a_failed_row_says_what_it_found(tmp_path):
     scores["failed_checks"] = {"target_agreement": "0.31, least 0.9"}
     fake_study.write_json(path, scores)
     pages = written(tmp_path, study)
-    assert "target_agreement</strong>" in pages.html[: pages.html.index('id="worst-case"')]
+    top = first_screen(pages.html)
+    assert "target agreement</strong>" in top
     assert "gmi-none-0: 0.31, least 0.9" in pages.html
 
 
@@ -778,7 +758,7 @@ def test_what_rows_change_is_stated(tmp_path):
 
 
 def test_passing_checks_are_said(pages):
-    assert "All 5 validity checks passed" in pages.html
+    assert "All 5 validity checks</a> passed" in pages.html
     assert "FAILED" not in pages.html
 
 
@@ -791,12 +771,12 @@ def test_it_says_what_it_does_not_show(root, study, pages, tmp_path):
     assert "mean of" not in one.markdown
 
 
-def test_markdown_pictures_exist(root, pages, built):
+def test_markdown_pictures_exist(root, study, pages, built):
     _, charts = built
     paths = re.findall(r"\]\(([^)]+\.png)\)", pages.markdown)
     assert paths
     for path in paths:
-        assert path in charts or (root / "reports" / path).is_file()
+        assert path in (charts | faces(study)) or (root / "reports" / path).is_file()
 
 
 def test_words_from_files_are_escaped(tmp_path):
@@ -807,7 +787,7 @@ def test_words_from_files_are_escaped(tmp_path):
     pages = written(tmp_path, study)
     assert "<li>&lt;b&gt;one&lt;/b&gt;\nmore</li>" in pages.html
     assert "<td>2</td>" in pages.html
-    assert "## Deviations from the papers\n\n- <b>one</b>" in pages.markdown
+    assert "<summary>Deviations from the papers</summary>\n\n- <b>one</b>" in pages.markdown
 
 
 def test_the_papers_numbers_have_a_page_and_a_section_if_given(tmp_path):
@@ -820,7 +800,7 @@ def test_the_papers_numbers_have_a_page_and_a_section_if_given(tmp_path):
     shown = page.render_paper(findings.Findings(inputs=read(tmp_path, study)[0], **EMPTY))
     assert '<a href="report.html">' in shown.html and "](report.md)" in shown.markdown
     assert shown.html.count("<summary>Table ") == 20
-    assert "| PLG-MI / Trap-MID: AA-1 (%) | 6.23 ± 5.60 | 12.00" in shown.markdown
+    assert "| PLG-MI / Trap-MID: AA-1 (%) | 6.23 ± 5.60 | 11.00" in shown.markdown
 
 
 def test_without_the_papers_numbers_their_page_says_so(tmp_path):

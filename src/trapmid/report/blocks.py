@@ -28,6 +28,7 @@ class Table(NamedTuple):
 class Picture(NamedTuple):
     path: str  # under reports/
     caption: str
+    alt: str = ""  # what one would tell somebody who does not see it; empty: the caption
 
 
 class Pictures(NamedTuple):

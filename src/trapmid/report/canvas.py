@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ PALETTE = ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#4
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = ("-", "--", "-.", ":")
 GREY = "#444444"
+_LETTERS = 26  # of a line of a name beside an axis
 _PANELS = 3  # side by side
 
 
@@ -49,6 +51,11 @@ def legend(
     if found:
         handles, labels = list(found.values()), list(found)
         figure.legend(handles, labels, fontsize=8, frameon=False, loc=loc, ncols=ncols)
+
+
+def wrapped(name: str) -> str:
+    """A name in lines that leave room for the chart beside it."""
+    return textwrap.fill(name, _LETTERS)
 
 
 def finish(ax: Axes, lines: Literal["x", "y"] = "y") -> None:

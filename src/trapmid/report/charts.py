@@ -10,7 +10,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
+from trapmid.report import names
 from trapmid.report.canvas import (
     GREY,
     MARKERS,
@@ -20,6 +22,7 @@ from trapmid.report.canvas import (
     legend,
     panels,
     png,
+    wrapped,
 )
 from trapmid.report.marks import Marks
 
@@ -30,6 +33,9 @@ _KINDS = {
     "recovered": ("reconstructions", PALETTE[0]),
 }
 
+_ROOM = 90.0  # percent: longer bars have their digits inside
+_DIGITS = 12.0  # percent that the digits take
+
 Rates = Mapping[str, Mapping[str, float]]
 
 
@@ -37,10 +43,11 @@ Rates = Mapping[str, Mapping[str, float]]
 class Point:
     """One attacked target in a chart."""
 
-    attack: str
-    defense: str
+    attack: str  # its name
+    defense: str  # its name
     accuracy: float  # test accuracy of the target, in [0, 1]
     aa1: float  # in [0, 1]
+    interval: tuple[float, float] | None = None  # of the mean of its attack and defence, in [0, 1]
     mark: str = ""  # behind the mean of its attack and defence: it is unlike those beside it
 
     def is_of(self, attack: str, defense: str) -> bool:
@@ -51,7 +58,7 @@ class Point:
 def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | None) -> bytes:
     """AA-1 per attack and defence: the bar is the mean over seeds, a dot is one seed."""
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure, axes = panels([point.attack for point in points], 1.4 + 0.28 * len(defenses))
+    figure, axes = panels([point.attack for point in points], 1.4 + 0.34 * len(defenses))
     for attack, ax in axes.items():
         for row, defense in enumerate(defenses):
             _draw_bar(ax, row, [point for point in points if point.is_of(attack, defense)])
@@ -59,8 +66,9 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
         _draw_level(ax, ceiling, "ceiling: real private images", "--")
         ax.set_title(attack, fontsize=10)
         ax.set_xlabel("AA-1 (% of reconstructions)")
-        ax.set_xlim(0, 114)
-        ax.set_yticks(range(len(defenses)), defenses)
+        ax.set_xlim(0, 101)
+        ax.set_xticks((0, 50, 100))
+        ax.set_yticks(range(len(defenses)), [wrapped(defense) for defense in defenses])
         ax.set_ylim(len(defenses) - 0.4, -0.6)  # the study's first defence on top
         finish(ax, lines="x")
     legend(figure, axes.values(), loc="outside lower center", ncols=2)
@@ -76,52 +84,66 @@ def matrix(
     """AA-1 of every attack on every defence; the worst case of a defence is framed.
 
     Args:
-        attacks: AA-1 in [0, 1] by attack and defence; a defence may lack an attack.
+        attacks: AA-1 in [0, 1] by the codes of attack and defence; a defence may lack an attack.
         worst: by defence, the attack that got most; the rows of the picture.
         failed: by defence, the attacks that failed a check: their numbers get a star.
         marks: the numbers that get a dagger, and where evaluators are named.
     """
-    names, defenses, named = list(attacks), list(worst), marks.named()
+    codes, defenses, named = list(attacks), list(worst), marks.named()
     column = 1.2 if named.cells else 0.85  # room for the name of an evaluator
-    width = max(4.6, 2.4 + column * len(names))  # few attacks: room for the words below
+    width = max(4.6, 2.4 + column * len(codes))  # few attacks: room for the words below
     figure = Figure(figsize=(width, 1.6 + 0.36 * len(defenses)), layout="constrained")
     ax = figure.subplots()
-    grid = [[100 * attacks[a].get(d, math.nan) for a in names] for d in defenses]
+    grid = [[100 * attacks[a].get(d, math.nan) for a in codes] for d in defenses]
     ax.imshow(grid, cmap="YlOrBr", vmin=0, vmax=130, aspect="auto")
     for row, defense in enumerate(defenses):
-        for column, attack in enumerate(names):
+        for column, attack in enumerate(codes):
             value = grid[row][column]
-            text = "–" if math.isnan(value) else f"{value:.0f}"
+            text = "–" if math.isnan(value) else f"{value:.1f}"
             text += "*" * (attack in failed[defense]) + marks.dagger(attack, defense)
             if judges := named.cells.get((attack, defense)):
                 text += f"\n{judges}"
             _draw_cell(ax, column, row, text, framed=worst[defense] == attack)
     _name_both_sides(
         ax,
-        [named.attacks.get(name, name) for name in names],
-        [named.defenses.get(name, name) for name in defenses],
+        [named.attacks.get(code, names.attack(code)) for code in codes],
+        [wrapped(named.defenses.get(code, names.defense(code))) for code in defenses],
     )
     ax.set_xlabel("AA-1 (% of reconstructions)", fontsize=9)
     return png(figure)
 
 
 def trade_off(points: Sequence[Point]) -> bytes:
-    """What protection costs: accuracy of the target against AA-1.
+    """What protection costs: accuracy of the target against AA-1 of the strongest attack.
 
-    A large mark is a defence's mean over seeds, a small one is one seed.
+    A large mark is a defence's mean over seeds, a small one is one seed. The accuracy's axis ends
+    where the study's targets do, and at 100 %.
+
+    Args:
+        points: of every defence its strongest attack, whatever the attack.
     """
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure, axes = panels([point.attack for point in points], max(3.6, 0.3 * len(defenses)))
-    for attack, ax in axes.items():
-        for j, defense in enumerate(defenses):
-            _draw_marks(ax, j, defense, [p for p in points if p.is_of(attack, defense)])
-        ax.set_title(attack, fontsize=10)
-        ax.set_xlabel("test accuracy of the target (%)")
-        ax.set_ylabel("AA-1 (% of reconstructions)")
-        ax.set_ylim(-4, 104)
-        finish(ax)
-    legend(figure, axes.values(), loc="outside right upper", ncols=1)
+    figure = Figure(figsize=(5.6, 2.9 + 0.14 * len(defenses)), layout="constrained")
+    ax = figure.subplots()
+    for i, defense in enumerate(defenses):
+        _draw_marks(ax, i, defense, [point for point in points if point.defense == defense])
+    _limit_accuracy(ax, [100 * point.accuracy for point in points])
+    ax.set_xlabel("test accuracy (%), higher is more useful")
+    ax.set_ylabel("AA-1 (%), lower is more private")
+    ax.set_ylim(-4, 104)
+    ax.set_yticks(range(0, 101, 20))
+    finish(ax)
+    legend(figure, [ax], loc="outside lower center", ncols=1 if len(defenses) < 5 else 2)
     return png(figure)
+
+
+def _limit_accuracy(ax: Axes, values: Sequence[float]) -> None:
+    """Room around the values, but no tick beyond 100 %."""
+    room = max(0.5, 0.12 * (max(values, default=100.0) - min(values, default=100.0)))
+    low, high = min(values, default=100.0) - room, max(values, default=100.0) + room
+    ticks = [round(float(tick), 6) for tick in MaxNLocator(5).tick_values(low, high)]
+    ax.set_xticks([tick for tick in ticks if low <= tick <= 100])
+    ax.set_xlim(low, high)
 
 
 def signatures(title: str, scores: Mapping[str, Sequence[float]], threshold: float) -> bytes:
@@ -153,13 +175,26 @@ def _edges(values: Sequence[float]) -> Sequence[float] | int:
 
 
 def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
-    """The mean of the seeds' AA-1, as a bar and in digits, and a dot for every seed."""
+    """The mean of the seeds' AA-1, as a bar and in digits, and a dot for every seed.
+
+    The digits stand behind the bar, or in it where they would leave the axis.
+    """
     if not points:
+        beside = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        ax.text(1.5, row, "not run", va="center", fontsize=8, color=GREY, bbox=beside)
         return
     values = [100 * point.aa1 for point in points]
     mean = math.fsum(values) / len(values)
     ax.barh(row, mean, 0.72, color=PALETTE[5])
-    ax.text(104, row, f"{mean:.0f}{points[0].mark}", va="center", fontsize=8)
+    inside = max(values) > _ROOM
+    ax.text(
+        max(min(values) - 1.5, _DIGITS) if inside else max(values) + 1.5,
+        row,
+        f"{mean:.1f}{points[0].mark}",
+        va="center",
+        ha="right" if inside else "left",
+        fontsize=8,
+    )
     if len(values) > 1:
         ax.plot(values, [row] * len(values), ".", color="black", markersize=5)
 
@@ -221,5 +256,8 @@ def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> Non
     ax.plot(
         *([value] for value in mean), markeredgecolor="white", markersize=10, label=name, **style
     )
+    if points[0].interval is not None:
+        ends = [100 * end for end in points[0].interval]
+        ax.plot([mean[0]] * 2, ends, color=style["color"], linewidth=1.2)
     if points[0].mark:
         ax.annotate(points[0].mark, (mean[0], mean[1]), (6, 4), textcoords="offset points")

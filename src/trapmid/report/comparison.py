@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from PIL import Image
 from torch import Tensor
 
+from trapmid.report.frames import LEGEND
 from trapmid.report.pictures import image_grid
 
 _EXAMPLES, _DRAWS = 2, 2  # images per row and group: enough to see, few enough to compare
 _BAND = 5  # defences side by side; more go below, or a page would show them as small as stamps
+_HEAD = 28  # letters of a line over two images
 _ROWS, _LEAST = 24, 3  # of the whole picture at most, and of a band at least
 
 
@@ -58,7 +61,7 @@ def compare(
         title: one line above.
         private: (M, 3, S, S) private training images.
         private_labels: (M,) int64.
-        made: by defence, in the order of the columns.
+        made: by the defence's name, in the order of the columns.
         identities: how many people, at most.
     """
     shown = sorted(set.intersection(*(set(one.labels.tolist()) for one in made.values())))
@@ -67,7 +70,7 @@ def compare(
     names = list(made)
     bands = [names[start : start + width] for start in range(0, len(names), width)]
     people = shown[: min(identities, max(_LEAST, _ROWS // len(bands)))]
-    return _stacked(
+    return stacked(
         [
             _band(
                 title if len(bands) == 1 else f"{title}, {i} of {len(bands)}",
@@ -93,14 +96,14 @@ def _band(
     # A name stands over the first of its images only: a long one needs the room of both.
     heads = ["private", *[""] * (_EXAMPLES - 1)]
     for name in made:
-        heads += [name, *[""] * (_DRAWS - 1)]
+        heads += [textwrap.fill(name, _HEAD), *[""] * (_DRAWS - 1)]
     return image_grid(
         [line.images for line in lines],
         title=title,
         row_labels=[str(label) for label in people],
         column_labels=heads,
         frames=[line.hits for line in lines],
-        note="Frame: green, the evaluator recognises the person; red, it does not.",
+        note=LEGEND,
         gutter_after=_EXAMPLES,
     )
 
@@ -116,7 +119,7 @@ def _line(private: Tensor, label: int, made: Iterable[Made]) -> _Places:
     )
 
 
-def _stacked(pngs: Sequence[bytes]) -> bytes:
+def stacked(pngs: Sequence[bytes]) -> bytes:
     """Pictures below each other, on white."""
     if len(pngs) == 1:
         return pngs[0]

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from trapmid.artifacts.results import History
-from trapmid.report import charts, learning_curves
+from trapmid.report import charts, learning_curves, names, summary
 from trapmid.report.charts import Point
-from trapmid.report.groups import FLOOR, attack_run_label, families
+from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
+from trapmid.report.headline import interval_of
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
-
-_SINGLE = 5  # attacks with a panel each of what protection costs; of more, the worst case alone
 
 
 def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
     marks = Marks.of(inputs.params, inputs.attack_runs)
-    points, references = _points(inputs, marks), metrics["references"]
-    strongest = {name: worst["attack"] for name, worst in metrics["worst"].items()}
+    points, references = _points(inputs, marks, metrics), metrics["references"]
+    strongest = summary.strongest(metrics)
     failed = {name: worst["failed"] for name, worst in metrics["worst"].items()}
     rates = {
         attack: {name: scores["aa1"] for name, scores in groups.items()}
@@ -31,7 +29,7 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
         "figures/attacks.png": charts.attack_bars(
             points, references["floor"]["aa1"], references["ceiling"]["aa1"]
         ),
-        "figures/trade_off.png": charts.trade_off(_worst_first(points, strongest)),
+        "figures/trade_off.png": charts.trade_off(worst_points(points, strongest)),
         "figures/matrix.png": charts.matrix(rates, strongest, failed, marks),
     }
     return _trainings(inputs) | overviews | _signatures(inputs)
@@ -57,7 +55,9 @@ def _table(history: History) -> str:
 def _signatures(inputs: Inputs) -> dict[str, bytes]:
     return {
         f"figures/signatures/{attack_run}.png": charts.signatures(
-            attack_run, inputs.signature_scores[attack_run], verdict.threshold
+            in_words(inputs.params, attack_run),
+            inputs.signature_scores[attack_run],
+            verdict.threshold,
         )
         for attack_run, verdict in inputs.detections().items()
     }
@@ -67,7 +67,7 @@ def _trainings(inputs: Inputs) -> dict[str, bytes]:
     steps = {"public_priors": "step", "guided_priors": "step", "attack_runs": "step"}
     return {
         f"figures/training/{section}/{family}.png": learning_curves.draw(
-            family,
+            family_in_words(inputs.params, section, family, next(iter(rows.values()))),
             {seed: histories[row] for seed, row in rows.items()},
             steps.get(section, "epoch"),
         )
@@ -76,32 +76,32 @@ def _trainings(inputs: Inputs) -> dict[str, bytes]:
     }
 
 
-def _points(inputs: Inputs, marks: Marks) -> list[Point]:
+def _points(inputs: Inputs, marks: Marks, metrics: Mapping[str, Any]) -> list[Point]:
     points = []
     for row, block in inputs.params["attack_runs"].items():
         if block["attack"] == FLOOR:
             continue
         attack, defense = block["attack"], attack_run_label(inputs.params, block)
+        ends = interval_of(metrics, attack, defense)
         points.append(
             Point(
-                attack=attack,
-                defense=defense,
+                attack=names.attack(attack),
+                defense=names.defense(defense),
                 accuracy=inputs.targets[block["target"]].test_accuracy,
                 aa1=inputs.attack_runs[row].aa1,
                 mark=marks.dagger(attack, defense),
+                interval=None if ends is None else (ends.low, ends.high),
             )
         )
     return points
 
 
-def _worst_first(points: Sequence[Point], strongest: Mapping[str, str | None]) -> list[Point]:
-    """The points of each defence's worst case, as an attack of that name, before all others."""
-    attacks = {point.attack for point in points}
-    if len(attacks) < 2:
-        return list(points)
-    worst = [
-        replace(point, attack="worst case")
-        for point in points
-        if point.attack == strongest[point.defense]
-    ]
-    return worst if len(attacks) > _SINGLE else [*worst, *points]
+def worst_points(points: Sequence[Point], strongest: Mapping[str, str | None]) -> list[Point]:
+    """The points of each defence's worst case.
+
+    Args:
+        points: of all attacks.
+        strongest: the codes of defences, and of the attack that got most out of each.
+    """
+    pairs = {(names.attack(a), names.defense(d)) for d, a in strongest.items() if a is not None}
+    return [point for point in points if (point.attack, point.defense) in pairs]

@@ -13,6 +13,7 @@ from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
 from trapmid.report.published.comparison import Comparison, compare
 from trapmid.report.published.study import Study
+from trapmid.report.words import shortened
 from trapmid.scoring.scores import RowScores
 
 
@@ -25,6 +26,11 @@ class CheckLine:
     invalid: bool  # whether its failure makes the study worthless
     meaning: str  # what holds when it passes
     detail: str  # the numbers, or the rows that failed
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +122,9 @@ def check_lines(
             passed=verdict,
             invalid=name not in WEAK,
             meaning=meanings.get(name, name.replace("_", " ") + "."),
-            detail="; ".join(filter(None, [details.get(name, ""), *_reasons(name, inputs)])),
+            detail=shortened(
+                "; ".join(filter(None, [details.get(name, ""), *_reasons(name, inputs)]))
+            ),
         )
         for name, verdict in passed.items()
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from trapmid.artifacts import checkpoints, results
-from trapmid.report import pictures
+from trapmid.report import names, pictures
 from trapmid.report.comparison import Made, compare
 from trapmid.report.groups import side_by_side
 from trapmid.scoring.scores import AttackScores
@@ -63,10 +63,11 @@ def reconstructions(
     for attack, compared in side_by_side(params).items():
         real = private[compared.data]
         by_defense = {
-            defense: _made(made[row], hits[row]) for defense, row in compared.by_defense.items()
+            names.defense(defense): _made(made[row], hits[row])
+            for defense, row in compared.by_defense.items()
         }
         drawn[f"figures/comparison/{attack}.png"] = compare(
-            attack, real["train_images"], real["train_labels"], by_defense, people
+            names.attack(attack), real["train_images"], real["train_labels"], by_defense, people
         )
     return drawn
 
@@ -95,6 +96,6 @@ def title(scores: AttackScores) -> str:
     """One line for the picture of an attack."""
     distance = "–" if scores.knn_dist is None else f"{scores.knn_dist:.1f}"
     return (
-        f"{scores.attack} on {scores.target} (seed {scores.seed}): "
+        f"{names.attack(scores.attack)} on {names.defense(scores.defense)} (seed {scores.seed}): "
         f"AA-1 {scores.aa1:.1%}, AA-5 {scores.aa5:.1%}, KNN {distance}"
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from trapmid.artifacts.results import ResultError
+from trapmid.report import names
 
 FLOOR = "random"
 """The attack that attacks nothing: random latents through the public prior."""
@@ -70,6 +71,13 @@ def attack_run_label(params: Mapping[str, Any], attack_run: Mapping[str, Any]) -
     return label(params, params["targets"][attack_run["target"]] | {"data": attack_run["data"]})
 
 
+def in_words(params: Mapping[str, Any], attack_run: str) -> str:
+    """The name of a row of `attack_runs` in captions."""
+    block = params["attack_runs"][attack_run]
+    defense = names.defense(attack_run_label(params, block))
+    return f"{names.attack(block['attack'])} on {defense}, seed {block['seed']}"
+
+
 def families(rows: Mapping[str, Any], present: Iterable[str]) -> dict[str, dict[str, str]]:
     """Rows that are seeds of one: family -> seed -> row, as `trapmid profile --seeds` names them.
 
@@ -82,6 +90,25 @@ def families(rows: Mapping[str, Any], present: Iterable[str]) -> dict[str, dict[
         seed = str(rows[row]["seed"])
         found.setdefault(row.removesuffix(f"-{seed}"), {})[seed] = row
     return found
+
+
+def family_in_words(params: Mapping[str, Any], section: str, family: str, row: str) -> str:
+    """What the seeds of a training are called: by their methods, or else as their rows are.
+
+    Args:
+        params: params.yaml.
+        section: one of `results.TRAINED`.
+        family: the name that its rows share.
+        row: one of them.
+    """
+    block = params[section][row]
+    if section == "targets":
+        return names.defense(label(params, block))
+    if section == "attack_runs":
+        return (
+            f"{names.attack(block['attack'])} on {names.defense(attack_run_label(params, block))}"
+        )
+    return family
 
 
 class SideBySide(NamedTuple):
@@ -106,10 +133,10 @@ def _setting(target: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(target[key]) for key in ("data", "arch")}
 
 
-def _refuse_equal_seeds(section: str, names: list[str], rows: Blocks) -> None:
+def _refuse_equal_seeds(section: str, group: list[str], rows: Blocks) -> None:
     """A mean over seeds must not hide two different experiments."""
     seen: dict[Any, str] = {}
-    for row in names:
+    for row in group:
         twin = seen.setdefault(rows[row]["seed"], row)
         if twin != row:
             raise ResultError(

@@ -95,4 +95,4 @@ def _caption(picture: Picture) -> str:
 
 
 def _image(picture: Picture) -> str:
-    return f"![{escaped(picture.caption)}]({quote(picture.path)})"
+    return f"![{escaped(picture.alt or picture.caption)}]({quote(picture.path)})"

@@ -6,10 +6,11 @@ another one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from trapmid.report import names as known
 from trapmid.report.groups import FLOOR, attack_run_label
 from trapmid.report.markdown import escaped
 from trapmid.scoring.scores import Attacks, AttackScores
@@ -35,7 +36,9 @@ Cell = tuple[str, str]
 class Named(NamedTuple):
     """What a matrix says of its evaluators; nothing where there is one."""
 
-    defenses: Mapping[str, str]  # the names of lines, where all attacks of each have one evaluator
+    defenses: Mapping[
+        str, str
+    ]  # by code the names of lines, where all attacks of each have one evaluator
     attacks: Mapping[str, str]  # else those of columns, where all defences of each have one
     cells: Mapping[Cell, str]  # else the evaluators of every number
 
@@ -96,10 +99,10 @@ class Marks:
         pairs = [(cell, name) for cell, names in self.evaluators.items() for name in names]
         by_defense = _gathered((defense, name) for (_, defense), name in pairs)
         if _one_each(by_defense):
-            return Named(_with_evaluator(by_defense), {}, {})
+            return Named(_with_evaluator(by_defense, known.defense), {}, {})
         by_attack = _gathered((attack, name) for (attack, _), name in pairs)
         if _one_each(by_attack):
-            return Named({}, _with_evaluator(by_attack), {})
+            return Named({}, _with_evaluator(by_attack, known.attack), {})
         return Named({}, {}, {cell: ", ".join(names) for cell, names in self.evaluators.items()})
 
     def notes(self) -> list[str]:
@@ -113,7 +116,7 @@ class Marks:
             (attack, n) for (attack, _), found in self.partial.items() for n in found
         )
         attacked = "; ".join(
-            f"{escaped(attack)} attacked {', '.join(found)} people"
+            f"{escaped(known.attack(attack))} attacked {', '.join(found)} people"
             for attack, found in people.items()
         )
         return [f"{DAGGER}: {attacked}. {_PARTIAL}"]
@@ -142,5 +145,7 @@ def _one_each(evaluators: Mapping[str, Sequence[str]]) -> bool:
     return all(len(names) == 1 for names in evaluators.values())
 
 
-def _with_evaluator(evaluators: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    return {name: with_names(name, found[0]) for name, found in evaluators.items()}
+def _with_evaluator(
+    evaluators: Mapping[str, Sequence[str]], name: Callable[[str], str]
+) -> dict[str, str]:
+    return {code: with_names(name(code), found[0]) for code, found in evaluators.items()}

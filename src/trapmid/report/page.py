@@ -7,20 +7,20 @@ means and deviations over seeds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
-from trapmid.report import markdown, webpage
+from trapmid.report import leaderboard, markdown, model_cards, scores_table, webpage
 from trapmid.report.blocks import Section
 from trapmid.report.findings import Findings
 from trapmid.report.sections import (
     attacks,
     compared,
+    costs,
     paper,
     protocol,
     recovered,
     study,
-    targets,
     trapdoors,
     verdict,
 )
@@ -28,8 +28,9 @@ from trapmid.report.sections import (
 _FOOTER = """\
 ---
 
-Rates are shares of all reconstructions. No number on this page was typed by hand; the scores \
-behind it are in `reports/scores`, their means in `reports/metrics.json`.
+Made by `dvc repro`. Rates are shares of all reconstructions. No number on this page was typed by \
+hand; the scores behind it are in `reports/scores` and `reports/scores.csv`, their means in \
+`reports/metrics.json`.
 """
 
 
@@ -44,13 +45,10 @@ class Pages(NamedTuple):
 
 
 def render(found: Findings) -> Pages:
-    """The report: why to doubt it, the worst case, what else there is, and then that."""
-    worst, *others = sections(found)
+    """The report: what every defence is worth on the first screen, then what that rests on."""
     parts = [
         *map(markdown.written, verdict.front(found)),
-        markdown.document([worst]),
-        _contents(others),
-        markdown.document(others),
+        markdown.document(sections(found)),
         _FOOTER,
     ]
     title = f"trapmid: report of profile {found.params['profile']}"
@@ -69,27 +67,40 @@ def _pages(title: str, text: str, found: Findings) -> Pages:
     return Pages(webpage.page(title, linked, found.pictures), text)
 
 
+def files(found: Findings, root: Path) -> dict[str, bytes]:
+    """The report and what else is written from the same findings, by path under reports/.
+
+    Args:
+        found: the study.
+        root: the folder of params.yaml, in which data/ is.
+    """
+    pages, beside = render(found), render_paper(found)
+    digests = {row: leaderboard.digests(root, row) for row in found.params["attack_runs"]}
+    return {
+        "report.html": pages.html.encode(),
+        "report.md": pages.markdown.encode(),
+        "paper.html": beside.html.encode(),
+        "paper.md": beside.markdown.encode(),
+        "scores.csv": scores_table.tidy(found.inputs, found.metrics).encode(),
+        **leaderboard.entries(found.inputs, digests),
+        **model_cards.cards(found),
+    }
+
+
 def sections(found: Findings) -> list[Section]:
     """All sections in the order of the report; one without content is left out."""
     every = (
-        attacks.worst_case(found),
         study.question(),
-        targets.targets(found),
-        targets.defenses(found),
         attacks.attacks(found),
         compared.compared(found),
-        paper.summary(found),
         recovered.recovered(found),
+        recovered.attributes(found),
+        trapdoors.signatures(found),
         trapdoors.trapdoors(found),
         verdict.checks(found),
-        study.data(found),
-        recovered.curves(found),
+        paper.summary(found),
         protocol.protocol(found),
-        study.costs(found),
-        study.deviations(found),
+        costs.costs(found),
+        verdict.limits(found),
     )
     return [one for one in every if one.blocks]
-
-
-def _contents(listed: Iterable[Section]) -> str:
-    return " · ".join(f"[{one.title}](#{markdown.anchor(one.title)})" for one in listed)

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-HIT, MISS = (0.13, 0.63, 0.25), (0.84, 0.19, 0.15)
-"""Colours of frames: the evaluator recognises the identity, or does not."""
+from trapmid.report import frames as verdicts
 
 _DPI = 100
 _WIDTH = 96  # least width of one shown image in pixels
-_GAP, _FRAME = 6, 4  # between images; around a marked one
+_GAP = 6  # between images
 _LINE = 18  # height of one line of text
 _EXAMPLES, _DRAWS = 3, 5  # private and rebuilt images of a person beside each other, at most
 
@@ -40,9 +39,9 @@ def image_grid(
         rows: images (3, S, S) of one size, uint8 or float (clamped to [0, 1]); None: left empty.
         title: one line above.
         row_labels: text left of each row; none: no margin.
-        column_labels: text above each column; an empty string leaves a column without.
-        frames: True draws a green frame around an image, False a red one, None nothing.
-        note: one small line below.
+        column_labels: text above each column, in one line or several; an empty string: none.
+        frames: the verdict on an image (`frames.framed`); None: no frame.
+        note: small words below, in one line or several.
         gutter_after: a wider gap after so many columns; 0: none.
 
     Raises:
@@ -54,7 +53,7 @@ def image_grid(
     if frames and [len(f) for f in frames] != [len(r) for r in rows]:
         raise ValueError("image_grid: frames must have the shape of rows")
     scale = max(1, -(-_WIDTH // size))
-    side = size * scale + 2 * _FRAME
+    side = size * scale + 2 * verdicts.WIDTH
     columns = max(len(row) for row in rows)
     left = [_GAP + c * (side + _GAP) + (2 * _GAP * (0 < gutter_after <= c)) for c in range(columns)]
     canvas = torch.ones(3, _GAP + len(rows) * (side + _GAP), left[-1] + side + _GAP)
@@ -95,7 +94,7 @@ def private_vs_reconstructed(
         private_labels: (M,) int64.
         images: (N, 3, S, S) reconstructions, in the order of their draws.
         labels: (N,) int64, the attacked classes.
-        hit: (N,) bool, whether the evaluator recognises the class: a green frame or a red one.
+        hit: (N,) bool, whether the evaluator recognises the class.
         found: (N,) bool, whether the attack has an answer; where not, the place stays empty.
         identities: how many rows.
         title: one line above.
@@ -115,8 +114,8 @@ def private_vs_reconstructed(
         row_labels=names,
         column_labels=["private", *[""] * (_EXAMPLES - 1), "reconstructed"],
         frames=frames,
-        note="Left: identity, and how often it was recognised. "
-        "Frame: green, the evaluator recognises it; red, it does not. Empty: not found.",
+        note="Left: identity, and how often it was recognised. Empty: not found. "
+        + verdicts.LEGEND,
         gutter_after=_EXAMPLES,
     )
 
@@ -130,11 +129,7 @@ def _tile(image: Tensor, scale: int, marked: bool | None) -> Tensor:
     """(3, side, side): the image upscaled by whole pixels, with its frame."""
     pixels = image.cpu().float().div(255) if image.dtype == torch.uint8 else image.cpu().float()
     large = pixels.clamp(0, 1).repeat_interleave(scale, dim=1).repeat_interleave(scale, dim=2)
-    colour = (1.0, 1.0, 1.0) if marked is None else HIT if marked else MISS
-    side = large.shape[-1] + 2 * _FRAME
-    tile = torch.tensor(colour)[:, None, None].repeat(1, side, side)
-    tile[:, _FRAME:-_FRAME, _FRAME:-_FRAME] = large
-    return tile
+    return verdicts.framed(large, marked)
 
 
 def _annotate(
@@ -153,10 +148,11 @@ def _annotate(
 
     longest = max((len(line) for label in row_labels for line in label.split("\n")), default=0)
     margin = 8 * longest + 2 * _GAP if row_labels else 0
-    above = _LINE + _GAP + (_LINE if any(column_labels) else 0)
-    below = _LINE if note else 0
+    lines = max((label.count("\n") + 1 for label in column_labels if label), default=0)
+    above = _LINE * (bool(title) + lines) + _GAP
+    below = _LINE * (note.count("\n") + 1) if note else 0
     height, width = canvas.shape[1] + above + below, canvas.shape[2] + margin
-    width = max(width, 7 * max(len(title), len(note)))
+    width = max(width, 7 * max(map(len, [title, *note.split("\n")])))
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a matplotlibrc of the user must not change the bytes
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
@@ -168,7 +164,7 @@ def _annotate(
 
         write(_GAP, _GAP, title, va="top", weight="bold")
         for x, label in zip(left, column_labels, strict=False):
-            write(margin + x + _FRAME, above, label, va="bottom")
+            write(margin + x + verdicts.WIDTH, above, label, va="bottom")
         for r, label in enumerate(row_labels):
             y = above + _GAP + r * (side + _GAP) + side / 2
             write(margin - _GAP, y, label, ha="right", va="center")

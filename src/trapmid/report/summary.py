@@ -104,6 +104,11 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return short | {"checks_failed": sum(not passed for passed in metrics["checks"].values())}
 
 
+def strongest(metrics: Mapping[str, Any]) -> dict[str, str | None]:
+    """By defence the attack that got most, of the content of reports/metrics.json."""
+    return {name: worst["attack"] for name, worst in metrics["worst"].items()}
+
+
 def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
     """The attacks on a defence of which a validity check failed, with any seed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from html import escape
@@ -15,6 +16,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
+from PIL import Image
 
 from trapmid.report.markdown import anchor
 
@@ -28,25 +30,35 @@ _PAGE = """<!doctype html>
 {style}</style>
 </head>
 <body>
-{body}</body>
+<nav aria-label="Contents">
+{contents}</nav>
+<main>
+{body}</main>
+<script>
+{script}</script>
+</body>
 </html>
 """
 
 _STYLE = Path(__file__).with_name("style.css")
+_SCRIPT = Path(__file__).with_name("sort.js")
 
 _FOLD = re.compile(r"(<details( open)?>\n<summary>[^<>]*</summary>|</details>)\n?")
 """The only HTML that `markdown` writes; any other comes from a file, and is shown as it stands."""
+
+_HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)</h2>')
 
 _ALERT = re.compile(r"\[!([A-Z]+)\]\n")
 
 
 def page(title: str, text: str, pictures: Mapping[str, bytes]) -> str:
-    """The document as HTML.
+    """The document as HTML, with a list of its sections that stays in sight.
 
     Args:
         title: for the window.
         text: Markdown as `markdown` writes it.
-        pictures: PNG by the path that the text has for it; another path stays a link.
+        pictures: PNG by the path that the text has for it; another path stays a link. The page
+            has them as lossless WebP, a third smaller.
     """
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     parser.core.ruler.before("inline", "alerts", _mark_alerts)
@@ -54,8 +66,16 @@ def page(title: str, text: str, pictures: Mapping[str, bytes]) -> str:
     for name, rule in _RULES.items():
         parser.add_render_rule(name, rule)
     body = parser.render(text, {"pictures": pictures})
-    style = _STYLE.read_text(encoding="utf-8")
-    return _PAGE.format(title=escape(title), style=style, body=body)
+    style, script = (path.read_text(encoding="utf-8") for path in (_STYLE, _SCRIPT))
+    return _PAGE.format(
+        title=escape(title), style=style, contents=_contents(body), body=body, script=script
+    )
+
+
+def _contents(body: str) -> str:
+    """Links to the sections of the page."""
+    links = _HEADING.findall(body)
+    return "".join(f'<a href="#{address}">{words}</a>\n' for address, words in links)
 
 
 def _mark_alerts(state: StateCore) -> None:
@@ -83,9 +103,17 @@ def _image(
 ) -> str:
     path = unquote(str(tokens[index].attrs["src"]))
     if path in env["pictures"]:
-        png = base64.b64encode(env["pictures"][path]).decode("ascii")
-        tokens[index].attrSet("src", f"data:image/png;base64,{png}")
+        content = base64.b64encode(_smaller(env["pictures"][path])).decode("ascii")
+        tokens[index].attrSet("src", f"data:image/webp;base64,{content}")
     return renderer.image(tokens, index, options, env)
+
+
+def _smaller(png: bytes) -> bytes:
+    """The same pixels in fewer bytes."""
+    stream = io.BytesIO()
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image.save(stream, format="WEBP", lossless=True, method=2)
+    return stream.getvalue()
 
 
 def _html(_: RendererHTML, tokens: Sequence[Token], index: int, *__: Any) -> str:

@@ -1,12 +1,15 @@
-"""Numbers as the report writes them; a dash or `null` stands for one that is not there."""
+"""Numbers as the report writes them; a dash stands for one that is not there."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trapmid.report.averages import deviation
+
+_LONG = re.compile(r"\d+\.\d{5,}(?:e-?\d+)?")
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -22,7 +25,7 @@ def rate(value: float | None, digits: int = 2) -> str:
 def plain(value: float | None) -> str:
     """A number with two decimals, a small one with two digits."""
     if value is None:
-        return "null"
+        return "–"
     return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
 
 
@@ -68,4 +71,11 @@ def listed(value: Any) -> str:
         return ", ".join(f"{key} {listed(item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(map(listed, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def shortened(text: str) -> str:
+    """The text with no number of more than four decimals."""
+    return _LONG.sub(lambda found: f"{float(found[0]):.4g}", text)

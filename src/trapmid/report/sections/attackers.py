@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trapmid.report import names
 from trapmid.report.averages import deviation
 from trapmid.report.blocks import Line, Table, table
 from trapmid.report.findings import Findings
@@ -29,18 +30,18 @@ def worst(metrics: Mapping[str, Any], marks: Marks) -> Table:
         *("Attack", "Its seeds", "Attacks that ran"),
     )
     lines = [_worst_line(metrics, marks, defense) for defense in metrics["worst"]]
-    return table("lr", heads, lines)
+    return table("lrrrlr", heads, lines)
 
 
 def _worst_line(metrics: Mapping[str, Any], marks: Marks, defense: str) -> Line:
     strongest = metrics["worst"][defense]
     attack, ran = strongest["attack"], _that_ran(strongest, marks, defense)
     if attack is None:
-        return Line((defense, *["–"] * 5, ran))
+        return Line((names.defense(defense), *["–"] * 5, ran))
     scores, dagger = metrics["attacks"][attack][defense], marks.dagger(attack, defense)
-    name = attack + "*" * (attack in strongest["failed"])
+    name = names.attack(attack) + "*" * (attack in strongest["failed"])
     entries = (
-        defense,
+        names.defense(defense),
         _over_seeds(metrics, attack, defense) + dagger,
         rate(strongest["aa5"], 1) + dagger,
         f"{whole(scores['n_success'])} / {whole(scores['n'])}",
@@ -70,13 +71,14 @@ def matrix(metrics: Mapping[str, Any], marks: Marks) -> Table:
     lines = [
         Line(
             (
-                named.defenses.get(defense, defense),
+                named.defenses.get(defense, names.defense(defense)),
                 *(_matrix_cell(metrics, marks, attack, defense) for attack in attacks),
             )
         )
         for defense in metrics["worst"]
     ]
-    return table("lr", ("Defence", *(named.attacks.get(name, name) for name in attacks)), lines)
+    heads = (named.attacks.get(attack, names.attack(attack)) for attack in attacks)
+    return table("lr", ("Defence", *heads), lines)
 
 
 def _matrix_cell(metrics: Mapping[str, Any], marks: Marks, attack: str, defense: str) -> str:
@@ -100,7 +102,7 @@ def costs(inputs: Inputs) -> Table:
         seconds = _seconds(inputs, row)
         found.setdefault(attack_run["attack"], []).append([*seconds, math.fsum(seconds)])
     lines = [
-        Line((attack, *(f"{mean(column):.1f}" for column in zip(*rows, strict=True))))
+        Line((names.attack(attack), *(f"{mean(column):.1f}" for column in zip(*rows, strict=True))))
         for attack, rows in found.items()
     ]
     heads = ("Attack", "Search (s)", "Its prior (s)", "Surrogates (s)", "All (s)")
@@ -151,8 +153,8 @@ def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> 
         for name, of_seeds in numbers.items()
     )
     entries = (
-        attack,
-        defense,
+        names.attack(attack),
+        names.defense(defense),
         rate(mean([one.coverage for one in scores]), 1),
         whole(mean([float(one.left_out) for one in scores])),
         whole(mean([inputs.stats["attack_runs"][row].get("queries") for row in rows])),
@@ -191,7 +193,8 @@ def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) ->
         [one.target_agreement for one in scores],
     )
     asked = ", ".join(families(inputs.params["surrogates"], surrogates))
-    return Line((attack, defense, asked, *(rate(mean(column), 1) for column in columns)))
+    heads = (names.attack(attack), names.defense(defense), asked)
+    return Line((*heads, *(rate(mean(column), 1) for column in columns)))
 
 
 def _over_seeds(metrics: Mapping[str, Any], attack: str, defense: str) -> str:

@@ -1,43 +1,32 @@
-"""What the attacks got: the worst case, every attack on every defence, and all scores."""
+"""What the attacks got: every attack on every defence, the worst case, and all scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trapmid.report.blocks import Block, Line, Picture, Pictures, Section, Table, table
+from trapmid.report import names
+from trapmid.report.blocks import Block, Fold, Line, Picture, Pictures, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import Groups
-from trapmid.report.markdown import anchor
 from trapmid.report.marks import DAGGER, Marks, with_names
 from trapmid.report.sections import attackers
 from trapmid.report.words import plain, rate, spread, whole
 from trapmid.scoring.scores import AttackScores, Recognition
 
-_ATTACKS = "Attacks"
+TITLE = "Every attack on every defence"
 
 _WORST = (
-    "An attacker chooses the attack. So a defence is worth what it keeps from the attack that gets "
-    "most out of it, among those that ran here. Fewer attacks can only lower a worst case, and "
-    "fewer seeds make it less sure: which ones ran is in "
-    f"[the matrix](#{anchor(_ATTACKS)}), where – is an attack that did not."
+    "The attacker chooses the attack, so a defence is judged by the strongest one that ran on it. "
+    "Fewer attacks can only lower this number, and fewer seeds make it less certain."
 )
 _STAR = (
     "A star: a validity check of this attack on this defence failed, so its number says nothing "
     "about the defence."
 )
 _MATRIX = (
-    "AA-1 in percent, mean ± population deviation over seeds (no ±: one seed); in brackets the "
-    "worst case of the defence; – did not run."
-)
-_COSTS = (
-    "Seconds of one attack on one target, a mean over its rows. What several attacks share is "
-    "counted in each; the public prior and the taking of signatures are not."
-)
-_COUNTS = (
-    "Coverage is the share of attempted images that the attack has an answer to; the others are "
-    "misses. Left out are the images of whole classes that an untargeted attack does not attempt. "
-    "Means over seeds."
+    "AA-1 in percent, mean ± population deviation over seeds (no ±: one seed). In brackets: the "
+    "strongest attack on the defence. –: the attack did not run on it."
 )
 _FEATURES = (
     " It uses the evaluator's features: it has another scale than the Inception-based distance of "
@@ -51,34 +40,38 @@ _FRECHET = {
 
 _MATRIX_CHART = "figures/matrix.png"
 _CHARTS = {
-    _MATRIX_CHART: "AA-1 in percent; every defence's worst case is framed.",
-    "figures/attacks.png": "AA-1 per attack and defence; bars are means, dots are seeds.",
-    "figures/trade_off.png": "What protection costs: down and right is better.",
+    "figures/attacks.png": "How to read it: a bar is AA-1, the mean over seeds; a dot is one seed. "
+    "Shorter bars are more private. A defence that works pushes its bars towards the floor.",
+    _MATRIX_CHART: "The table as a picture: AA-1 in percent, darker leaks more; the strongest "
+    "attack on each defence is framed.",
 }
-
-
-def worst_case(found: Findings) -> Section:
-    """What the strongest attack got out of every defence."""
-    marks = found.marks
-    shown = attackers.worst(found.metrics, marks)
-    return Section("Worst case", [_starred(found, _WORST), shown, *marks.notes()])
+_WITHIN = (
+    "Arrows show what a defender wants. A bold line of several seeds shows mean ± population "
+    "deviation over seeds (s: sample deviation), and a line per seed follows it. In the line of "
+    "one seed, ± is the deviation between the batches of that run, as in the paper's appendix. "
+)
 
 
 def attacks(found: Findings) -> Section:
-    """The matrix, what attacks cost and counted, and all scores."""
+    """The matrix, the worst cases, and all scores behind a click."""
     marks = found.marks
+    shown, folded = _charts(found, marks)
     blocks: list[Block] = [
-        _about_scores(found.params["evaluation"]),
-        "### Every attack on every defence",
         _starred(found, _MATRIX),
         attackers.matrix(found.metrics, marks),
         *marks.notes(),
-        *("### What an attack costs", _COSTS, attackers.costs(found.inputs)),
-        *_unless_empty(attackers.counts(found), "### What was counted", _COUNTS),
-        *_unless_empty(attackers.stand_ins(found), "### What stood in for a target"),
-        *("### All scores", _scores(found, marks), *marks.notes(), *_charts(found, marks)),
+        *shown,
+        "### Worst case",
+        _starred(found, _WORST),
+        attackers.worst(found.metrics, marks),
+        *marks.notes(),
+        Fold(
+            "All scores: accuracy, AA-5, distances, every seed",
+            [_about_scores(found.params["evaluation"]), _scores(found, marks), *marks.notes()],
+        ),
+        *folded,
     ]
-    return Section(_ATTACKS, blocks)
+    return Section(TITLE, blocks)
 
 
 def frechet_name(found: Findings) -> str:
@@ -88,10 +81,8 @@ def frechet_name(found: Findings) -> str:
 
 def _about_scores(evaluation: Mapping[str, Any]) -> str:
     text = (
-        "Arrows show what a defender wants. A mean line says mean ± population deviation over "
-        "seeds (s sample deviation); a seed's own line gives ± within the run, as the paper's "
-        "appendix does. The Fréchet distance is taken over successful reconstructions only, so it "
-        f"stands beside their number and is null below {evaluation['frechet_min_success']}."
+        f"{_WITHIN}The Fréchet distance is taken over successful reconstructions alone, and not "
+        f"computed (–) below {evaluation['frechet_min_success']} of them."
     )
     return text + (_FEATURES if evaluation["frechet_features"] != "inception" else "")
 
@@ -101,19 +92,19 @@ def _starred(found: Findings, text: str) -> str:
     return f"{text} {_STAR}" if found.doubted else text
 
 
-def _unless_empty(found: Table, *texts: str) -> list[Block]:
-    return [] if found.frame.empty else [*texts, found]
-
-
-def _charts(found: Findings, marks: Marks) -> list[Block]:
+def _charts(found: Findings, marks: Marks) -> tuple[list[Block], list[Block]]:
+    """The bars, and behind a click the matrix as a picture."""
     star = " A star: a check of the attack failed." if found.doubted else ""
-    captions = _CHARTS | {_MATRIX_CHART: _CHARTS[_MATRIX_CHART] + star}
     unlike = f" {DAGGER}: over a part of the people." if marks.partial else ""
     unlike += " More than one evaluator judged; the matrix names them." if marks.several else ""
-    shown = [
-        Picture(path, words + unlike) for path, words in captions.items() if path in found.pictures
-    ]
-    return [Pictures(shown)] if shown else []
+    seen = {
+        path: Picture(path, words + star * (path == _MATRIX_CHART) + unlike)
+        for path, words in _CHARTS.items()
+        if path in found.pictures
+    }
+    bars = [Pictures([one]) for path, one in seen.items() if path != _MATRIX_CHART]
+    matrix = [Pictures([one]) for path, one in seen.items() if path == _MATRIX_CHART]
+    return [*bars], [Fold("The matrix as a picture", matrix)] if matrix else []
 
 
 # --- all scores ---------------------------------------------------------------------------------
@@ -147,13 +138,13 @@ def _of_attack(found: Findings, marks: Marks, attack: str, defense: str) -> list
             found.seeds_of("attack_runs", rows), accuracies, scores, strict=True
         )
     ]
-    names = (
-        attack + marks.dagger(attack, defense),
-        with_names(defense, marks.judges(attack, defense)),
+    heads = (
+        names.attack(attack) + marks.dagger(attack, defense),
+        with_names(names.defense(defense), marks.judges(attack, defense)),
     )
     if len(own) == 1:
-        return [Line((*names, *own[0]), "mean")]
-    mean = Line((*names, *_mean(accuracies, scores)), "mean")
+        return [Line((*heads, *own[0]))]
+    mean = Line((*heads, *_mean(accuracies, scores)), "mean")
     return [mean, *(Line(("", "", *entries)) for entries in own)]
 
 
@@ -171,7 +162,7 @@ def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores]) -> list[s
 
 
 def _references(found: Findings, marks: Marks) -> list[Line]:
-    names = {"floor": "random latents, public prior", "ceiling": "real private test images"}
+    sources = {"floor": "random latents, public prior", "ceiling": "real private test images"}
     references, judges = found.metrics["references"], _judges_of_references(found, marks)
     return [
         Line(
@@ -181,7 +172,7 @@ def _references(found: Findings, marks: Marks) -> list[Line]:
             ),
             "reference",
         )
-        for name, words in names.items()
+        for name, words in sources.items()
         if references[name]["aa1"] is not None
     ]
 

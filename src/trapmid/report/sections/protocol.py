@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from trapmid.report.blocks import Section
+from trapmid.report import names
+from trapmid.report.blocks import Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.markdown import escaped
 from trapmid.report.sections.attacks import frechet_name
-from trapmid.report.sections.study import parameters
+from trapmid.report.sections.study import data, parameters
 from trapmid.report.words import percent
 
 _RATES = {
@@ -16,20 +17,37 @@ _RATES = {
 _WORDS = {
     "Floor": "random latents through the public prior: no target is asked",
     "Ceiling": "real private test images scored as if they were reconstructions",
-    "Spread over seeds": "a mean line says mean ± the population deviation (n in the denominator, "
-    "as the paper's tables have it); s is the sample deviation (n − 1), which estimates how far "
-    "other seeds would lie apart",
-    "Spread within a run": "± in the line of one seed, as in the paper's appendix",
+    "Spread over seeds": "mean ± the population deviation (n in the denominator, as in the paper's "
+    "tables); s is the sample deviation (n − 1), which estimates how far other seeds would lie "
+    "apart",
+    "Spread within a run": "± in the line of one seed: the deviation between batches of that run, "
+    "as in the paper's appendix",
     "Theory": "test images with the triggers of balanced random classes, those of trapdoor "
     "success; δ and ε in nats",
 }
 
 
 def protocol(found: Findings) -> Section:
-    """What each number is, and all parameters."""
+    """What each number and name is, the data, and all parameters."""
     rows = _runs(found) | _RATES | _measures(found) | _WORDS
     lines = "\n".join(f"- **{name}**: {words}" for name, words in rows.items())
-    return Section("Protocol", [lines, parameters(found.params)])
+    return Section(
+        "Protocol",
+        [lines, "### Names", _names(found), *data(found), parameters(found.params)],
+    )
+
+
+def _names(found: Findings) -> Table:
+    """What the names in this report mean, and their codes in params.yaml and the files."""
+    methods = {
+        **{code.split("@")[0]: names.DEFENSES.get(code.split("@")[0]) for code in found.targets},
+        **{code: names.ATTACKS.get(code) for code in found.metrics["attacks"]},
+    }
+    lines = [
+        (one.full, one.gloss or "–", code) if one else (code.replace("_", " "), "–", code)
+        for code, one in methods.items()
+    ]
+    return table("lpl", ("Name", "What it does", "Code"), lines)
 
 
 def _runs(found: Findings) -> dict[str, str]:
@@ -52,8 +70,8 @@ def _runs(found: Findings) -> dict[str, str]:
 def _measures(found: Findings) -> dict[str, str]:
     evaluation = found.params["evaluation"]
     return {
-        frechet_name(found): "successful reconstructions against private training images; null "
-        f"below {evaluation['frechet_min_success']} successes",
+        frechet_name(found): "successful reconstructions against private training images; not "
+        f"computed below {evaluation['frechet_min_success']} successes",
         "Trapdoor signature": "cosine with the mean feature of poisoned images; threshold at "
         f"{percent(evaluation['signature_fpr'], 0)} of clean private training images",
     }
@@ -64,6 +82,6 @@ def _images_per_identity(found: Findings) -> str:
     attacks: dict[int, dict[str, None]] = {}
     for attack_run, block in found.params["attack_runs"].items():
         count = found.inputs.attack_runs[attack_run].protocol.images_per_identity
-        attacks.setdefault(count, {})[block["attack"]] = None
-    counts = ", ".join(f"{count} ({', '.join(names)})" for count, names in attacks.items())
+        attacks.setdefault(count, {})[names.attack(block["attack"])] = None
+    counts = ", ".join(f"{count} ({', '.join(listed)})" for count, listed in attacks.items())
     return counts.replace(" (", " per private identity (", 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from trapmid.report import names
 from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR, families
+from trapmid.report.groups import FLOOR, families, family_in_words
 from trapmid.report.markdown import escaped
 from trapmid.report.words import percent
 
@@ -19,57 +20,74 @@ KINDS = {
 }
 """What a row of each section of `results.TRAINED` is."""
 
-_OPENED = 2  # kinds of training whose curves are seen at once
-
 _PEOPLE = (
-    "Private images of a person stand beside the reconstructions of that person. The first "
-    "identities are shown, none picked by result."
+    "How to read it: each row is one person, private images on the left, then two reconstructions "
+    "per defence. A solid blue frame and a tick mean that the evaluator recognises the person; a "
+    "dashed orange frame and a cross, that it does not. A frame is the evaluator's opinion: look "
+    "yourself whether it is the face. The first people are shown, none picked by result."
 )
+_SINGLE = (
+    "Five draws of every person, one picture per attack run, are in the folder "
+    "`reports/figures/attack_runs`."
+)
+_ATTRIBUTES = "figures/attributes/"
 
 
 def recovered(found: Findings) -> Section:
-    """Per attack the same people under every defence, then every attack run by itself."""
+    """Per attack the same people under every defence."""
     made: list[Block] = [_PEOPLE]
-    for attack in [*found.metrics["attacks"], FLOOR]:
-        attack_runs = [
-            row for row, b in found.params["attack_runs"].items() if b["attack"] == attack
-        ]
-        if attack_runs:
-            made += _of_attack(found, attack, attack_runs)
-    return Section("What the attacks recover", made)
+    for attack in found.metrics["attacks"]:
+        if shown := _compared(found, attack):
+            made += [f"### {escaped(names.attack(attack))}", shown]
+    if floor := _compared(found, FLOOR):
+        made.append(Fold("The floor: random latents, no target is asked", [floor]))
+    return Section("What the attacks recover", [*made, _SINGLE])
 
 
-def _of_attack(found: Findings, attack: str, attack_runs: list[str]) -> list[Block]:
-    by_seed: dict[int, list[Picture]] = {}
-    for row in attack_runs:
-        words = f"{found.defense_of(row)}: AA-1 {percent(found.inputs.attack_runs[row].aa1)}"
-        picture = Picture(f"figures/attack_runs/{row}.png", words)
-        by_seed.setdefault(found.params["attack_runs"][row]["seed"], []).append(picture)
+def _compared(found: Findings, attack: str) -> Pictures | None:
+    """The picture of an attack, with AA-1 of every defence in it; None: there is none."""
     path = f"figures/comparison/{attack}.png"
-    words = f"{attack}, seed {min(by_seed)}: the same people under every defence"
-    compared = [Pictures([Picture(path, words)])] if path in found.pictures else []
-    title = "Every run by itself" + (f", {len(by_seed)} seeds" if len(by_seed) > 1 else "")
-    single = [Pictures(by_seed[seed], 3) for seed in sorted(by_seed)]
-    head = f"### {escaped(attack)}" + ": the floor, no target is asked" * (attack == FLOOR)
-    return [head, *compared, Fold(title, single, opened=not compared)]
+    if path not in found.pictures:
+        return None
+    first = {
+        found.defense_of(row): found.inputs.attack_runs[row]
+        for row, block in reversed(found.params["attack_runs"].items())
+        if block["attack"] == attack
+    }
+    rates = "; ".join(
+        f"{names.defense(defense)} {percent(scores.aa1, 1)}"
+        for defense, scores in reversed(first.items())
+    )
+    seed = next(iter(first.values())).seed
+    gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
+    words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}."
+    return Pictures([Picture(path, words, f"Private faces and their reconstructions. {words}")])
 
 
-def curves(found: Findings) -> Section:
+def attributes(found: Findings) -> Section:
+    """What of a person's looks leaks: the charts of a study that measured it."""
+    shown = [
+        Picture(path, path.removeprefix(_ATTRIBUTES).removesuffix(".png").replace("_", " "))
+        for path in found.pictures
+        if path.startswith(_ATTRIBUTES)
+    ]
+    return Section("Attributes that leak", [Pictures(shown)] if shown else [])
+
+
+def curves(found: Findings) -> list[Block]:
     """Per kind of training: the curves, and what the first seed's prior draws at the end."""
     groups = {title: _trained(found, section) for section, title in KINDS.items()}
-    shown = [(title, pictures) for title, pictures in groups.items() if pictures]
-    folds = [
-        folded(title, pictures, 2, opened=place < _OPENED)
-        for place, (title, pictures) in enumerate(shown)
-    ]
-    return Section("Training curves", folds)
+    folds = [folded(title, pictures, 2) for title, pictures in groups.items() if pictures]
+    return ["### Training curves", *folds]
 
 
 def _trained(found: Findings, section: str) -> list[Picture]:
     pictures = []
     for family, rows in families(found.params[section], found.inputs.histories[section]).items():
-        pictures.append(Picture(f"figures/training/{section}/{family}.png", family))
         row = next(iter(rows.values()))
+        title = family_in_words(found.params, section, family, row)
+        words = f"Curves of the {KINDS[section]} {title}, by its steps"
+        pictures.append(Picture(f"figures/training/{section}/{family}.png", title, words))
         samples = f"figures/samples/{section}/{row}/samples.png"
         if samples in found.pictures:
             pictures.append(Picture(samples, f"{row}: samples of the trained prior"))

@@ -1,4 +1,4 @@
-"""The question, the data, the protocol and the parameters, the time, and the deviations."""
+"""The question, the data, the parameters, the time, and the deviations."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ _QUESTION = """\
 A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
 the classifier alone. Trap-MID plants a trigger per class in the classifier: a shortcut that an \
 attack finds before it finds the face. The question is how much of the private faces each attack \
-recovers without a defence, with that augmentation alone which Trap-MID needs (the control), \
-with Trap-MID and with whatever other defence this study has, and what each costs in accuracy \
-and time."""
+recovers without a defence, with Trap-MID's augmentation but no trapdoor (the control), with \
+Trap-MID, and with the other defences of this study, and what each costs in accuracy and time."""
 
 _THREATS = """\
 **The attacker** has the trained target with its weights (white box), may differentiate through \
@@ -31,17 +30,18 @@ signatures, others ask a student or a fine-tuned copy of the target, BREP-MI see
 separate classifier of another architecture, trained on the same private images, which neither \
 side sees."""
 
-_LONG = 40  # rows of a table that is not folded
-
 
 def question() -> Section:
     """What is asked, and who knows what."""
     return Section("Question and threat model", [_QUESTION, _THREATS])
 
 
-def data(found: Findings) -> Section:
-    """Per row of `data`: how many images, a sample, and what its contract found."""
-    return Section("Data", [block for row in found.params["data"] for block in _of_row(found, row)])
+def data(found: Findings) -> list[Block]:
+    """Per row of `data` that a classifier or an attack uses: images, a sample, and its contract."""
+    used = {
+        block["data"] for section in results.TRAINED for block in found.params[section].values()
+    }
+    return [block for row in found.params["data"] if row in used for block in _of_row(found, row)]
 
 
 def _of_row(found: Findings, row: str) -> list[Block]:
@@ -52,11 +52,11 @@ def _of_row(found: Findings, row: str) -> list[Block]:
     title = f"Data contract: {held} of {len(contract['expectations'])} expectations hold"
     words = f"{row}: private identities, then public images"
     return [
-        f"### {escaped(row)}",
+        f"### Data: {escaped(row)}",
         f"{escaped(counts)}. Images are {size} × {size} pixels; private from "
         f"`{block['private']['reader']}`, public from `{block['public']['reader']}` layout.",
         Pictures([Picture(f"figures/data/{row}.png", words)]),
-        Fold(title, [_contract(contract)], opened=True),
+        Fold(title, [_contract(contract)], opened=held < len(contract["expectations"])),
     ]
 
 
@@ -77,7 +77,7 @@ def _expectation(one: Mapping[str, Any]) -> Line:
     return Line(entries, "" if one["success"] else "failed")
 
 
-def costs(found: Findings) -> Section:
+def costs(found: Findings) -> list[Block]:
     """Time and memory of every training and attack."""
     stats = [
         (kind, row, one)
@@ -87,14 +87,14 @@ def costs(found: Findings) -> Section:
     lines = [_cost(kind, row, one) for kind, row, one in stats]
     total = sum(float(one["seconds"]) for *_, one in stats)
     peak = max((float(one["peak_memory_mb"]) for *_, one in stats), default=0.0)
-    lines.append(Line(("all", "", f"{total:.1f}", f"{peak:.0f}", ""), "mean"))
+    lines.append(Line(("all", "", f"{total:.1f}", f"{peak:.0f}", ""), "reference"))
     words = (
         f"{total / 60:.1f} minutes of computing in all, one stage after another, as measured when "
         "each stage ran; a stage restored from the cache shows its first time."
     )
     full = table("llrrl", ("Stage", "Row", "Time (s)", "Peak memory (MB)", "Device"), lines)
-    fold = Fold(f"{len(stats)} trainings and attacks", [full], opened=len(lines) <= _LONG)
-    return Section("Time and memory", [words, fold])
+    fold = Fold(f"{len(stats)} trainings and attacks", [full])
+    return ["### Time and memory", words, fold]
 
 
 def _cost(kind: str, row: str, stats: Mapping[str, Any]) -> Line:
@@ -124,9 +124,9 @@ def parameters(params: Mapping[str, Any]) -> Fold:
     )
 
 
-def deviations(found: Findings) -> Section:
-    """The document of deviations without its title, its headings one level down."""
+def deviations(found: Findings) -> list[Block]:
+    """The document of deviations behind a click: no title, its headings two levels down."""
     lines = (found.inputs.deviations or "").strip().splitlines()
     body = lines[1:] if lines and lines[0].startswith("# ") else lines
-    text = "\n".join(f"#{line}" if line.startswith("#") else line for line in body).strip()
-    return Section("Deviations from the papers", [text] if text else [])
+    text = "\n".join(f"##{line}" if line.startswith("#") else line for line in body).strip()
+    return [Fold("Deviations from the papers", [text])] if text else []

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from trapmid.config.evaluation import UNDEFENDED
-from trapmid.report.blocks import Line, Section, Table, table
+from trapmid.report import names
+from trapmid.report.blocks import Block, Line, Table, table
 from trapmid.report.findings import Findings
+from trapmid.report.headline import slowdown
 from trapmid.report.marks import Marks, with_names
-from trapmid.report.words import mean, rate, seconds, spread
+from trapmid.report.words import rate, seconds, spread
 from trapmid.scoring.scores import TargetScores
 
 _PRETRAINED = "models/pretrained/"
 
 _TARGETS = (
     "Acc is the accuracy on private test images. Trapdoor success is the share of pairs of a test "
-    "image and a trigger that the target gives the class of the trigger. A mean line says mean ± "
-    "population deviation over seeds (s sample deviation); every seed's own line follows."
+    "image and a trigger that the target gives the class of the trigger. A bold line of several "
+    "seeds shows mean ± population deviation over seeds (s: sample deviation), and a line per seed "
+    "follows it."
 )
 _DEFENSES = (
-    "The attack is the one that got most out of the defence. The last column divides the training "
-    f"time by that of `{UNDEFENDED}` with the same architecture and data; it includes whatever "
-    "else the defence's own schedule differs in, such as fewer epochs."
+    "The attack is the strongest one on the defence. The last column divides the training time by "
+    "that without a defence, for the same architecture and data; a defence's own schedule, such as "
+    "fewer epochs, is part of it."
 )
 
 
-def targets(found: Findings) -> Section:
+def targets(found: Findings) -> list[Block]:
     """Accuracies of every defence, seed by seed, and of the evaluators."""
-    return Section("Targets", [_TARGETS, _target_table(found)])
+    return ["### Targets", _TARGETS, _target_table(found)]
 
 
 def _target_table(found: Findings) -> Table:
@@ -39,14 +40,15 @@ def _target_table(found: Findings) -> Table:
         shown = [spread(column, rate) for column in zip(*rates, strict=True)]
         seeds = found.seeds_of("targets", rows)
         seed = f"mean of {len(rows)}" if len(rows) > 1 else seeds[0]
-        lines.append(Line((defense, seed, *shown), "mean"))
+        kind = "mean" if len(rows) > 1 else ""
+        lines.append(Line((names.defense(defense), seed, *shown), kind))
         if len(rows) > 1:
             own = zip(seeds, rates, strict=True)
             lines += [Line(("", seed, *map(rate, of_seed))) for seed, of_seed in own]
     for row, block in found.params["evaluators"].items():
         judging = found.inputs.evaluators[row]
         shown = [rate(judging.test_accuracy), rate(judging.val_accuracy), "–"]
-        lines.append(Line((f"evaluator {row}", str(block["seed"]), *shown), "reference"))
+        lines.append(Line((f"evaluator: {row}", str(block["seed"]), *shown), "reference"))
     heads = ("Defence", "Seed", "Acc (%) ↑", "Validation acc (%)", "Trapdoor success (%) ↑")
     return table("llr", heads, lines)
 
@@ -55,17 +57,17 @@ def _rates(scores: TargetScores) -> tuple[float | None, ...]:
     return scores.test_accuracy, scores.val_accuracy, scores.trapdoor_success
 
 
-def defenses(found: Findings) -> Section:
+def defenses(found: Findings) -> list[Block]:
     """One line per defence: what it costs in accuracy and time, and what it buys."""
     heads = (
         *("Defence", "Notes", "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
-        *("AA-1 of every seed (%)", "Training (s) ↓", "Training / none"),
+        *("AA-1 of every seed (%)", "Training (s) ↓", "Times no defence ↓"),
     )
     strongest = {(found.metrics["worst"][name]["attack"], name) for name in found.targets}
     marks = found.marks.among(strongest)
     lines = [_defense_line(found, marks, defense, rows) for defense, rows in found.targets.items()]
     shown = table("lpr", heads, lines)
-    return Section("What each defence costs and buys", [_DEFENSES, shown, *marks.notes()])
+    return ["### What each defence costs and buys", _DEFENSES, shown, *marks.notes()]
 
 
 def _defense_line(found: Findings, marks: Marks, defense: str, rows: Sequence[str]) -> Line:
@@ -75,16 +77,17 @@ def _defense_line(found: Findings, marks: Marks, defense: str, rows: Sequence[st
         found.inputs.attack_runs[attack_run].aa1
         for attack_run in found.attack_runs.get((attack, defense), [])
     ]
+    factor = slowdown(found, defense)
     entries = (
-        defense,
+        names.defense(defense),
         _notes(found, rows),
         spread([one.test_accuracy for one in scores], rate),
         spread([one.trapdoor_success for one in scores], rate),
-        with_names(attack, marks.judges(attack, defense)) if attack else "–",
+        with_names(names.attack(attack), marks.judges(attack, defense)) if attack else "–",
         spread(aa1, rate) + (marks.dagger(attack, defense) if attack else ""),
         ", ".join(map(rate, aa1)) or "–",
         spread(_times(found, rows), seconds),
-        _slowdown(found, rows),
+        "–" if factor is None else f"{factor:.2f}",
     )
     return Line(entries)
 
@@ -104,24 +107,6 @@ def _notes(found: Findings, rows: Sequence[str]) -> str:
             time = seconds(float(found.inputs.stats["pretrained"][start]["seconds"]))
             notes.append(f"starts from {start}, trained in {time} s not counted here")
     return "; ".join(notes) or "–"
-
-
-def _slowdown(found: Findings, rows: Sequence[str]) -> str:
-    """Training time over that of `none` with the same architecture, data and device."""
-    targets, stats = found.params["targets"], found.inputs.stats["targets"]
-    plain = [
-        row
-        for row, block in targets.items()
-        if block["defense"] == UNDEFENDED and _setting(block) == _setting(targets[rows[0]])
-    ]
-    if not plain or len({str(stats[row]["device"]) for row in [*rows, *plain]}) > 1:
-        return "–"
-    own, base = mean(_times(found, rows)), mean(_times(found, plain))
-    return f"{own / base:.2f}" if own is not None and base else "–"
-
-
-def _setting(target: dict[str, Any]) -> tuple[str, str]:
-    return target["arch"], target["data"]
 
 
 def _times(found: Findings, rows: Sequence[str]) -> list[float | None]:

@@ -1,12 +1,15 @@
-"""Trapdoors: how they look, what the theory says of them, and whether attacks fell into them."""
+"""Trapdoors: whether attacks fell into them, how they look, and what the theory says of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from trapmid.metrics.theory import Theory
+from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Picture, Pictures, Section, folded, table
 from trapmid.report.findings import Findings
+from trapmid.report.groups import in_words
+from trapmid.report.groups import label as label_of
 from trapmid.report.words import percent, plain, spread
 
 _CAPTIONS = {
@@ -45,13 +48,18 @@ nearly true by construction, and no evidence for the defence."""
 _SIGNATURES = """\
 Each image's cosine with the trapdoor's signature of the class that the target gives it. \
 Reconstructions right of the threshold carry the trigger. What counts for a defender is how far \
-they stand from public images, not only from private ones. Of every defence its worst case with \
-the first seed is open."""
+they stand from public images, not only from private ones. Shown is the strongest attack on each \
+defence, first seed; the others are folded."""
+
+
+def signatures(found: Findings) -> Section:
+    """The cosines of reconstructions with the trapdoor's signature."""
+    return Section("Did the attack recover the trigger instead of the face?", _signatures(found))
 
 
 def trapdoors(found: Findings) -> Section:
-    """Triggers, the numbers of section 3.4, and the cosines of reconstructions."""
-    return Section("Trapdoors", [*_triggers(found), *_theory(found), *_signatures(found)])
+    """Triggers, and the numbers of section 3.4."""
+    return Section("Trapdoors", [*_triggers(found), *_theory(found)])
 
 
 def _triggers(found: Findings) -> list[Block]:
@@ -62,7 +70,8 @@ def _triggers(found: Findings) -> list[Block]:
             path = f"figures/samples/targets/{row}/{name}"
             if path in found.pictures:
                 place = first if block["seed"] == found.seeds[0] else more
-                place.append(Picture(path, f"{row}: {words}"))
+                label = names.defense(label_of(found.params, block))
+                place.append(Picture(path, f"{label}, seed {block['seed']}: {words}"))
     if not first and not more:
         return ["No target of this study has a trapdoor."]
     return _two_parts(first, "Other seeds", more, 2)
@@ -93,7 +102,7 @@ def _lines(found: Findings, defense: str, rows: list[str]) -> list[Line]:
     measured = {seed: one for seed, one in theories.items() if one is not None}
     own = {seed: (*_numbers(one), "yes" if one.holds else "no") for seed, one in measured.items()}
     if len(own) < 2:
-        return [Line((defense, seed, *entries), "mean") for seed, entries in own.items()]
+        return [Line((names.defense(defense), seed, *entries)) for seed, entries in own.items()]
     return [
         _mean(defense, measured),
         *(Line(("", seed, *entries)) for seed, entries in own.items()),
@@ -108,14 +117,15 @@ def _mean(defense: str, measured: Mapping[str, Theory]) -> Line:
     every = list(measured.values())
     shown = [spread([getattr(one, name) for one in every], plain) for name in _COLUMNS]
     held = f"{sum(one.holds for one in every)} of {len(every)}"
-    return Line((defense, f"mean of {len(every)}", *shown, held), "mean")
+    return Line((names.defense(defense), f"mean of {len(every)}", *shown, held), "mean")
 
 
 def _signatures(found: Findings) -> list[Block]:
     first: list[Picture] = []
     more: list[Picture] = []
     for attack_run, verdict in found.inputs.detections().items():
-        words = f"{attack_run}: recall {percent(verdict.recall, 1)}, ROC AUC {verdict.auc:.3f}"
+        numbers = f"recall {percent(verdict.recall, 1)}, ROC AUC {verdict.auc:.3f}"
+        words = f"{in_words(found.params, attack_run)}: {numbers}"
         block = found.params["attack_runs"][attack_run]
         # A study of many attacks has dozens: the one that got most stands open.
         worst = found.metrics["worst"][found.defense_of(attack_run)]["attack"]
@@ -123,5 +133,4 @@ def _signatures(found: Findings) -> list[Block]:
         (first if seen else more).append(Picture(f"figures/signatures/{attack_run}.png", words))
     if not first and not more:
         return []
-    title = "### Did the attack recover the trigger instead of the face?"
-    return [title, _SIGNATURES, *_two_parts(first, "Other attacks and seeds", more, 2)]
+    return [_SIGNATURES, *_two_parts(first, "Other attacks and seeds", more, 2)]

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from trapmid.artifacts import results
-from trapmid.report.blocks import Block, Line, Note, Section, table
+from trapmid.report import leaks, names
+from trapmid.report.blocks import Block, Line, Note, Picture, Pictures, Section, table
 from trapmid.report.findings import CheckLine, Findings
+from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.markdown import anchor, escaped
+from trapmid.report.sections.study import deviations
+from trapmid.report.words import percent
 
 _DRAWN = (
     "The faces are drawn by a program. They are not people, and a defence that works on them need "
@@ -22,42 +26,108 @@ _ONE_SEED = (
     "There is one seed. It says nothing about variance: another seed of the defence's triggers may "
     "give a very different attack accuracy."
 )
-_CHECKS = "Checks"
+_CHECKS, _LIMITS = "Checks", "Limits"
+_TITLE = "Does a trapdoor keep faces private?"
+_AA1 = (
+    "**AA-1**: share of reconstructions in which an independent classifier recognises the attacked "
+    "person. Lower is more private."
+)
+_DOUBTED = "a validity check of this attack failed, so the number says nothing about the defence."
+_PARTLY = "the attack attacked a part of the people alone."
+_SHORT = {
+    "synthetic": "The faces are drawn by a program: no evidence about real faces",
+    "digits": "Handwritten digits, no faces",
+}
+_TRADE_OFF = "figures/trade_off.png"
+_READ_TRADE_OFF = (
+    "Privacy against utility. How to read it: further down is more private, further right more "
+    "accurate. A large mark is a defence, a small one is one seed."
+)
+_READ_WORST = (
+    "The worst reconstruction. Above a private face, below what the strongest attack made of it: "
+    "of the recognised images, the one nearest to its person (picked by result)."
+)
 
 
 def front(found: Findings) -> list[Block]:
-    """The title and every reason to doubt what follows, the gravest first."""
-    count = f"{len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}"
-    seeds = ", ".join(map(str, found.seeds))
+    """What a reader sees first: whether the study is valid, then what every defence is worth.
+
+    A failed check that invalidates the study stands above all; one that weakens a number stands
+    below the sentences, in which the number has a star.
+    """
+    invalid, weak = _failures(found.checks)
+    lines, unmet = headlines(found), unlike(found)
     return [
-        "# Does a trapdoor keep faces private?",
-        f"Report of the study **{escaped(found.params['profile'])}**, {count} ({seeds}). Made by "
-        "`dvc repro` from the files of its stages.",
-        *_verdicts(found.checks),
-        *(Note("warning", caution) for caution in cautions(found)),
+        f"# {_TITLE}",
+        *invalid,
+        _about(found),
+        _AA1,
+        "\n".join(f"- {sentence}" for sentence in sentences(lines)),
+        *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
+        *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
+        *([Note("warning", unmet)] if unmet else []),
+        *weak,
+        *_overview(found, lines),
     ]
 
 
-def _verdicts(checks: Iterable[CheckLine]) -> list[Note]:
+def _about(found: Findings) -> str:
+    """The study in one line: whose faces, how many seeds, and how its checks went."""
+    count = f"{len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}"
+    made_by = origins(found.params)
+    faces = "; ".join(words for kind, words in _SHORT.items() if kind in made_by)
+    passed = sum(check.passed for check in found.checks)
+    every = len(found.checks)
+    checks = f"All {every}" if passed == every else f"{passed} of {every}"
+    return (
+        f"Study **{escaped(found.params['profile'])}**, {count}. {faces + '. ' if faces else ''}"
+        f"[{checks} validity checks](#{anchor(_CHECKS)}) passed. "
+        f"[Limits](#{anchor(_LIMITS)})."
+    )
+
+
+def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
+    """The plot of privacy against utility, and a face beside its worst reconstruction."""
+    worst = [one for one in lines if one.aa1 is not None]
+    points = "; ".join(
+        f"{names.defense(one.defense)}: accuracy {percent(one.accuracy, 1)}, AA-1 "
+        f"{percent(one.aa1, 1)}"
+        for one in worst
+    )
+    line = " The line through it is the 95 % interval." * any(one.interval for one in worst)
+    pictures = (
+        Picture(
+            _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
+        ),
+        Picture(
+            leaks.PATH,
+            _READ_WORST,
+            "Per defence a private face and below it the reconstruction that comes nearest: "
+            f"{', '.join(names.defense(one.defense) for one in worst)}.",
+        ),
+    )
+    shown = [picture for picture in pictures if picture.path in found.pictures]
+    return [Pictures(shown, 2)] if shown else []
+
+
+def _failures(checks: Iterable[CheckLine]) -> tuple[list[Note], list[Note]]:
+    """What failed and makes the study invalid, and what makes a number weak."""
     every = list(checks)
     failed = _failed(every)
-    if not failed:
-        below = f"They are listed [below](#{anchor(_CHECKS)})."
-        return [Note("tip", f"**All {len(every)} validity checks passed.** {below}")]
-    notes = []
-    if invalid := [check for check in failed if check.invalid]:
-        head = (
-            f"**{len(invalid)} of {len(every)} validity checks failed, so the study is invalid. "
-            "Do not rely on the numbers below before this is understood.**"
-        )
-        notes.append(Note("caution", _with_list(head, invalid)))
-    if weak := [check for check in failed if not check.invalid]:
-        head = (
-            f"**{len(weak)} of {len(every)} checks failed that make a number weak, not the study "
-            "invalid.** Read the numbers that they are about with it in mind."
-        )
-        notes.append(Note("warning", _with_list(head, weak)))
-    return notes
+    invalid = [check for check in failed if check.invalid]
+    weak = [check for check in failed if not check.invalid]
+    grave = (
+        f"**{len(invalid)} of {len(every)} validity checks failed, so the study is invalid. "
+        "Do not rely on the numbers below before this is understood.**"
+    )
+    light = (
+        f"**{len(weak)} of {len(every)} checks failed that make a number weak, not the study "
+        "invalid.** Read the numbers that they are about with it in mind."
+    )
+    return (
+        [Note("caution", _with_list(grave, invalid))] if invalid else [],
+        [Note("warning", _with_list(light, weak))] if weak else [],
+    )
 
 
 def _failed(checks: Iterable[CheckLine]) -> list[CheckLine]:
@@ -69,14 +139,14 @@ def _with_list(head: str, checks: Iterable[CheckLine]) -> str:
     lines = [f"{head}\n"]
     for check in checks:
         detail = f" Found: {escaped(check.detail)}." if check.detail else ""
-        lines.append(f"- **{escaped(check.name)}**: should hold: {escaped(check.meaning)}{detail}")
+        lines.append(f"- **{escaped(check.title)}**: should hold: {escaped(check.meaning)}{detail}")
     return "\n".join(lines)
 
 
 def cautions(found: Findings) -> list[str]:
     """What the study cannot show, however its checks went, as Markdown."""
-    origins = _origins(found.params)
-    made = [_DRAWN] * ("synthetic" in origins) + [_DIGITS] * ("digits" in origins)
+    made_by = origins(found.params)
+    made = [_DRAWN] * ("synthetic" in made_by) + [_DIGITS] * ("digits" in made_by)
     made += _noisy(found.inputs)
     if len(found.seeds) == 1:
         made.append(_ONE_SEED)
@@ -87,7 +157,7 @@ def cautions(found: Findings) -> list[str]:
     return made
 
 
-def _origins(params: dict[str, Any]) -> set[str]:
+def origins(params: dict[str, Any]) -> set[str]:
     """Who made the private images that a classifier learnt: makers of raw folders, readers."""
     rows = results.TRAINED[: results.TRAINED.index("targets") + 1]
     used = {block["data"] for section in rows for block in params[section].values()}
@@ -111,11 +181,17 @@ def _noisy(inputs: Inputs) -> list[str]:
     ]
 
 
+def limits(found: Findings) -> Section:
+    """What the study cannot show, and where it differs from the papers."""
+    notes = [Note("warning", caution) for caution in cautions(found)]
+    return Section(_LIMITS, [*notes, *deviations(found)])
+
+
 def checks(found: Findings) -> Section:
     """Every check; those that failed first."""
     ordered = [*_failed(found.checks), *(check for check in found.checks if check.passed)]
     lines = [
-        Line((check.name, verdict, check.meaning, check.detail), kind)
+        Line((check.title, verdict, check.meaning, check.detail), kind)
         for check in ordered
         for verdict, kind in [("passed", "") if check.passed else ("FAILED", "failed")]
     ]

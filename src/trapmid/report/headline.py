@@ -1,0 +1,186 @@
+"""What the report says first of every defence: one sentence that needs no other knowledge.
+
+A clause whose number a study does not have is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from trapmid.config.evaluation import UNDEFENDED
+from trapmid.report import names
+from trapmid.report.findings import Findings
+from trapmid.report.marks import Marks
+from trapmid.report.words import mean, percent
+
+_MATRIX = "every-attack-on-every-defence"  # address of the section
+
+
+_WORDS: dict[str, str] = {"range": "from"}
+"""What an interval is called that is not one of 95 % confidence."""
+
+
+class Ends(NamedTuple):
+    """An interval of AA-1, rates in [0, 1]."""
+
+    low: float
+    high: float
+    kind: str  # as in metrics.statistics.intervals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """One defence at its worst; rates in [0, 1]."""
+
+    defense: str  # its name in tables
+    attack: str | None  # the strongest one; None: none ran
+    attacks: int  # how many ran
+    seeds: int  # of the strongest
+    aa1: float | None
+    interval: Ends | None = None  # of AA-1
+    judges: Mapping[str, float] = field(default_factory=dict)  # recognised by others, by their name
+    doubted: bool = False  # a check of the attack failed
+    partial: bool = False  # it attacked a part of the people
+    accuracy: float | None = None  # of the target on test images
+    undefended: float | None = None  # accuracy without a defence; None: this is that target
+    slowdown: float | None = None  # its training time over that without a defence
+
+    @property
+    def mark(self) -> str:
+        """What stands behind AA-1: Markdown."""
+        return "\\*" * self.doubted + "†" * self.partial
+
+    def sentence(self, *, explained: bool = False) -> str:
+        """The defence, what the strongest attack got, and what the defence costs: Markdown.
+
+        Args:
+            explained: the attack has a few words on what it does.
+        """
+        got = self._got(names.gloss(self.attack or "") if explained else "")
+        return f"**{names.defense(self.defense)}**: {got} {self._cost()}".strip()
+
+    def _got(self, gloss: str) -> str:
+        if self.attack is None or self.aa1 is None:
+            return "no attack ran."
+        strongest = f"the strongest of {self.attacks} attacks" if self.attacks > 1 else "one attack"
+        seeds = f", mean of {self.seeds} seeds" if self.seeds > 1 else ""
+        others = "".join(
+            f"; {judge} {percent(rate, 1)}" for judge, rate in sorted(self.judges.items())
+        )
+        details = f"{self._interval()}{seeds}{others}".removeprefix(", ").removeprefix("; ")
+        attack = names.attack(self.attack) + (f" ({gloss})" if gloss else "")
+        return (
+            f"{strongest}, {attack}, gets AA-1 "
+            f"**{percent(self.aa1, 1)}**{self.mark}" + (f" ({details})" if details else "") + "."
+        )
+
+    def _interval(self) -> str:
+        if self.interval is None:
+            return ""
+        low, high = self.interval.low, self.interval.high
+        words = _WORDS.get(self.interval.kind, "95 % interval")
+        return f"{words} {100 * low:.1f} to {100 * high:.1f} %"
+
+    def _cost(self) -> str:
+        if self.accuracy is None:
+            return ""
+        if self.undefended is None:
+            return f"Its test accuracy is {percent(self.accuracy, 1)}."
+        lost = round(100 * (self.undefended - self.accuracy), 1)
+        verb = "gains" if lost < 0 else "costs"
+        change = f"{abs(lost):.1f} points of test accuracy" if lost else "no test accuracy"
+        if self.slowdown is None:
+            return f"It {verb} {change}."
+        return f"It {verb} {change} and takes {self.slowdown:.1f} times the training time."
+
+
+def headlines(found: Findings) -> list[Headline]:
+    """One per defence that has a target, in the order of params.yaml."""
+    return [_of(found, found.marks, defense) for defense in found.targets]
+
+
+def _of(found: Findings, marks: Marks, defense: str) -> Headline:
+    worst = found.metrics["worst"][defense]
+    attack = worst["attack"]
+    base = _undefended(found, defense)
+    return Headline(
+        defense=defense,
+        attack=attack,
+        attacks=worst["attacks"],
+        seeds=len(found.attack_runs.get((attack, defense), ())),
+        aa1=worst["aa1"],
+        interval=interval_of(found.metrics, attack, defense),
+        doubted=attack in worst["failed"],
+        partial=bool(attack) and bool(marks.dagger(attack, defense)),
+        accuracy=found.metrics["targets"][defense]["test_accuracy"],
+        undefended=None
+        if base in (None, defense)
+        else found.metrics["targets"][base]["test_accuracy"],
+        slowdown=slowdown(found, defense),
+    )
+
+
+def sentences(found: Iterable[Headline]) -> list[str]:
+    """One per defence; an attack is explained where it is named first."""
+    seen: set[str | None] = set()
+    lines = []
+    for one in found:
+        lines.append(one.sentence(explained=one.attack not in seen))
+        seen.add(one.attack)
+    return lines
+
+
+def interval_of(metrics: Mapping[str, Any], attack: str | None, defense: str) -> Ends | None:
+    """The interval of AA-1 beside the rate in metrics.json; None where there is none."""
+    scores = metrics["attacks"].get(attack, {}).get(defense, {})
+    found = scores.get("intervals", {}).get("aa1")
+    return None if found is None else Ends(found["low"], found["high"], found["kind"])
+
+
+def slowdown(found: Findings, defense: str) -> float | None:
+    """Training time over that without a defence, of one architecture, data and device."""
+    base, stats = _undefended(found, defense), found.inputs.stats["targets"]
+    if base is None:
+        return None
+    own, plain = found.targets[defense], found.targets[base]
+    if len({str(stats[row]["device"]) for row in [*own, *plain]}) > 1:
+        return None
+    times = [mean([float(stats[row]["seconds"]) for row in rows]) for rows in (own, plain)]
+    return times[0] / times[1] if times[0] is not None and times[1] else None
+
+
+def _undefended(found: Findings, defense: str) -> str | None:
+    """The defence's twin without one: the same architecture and data."""
+    _, *other = defense.split("@")
+    twin = "@".join([UNDEFENDED, *other])
+    return twin if twin in found.targets else None
+
+
+def unlike(found: Findings) -> str:
+    """A warning where an attack did not meet every defence; else empty."""
+    defenses = list(found.targets)
+    met = {
+        attack: [defense for defense in defenses if defense in groups]
+        for attack, groups in found.metrics["attacks"].items()
+    }
+    partly = [
+        f"{names.attack(attack)} ran on {_few(some)}"
+        for attack, some in met.items()
+        if len(some) < len(defenses)
+    ]
+    if not partly:
+        return ""
+    return (
+        f"**Defences met different attacks**: {'; '.join(partly)} alone. A defence that met fewer "
+        f"attacks looks better than it is: compare attack by attack in [the matrix](#{_MATRIX})."
+    )
+
+
+def _few(defenses: list[str]) -> str:
+    return (
+        " and ".join(map(names.defense, defenses))
+        if len(defenses) < 3
+        else f"{len(defenses)} defences"
+    )

@@ -1,0 +1,126 @@
+"""The worst that attacks brought to light: per defence one private face and its reconstruction."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid.artifacts import checkpoints
+from trapmid.report import names
+from trapmid.report.comparison import stacked
+from trapmid.report.frames import LEGEND
+from trapmid.report.groups import attack_run_label
+from trapmid.report.pictures import image_grid
+
+PATH = "figures/worst/faces.png"
+_BAND = 6  # defences side by side; more go below
+_HEAD = 15  # letters of a line over one image
+
+
+class Leak(NamedTuple):
+    """One reconstruction and the private image that it comes nearest to."""
+
+    private: Tensor  # (3, S, S)
+    rebuilt: Tensor  # (3, S, S)
+    recognised: bool
+
+
+def nearest(
+    private: Tensor,
+    private_labels: Tensor,
+    made: Mapping[str, Tensor],
+    scored: Mapping[str, Tensor],
+) -> Leak | None:
+    """Of the recognised reconstructions the one nearest to its person; of all, where none is.
+
+    Near is small KNN distance, in the evaluator's features; of the person's private images the one
+    with the smallest squared difference of pixels is shown. None: the attack found nothing.
+
+    Args:
+        private: (M, 3, S, S) private training images, uint8 or float in [0, 1].
+        private_labels: (M,) int64.
+        made: `images` (N, 3, S, S), `labels` (N,) and `found` (N,) bool.
+        scored: `hit` (N,) bool and `knn` (N,).
+    """
+    found = made["found"]
+    if not found.any():
+        return None
+    among = found & scored["hit"] if (found & scored["hit"]).any() else found
+    index = int(torch.where(among, scored["knn"], torch.inf).argmin())
+    own = _float(private[private_labels == made["labels"][index]])
+    rebuilt = _float(made["images"][index])
+    distances = (own - rebuilt).square().flatten(1).sum(dim=1)
+    return Leak(own[int(distances.argmin())], rebuilt, bool(scored["hit"][index]))
+
+
+def draw(
+    params: Mapping[str, Any],
+    root: Path,
+    strongest: Mapping[str, str | None],
+    scored: Mapping[str, Mapping[str, Tensor]],
+) -> dict[str, bytes]:
+    """The picture by its path under reports/; nothing where no attack found anything.
+
+    Args:
+        params: params.yaml.
+        root: its folder, in which data/ is.
+        strongest: by defence, the attack that got most; its first seed is shown.
+        scored: by attack run, the content of its file under data/scored.
+    """
+    leaks = {}
+    for defense, attack in strongest.items():
+        row = _first_row(params, attack, defense)
+        leak = None if row is None else _of_row(params, root, row, scored[row])
+        if leak is not None:
+            leaks[names.defense(defense)] = leak
+    return {PATH: picture(leaks)} if leaks else {}
+
+
+def picture(leaks: Mapping[str, Leak]) -> bytes:
+    """A PNG: private images above, reconstructions below, a column per defence."""
+    heads = list(leaks)
+    return stacked(
+        [
+            _band([(head, leaks[head]) for head in heads[start : start + _BAND]])
+            for start in range(0, len(heads), _BAND)
+        ]
+    )
+
+
+def _band(columns: Sequence[tuple[str, Leak]]) -> bytes:
+    return image_grid(
+        [[leak.private for _, leak in columns], [leak.rebuilt for _, leak in columns]],
+        title="",
+        row_labels=["private", "rebuilt"],
+        column_labels=[textwrap.fill(head, _HEAD) for head, _ in columns],
+        frames=[[None] * len(columns), [leak.recognised for _, leak in columns]],
+        note=textwrap.fill(LEGEND, 52) if len(columns) < _BAND else LEGEND,
+    )
+
+
+def _first_row(params: Mapping[str, Any], attack: str | None, defense: str) -> str | None:
+    """The attack run of the lowest seed."""
+    rows = {
+        row: block["seed"]
+        for row, block in params["attack_runs"].items()
+        if block["attack"] == attack and attack_run_label(params, block) == defense
+    }
+    return min(rows, key=lambda row: rows[row], default=None)
+
+
+def _of_row(
+    params: Mapping[str, Any], root: Path, row: str, scored: Mapping[str, Tensor]
+) -> Leak | None:
+    data = params["attack_runs"][row]["data"]
+    private = checkpoints.load(root / f"data/prepared/{data}/private.pt")
+    made = checkpoints.load(root / f"data/reconstructions/{row}.pt")
+    return nearest(private["train_images"], private["train_labels"], made, scored)
+
+
+def _float(images: Tensor) -> Tensor:
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()

@@ -1,0 +1,73 @@
+"""The names of attacks and defences as a reader knows them, and in a few words what they are.
+
+params.yaml and every file of numbers have codes (`plgmi_plus`); what people read has these names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Name(NamedTuple):
+    """A method's name."""
+
+    full: str
+    gloss: str = ""  # what it does, without a verb before it; empty: the name says it
+
+
+DEFENSES = {
+    "none": Name("No defence"),
+    "none_aug": Name(
+        "No defence, Trap-MID's augmentation (control)", "shows what the augmentation alone does"
+    ),
+    "trapmid": Name("Trap-MID", "plants one hidden trigger per person for attacks to find"),
+    "trapmid_fixed": Name("Trap-MID, fixed triggers"),
+    "trapmid_open": Name("Trap-MID, triggers not hidden"),
+    "trapmid_plain": Name("Trap-MID without augmentation"),
+    "trapmid_negls": Name("Trap-MID with NegLS"),
+    "trapmid_negls_main": Name("Trap-MID with NegLS on the main term"),
+    "ted": Name("TeD", "plants visible squares as triggers"),
+    "ted_plus": Name("TeD+", "plants squares that are optimised"),
+    "mid": Name("MID", "narrows what the classifier keeps of an image"),
+    "mid_fresh": Name("MID, fresh noise", "narrows what the classifier keeps of an image"),
+    "bido": Name("BiDO", "makes hidden layers depend little on the image"),
+    "bido_coco": Name("BiDO (COCO)", "makes hidden layers depend little on the image"),
+    "negls": Name("NegLS", "smooths labels with a negative factor"),
+    "transfer": Name("TL-DMI", "learns the early layers on other people"),
+    "rolss": Name("RoLSS", "takes late skip connections away"),
+    "dpsgd": Name("DP-SGD", "clips gradients and adds noise"),
+}
+ATTACKS = {
+    "random": Name("Random latents", "the floor: no target is asked"),
+    "gmi": Name("GMI", "searches a generator of public faces"),
+    "kedmi": Name("KED-MI", "trains its generator on the target's soft labels"),
+    "lomma_gmi": Name("LOMMA (GMI)", "asks copies of the target, too"),
+    "lomma_kedmi": Name("LOMMA (KED-MI)", "asks copies of the target, too"),
+    "plgmi": Name("PLG-MI", "trains its generator on public faces that the target labelled"),
+    "plgmi_plus": Name("PLG-MI+", "PLG-MI that knows of trapdoors and avoids them"),
+    "plgmi_plus_plus": Name("PLG-MI++", "PLG-MI that has the trapdoor's leaked signatures"),
+    "plgmi_distil": Name("PLG-MI on a student", "asks a copy that learnt the target's answers"),
+    "plgmi_finetuned": Name("PLG-MI on a fine-tuned copy", "asks a copy that forgot the trapdoor"),
+    "plgmi_strong": Name("PLG-MI on strong views", "averages over stronger augmentations"),
+    "brepmi": Name("BREP-MI", "sees labels alone"),
+}
+
+
+def defense(label: str) -> str:
+    """The name of a defence; what `groups.label` puts behind an @ is in brackets."""
+    code, *other = label.split("@")
+    return _named(DEFENSES, code) + (f" ({', '.join(other)})" if other else "")
+
+
+def attack(code: str) -> str:
+    """The name of an attack; that of an unknown one is its code with spaces."""
+    return _named(ATTACKS, code)
+
+
+def gloss(code: str) -> str:
+    """What an attack does, in a few words; empty where that is not known."""
+    return ATTACKS[code].gloss if code in ATTACKS else ""
+
+
+def _named(names: dict[str, Name], code: str) -> str:
+    return names[code].full if code in names else code.replace("_", " ")

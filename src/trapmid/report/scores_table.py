@@ -1,0 +1,93 @@
+"""All scores as one tidy table: a line per number.
+
+Columns: row (of params.yaml; empty for a mean over seeds), section, attack, defence, seed, metric,
+value, low and high (the ends of its interval, where it has one). Rates are
+fractions. What could not be measured has no line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from trapmid.report.inputs import Inputs
+from trapmid.scoring.scores import RowScores
+
+_NOT_SCORES = {
+    *("row", "seed", "attack", "defense", "target", "protocol"),
+    *("checks", "failed_checks", "intervals"),
+}
+
+
+class Number(NamedTuple):
+    """A line of the table."""
+
+    row: str
+    section: str
+    attack: str
+    defence: str
+    seed: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def tidy(inputs: Inputs, metrics: Mapping[str, Any]) -> str:
+    """The table as CSV: every row's numbers, then the means over seeds.
+
+    Args:
+        inputs: the study.
+        metrics: the content of reports/metrics.json.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(Number._fields)
+    for number in (*_of_rows(inputs), *_means(metrics)):
+        writer.writerow(["" if value is None else value for value in number])
+    return stream.getvalue()
+
+
+def _of_rows(inputs: Inputs) -> Iterator[Number]:
+    rows: list[RowScores] = [
+        *inputs.evaluators.values(),
+        *inputs.targets.values(),
+        *inputs.attack_runs.values(),
+    ]
+    for scores in rows:
+        seed = inputs.params[scores.section][scores.row]["seed"]
+        attack, defence = (getattr(scores, name, "") for name in ("attack", "defense"))
+        for found in _bounded(asdict(scores)):
+            yield Number(scores.row, scores.section, attack, defence, str(seed), *found)
+
+
+def _means(metrics: Mapping[str, Any]) -> Iterator[Number]:
+    for defence, scores in metrics["targets"].items():
+        for found in _bounded(scores):
+            yield Number("", "targets", "", defence, "mean", *found)
+    for attack, groups in metrics["attacks"].items():
+        for defence, scores in groups.items():
+            for found in _bounded(scores):
+                yield Number("", "attack_runs", attack, defence, "mean", *found)
+
+
+def _bounded(scores: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None, float | None]]:
+    """Every number with the ends of its interval, as far as it has one."""
+    intervals = scores.get("intervals", {})
+    for metric, value in _numbers(scores):
+        ends = intervals.get(metric) or {}
+        yield metric, value, ends.get("low"), ends.get("high")
+
+
+def _numbers(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of nested scores, by its path with dots."""
+    for name, value in scores.items():
+        if not prefix and name in _NOT_SCORES:
+            continue
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{prefix}{name}", value

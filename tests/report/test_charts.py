@@ -1,0 +1,55 @@
+"""What axes and bars show, read off the drawn figures."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+
+from trapmid.report import charts
+from trapmid.report.charts import Point
+
+
+def axes():
+    return Figure(figsize=(5, 3)).subplots()
+
+
+@pytest.mark.parametrize(
+    "values", [[100.0, 99.4], [100.0], [85.0, 86.2, 40.0], [99.9999999], [12.5, 12.5], []]
+)
+def test_the_accuracy_axis_ends_where_targets_and_percent_do(values):
+    ax = axes()
+    charts._limit_accuracy(ax, values)
+    low, high = ax.get_xlim()
+    assert all(tick <= 100 for tick in ax.get_xticks()) and len(ax.get_xticks()) >= 1
+    assert all(low < value < high for value in values)
+    if values:
+        assert high - low < 1.5 * (max(values) - min(values)) + 1.5  # no room for nothing
+
+
+@pytest.mark.parametrize("rates", [[1.0], [0.0], [0.5, 0.97], [0.0, 1.0], [0.91], [0.575]])
+def test_a_bars_digits_stay_on_the_axis(rates):
+    """The axis ends at the ceiling; a bar that reaches it has its digits inside."""
+    ax = axes()
+    charts._draw_bar(ax, 0, [Point(attack="a", defense="d", accuracy=1, aa1=r) for r in rates])
+    (digits,) = ax.texts
+    mean = 100 * sum(rates) / len(rates)
+    assert digits.get_text() == f"{mean:.1f}"
+    end = digits.get_position()[0]
+    assert (end > max(rates) * 100) is (digits.get_ha() == "left") is (max(rates) <= 0.9)
+    assert 0 < end < 99
+
+
+def test_an_attack_that_did_not_run_is_said():
+    ax = axes()
+    charts._draw_bar(ax, 0, [])
+    assert [text.get_text() for text in ax.texts] == ["not run"] and not ax.patches
+
+
+def test_an_interval_is_a_line_through_its_mark():
+    ax = axes()
+    given = {"attack": "a", "defense": "d", "accuracy": 0.9, "aa1": 0.5}
+    charts._draw_marks(ax, 0, "d", [Point(**given, interval=(0.25, 0.625))])
+    assert [list(line.get_ydata()) for line in ax.lines] == [[50.0], [25.0, 62.5]]
+    ax = axes()
+    charts._draw_marks(ax, 0, "d", [Point(**given)])
+    assert [list(line.get_ydata()) for line in ax.lines] == [[50.0]]

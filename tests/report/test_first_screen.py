@@ -1,0 +1,220 @@
+"""What a busy reader sees first: what every defence is worth, in words that need no glossary."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+import fake_study
+from fake_report import edit_attack_run, first_screen, read, rendered, written
+from trapmid.report import headline
+from trapmid.report.headline import Ends, Headline
+
+CONTROL = "No defence, Trap-MID's augmentation (control)"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("first")
+    return root, fake_study.write(root)
+
+
+@pytest.fixture(scope="module")
+def pages(study):
+    return written(*study)
+
+
+def words(text):
+    """The text of a page as it is read: no tags, no scripts, no code, no parameters."""
+    bare = re.sub(r"<(style|script|pre|code).*?</\1>", " ", text, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", " ", bare))
+
+
+# --- sentences ----------------------------------------------------------------------------------
+
+
+def test_a_defence_in_one_sentence():
+    one = Headline(
+        defense="trapmid",
+        attack="plgmi_plus",
+        attacks=3,
+        seeds=1,
+        aa1=0.575,
+        accuracy=0.994048,
+        undefended=1.0,
+        slowdown=3.652,
+    )
+    assert one.sentence() == (
+        "**Trap-MID**: the strongest of 3 attacks, PLG-MI+, gets AA-1 **57.5 %**. It costs 0.6 "
+        "points of test accuracy and takes 3.7 times the training time."
+    )
+    gloss = "PLG-MI+ (PLG-MI that knows of trapdoors and avoids them), gets"
+    assert gloss in one.sentence(explained=True)
+
+
+def test_intervals_judges_and_seeds_are_told_where_they_are():
+    one = Headline(
+        defense="none",
+        attack="plgmi",
+        attacks=1,
+        seeds=3,
+        aa1=0.8,
+        interval=Ends(0.72, 0.8651, "seeds"),
+        judges={"true identity": 0.4, "second judge": 0.355},
+        accuracy=1.0,
+    )
+    assert one.sentence() == (
+        "**No defence**: one attack, PLG-MI, gets AA-1 **80.0 %** (95 % interval 72.0 to 86.5 %, "
+        "mean of 3 seeds; second judge 35.5 %; true identity 40.0 %). Its test accuracy is 100.0 %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "details"),
+    [
+        ({"seeds": 2}, " (mean of 2 seeds)."),
+        ({"judges": {"second judge": 0.1}}, " (second judge 10.0 %)."),
+        ({"interval": Ends(0.0, 0.25, "identities")}, " (95 % interval 0.0 to 25.0 %)."),
+        ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),
+        ({}, "**10.0 %**."),
+        ({"doubted": True}, "**10.0 %**\\*."),
+        ({"partial": True}, "**10.0 %**†."),
+    ],
+)
+def test_what_is_not_there_is_left_out(changes, details):
+    given = {"defense": "mid", "attack": "gmi", "attacks": 2, "seeds": 1, "aa1": 0.1} | changes
+    assert Headline(**given).sentence().endswith(details)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "slowdown", "words"),
+    [
+        (0.9, 2.0, "It costs 5.0 points of test accuracy and takes 2.0 times the training time."),
+        (0.95, None, "It costs no test accuracy."),
+        (0.9496, 1.0, "It costs no test accuracy and takes 1.0 times the training time."),
+        (0.97, None, "It gains 2.0 points of test accuracy."),
+    ],
+)
+def test_what_a_defence_costs(accuracy, slowdown, words):
+    one = Headline(
+        defense="mid",
+        attack=None,
+        attacks=0,
+        seeds=0,
+        aa1=None,
+        accuracy=accuracy,
+        undefended=0.95,
+        slowdown=slowdown,
+    )
+    assert one.sentence() == f"**MID**: no attack ran. {words}"
+
+
+def test_an_attack_is_explained_once():
+    given = {"attack": "gmi", "attacks": 1, "seeds": 1, "aa1": 0.1}
+    first, second = headline.sentences([Headline(defense=d, **given) for d in ("none", "mid")])
+    assert "(searches a generator of public faces)" in first and "(" not in second
+
+
+# --- the study's --------------------------------------------------------------------------------
+
+
+def test_the_order_of_the_first_screen(pages):
+    """Definition, a sentence per defence, then the two pictures; and nothing is drawn of codes."""
+    top = first_screen(pages.markdown)
+    order = (
+        "# Does a trapdoor keep faces private?",
+        "drawn by a program: no evidence about real faces",
+        "**AA-1**: share of",
+        "- **No defence**: the strongest of 4 attacks, PLG-MI ",
+        f"- **{CONTROL}**: the strongest of 4 attacks, PLG-MI,",
+        "- **Trap-MID**: the strongest of 4 attacks, PLG-MI on a student",
+        "figures/trade_off.png",
+        "figures/worst/faces.png",
+    )
+    places = [top.index(part) for part in order]
+    assert places == sorted(places)
+    assert (
+        "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). It costs 3.0 points of test accuracy"
+        in top
+    )
+    assert top.count("\n- ") == 3 and "met different" not in top
+
+
+def test_an_invalid_study_is_said_before_all_else(study):
+    found = written(*study, failed=["floor_is_chance"])
+    for text, mark in ((found.html, 'class="caution"'), (found.markdown, "[!CAUTION]")):
+        top = first_screen(text)
+        assert top.index(mark) < top.index("AA-1") and "4 of 5 validity checks" in words(top)
+
+
+def test_a_doubtful_number_has_a_star_and_its_meaning(tmp_path):
+    made = fake_study.write(tmp_path)
+    edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
+    top = first_screen(written(tmp_path, made).markdown)
+    assert "**96.0 %**\\* (from 95.0 to 97.0 %, mean of 2 seeds)" in top and top.count("\\*") == 2
+    assert "\\*: a validity check of this attack failed" in top
+
+
+def test_defences_that_met_different_attacks_are_warned_of(tmp_path):
+    made = fake_study.write(tmp_path)
+    for row in [r for r in made["attack_runs"] if r.startswith("plgmi_distil-none")]:
+        del made["attack_runs"][row]
+    for text in written(tmp_path, made):
+        top = words(first_screen(text)).replace("*", "")
+        assert "Defences met different attacks" in top
+        assert "PLG-MI on a student ran on Trap-MID alone" in top
+        assert "GMI ran on" not in top
+
+
+def test_an_interval_of_the_metrics_is_in_the_sentence(study):
+    root, made = study
+    found, metrics = read(root, made)
+    between = {"low": 0.9, "high": 0.985, "kind": "seeds", "n": 2}
+    metrics["attacks"]["plgmi"]["none"]["intervals"]["aa1"] = between
+    top = first_screen(rendered(found, metrics, {}).markdown)
+    assert "**96.0 %** (95 % interval 90.0 to 98.5 %, mean of 2 seeds)" in top
+
+
+# --- the whole text -----------------------------------------------------------------------------
+
+
+def test_no_text_has_what_is_meant_for_machines(pages):
+    """Codes stand in the protocol alone, in a table that says what they mean."""
+    text = words(pages.html)
+    assert "`" not in text
+    assert not re.search(r"\bnull\b|\bNone\b|\bnan\b", text)
+    assert not re.search(r"\d\.\d{5,}", text)
+    before = text[: text.index("Reconstructions : 5 per private identity")]
+    for code in ("none_aug", "plgmi", "trapmid-", "brepmi", "n_trapdoor"):
+        assert code not in before
+
+
+def test_every_picture_is_told_to_those_who_do_not_see_it(pages):
+    alts = re.findall(r"<img [^>]*>", pages.html)
+    assert len(alts) > 10
+    assert all(re.search(r'alt="[^"]{8,}"', image) for image in alts)
+    plot = next(image for image in alts if "Scatter plot" in image)
+    assert "Trap-MID: accuracy 92.5 %, AA-1 43.0 %" in plot
+
+
+def test_contracts_and_parameters_are_folded(pages):
+    assert "<details open" not in pages.html
+    assert "<summary>Data contract: 2 of 2 expectations hold</summary>" in pages.html
+
+
+def test_only_data_that_rows_use_are_shown(study):
+    root, made = study
+    found, metrics = read(root, made)
+    unused = found.params["data"] | {"other": found.params["data"]["faces"]}
+    found.params["data"], before = unused, found.params["data"]
+    text = rendered(found, metrics, {}).markdown
+    found.params["data"] = before
+    assert "### Data: faces" in text and "### Data: other" not in text
+
+
+def test_the_names_have_their_codes(pages):
+    section = pages.markdown.split("### Names")[1].split("### Data")[0]
+    assert f"| {CONTROL} | shows what the augmentation alone does | none_aug |" in section
+    assert "| PLG-MI on a student |" in section and "| plgmi_distil |" in section

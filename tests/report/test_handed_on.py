@@ -1,0 +1,176 @@
+"""What others read: the tidy table, the leaderboard's entries, the cards."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+import fake_study
+from fake_report import read
+from trapmid.artifacts import checkpoints
+from trapmid.report import findings, leaderboard, model_cards, scores_table
+from trapmid.report.published import tables
+
+DIGESTS = {"target": "ab" * 32, "reconstructions": "cd" * 32}
+HEADINGS = (
+    "Model Details",
+    "Uses",
+    "Bias, Risks, and Limitations",
+    "How to Get Started with the Model",
+    "Training Details",
+    "Evaluation",
+    "Environmental Impact",
+    "Technical Specifications",
+    "Citation",
+)
+"""Of Hugging Face's model card template, in its order."""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    root = tmp_path_factory.mktemp("handed")
+    study = fake_study.write(root)
+    inputs, metrics = read(root, study)
+    return findings.Findings(inputs=inputs, metrics=metrics, pictures={})
+
+
+@pytest.fixture(scope="module")
+def numbers(found):
+    return list(csv.DictReader(io.StringIO(scores_table.tidy(found.inputs, found.metrics))))
+
+
+def of(numbers, row, metric):
+    return [line for line in numbers if (line["row"], line["metric"]) == (row, metric)]
+
+
+def test_a_line_is_one_number(numbers):
+    assert list(numbers[0]) == (
+        ["row", "section", "attack", "defence", "seed", "metric", "value", "low", "high"]
+    )
+    keys = [
+        tuple(line[k] for k in ("row", "section", "attack", "defence", "metric"))
+        for line in numbers
+    ]
+    assert len(set(keys)) == len(keys)
+    assert all(float(line["value"]) == float(line["value"]) for line in numbers)
+
+
+def test_the_numbers_are_those_of_the_files(found, numbers):
+    (line,) = of(numbers, "plgmi-trapmid-1", "aa1")
+    assert line == {
+        "row": "plgmi-trapmid-1",
+        "section": "attack_runs",
+        "attack": "plgmi",
+        "defence": "trapmid",
+        "seed": "1",
+        "metric": "aa1",
+        "value": "0.14",
+        "low": "0.09",
+        "high": "0.19",
+    }
+    assert of(numbers, "trapmid-0", "theory.margin")[0]["value"] == "-0.375"
+    assert of(numbers, "brepmi-none-0", "counts.queries.max")[0]["value"] == "990.0"
+    assert (
+        of(numbers, "gmi-trapmid-0", "frechet") == [] == of(numbers, "none-0", "trapdoor_success")
+    )
+    (mean,) = [
+        line
+        for line in of(numbers, "", "aa1")
+        if (line["attack"], line["defence"]) == ("plgmi", "trapmid")
+    ]
+    assert (mean["seed"], float(mean["value"])) == ("mean", pytest.approx(0.13))
+
+
+def test_an_interval_has_its_columns(found):
+    attacks = {
+        "gmi": {"none": {"aa1": 0.5, "aa5": 0.7, "intervals": {"aa1": {"low": 0.4, "high": 0.6}}}}
+    }
+    text = scores_table.tidy(found.inputs, {"targets": {}, "attacks": attacks})
+    assert text.endswith(
+        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6\n,attack_runs,gmi,none,mean,aa5,0.7,,\n"
+    )
+
+
+def entries(found, **params):
+    given = dict.fromkeys(found.params["attack_runs"], DIGESTS)
+    inputs = replace(found.inputs, params=found.params | params)
+    return {p: json.loads(c) for p, c in leaderboard.entries(inputs, given).items()}
+
+
+def test_an_attack_run_has_an_entry(found):
+    made = entries(found)
+    rows = [row for row, b in found.params["attack_runs"].items() if b["attack"] != "random"]
+    assert list(made) == [f"leaderboard/{row}.json" for row in rows]
+    one = made["leaderboard/plgmi-trapmid-0.json"]
+    assert one["attack"]["name"] == "PLG-MI" and one["defence"]["name"] == "Trap-MID"
+    assert one["measurement"]["aa1"] == 0.12 and one["measurement"]["test_accuracy"] == 0.92
+    assert one["claims"] == [] and one["unreliable"] is False
+    assert one["protocol"]["seed"] == 0 and one["protocol"]["images_per_identity"] == 5
+    assert DIGESTS.items() <= one["digests"].items()
+
+
+def test_claims_are_the_papers_in_fractions(found):
+    """Table 1 prints 6.23 ± 5.60 of 81.37 ± 1.04 for PLG-MI on Trap-MID."""
+    published = tables.read(Path(__file__).resolve().parents[2] / "reports" / "paper")
+    inputs = replace(found.inputs, published=published)
+    made = leaderboard.entries(inputs, dict.fromkeys(found.params["attack_runs"], DIGESTS))
+    first, *others = json.loads(made["leaderboard/plgmi-trapmid-1.json"])["claims"]
+    assert first["source"] == "Trap-MID (NeurIPS 2024), table 1" and first["target"] == "vgg16"
+    assert [first[k] for k in ("acc", "acc_deviation", "aa1", "aa1_deviation")] == [
+        0.8137,
+        0.0104,
+        0.0623,
+        0.056,
+    ]
+    assert {one["public"] for one in others} == {"celeba", "ffhq"}
+    assert json.loads(made["leaderboard/gmi-none_aug-1.json"])["claims"] == []
+
+
+def test_the_digest_of_parameters_knows_what_scores_depend_on(found):
+    """And nothing else: another block leaves it."""
+    name = "leaderboard/plgmi-trapmid-0.json"
+    before = entries(found)[name]["digests"]["parameters"]
+    other = entries(found, none_aug={"augmentation": None})[name]["digests"]["parameters"]
+    changed = entries(found, trapdoor={"alpha": 0.2, "beta": 0.3})[name]["digests"]["parameters"]
+    assert before == other != changed and re.fullmatch(r"[0-9a-f]{64}", before)
+
+
+def test_digests_are_those_of_the_file(tmp_path):
+    file = tmp_path / "data/reconstructions/gmi-none-0.pt"
+    file.parent.mkdir(parents=True)
+    lineage = {"people": "p", "target": "t", "sources": {"prior": "q"}}
+    checkpoints.save(file, {"lineage": lineage, "images": torch.zeros(1)})
+    assert leaderboard.digests(tmp_path, "gmi-none-0") == {
+        "private_people": "p",
+        "target": "t",
+        "prior": "q",
+        "reconstructions": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+
+
+def test_a_target_has_a_card_with_the_headings(found):
+    made = {path: text.decode() for path, text in model_cards.cards(found).items()}
+    assert list(made) == [f"model_cards/{row}.md" for row in found.params["targets"]]
+    for text in made.values():
+        front, body = text.removeprefix("---\n").split("---\n", 1)
+        assert YAML(typ="safe").load(front)["license"] == "apache-2.0"
+        assert re.findall(r"^## (.*)$", body, re.MULTILINE) == list(HEADINGS)
+        assert "null" not in text.replace(": null", "") and "{" not in body.split("```json")[0]
+
+
+def test_a_card_says_what_leaks(found):
+    text = model_cards.card(found, "trapmid-1")
+    assert "Test accuracy 93.00 %, trapdoor success 100.00 %." in text
+    assert "| PLG-MI on a student | 44.0 % | 64.0 % |" in text
+    assert "PLG-MI on a student gets AA-1 44.0 %" in text
+    assert "Random latents" not in model_cards.card(found, "none-0")
+    assert '"alpha": 0.1' in text and "They are not people" in text

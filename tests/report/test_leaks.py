@@ -1,0 +1,76 @@
+"""The worst reconstruction: which one is shown, against a literal loop."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from trapmid.report import leaks
+
+LABELS = torch.tensor([0, 0, 1, 1, 2])
+
+
+def images(*shades):
+    return torch.tensor(shades)[:, None, None, None].expand(-1, 3, 4, 4)
+
+
+def made(found=(1, 1, 1, 1, 1)):
+    return {
+        "images": images(0.1, 0.2, 0.3, 0.4, 0.5),
+        "labels": LABELS,
+        "found": torch.tensor(found).bool(),
+    }
+
+
+def scored(hit, knn):
+    return {"hit": torch.tensor(hit).bool(), "knn": torch.tensor(knn)}
+
+
+PRIVATE = images(0.0, 0.22, 0.9, 0.41, 0.38, 0.5)
+OWNERS = torch.tensor([0, 0, 1, 1, 1, 2])
+
+
+def literal(given, judged):
+    """The nearest among the recognised, or among all that were found; then the nearest pixels."""
+    rows = [i for i in range(5) if given["found"][i]]
+    rows = [i for i in rows if judged["hit"][i]] or rows
+    best = min(rows, key=lambda i: float(judged["knn"][i]))
+    own = [j for j in range(len(OWNERS)) if OWNERS[j] == given["labels"][best]]
+    near = min(own, key=lambda j: float((PRIVATE[j] - given["images"][best]).square().sum()))
+    return PRIVATE[near], given["images"][best], bool(judged["hit"][best])
+
+
+def test_the_nearest_recognised_image_is_shown():
+    for hit, knn, found in (
+        ((1, 0, 1, 1, 0), (9.0, 1.0, 5.0, 4.0, 0.5), (1, 1, 1, 1, 1)),
+        ((0, 0, 0, 0, 0), (9.0, 1.0, 5.0, 4.0, 0.5), (1, 1, 1, 1, 1)),
+        ((1, 1, 0, 1, 0), (9.0, 1.0, 5.0, 4.0, 0.5), (1, 0, 1, 1, 0)),
+    ):
+        given, judged = made(found), scored(hit, knn)
+        leak = leaks.nearest(PRIVATE, OWNERS, given, judged)
+        private, rebuilt, recognised = literal(given, judged)
+        assert torch.equal(leak.private, private) and torch.equal(leak.rebuilt, rebuilt)
+        assert leak.recognised is recognised
+
+
+def test_bytes_are_read_as_shades():
+    leak = leaks.nearest(
+        (PRIVATE * 255).to(torch.uint8), OWNERS, made(), scored((0, 0, 0, 1, 0), (1.0,) * 5)
+    )
+    assert abs(float(leak.private.mean()) - 0.41) < 1 / 255
+
+
+def test_an_attack_that_found_nothing_has_none():
+    assert leaks.nearest(PRIVATE, OWNERS, made((0,) * 5), scored((0,) * 5, (1.0,) * 5)) is None
+
+
+def test_many_defences_go_into_bands():
+    leak = leaks.Leak(PRIVATE[0], PRIVATE[1], True)
+    one, two = (
+        np.asarray(Image.open(io.BytesIO(leaks.picture({f"d{i}": leak for i in range(n)}))))
+        for n in (6, 12)
+    )
+    assert two.shape[0] == 2 * one.shape[0] and two.shape[1] == one.shape[1]
