@@ -105,6 +105,7 @@ def test_a_parent_that_ended_before_is_noticed(tmp_path: Path) -> None:
     assert not (tmp_path / "pid").exists()
 
 
+@pytest.mark.slow
 def test_a_second_process_of_a_row_is_refused_whatever_its_parameters(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("raw: {toy: {maker: digits, options: {scale: 3}}}\n")
     lock = tmp_path / locks.ROWS / "make_raw.toy.lock"

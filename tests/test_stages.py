@@ -62,6 +62,7 @@ def test_a_row_may_be_named_as_dvc_names_it(stage, tmp_path, monkeypatch, word):
         stage("make_raw", word)
 
 
+@pytest.mark.slow
 def test_a_real_stage_without_words(tmp_path):
     done = subprocess.run(
         [sys.executable, str(STAGES / "invert.py")], capture_output=True, text=True, cwd=tmp_path

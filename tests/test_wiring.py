@@ -65,6 +65,7 @@ def test_a_wrong_name_lists_the_choices(call: Callable[[], Any], message: str) -
         call()
 
 
+@pytest.mark.slow
 def test_one_method_imports_no_sibling() -> None:
     code = "import sys; from trapmid import wiring; wiring.target('small_vgg'); "
     code += "print(*(m for m in sys.modules if m.startswith('trapmid.targets.')))"

@@ -188,6 +188,7 @@ def test_a_random_start_depends_on_seed_and_outputs_alone(init: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_published_weights_reach_the_trunk_and_every_discriminator(tmp_path: Path) -> None:
     (random := tmp_path / "random").write_text("random")
     published = classifiers.new_network("vgg16", 2, 32, random, runtime(seed=9)).state_dict()

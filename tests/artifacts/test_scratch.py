@@ -108,6 +108,7 @@ def test_key_order_is_no_part_of_the_identity(tmp_path: Path) -> None:
         assert checkpointer.restore(parts(1)) == 1
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     second = "from pathlib import Path; from trapmid.artifacts.scratch import scratch\n"
     second += f"with scratch(Path({str(tmp_path)!r}), 'training x', 1): print('in')"

@@ -186,6 +186,7 @@ def test_a_row_per_label(name: str, found: dict[str, Reconstruction]) -> None:
     assert all(len(column) == 12 for column in columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 3, 5])
 @pytest.mark.parametrize("name", ROWS)
 def test_no_result_depends_on_the_batch(

@@ -158,6 +158,7 @@ def near(verdict: Verdict, column: str) -> dict[str, Any]:
     return next(row for row in rows if row["column"] == column)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64])  # with less, blobs have no detail
 def test_a_private_picture_saved_again_is_not_public(
     row: DataRow, bounds: Validation, celeba: Path, manifest: pd.DataFrame, size: int

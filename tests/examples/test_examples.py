@@ -64,6 +64,7 @@ def test_write_an_attack(tmp_path: Path) -> None:
     assert percent(text, "at home: AA-1") > floor + 0.3  # 92 against 5 % of 40 images
 
 
+@pytest.mark.slow
 def test_scores_to_pandas(tmp_path: Path) -> None:
     """The table is that of metrics.json, which the report computes from the same scores."""
     text = printed("scores_to_pandas", tmp_path)

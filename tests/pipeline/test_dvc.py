@@ -46,6 +46,7 @@ def lines(problems: list[str]) -> str:
 # --- code ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", STUDIES)
 def test_a_row_depends_on_its_script_and_its_methods(graphs, profile):
     """And on no other: that would make its result stale for nothing."""

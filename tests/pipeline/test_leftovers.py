@@ -65,6 +65,7 @@ def clean(
     return run
 
 
+@pytest.mark.slow
 def test_the_outputs_of_rows_that_are_gone_and_nothing_else(
     copy: Checkout, clean: Callable[..., tuple[int, str]]
 ) -> None:

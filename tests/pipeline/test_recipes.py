@@ -132,7 +132,7 @@ NEW = {
 }
 
 
-QUICK = ("attack", "defence")  # four seconds each: the others are left to `make test`
+QUICK = ("defence",)  # five seconds each: the others are left to `make test`
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,7 @@ def test_a_method_is_a_file_a_block_and_a_row(clean, new):
     assert {s.kind for s in after.values() if unit in s.units} == {new.user} - {""}
 
 
+@pytest.mark.slow
 def test_seeds_are_rows_and_go_again(clean, capsys):
     before = graph.load(clean.root)
     assert cli.main(["profile", "small", "--seeds", "0", "1", "2"]) == 0

@@ -31,6 +31,7 @@ OTHERS = {"min_images": 40}  # another choice of private people from one source
 PUBLIC = {"public_max_images": 10}  # the same private people beside other public images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "changed", "place"),
     [

@@ -185,6 +185,7 @@ def test_nothing_is_reviewed_in_vain(inherited):
     assert set(leaves(REVIEWED)) == taken
 
 
+@pytest.mark.slow
 def test_paper_profiles_agree_on_what_they_share(composed):
     """One name, one thing: so that what a profile has made is of use to the next one."""
     first: dict[str, tuple[str, object]] = {}

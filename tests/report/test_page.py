@@ -79,6 +79,7 @@ def pages(built):
     return built[0]
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes_whatever_rows_are_gone(tmp_path, root, study, built):
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     reports = tmp_path / "reports"
@@ -218,6 +219,7 @@ def some(tmp_path_factory):
     return study, pages, charts
 
 
+@pytest.mark.slow
 def test_what_each_defence_costs_and_buys(some):
     rows = {row[0]: row[1:] for row in table(some[1], "## What each defence costs")}
     assert list(rows) == [NONE, "MID", "TeD (other)", "TL-DMI", "DP-SGD"]
@@ -276,6 +278,7 @@ def test_a_failed_check_marks_its_number(tmp_path, pages):
     assert ">[96.0 ± 1.0*]</td>" in marked.html
 
 
+@pytest.mark.slow
 def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     before = build(tmp_path, study)[1]
@@ -372,6 +375,7 @@ def test_a_worst_case_that_one_evaluator_judged_names_no_other(tmp_path):
     assert lines == [f"{NONE} (evaluator)", f"{CONTROL} (evaluator)", f"{TRAPMID} (wide)"]
 
 
+@pytest.mark.slow
 def test_marks_are_in_the_pictures(tmp_path):
     """A dagger in the charts of all attacks, and of the worst cases if it is one; evaluators in
     the matrix alone."""
@@ -616,6 +620,7 @@ def test_more_columns_than_names():
     assert learning_curves.draw("x", {"0": more}, "step") == many
 
 
+@pytest.mark.slow
 def test_charts_of_many_defences_stay_on_a_page():
     points = [
         charts.Point(attack=attack, defense=f"defence_{i}@small_ir", accuracy=0.9, aa1=seed / 10)

@@ -273,6 +273,7 @@ def test_it_computes_what_the_official_network_does(name: str) -> None:
     official.compare(output.logits, logits)
 
 
+@pytest.mark.slow
 def test_two_layers_changed_for_each_other_are_seen() -> None:
     """The tolerance that every processor needs still tells one convolution from another."""
     name = "facenet112"

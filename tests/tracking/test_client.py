@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_facts_and_curves_of_any_columns(place, home):
     """What a training guarantees is a number; a curve may have gaps and new names."""
     scores = place / "reports/scores/targets/none-0.json"

@@ -30,6 +30,7 @@ def test_pixels_do_not_depend_on_the_batch(domain: str, size: tuple[int, int]) -
     assert not torch.equal(batch[0], batch[1])
 
 
+@pytest.mark.slow
 def test_identities_differ_more_than_their_images() -> None:
     groups = [[(identity, image) for image in range(8)] for identity in range(24)]
     crops = torch.stack([draw(group)[:, :, 55:163, 35:143] for group in groups])

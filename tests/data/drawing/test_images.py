@@ -35,6 +35,7 @@ ffhq 33c3cf92daa75afe9ba2491af4c00a1cb02812caa6de44619d6dd1ff527fa68d
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instructions", [None, "avx2", "default"])
 def test_every_processor_draws_the_same_bytes(instructions: str | None) -> None:
     """torch takes the instruction set from the environment, once, as it is imported."""
