@@ -73,7 +73,9 @@ def test_its_encoder_comes_from_the_seed() -> None:
 
 @pytest.mark.parametrize("name", ["lr", "sigma", "width"])
 def test_wrong_blocks(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"^vae_gan\.{name}: 0.* is (not in \(0, 1e\+30\]|under 1)"):
+    with pytest.raises(
+        ValueError, match=rf"^vae_gan\.{name}: 0.* is (not in \(0, 1e\+30\]|under 1)"
+    ):
         params.build(VaeGan, vars(BLOCK) | {name: 0}, "vae_gan")
 
 
