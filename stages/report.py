@@ -29,7 +29,7 @@ def main() -> None:
     found = inputs.read(study, Path(), cosines)
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
-    verdicts = checks.study(*scores, bounds)
+    verdicts = checks.study(*scores, bounds, found.judges)
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts))
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
     hits = {attack_run: content["hit"] for attack_run, content in scored.items()}

@@ -14,7 +14,16 @@ from torch import Tensor
 
 from trapmid.config import params
 from trapmid.config.params import ParamsError
-from trapmid.types import Attack, Defense, LabelAttack, PriorTraining, Surrogate, Target, Trapdoor
+from trapmid.types import (
+    Attack,
+    Defense,
+    Judge,
+    LabelAttack,
+    PriorTraining,
+    Surrogate,
+    Target,
+    Trapdoor,
+)
 
 _ROLES = {
     "attacks": "Attack",
@@ -22,6 +31,7 @@ _ROLES = {
     "priors": "Training",
     "surrogates": "Surrogate",
     "targets": "Network",
+    "judges": "Judge",
     "data": "Reader",
 }
 
@@ -56,6 +66,11 @@ def surrogate(name: str, block: Any, where: str | None = None) -> Surrogate:
 def target(arch: str) -> type[Target]:
     """The network class of `targets/<arch>.py`."""
     return cast(type[Target], _role("targets", arch))
+
+
+def judge(name: str) -> type[Judge]:
+    """The judge class of `judges/<name>.py`."""
+    return cast(type[Judge], _role("judges", name))
 
 
 def trapdoor(triggers: Tensor, alpha: float, masks: Tensor | None) -> Trapdoor:

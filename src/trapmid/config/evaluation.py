@@ -20,6 +20,7 @@ class Evaluation:
     frechet_batch: Count | None  # official: 100, the rest beyond whole batches dropped; null: all
     frechet_min_success: Count  # fewer successes than this: the distance is null
     signature_fpr: OpenShare  # false positives on private training images that set the threshold
+    verifier_fpr: OpenShare  # false accepts of real impostors that set a verifier's threshold
     grid_identities: Count  # identities shown in a picture
     attack_batch: Count  # identities per batch of the paper's within-run deviation
     low2high: Count | None  # official but for PLG-MI: 8-bit images enlarged by PIL, 112; null: raw
@@ -35,6 +36,7 @@ class Checks:
     target_accuracy: Share  # least test accuracy of the undefended target
     target_agreement: Share  # least share of reconstructions that what the attack asked accepts
     positive_control: Share  # least AA-1 of the strongest attack on the undefended target
+    judges_agree_on_real: Share  # least agreement of evaluator and verifier on real test images
     trapdoor_success: Share  # least trapdoor success of a trapdoored target
 
 
@@ -65,6 +67,8 @@ WEAK = frozenset(
         "trapdoor_success",
         "target_agreement",
         "positive_control",
+        "judges_agree_on_real",
+        "blank_images_refused",
     )
 )
 """Checks whose failure marks a number as weak: a bound is missed, but what was measured is what is

@@ -18,7 +18,7 @@ from torch import Tensor
 from trapmid import losses
 from trapmid.config.evaluation import UNDEFENDED, WEAK, Checks
 from trapmid.metrics.features import exact
-from trapmid.scoring.scores import Attacks, Evaluators, RowScores, Targets
+from trapmid.scoring.scores import Attacks, Evaluators, Judges, RowScores, Targets
 from trapmid.types import Target
 
 FLOOR_ATTACK = "random"
@@ -42,10 +42,19 @@ EXPLANATIONS = {
     "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
     "image that the attack did not find counts as refused.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
+    "judges_agree_on_real": "On real private test images the verifier accepts whom the evaluator "
+    "recognises, and no other.",
+    "blank_images_refused": "The verifier refuses black, white, plain and noise images, and the "
+    "mean image of everybody else, as often as real impostors.",
+    "judge_knows_no_private_person": "No judge learnt from a private person.",
     "floor_below_ceiling": "Random latents score below real private test images.",
     "positive_control": "The strongest attack succeeds against every undefended target.",
 }
 """Every check of a study, with what it means when it holds."""
+
+
+OF_JUDGES = ("judges_agree_on_real", "blank_images_refused", "judge_knows_no_private_person")
+"""Checks that a study without judges does not have."""
 
 
 class Check(NamedTuple):
@@ -235,6 +244,12 @@ def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
     return Check("floor_is_chance", n > 0 and aa1 <= bound, f"AA-1 {aa1:.4f}, most {bound:.4f}")
 
 
+def judges_agree_on_real(recognised: Tensor, accepted: Tensor, bound: float) -> Check:
+    """The verdicts (n,) bool of evaluator and verifier on real private test images are the same."""
+    same = float((recognised == accepted).double().mean()) if len(accepted) else math.nan
+    return at_least("judges_agree_on_real", same, bound)
+
+
 def at_least(name: str, value: object, bound: float) -> Check:
     """`value` is a number of at least `bound`."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -242,15 +257,36 @@ def at_least(name: str, value: object, bound: float) -> Check:
     return Check(name, passed, f"{value}, least {bound}")
 
 
+# --- one judge ----------------------------------------------------------------------------------
+
+
+def blank_images_refused(accepted: float, bound: float) -> Check:
+    """The share of pairs of an image of nobody and a person that a verifier accepts."""
+    passed = accepted <= bound
+    return Check("blank_images_refused", passed, f"accepted {accepted:.4f}, most {bound}")
+
+
+def judge_knows_no_private_person(private: Tensor, first: int, last: int) -> Check:
+    """None of the private identity numbers (C,) is one of those from which a judge learnt."""
+    known = int(((private >= first) & (private <= last)).sum())
+    detail = f"{known} of {len(private)} private people are among {first} to {last}"
+    return Check("judge_knows_no_private_person", len(private) > 0 and not known, detail)
+
+
 # --- the study ----------------------------------------------------------------------------------
 
 
 def study(
-    evaluators: Evaluators, targets: Targets, attack_runs: Attacks, bounds: Checks
+    evaluators: Evaluators,
+    targets: Targets,
+    attack_runs: Attacks,
+    bounds: Checks,
+    judges: Judges,
 ) -> list[Check]:
     """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
 
-    Needs the rows of params.yaml, all of them. A check that no row answers is failed.
+    Needs the rows of params.yaml, all of them. A check that no row answers is failed; one of judges
+    is left out where no row has it.
     """
     of_several_rows = {
         "positive_control": _positive_control(targets, attack_runs, bounds.positive_control),
@@ -258,10 +294,15 @@ def study(
     }
     rows: dict[str, RowScores] = {
         f"{scores.section}/{row}": scores
-        for part in (evaluators, targets, attack_runs)
+        for part in (evaluators, targets, attack_runs, judges)
         for row, scores in part.items()
     }
-    return [of_several_rows.get(name) or _merged(name, rows) for name in EXPLANATIONS]
+    asked = {name for scores in rows.values() for name in scores.checks}
+    return [
+        of_several_rows.get(name) or _merged(name, rows)
+        for name in EXPLANATIONS
+        if name not in OF_JUDGES or name in asked
+    ]
 
 
 def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 from trapmid.artifacts import results
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.theory import Theory
+from trapmid.scoring.judged import IdentityScores, JudgedScores, VerifierQuality
 
 T = TypeVar("T")
 R = TypeVar("R", bound="RowScores")
@@ -151,16 +152,32 @@ class AttackScores(RowScores, Recognition, WithinRun):
     queried_agreement: float | None
     stand_in: StandInScores | None  # None: the target itself was asked
     signature: Detection | None  # None: no trapdoor, or nothing was found
+    judges: JudgedScores | None  # None: the row names no judge
     protocol: AttackProtocol
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgeScores(RowScores):
+    """Scores of one judge: of its own errors, and the ceiling of what it measures."""
+
+    section: ClassVar[str] = "judges"
+
+    method: str
+    learnt_from: str  # one line
+    n_test: int
+    verifier: VerifierQuality | None  # None: the judge reads parameters
+    identity: IdentityScores | None  # of real private test images; None: the judge verifies
+    reliability: dict[str, float]  # of every parameter that it reads; empty: it reads none
+
+
+Judges = Mapping[str, JudgeScores]
 Evaluators = Mapping[str, EvaluatorScores]
 Targets = Mapping[str, TargetScores]
 Attacks = Mapping[str, AttackScores]
 
 
 KINDS: dict[str, type[RowScores]] = {
-    kind.section: kind for kind in (EvaluatorScores, TargetScores, AttackScores)
+    kind.section: kind for kind in (EvaluatorScores, TargetScores, JudgeScores, AttackScores)
 }
 """By section of params.yaml: the scores of its rows. Other sections have none."""
 
