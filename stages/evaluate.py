@@ -14,7 +14,6 @@ from trapmid.scoring import references
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
 from trapmid.scoring.described import Setup
 from trapmid.scoring.recognition import Evaluator
-from trapmid.scoring.verdicts import Panel
 
 
 def main(row: str) -> None:
@@ -30,8 +29,7 @@ def main(row: str) -> None:
     target = classifiers.load(Path(f"models/targets/{attack_run.target}/model.pt"), rt)
     queried_model = classifiers.load(Path(attack_run.queried_model) / "model.pt", rt)
     side = Path(attack_run.side_information)
-    verifier = judges.load(Path(attack_run.verifier), rt)
-    identity = judges.load(Path(attack_run.identity), rt)
+    panel = judges.load_panel(Path(attack_run.verifier), Path(attack_run.identity), rt)
     students = side_information.load(side, queried_model, rt).students
     prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")
@@ -41,7 +39,7 @@ def main(row: str) -> None:
         queried_model.traced,
         loaded.traced._replace(target=None),
         Traced(prepared / "private.pt", lineage.people_of(private), None),
-        *(judge.traced for judge in (verifier, identity) if judge is not None),
+        *panel.traced,
     )
     file = Path(f"data/reconstructions/{row}.pt")
     made_from = {"queried_model": queried_model.path, "side_information": side}
@@ -52,7 +50,7 @@ def main(row: str) -> None:
     planted = features / f"targets/{attack_run.target}.pt"
     signature = references.load_target(planted, target, private)
     attacked = AttackedModel(target, queried_model, students, signature)
-    data, panel = Data(private, public), Panel(verifier, identity)
+    data = Data(private, public)
     scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
     write_record(Path(f"reports/scores/attack_runs/{row}.json"), scored.scores.to_json())

@@ -1,6 +1,6 @@
 """Judges between files and memory: their weights, and what they need to judge one study's attacks.
 
-Weights lie in weights/, in half precision and without a digest of their code, as initial weights do.
+Weights lie in weights/, in half precision, without a digest of their code, as initial weights do.
 They say from whom they were learnt. `evaluate_judge` puts network and references into one file per
 row, about one set of private people, and that file has the digests.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from trapmid.artifacts.lineage import Lineage, Traced
 from trapmid.config import params
 from trapmid.config.params import ParamsError
 from trapmid.runtime import Runtime
-from trapmid.types import Judge
+from trapmid.types import Judge, Reader, Verifier
 
 NONE = "none"
 """The word in weights/none: no file, by choice."""
@@ -53,6 +53,21 @@ class LoadedJudge(NamedTuple):
     judge: Judge
     reference: Mapping[str, Tensor]
     traced: Traced
+
+
+class Panel(NamedTuple):
+    """The judges of an attack; None: its row names none."""
+
+    verifier: LoadedJudge | None
+    identity: LoadedJudge | None
+
+    @property
+    def traced(self) -> list[Traced]:
+        """What `lineage.check_together` asks of them."""
+        return [judge.traced for judge in self if judge is not None]
+
+
+NO_JUDGES = Panel(None, None)
 
 
 def is_none(path: Path) -> bool:
@@ -109,7 +124,7 @@ def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opene
     except ParamsError as error:
         raise CheckpointError(str(error)) from None
     judge = cls(content["image_size"])
-    _load_state(path, judge, content["state"])
+    checkpoints.load_strictly(path, judge, content["state"])
     return Opened(_frozen(judge, rt), method, content["image_size"], learnt_from)
 
 
@@ -146,15 +161,25 @@ def load(path: Path, rt: Runtime) -> LoadedJudge | None:
         raise CheckpointError(f"{path}: not a judge of a study; `dvc repro` makes it")
     judge = wiring.judge(content["judge"])(content["image_size"])
     checkpoints.check_code(path, content, judge)
-    _load_state(path, judge, content["state"])
+    checkpoints.load_strictly(path, judge, content["state"])
     lineage = Lineage.read(path, content)
     traced = Traced(path, lineage.people, None)
     return LoadedJudge(_frozen(judge, rt), content["reference"], traced)
 
 
-def _load_state(path: Path, judge: Judge, state: Mapping[str, Any]) -> None:
-    """Strictly; half precision is widened."""
-    checkpoints.load_strictly(path, judge, state)
+def load_panel(verifier: Path, identity: Path, rt: Runtime) -> Panel:
+    """The judges that the keys of an attack's row name.
+
+    Raises:
+        CheckpointError: as `load`.
+        ValueError: the one does not verify, or the other reads no parameters.
+    """
+    panel = Panel(load(verifier, rt), load(identity, rt))
+    kinds: tuple[type[Judge], ...] = (Verifier, Reader)
+    for key, judge, kind in zip(Panel._fields, panel, kinds, strict=True):
+        if judge is not None and not isinstance(judge.judge, kind):
+            raise ValueError(f"{key}: {judge.traced.path} holds no {kind.__name__.lower()}")
+    return panel
 
 
 def _frozen(judge: Judge, rt: Runtime) -> Judge:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from trapmid.artifacts.judges import NO_JUDGES, Panel
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
@@ -32,7 +33,6 @@ from trapmid.scoring.scores import (
     WithinRun,
     rounded,
 )
-from trapmid.scoring.verdicts import NO_JUDGES, Panel
 from trapmid.types import Target
 
 

@@ -281,7 +281,7 @@ def study(
     targets: Targets,
     attack_runs: Attacks,
     bounds: Checks,
-    judges: Judges,
+    judges: Judges | None = None,
 ) -> list[Check]:
     """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
 
@@ -294,7 +294,7 @@ def study(
     }
     rows: dict[str, RowScores] = {
         f"{scores.section}/{row}": scores
-        for part in (evaluators, targets, attack_runs, judges)
+        for part in (evaluators, targets, attack_runs, judges or {})
         for row, scores in part.items()
     }
     asked = {name for scores in rows.values() for name in scores.checks}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trapmid.artifacts.judges import LoadedJudge
+from trapmid.artifacts.judges import LoadedJudge, Panel
 from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.metrics import accuracy, features, identification, verification
@@ -27,16 +27,6 @@ from trapmid.scoring.judged import (
 )
 from trapmid.scoring.recognition import Shown
 from trapmid.types import Judge, Reader
-
-
-class Panel(NamedTuple):
-    """The judges of an attack; None: its row names none."""
-
-    verifier: LoadedJudge | None
-    identity: LoadedJudge | None
-
-
-NO_JUDGES = Panel(None, None)
 
 
 class Judged(NamedTuple):
