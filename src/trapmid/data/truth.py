@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -26,11 +27,16 @@ def read(path: Path, identities: Tensor) -> Tensor:
     if header != ["identity", *ATTRIBUTES]:
         raise DataError(f"{path}: line 1: must name identity and {len(ATTRIBUTES)} attributes")
     of_person = {line[0]: line[1:] for line in lines if line}
+    return torch.tensor([_numbers(path, of_person, str(one)) for one in identities.tolist()])
+
+
+def _numbers(path: Path, of_person: Mapping[str, list[str]], person: str) -> list[float]:
+    if person not in of_person:
+        raise DataError(f"{path}: no person {person!r}")
     try:
-        rows = [[float(value) for value in of_person[str(one)]] for one in identities.tolist()]
-        found = torch.tensor(rows).reshape(-1, len(ATTRIBUTES))
-    except KeyError as error:
-        raise DataError(f"{path}: no person {error}") from None
-    except (ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: {error}") from None
-    return found
+        numbers = [float(value) for value in of_person[person]]
+    except ValueError as error:
+        raise DataError(f"{path}: person {person}: {error}") from None
+    if len(numbers) != len(ATTRIBUTES):
+        raise DataError(f"{path}: person {person}: {len(numbers)} numbers, not {len(ATTRIBUTES)}")
+    return numbers
