@@ -68,6 +68,7 @@ def calibrate(judge: portrait.Judge, faces: Faces, held_out: Faces, rt: Runtime)
     read = features.vectors(judge, images, batch_size=200, rt=rt)
     truth = held_out.vectors.repeat_interleave(IMAGES, dim=0)
     judge.reliability.copy_(identification.reliability(read, truth))
+    judge.mean.copy_(faces.vectors.mean(dim=0))
     judge.deviation.copy_(faces.vectors.std(dim=0))
 
 

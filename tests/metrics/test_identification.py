@@ -49,6 +49,36 @@ def test_strangers_are_the_root_of_two_deviations_apart() -> None:
     assert float(found.square().mean()) == pytest.approx(2, rel=0.03)
 
 
+def test_calibrated_readings_have_slope_1_and_the_error_of_their_precision() -> None:
+    """A posterior mean of normal truth and noise: its slope is the reliability, r = 1 / (1 + v)."""
+    generator = torch.Generator().manual_seed(9)
+    truth = torch.randn(40_000, 3, generator=generator)
+    noise = torch.tensor([0.25, 1.0, 3.0])  # variances v
+    seen = truth + noise.sqrt() * torch.randn(40_000, 3, generator=generator)
+    read = 0.3 + seen / (1 + noise)
+    truth = truth + 0.3
+    reliability = identification.reliability(read, truth)
+    assert reliability.tolist() == pytest.approx((1 / (1 + noise)).tolist(), abs=0.01)
+    found = identification.calibrated(read, torch.full((3,), 0.3), reliability.float())
+    for a in range(3):
+        slope = torch.cov(torch.stack([truth[:, a], found[:, a]]))[0] / truth[:, a].var()
+        assert float(slope[1]) == pytest.approx(1, abs=0.03)
+        error = float((found[:, a] - truth[:, a]).square().mean())
+        assert error == pytest.approx(float(noise[a]), rel=0.05)
+        assert float(identification.precision(reliability)[a]) == pytest.approx(1 / error, rel=0.05)
+
+
+def test_what_is_hardly_read_has_no_weight_and_nothing_has_all() -> None:
+    found = identification.precision(torch.tensor([0.0, 0.049, 0.05, 0.5, 0.95, 1.0]))
+    assert found.tolist() == pytest.approx([0, 0, 0.05 / 0.95, 1, 19, 19])
+    mean = torch.tensor([0.5, 0.5])
+    read = torch.tensor([[0.9, 0.7]])
+    calibrated = identification.calibrated(read, mean, torch.tensor([0.0, 0.4]))
+    assert calibrated[0].tolist() == pytest.approx([0.5, 1.0])
+    nothing = identification.distances(read, read + 1, mean, torch.zeros(2))
+    assert nothing.tolist() == [[0.0]]
+
+
 def test_what_is_not_reliable_does_not_count() -> None:
     truth = people(4, 5)
     read = truth.clone()

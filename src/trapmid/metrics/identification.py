@@ -13,6 +13,9 @@ from torch import Tensor
 
 from trapmid.metrics.verification import others, own
 
+_LEAST = 0.05  # a parameter of less reliability does not count
+_MOST = 0.95  # none counts for more than one of this reliability: it would count alone
+
 
 class Likeness(NamedTuple):
     """How alike images are to the person they are to show, and to other people; None: no image."""
@@ -36,6 +39,36 @@ def reliability(readings: Tensor, truth: Tensor) -> Tensor:
     return torch.where(spread > 0, 1 - error / spread.clamp(min=1e-12), 0.0).clamp(0, 1)
 
 
+def calibrated(readings: Tensor, mean: Tensor, reliability: Tensor) -> Tensor:
+    """Readings that are right on average for every value of a parameter.
+
+    A judge trained by squared error answers the mean parameter where it cannot tell: its readings
+    are the truth shrunk by the reliability. Undone, an image near the mean is nobody's more than
+    another's. What is hardly read at all is left at the mean, and has no weight.
+
+    Args:
+        readings: (N, A).
+        mean: (A,) of each parameter over people.
+        reliability: (A,) in [0, 1].
+    """
+    counts = reliability >= _LEAST
+    unshrunk = mean + (readings - mean) / reliability.clamp(min=_LEAST)
+    return torch.where(counts, unshrunk, mean)
+
+
+def precision(reliability: Tensor) -> Tensor:
+    """How much each parameter counts: the inverse of its calibrated reading's error variance.
+
+    In units of the variance between people that error is (1 - r) / r, so that the distance of a
+    reading from a person is, but for a constant, the likelihood of the person (normal errors).
+
+    Args:
+        reliability: r, (A,) in [0, 1].
+    """
+    most = reliability.clamp(max=_MOST)
+    return torch.where(reliability >= _LEAST, most / (1 - most), 0.0)
+
+
 def distances(readings: Tensor, truth: Tensor, deviation: Tensor, weights: Tensor) -> Tensor:
     """How far each image is from each person, in units of the deviation between people.
 
@@ -45,12 +78,12 @@ def distances(readings: Tensor, truth: Tensor, deviation: Tensor, weights: Tenso
         readings: (N, A).
         truth: (C, A), of the people.
         deviation: (A,) of each parameter between people, above 0.
-        weights: (A,), how much each counts; not all 0.
+        weights: (A,), how much each counts; where all are 0, nothing is far.
 
     Returns:
         (N, C) float64.
     """
-    share = weights.double() / weights.double().sum()
+    share = weights.double() / weights.double().sum().clamp(min=1e-12)
     scale = share.sqrt() / deviation.double()
     return torch.cdist(
         readings.double() * scale,

@@ -49,7 +49,7 @@ class IdentityScores:
     """Who images show by the parameters that are read off them, and what of a person they show."""
 
     aa1: float  # share to which the person is the nearest; one that was not found has none
-    distance: Likeness  # in deviations between people, parameters weighted by reliability
+    distance: Likeness  # in deviations between people, parameters weighted by their precision
     farther: float | None  # share of other people who are farther than the person; chance: 0.5
     attributes: dict[str, Likeness]  # CelebA's yes/no ones: share with the person's mark
     groups: dict[str, GroupScores]

@@ -102,17 +102,25 @@ def verifier_scores(verifier: LoadedJudge, found: Verdicts, shown: Shown) -> Ver
 
 def read(identity: LoadedJudge, shown: Shown, setup: Setup) -> Reading:
     """The parameters of each image, and its distance to every person."""
-    network = identity.judge
-    assert isinstance(network, Reader)
-    parameters = vectors(network, shown.images, setup)
-    distances = identification.distances(
-        parameters,
-        identity.reference["truth"],
-        network.deviation.cpu(),
-        network.reliability.cpu(),
-    )
+    parameters = vectors(identity.judge, shown.images, setup)
+    distances = _distances(identity, parameters, list(range(parameters.shape[1])))
     nearest = verification.nearest(distances)
     return Reading(parameters, distances, (nearest == shown.labels) & shown.found)
+
+
+def _distances(identity: LoadedJudge, parameters: Tensor, columns: list[int]) -> Tensor:
+    """Distances (N, C) of readings (N, A) to everybody in some of the parameters."""
+    network = identity.judge
+    assert isinstance(network, Reader)
+    mean, deviation, reliability = (
+        part.cpu()[columns] for part in (network.mean, network.deviation, network.reliability)
+    )
+    return identification.distances(
+        identification.calibrated(parameters[:, columns], mean, reliability),
+        identity.reference["truth"][:, columns],
+        deviation,
+        identification.precision(reliability),
+    )
 
 
 def identity_scores(identity: LoadedJudge, reading: Reading, shown: Shown) -> IdentityScores:
@@ -139,15 +147,10 @@ def _attributes(parameters: Tensor, truth: Tensor, labels: Tensor) -> dict[str, 
 
 def _groups(identity: LoadedJudge, parameters: Tensor, labels: Tensor) -> dict[str, GroupScores]:
     """How near images are to the attacked person in every group of parameters."""
-    network, truth = identity.judge, identity.reference["truth"]
-    assert isinstance(network, Reader)
-    deviation, weights = network.deviation.cpu(), network.reliability.cpu()
     found = {}
     for group, names in GROUPS.items():
         columns = [ATTRIBUTES.index(name) for name in names]
-        distances = identification.distances(
-            parameters[:, columns], truth[:, columns], deviation[columns], weights[columns]
-        )
+        distances = _distances(identity, parameters, columns)
         found[group] = GroupScores(
             distance=_likeness(distances, labels),
             farther=identification.farther(distances, labels),

@@ -37,10 +37,11 @@ class Reader(Judge):
     names: ClassVar[tuple[str, ...]]
     """The parameters, in order."""
 
-    deviation: Tensor  # (A,) of a parameter between people
+    mean: Tensor  # (A,) of a parameter over people
+    deviation: Tensor  # (A,) of it between people
     reliability: Tensor  # (A,) in [0, 1]: the share of a parameter's variance that is read
 
     def __init__(self, image_size: int) -> None:
         super().__init__(image_size)
-        for name in ("deviation", "reliability"):
+        for name in ("mean", "deviation", "reliability"):
             self.register_buffer(name, torch.ones(len(self.names)))
