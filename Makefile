@@ -24,7 +24,7 @@ OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW estima
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro side-by-side test lint check faults docs ui exp gate install clean weights
+.PHONY: help repro side-by-side test lint check faults docs ui exp gate install clean weights judges
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
@@ -103,4 +103,9 @@ weights: install
 	trapmid export models/priors/public/gmi/prior.pt weights/faces32/gmi.pt
 	trapmid export models/priors/public/plgmi/prior.pt weights/faces32/plgmi.pt
 	trapmid profile small
-	cd weights/faces32 && sha256sum gmi.pt plgmi.pt > SHA256SUMS
+	cd weights/faces32 && sha256sum *.pt > SHA256SUMS
+
+# Makes the judges of drawn faces again: people whom no study draws; ten minutes on two cores.
+judges: install
+	python weights/make_judges.py weights/faces32
+	cd weights/faces32 && sha256sum *.pt > SHA256SUMS

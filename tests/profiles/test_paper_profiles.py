@@ -115,9 +115,11 @@ REVIEWED = {
         "inception_weights": "models/external",
         "frechet_batch": None,
         "signature_fpr": 0.05,
+        "verifier_fpr": 0.01,  # ours
         "low2high": None,
         "stretch": False,
     },
+    "checks": {"judges_agree_on_real": 0.9},  # ours
     "gate": {  # ours
         "controls": ["none", "none_aug"],
         "accuracy": 0.03,
