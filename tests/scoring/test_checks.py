@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import fake_study
 from trapmid.config.evaluation import Checks
-from trapmid.scoring import checks
+from trapmid.scoring import checks, data_checks, judge_checks
 from trapmid.scoring.checks import Check
 from trapmid.scoring.scores import AttackScores, JudgeScores
 from trapmid.types import Output, Target
@@ -70,7 +70,7 @@ def manifest() -> list[dict[str, str]]:
 def disjoint(index: int, row: int, **changes: str) -> Check:
     rows = manifest()
     rows[row].update(changes)
-    return checks.data_disjoint(rows)[index]
+    return data_checks.data_disjoint(rows)[index]
 
 
 STUDY = fake_study.params(seeds=(0,))
@@ -151,21 +151,21 @@ WRONG = torch.tensor([True, True, True, True, False])
 
 ROW_CHECKS = {
     "judges_agree_on_real": (
-        lambda: checks.judges_agree_on_real(WRONG, ~WRONG ^ WRONG, 0.8),
-        lambda: checks.judges_agree_on_real(WRONG, ~WRONG, 0.8),
-        lambda: checks.judges_agree_on_real(WRONG, WRONG.flip(0), 0.8),
-        lambda: checks.judges_agree_on_real(WRONG[:0], WRONG[:0], 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG ^ WRONG, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, WRONG.flip(0), 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG[:0], WRONG[:0], 0.8),
     ),
     "blank_images_refused": (
-        lambda: checks.blank_images_refused(0.01, 0.01),
-        lambda: checks.blank_images_refused(0.02, 0.01),
-        lambda: checks.blank_images_refused(float("nan"), 0.01),
+        lambda: judge_checks.blank_images_refused(0.01, 0.01),
+        lambda: judge_checks.blank_images_refused(0.02, 0.01),
+        lambda: judge_checks.blank_images_refused(float("nan"), 0.01),
     ),
     "judge_knows_no_private_person": (
-        lambda: checks.judge_knows_no_private_person(torch.arange(1, 25), 25, 30),
-        lambda: checks.judge_knows_no_private_person(torch.arange(1, 25), 24, 30),
-        lambda: checks.judge_knows_no_private_person(torch.arange(25, 30), 0, 25),
-        lambda: checks.judge_knows_no_private_person(torch.arange(0), 24, 30),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(1, 25), 25, 30),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(1, 25), 24, 30),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(25, 30), 0, 25),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(0), 24, 30),
     ),
     "checkpoint_verified": (
         lambda: checks.checkpoint_verified(0.9004, 0.9),
@@ -193,19 +193,19 @@ ROW_CHECKS = {
         lambda: checks.gradients_reach_images(Linear(torch.round), IMAGES, LABELS),
     ),
     "private_public_disjoint": (
-        lambda: checks.data_disjoint(manifest())[0],
+        lambda: data_checks.data_disjoint(manifest())[0],
         lambda: disjoint(0, 6, identity="15"),
         lambda: disjoint(0, 7, hash="14-test"),
         lambda: disjoint(0, 0, identity=""),
         lambda: disjoint(0, 7, hash=""),
         lambda: disjoint(0, 7, split="elsewhere"),
-        lambda: checks.data_disjoint([])[0],
-        lambda: checks.data_disjoint(manifest()[:6])[0],
+        lambda: data_checks.data_disjoint([])[0],
+        lambda: data_checks.data_disjoint(manifest()[:6])[0],
     ),
     "splits_disjoint": (
-        lambda: checks.data_disjoint(manifest())[1],
+        lambda: data_checks.data_disjoint(manifest())[1],
         lambda: disjoint(1, 0, hash="14-test"),
-        lambda: checks.data_disjoint([])[1],
+        lambda: data_checks.data_disjoint([])[1],
     ),
     "evaluator_is_another_network": (
         lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "b2"),

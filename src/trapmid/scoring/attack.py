@@ -13,7 +13,7 @@ from trapmid.artifacts.judges import NO_JUDGES, Panel
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
-from trapmid.scoring import checks, verdicts
+from trapmid.scoring import checks, judge_checks, verdicts
 from trapmid.scoring.described import (
     NOISE,
     Loaded,
@@ -195,7 +195,7 @@ def _judges_agree(
     recognised = accuracy.hits(seen.logits, private["test_labels"])
     accepted = panel.verifier.reference["test_accepted"]
     bound = setup.bounds.judges_agree_on_real
-    return [checks.judges_agree_on_real(recognised, accepted, bound)]
+    return [judge_checks.judges_agree_on_real(recognised, accepted, bound)]
 
 
 def _accepted(evidence: Evidence, agreement: _Agreement, setup: Setup) -> checks.Check:

@@ -7,7 +7,6 @@ params.yaml; `study` merges them and adds those that need several rows.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
@@ -152,55 +151,6 @@ def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Che
     return Check("gradients_reach_images", alive == len(images), detail)
 
 
-# --- data ---------------------------------------------------------------------------------------
-
-
-def data_disjoint(manifest: Iterable[Mapping[str, str]], *, validation: bool = True) -> list[Check]:
-    """`private_public_disjoint` and `splits_disjoint`, from the rows of manifest.csv.
-
-    Every split must be there; `validation`: whether there is one of that name.
-
-    An empty identity on the public side is an unknown one (FFHQ has none); its image must still
-    differ from every private image.
-    """
-    splits = ["train", "val", "test"] if validation else ["train", "test"]
-    identities, hashes, sound = _who_is_where(manifest, [*splits, "public"])
-    people = identities["private"] & identities["public"]
-    images = set().union(*(hashes[split] for split in splits)) & hashes["public"]
-    complete = sound and all(hashes.values())
-    twice = sum(len(hashes[a] & hashes[b]) for a, b in itertools.combinations(splits, 2))
-    note = "" if complete else "; rows are missing or lack a split, identity or hash"
-    shared = f"{len(people)} identities and {len(images)} images are private and public{note}"
-    return [
-        Check("private_public_disjoint", complete and not people and not images, shared),
-        Check("splits_disjoint", complete and not twice, f"{twice} images in two splits{note}"),
-    ]
-
-
-class _Whereabouts(NamedTuple):
-    """What the rows of a manifest name."""
-
-    identities: dict[str, set[str]]  # of the private side and of the public one
-    hashes: dict[str, set[str]]  # of the images of every split
-    sound: bool  # every row has a split and a hash, every private one an identity
-
-
-def _who_is_where(manifest: Iterable[Mapping[str, str]], splits: Iterable[str]) -> _Whereabouts:
-    identities: dict[str, set[str]] = {"private": set(), "public": set()}
-    hashes: dict[str, set[str]] = {split: set() for split in splits}
-    sound = True
-    for row in manifest:
-        split, identity, image = (row.get(key, "") for key in ("split", "identity", "hash"))
-        if split not in hashes:
-            sound = False
-            continue
-        side = "public" if split == "public" else "private"
-        sound &= image != "" and (side == "public" or identity != "")
-        identities[side] |= {identity} - {""}
-        hashes[split] |= {image}
-    return _Whereabouts(identities, hashes, sound)
-
-
 # --- one attack run -----------------------------------------------------------------------------
 
 
@@ -244,33 +194,11 @@ def floor_is_chance(aa1: float, n: int, num_classes: int) -> Check:
     return Check("floor_is_chance", n > 0 and aa1 <= bound, f"AA-1 {aa1:.4f}, most {bound:.4f}")
 
 
-def judges_agree_on_real(recognised: Tensor, accepted: Tensor, bound: float) -> Check:
-    """The verdicts (n,) bool of evaluator and verifier on real private test images are the same."""
-    same = float((recognised == accepted).double().mean()) if len(accepted) else math.nan
-    return at_least("judges_agree_on_real", same, bound)
-
-
 def at_least(name: str, value: object, bound: float) -> Check:
     """`value` is a number of at least `bound`."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     passed = number and float(value) >= bound  # type: ignore[arg-type]
     return Check(name, passed, f"{value}, least {bound}")
-
-
-# --- one judge ----------------------------------------------------------------------------------
-
-
-def blank_images_refused(accepted: float, bound: float) -> Check:
-    """The share of pairs of an image of nobody and a person that a verifier accepts."""
-    passed = accepted <= bound
-    return Check("blank_images_refused", passed, f"accepted {accepted:.4f}, most {bound}")
-
-
-def judge_knows_no_private_person(private: Tensor, first: int, last: int) -> Check:
-    """None of the private identity numbers (C,) is one of those from which a judge learnt."""
-    known = int(((private >= first) & (private <= last)).sum())
-    detail = f"{known} of {len(private)} private people are among {first} to {last}"
-    return Check("judge_knows_no_private_person", len(private) > 0 and not known, detail)
 
 
 # --- the study ----------------------------------------------------------------------------------

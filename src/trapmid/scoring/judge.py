@@ -10,7 +10,7 @@ from torch import Tensor
 from trapmid.artifacts.judges import LoadedJudge, Opened
 from trapmid.artifacts.lineage import Traced
 from trapmid.metrics import accuracy, verification
-from trapmid.scoring import checks
+from trapmid.scoring import checks, judge_checks
 from trapmid.scoring.described import Private, Setup
 from trapmid.scoring.judged import IdentityScores, VerifierQuality
 from trapmid.scoring.recognition import Shown
@@ -52,7 +52,9 @@ def score_judge(
     else:
         reference, quality = _verifier(opened, private, traced, setup)
         results.append(
-            checks.blank_images_refused(quality.blanks_accepted, setup.evaluation.verifier_fpr)
+            judge_checks.blank_images_refused(
+                quality.blanks_accepted, setup.evaluation.verifier_fpr
+            )
         )
     scores = JudgeScores(
         row=row,
@@ -73,7 +75,7 @@ def _lineage(opened: Opened, private: Private) -> list[checks.Check]:
     who = opened.learnt_from
     if who is None:
         return []
-    return [checks.judge_knows_no_private_person(private["identities"], who.first, who.last)]
+    return [judge_checks.judge_knows_no_private_person(private["identities"], who.first, who.last)]
 
 
 def _whom(opened: Opened) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
-from trapmid.scoring import checks
+from trapmid.scoring import checks, data_checks
 from trapmid.scoring.described import (
     NOISE,
     Examined,
@@ -83,7 +83,7 @@ def _checks(
     setup: Setup,
 ) -> list[checks.Check]:
     results = [*examined.checks, _gradients(loaded, private, setup)]
-    results += checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
+    results += data_checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
     if loaded.trapdoor is not None:
         least = setup.bounds.trapdoor_success
         results.append(checks.at_least("trapdoor_success", success, least))
