@@ -57,7 +57,7 @@ repro: install
 # DVC runs one stage after another, but several of it may share a folder as long as no two touch one
 # stage: hence first what all targets share, then single stages only (whose upstream DVC leaves alone).
 side-by-side:
-	dvc repro --glob code 'evaluate_evaluator@*' 'pretrain@*' 'train_public_prior@*'
+	dvc repro --glob code 'evaluate_evaluator@*' 'evaluate_judge@*' 'pretrain@*' 'train_public_prior@*'
 	@mkdir -p .scratch
 	@dvc stage list --name-only | sed -n 's/^train_target@//p' | \
 	OMP_NUM_THREADS=$(SHARE) xargs -P $(JOBS) -I ROW sh -c 'echo "begin $$1"; \
