@@ -31,7 +31,7 @@ SIZE, SEED = 32, 0
 FIRST, PEOPLE, HELD_OUT, IMAGES = 1_000_000, 2000, 100, 4
 CHUNK = 50  # people drawn at a time: so many fit into memory
 PLANS = {
-    "verifier": Plan(steps=1500, people=40, images_each=4, nobodies=16, lr=2e-3, weight_decay=0.05),
+    "verifier": Plan(steps=1500, people=40, images_each=4, nobodies=24, lr=2e-3, weight_decay=0.05),
     "portrait": Plan(steps=1500, people=120, images_each=1, nobodies=0, lr=2e-3, weight_decay=0.05),
 }
 

@@ -81,11 +81,11 @@ def test_nobody_is_a_mean_flat_or_noise() -> None:
     found = judging.nobody(images, 8)
     spread = found.std(dim=(2, 3)).mean(dim=1)
     single = float(images.std(dim=(2, 3)).mean())
-    for number in (3,):
+    for number in (1, 5):
         assert float(spread[number]) < 1e-6  # flat
-    for number in (7,):
+    for number in (3, 7):
         assert float(spread[number]) > 0.8 * single  # noise
-    for number in (0, 1, 2, 4, 5, 6):
+    for number in (0, 2, 4, 6):
         assert float(spread[number]) < 0.8 * single  # a mean varies less than any image
     assert judging.nobody(images, 0).shape == (0, 3, SIZE, SIZE)
 

@@ -84,7 +84,7 @@ def _batch(faces: Faces, plan: Plan, rt: Runtime) -> Batch:
 
 
 def nobody(images: Tensor, count: int) -> Tensor:
-    """`count` images of nobody: means of 2 to 64 of `images`, and every fourth flat or noise.
+    """`count` images of nobody: means of 2 to 64 of `images`, and every second flat or noise.
 
     An embedding of such an image must lie near no person's: a blurred mean of faces is what an
     attack finds first.
@@ -93,8 +93,8 @@ def nobody(images: Tensor, count: int) -> Tensor:
     for number in range(count):
         some = images[torch.randperm(len(images))[: int(torch.randint(2, 65, ()))]]
         mean = some.mean(dim=0)
-        if number % 4 == 3:
+        if number % 2:
             flat = torch.rand(3, 1, 1).expand_as(mean) * torch.rand(())
-            mean = flat if number % 8 == 3 else torch.rand_like(mean)
+            mean = flat if number % 4 == 1 else torch.rand_like(mean)
         made.append(mean)
     return torch.stack(made) if made else images[:0]
