@@ -24,7 +24,7 @@ OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW estima
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro side-by-side test lint check faults docs ui exp gate install clean weights
+.PHONY: help repro side-by-side test lint check faults docs ui exp gate install clean weights judges
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
@@ -57,7 +57,7 @@ repro: install
 # DVC runs one stage after another, but several of it may share a folder as long as no two touch one
 # stage: hence first what all targets share, then single stages only (whose upstream DVC leaves alone).
 side-by-side:
-	dvc repro --glob code 'evaluate_evaluator@*' 'pretrain@*' 'train_public_prior@*'
+	dvc repro --glob code 'evaluate_evaluator@*' 'evaluate_judge@*' 'pretrain@*' 'train_public_prior@*'
 	@mkdir -p .scratch
 	@dvc stage list --name-only | sed -n 's/^train_target@//p' | \
 	OMP_NUM_THREADS=$(SHARE) xargs -P $(JOBS) -I ROW sh -c 'echo "begin $$1"; \
@@ -103,4 +103,9 @@ weights: install
 	trapmid export models/priors/public/gmi/prior.pt weights/faces32/gmi.pt
 	trapmid export models/priors/public/plgmi/prior.pt weights/faces32/plgmi.pt
 	trapmid profile small
-	cd weights/faces32 && sha256sum gmi.pt plgmi.pt > SHA256SUMS
+	cd weights/faces32 && sha256sum *.pt > SHA256SUMS
+
+# Makes the judges of drawn faces again: people whom no study draws; ten minutes on two cores.
+judges: install
+	python weights/make_judges.py weights/faces32
+	cd weights/faces32 && sha256sum *.pt > SHA256SUMS

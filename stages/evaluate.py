@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import load_params, run, runtime, write_record
-from trapmid.artifacts import checkpoints, classifiers, lineage, side_information
+from trapmid.artifacts import checkpoints, classifiers, judges, lineage, side_information
 from trapmid.artifacts.lineage import Traced
 from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
@@ -29,6 +29,7 @@ def main(row: str) -> None:
     target = classifiers.load(Path(f"models/targets/{attack_run.target}/model.pt"), rt)
     queried_model = classifiers.load(Path(attack_run.queried_model) / "model.pt", rt)
     side = Path(attack_run.side_information)
+    panel = judges.load_panel(Path(attack_run.verifier), Path(attack_run.identity), rt)
     students = side_information.load(side, queried_model, rt).students
     prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")
@@ -38,6 +39,7 @@ def main(row: str) -> None:
         queried_model.traced,
         loaded.traced._replace(target=None),
         Traced(prepared / "private.pt", lineage.people_of(private), None),
+        *panel.traced,
     )
     file = Path(f"data/reconstructions/{row}.pt")
     made_from = {"queried_model": queried_model.path, "side_information": side}
@@ -48,9 +50,8 @@ def main(row: str) -> None:
     planted = features / f"targets/{attack_run.target}.pt"
     signature = references.load_target(planted, target, private)
     attacked = AttackedModel(target, queried_model, students, signature)
-    scored = score_attack(
-        row, attack_run, evaluator, attacked, Data(private, public), evidence, setup
-    )
+    data = Data(private, public)
+    scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
     write_record(Path(f"reports/scores/attack_runs/{row}.json"), scored.scores.to_json())
 

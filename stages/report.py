@@ -30,7 +30,7 @@ def main() -> None:
     )
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
-    verdicts = checks.study(*scores, bounds)
+    verdicts = checks.study(*scores, bounds, found.judges)
     shares = {run: hit_shares(one["hit"], one["labels"]) for run, one in scored.items()}
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())

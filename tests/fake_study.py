@@ -14,7 +14,13 @@ from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
 from trapmid.artifacts import checkpoints
-from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, read_all
+from trapmid.scoring.scores import (
+    AttackScores,
+    EvaluatorScores,
+    JudgeScores,
+    TargetScores,
+    read_all,
+)
 
 DEFENSES = {"none": "none", "none_aug": "none_aug", "trapmid": "trapdoor"}
 WIDE = DEFENSES | {
@@ -136,6 +142,22 @@ def params(
                 "seed": 7,
             }
         },
+        "judges": {
+            "verifier": {
+                "data": "faces",
+                "method": "verifier",
+                "model": "weights/faces32/verifier.pt",
+                "truth": "weights/none",
+                "seed": 0,
+            },
+            "identity": {
+                "data": "faces",
+                "method": "portrait",
+                "model": "weights/faces32/portrait.pt",
+                "truth": "data/raw/synthetic/celeba/identity_vectors.csv",
+                "seed": 0,
+            },
+        },
         "pretrained": {
             "strangers": {
                 "data": "faces",
@@ -205,6 +227,8 @@ def write(
     for row, block in study["evaluators"].items():
         write_json(reports / "scores" / "evaluators" / f"{row}.json", _evaluator(row))
         _training(root, "evaluators", row, block, epochs=9)
+    for row in study["judges"]:
+        write_json(reports / "scores" / "judges" / f"{row}.json", _judge(row))
     for row, block in study["pretrained"].items():
         _training(root, "pretrained", row, block, epochs=8)
     for row, block in study["targets"].items():
@@ -238,6 +262,12 @@ def scores(study: Mapping[str, Any]) -> Scores:
             for row, block in study["attack_runs"].items()
         },
     )
+
+
+def judge_scores(study: Mapping[str, Any]) -> dict[str, JudgeScores]:
+    """Made-up scores of the judges of any params.yaml."""
+    file = Path("made/up.json")
+    return {row: JudgeScores.from_json(_judge(row), file) for row in study["judges"]}
 
 
 def read_scores(root: Path, study: Mapping[str, Any]) -> Scores:
@@ -275,6 +305,8 @@ def _cell(attack: str, target: str, prior: str, seed: int) -> dict[str, Any]:
         "side_information": "weights/none",
         "prior": f"models/priors/{prior}",
         "evaluator": "evaluator",
+        "verifier": "data/features/judges/verifier.pt",
+        "identity": "data/features/judges/identity.pt",
         "data": "faces",
         "seed": seed,
     }
@@ -336,6 +368,61 @@ def _evaluator(row: str) -> dict[str, Any]:
         "ceiling_fidelity": FIDELITY,
         "checks": {"deterministic": True, "evaluator_accuracy": True},
         "failed_checks": {},
+    }
+
+
+def _judge(row: str) -> dict[str, Any]:
+    """The judge called `verifier` verifies, any other reads parameters."""
+    verifies = row == "verifier"
+    quality = {
+        "threshold": 0.8,
+        "threshold_split": "val",
+        "false_accepts": 0.012,
+        "n_impostors": 1140,
+        "true_accepts": 0.95,
+        "aa1": 0.97,
+        "blanks_accepted": 0.0,
+        "n_blanks": 100,
+    }
+    own = {"blank_images_refused": True} if verifies else {}
+    return {
+        "row": row,
+        "method": "verifier" if verifies else "portrait",
+        "learnt_from": "drawn people 1000000 to 1002099 of seed 0",
+        "n_test": 60,
+        "verifier": quality if verifies else None,
+        "identity": None if verifies else _identity(0.98),
+        "reliability": {} if verifies else {"masculinity": 0.8, "age": 0.3},
+        "checks": {"judge_knows_no_private_person": True, **own},
+        "failed_checks": {},
+    }
+
+
+def _identity(aa1: float) -> dict[str, Any]:
+    """What a judge that reads parameters says, the more of the truth the higher `aa1`."""
+    distance = {"attacked": round(1.2 - 0.7 * aa1, 4), "others": 1.2}
+    return {
+        "aa1": aa1,
+        "distance": distance,
+        "farther": round(0.5 + aa1 / 2, 4),
+        "attributes": {"Male": {"attacked": round(0.5 + aa1 / 2, 4), "others": 0.5}},
+        "groups": {"skin": {"distance": distance, "farther": round(0.5 + aa1 / 2, 4)}},
+    }
+
+
+def _judged(aa1: float, hits: int) -> dict[str, Any]:
+    """Every second hit is accepted, and every third one the nearest."""
+    half, third = hits // 2, hits // 3
+    neither = {"false_negatives": 0, "neither": N - hits}
+    return {
+        "agree": half / N / 2,
+        "n_agree": half // 2,
+        "verifier": {"threshold": 0.8, "accepted": half / N, "aa1": aa1, "distance": 0.9},
+        "identity": _identity(third / N),
+        "disagreement": {
+            "verifier": {"both": half, "false_positives": hits - half, **neither},
+            "identity": {"both": third, "false_positives": hits - third, **neither},
+        },
     }
 
 
@@ -431,6 +518,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
             "attack_batch": 250,
             "pixels": 112,
         },
+        "judges": None if block["attack"] == "brepmi" else _judged(aa1, hits),
         "protocol": {
             "evaluator": "evaluator",
             "frechet_features": "evaluator",

@@ -95,10 +95,12 @@ FOLLOWED = {
     "dvc exp run -S attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
+    "make judges": "nothing: ten minutes of training",
     "trapmid clean": "tests/pipeline/test_leftovers.py::"
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",
     "dvc remote add --local": "nothing: the same with --default is followed",
     "pip install dvc-ssh": "nothing: a download",
+    "pip install 'trapmid[faces]'": "nothing: a download",
     "dvc remote add --default store ssh://me@lab.example.org/srv/trapmid": "nothing: a server",
     "dvc remote modify --local store keyfile ~/.ssh/id_ed25519": "nothing: a server",
     "dvc repro --force": DAMAGED,

@@ -17,6 +17,7 @@ from trapmid.config.params import ParamsError
 from trapmid.types import (
     Attack,
     Defense,
+    Judge,
     LabelAttack,
     PaperScoring,
     PriorTraining,
@@ -31,6 +32,7 @@ _ROLES = {
     "priors": "Training",
     "surrogates": "Surrogate",
     "targets": "Network",
+    "judges": "Judge",
     "data": "Reader",
 }
 
@@ -71,6 +73,11 @@ def surrogate(name: str, block: Any, where: str | None = None) -> Surrogate:
 def target(arch: str) -> type[Target]:
     """The network class of `targets/<arch>.py`."""
     return cast(type[Target], _role("targets", arch))
+
+
+def judge(name: str) -> type[Judge]:
+    """The judge class of `judges/<name>.py`."""
+    return cast(type[Judge], _role("judges", name))
 
 
 def trapdoor(triggers: Tensor, alpha: float, masks: Tensor | None) -> Trapdoor:

@@ -21,6 +21,7 @@ SECTIONS = {
     "invert": "attack_runs",
     "evaluate_evaluator": "evaluators",
     "evaluate_target": "targets",
+    "evaluate_judge": "judges",
     "evaluate": "attack_runs",
 }
 """The section of params.yaml whose rows a stage repeats over, in an order that can be run."""
@@ -36,7 +37,7 @@ FROM_CHECKPOINTS = {
     "invert": ("priors", *_NETWORKS),
     "evaluate_evaluator": _NETWORKS,
     "evaluate_target": _NETWORKS,
-    "evaluate": _NETWORKS,
+    "evaluate": ("judges", *_NETWORKS),
 }
 
 
@@ -143,6 +144,12 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
     if stage.kind == "evaluate":
         names.append(f"targets/{study['evaluators'][row['evaluator']]['arch']}.py")
         names.append(f"attacks/{row['method']}.py")  # how its code scores it
+        names += [
+            f"judges/{study['judges'][Path(row[key]).stem]['method']}.py"
+            for key in ("verifier", "identity")
+        ]
+    if stage.kind == "evaluate_judge":
+        names.append(f"judges/{row['method']}.py")
     if SECTIONS[stage.kind] in ("public_priors", "guided_priors"):
         names.append(f"priors/{row['method']}.py")
     if "surrogate" in row:

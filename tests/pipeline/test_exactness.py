@@ -23,8 +23,10 @@ GUIDED = [
 ]
 SURROGATES = ["students-trapmid-0", "finetuned-trapmid-0"]
 TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
+JUDGES = {"evaluate_judge@verifier", "evaluate_judge@identity"}
 EVALUATE = {
     "evaluate_evaluator@evaluator",
+    *JUDGES,
     *(f"evaluate_target@{row}" for row in TARGETS),
     *(f"evaluate@{row}" for row in ATTACK_RUNS),
 }
@@ -44,6 +46,7 @@ PLGMI = {f"invert@{row}" for row in ATTACK_RUNS if row.startswith(("plgmi", "plu
 
 LABEL_ONLY = {f"invert@{row}" for row in ATTACK_RUNS}  # one script hands every attack its target
 TARGETS_SCORES = {f"evaluate_target@{row}" for row in TARGETS}
+RECOGNISE = EVALUATE - TARGETS_SCORES - JUDGES
 
 
 def after(inverts: set[str]) -> set[str]:
@@ -187,7 +190,7 @@ SEED_1 = {
         (drawing, {"report"}, READERS),
         (attack_code, PLGMI, after(PLGMI)),
         (attack_parameter, PLGMI | READERS, after(PLGMI)),
-        (metric, EVALUATE - TARGETS_SCORES, (EVALUATE - TARGETS_SCORES) | READERS),
+        (metric, RECOGNISE, RECOGNISE | READERS),
         (grid, EVALUATE | READERS, EVALUATE | READERS),
         (page, {"report"}, READERS),
         (new_seed, SEED_1, SEED_1),

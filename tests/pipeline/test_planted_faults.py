@@ -26,7 +26,13 @@ from trapmid.config.evaluation import Checks
 from trapmid.data.prepare import pixel_hash
 from trapmid.report import summary
 from trapmid.scoring import checks
-from trapmid.scoring.scores import AttackScores, EvaluatorScores, TargetScores, read_all
+from trapmid.scoring.scores import (
+    AttackScores,
+    EvaluatorScores,
+    JudgeScores,
+    TargetScores,
+    read_all,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +116,9 @@ def summarise(
     content = params.read(study.root / "params.yaml")
     kinds = (EvaluatorScores, TargetScores, AttackScores)
     scores = [read_all(kind, study.root, content[kind.section]) for kind in kinds]
-    verdicts = checks.study(*scores, params.build(Checks, content["checks"], "checks"))
+    bounds = params.build(Checks, content["checks"], "checks")
+    judges = read_all(JudgeScores, study.root, content["judges"])
+    verdicts = checks.study(*scores, bounds, judges)
     metrics = summary.summarise(content, *scores, checks.verdicts(verdicts))
     change(metrics)
     text = json.dumps([metrics], indent=2, sort_keys=True)

@@ -21,6 +21,8 @@ def test_a_row_of_params_says_all_of_it(folder):
         "queried_model": "models/targets/none-0",
         "side_information": "weights/none",
         "prior": "models/priors/public/gmi",
+        "verifier": "weights/none",
+        "identity": "weights/none",
         "data": "faces",
         "seed": 0,
     }

@@ -115,7 +115,9 @@ REVIEWED = {
         "inception_weights": "models/external",
         "signature_fpr": 0.05,
         "neighbours": 3,
+        "verifier_fpr": 0.01,  # ours
     },
+    "checks": {"judges_agree_on_real": 0.9},  # ours
     "gate": {  # ours
         "controls": ["none", "none_aug"],
         "accuracy": 0.03,

@@ -45,6 +45,8 @@ def test_a_row_with_a_star_is_a_row_of_every_target(folder):
         "queried_model": "models/targets/none-4",
         "side_information": "models/signatures/none-4.pt",
         "prior": "models/priors/guided/plgmi-none-4",
+        "verifier": "weights/none",
+        "identity": "weights/none",
         "data": "other",
         "seed": 4,
         "set": {"lr": 0.5},

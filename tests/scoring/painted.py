@@ -27,6 +27,7 @@ EVALUATION = Evaluation(
     inception_weights="",
     frechet_min_success=3,
     signature_fpr=0.05,
+    verifier_fpr=0.1,
     grid_identities=3,
     neighbours=2,
     matched_size=5,
@@ -37,6 +38,7 @@ BOUNDS = Checks(
     target_accuracy=0.9,
     target_agreement=0.9,
     positive_control=0.5,
+    judges_agree_on_real=0.9,
     trapdoor_success=0.9,
 )
 SETUP = Setup(EVALUATION, BOUNDS, RT)
@@ -48,6 +50,8 @@ ATTACK_RUN = AttackRunRow(
     side_information="weights/none",
     prior="p",
     evaluator="evaluator",
+    verifier="weights/none",
+    identity="weights/none",
     data="toy",
     seed=3,
 )

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 import fake_study
 from trapmid.config.evaluation import Checks
 from trapmid.metrics.statistics import intervals
-from trapmid.scoring import checks
+from trapmid.scoring import checks, data_checks, judge_checks
 from trapmid.scoring.checks import Check
-from trapmid.scoring.disjoint import data_disjoint
-from trapmid.scoring.scores import AttackScores
+from trapmid.scoring.scores import AttackScores, JudgeScores
 from trapmid.types import Output, Target
 
 BOUNDS = Checks(
@@ -24,6 +23,7 @@ BOUNDS = Checks(
     target_accuracy=0.8,
     target_agreement=0.7,
     positive_control=0.5,
+    judges_agree_on_real=0.8,
     trapdoor_success=0.99,
 )
 
@@ -71,7 +71,7 @@ def manifest() -> list[dict[str, str]]:
 def disjoint(index: int, row: int, **changes: str) -> Check:
     rows = manifest()
     rows[row].update(changes)
-    return data_disjoint(rows)[index]
+    return data_checks.data_disjoint(rows)[index]
 
 
 STUDY = fake_study.params(seeds=(0,))
@@ -115,8 +115,21 @@ def scores() -> fake_study.Scores:
     return evaluators, targets, attack_runs
 
 
+def with_judges() -> tuple[Any, Any, Any, dict[str, JudgeScores]]:
+    """The same with two judges, one of whom verifies."""
+    evaluators, targets, attack_runs = scores()
+    run = attack_runs["plgmi-none-0"]
+    attack_runs["plgmi-none-0"] = replace(run, checks={**run.checks, "judges_agree_on_real": True})
+    return evaluators, targets, attack_runs, fake_study.judge_scores(STUDY)
+
+
 def test_a_sound_study_passes_everything() -> None:
     found = checks.verdicts(checks.study(*scores(), BOUNDS))
+    named = [name for name in checks.EXPLANATIONS if name not in checks.OF_JUDGES]
+    assert found == dict.fromkeys(named, True)
+    assert list(found) == named
+    evaluators, targets, attack_runs, judges = with_judges()
+    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS, judges))
     assert found == dict.fromkeys(checks.EXPLANATIONS, True)
     assert list(found) == list(checks.EXPLANATIONS)
 
@@ -125,7 +138,40 @@ def reaches(name: str, hits: int, bound: float) -> Check:
     return checks.reaches(name, hits / 200, intervals.wilson(hits, 200), bound)
 
 
+@pytest.mark.parametrize("name", checks.OF_JUDGES)
+def test_a_judge_in_doubt_is_named(name: str) -> None:
+    evaluators, targets, attack_runs, judges = with_judges()
+    (row,) = {
+        place: scores
+        for place, scores in (*attack_runs.items(), *judges.items())
+        if name in scores.checks and place != "identity"
+    }.items()
+    row[1].checks[name] = False
+    found = {c.name: c for c in checks.study(evaluators, targets, attack_runs, BOUNDS, judges)}
+    assert [key for key, check in found.items() if not check.passed] == [name]
+    assert row[0] in found[name].detail
+
+
+WRONG = torch.tensor([True, True, True, True, False])
+
 ROW_CHECKS = {
+    "judges_agree_on_real": (
+        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG ^ WRONG, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, WRONG.flip(0), 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG[:0], WRONG[:0], 0.8),
+    ),
+    "blank_images_refused": (
+        lambda: judge_checks.blank_images_refused(0.01, 0.01),
+        lambda: judge_checks.blank_images_refused(0.02, 0.01),
+        lambda: judge_checks.blank_images_refused(float("nan"), 0.01),
+    ),
+    "judge_knows_no_private_person": (
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(1, 25), 25, 30),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(1, 25), 24, 30),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(25, 30), 0, 25),
+        lambda: judge_checks.judge_knows_no_private_person(torch.arange(0), 24, 30),
+    ),
     "checkpoint_verified": (
         lambda: checks.checkpoint_verified(0.9004, 0.9),
         lambda: checks.checkpoint_verified(0.95, 0.9),
@@ -152,19 +198,19 @@ ROW_CHECKS = {
         lambda: checks.gradients_reach_images(Linear(torch.round), IMAGES, LABELS),
     ),
     "private_public_disjoint": (
-        lambda: data_disjoint(manifest())[0],
+        lambda: data_checks.data_disjoint(manifest())[0],
         lambda: disjoint(0, 6, identity="15"),
         lambda: disjoint(0, 7, hash="14-test"),
         lambda: disjoint(0, 0, identity=""),
         lambda: disjoint(0, 7, hash=""),
         lambda: disjoint(0, 7, split="elsewhere"),
-        lambda: data_disjoint([])[0],
-        lambda: data_disjoint(manifest()[:6])[0],
+        lambda: data_checks.data_disjoint([])[0],
+        lambda: data_checks.data_disjoint(manifest()[:6])[0],
     ),
     "splits_disjoint": (
-        lambda: data_disjoint(manifest())[1],
+        lambda: data_checks.data_disjoint(manifest())[1],
         lambda: disjoint(1, 0, hash="14-test"),
-        lambda: data_disjoint([])[1],
+        lambda: data_checks.data_disjoint([])[1],
     ),
     "evaluator_is_another_network": (
         lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "b2"),
@@ -247,7 +293,8 @@ def test_verdicts_and_failures() -> None:
     assert checks.failures(found) == {"b": "0.1, least 0.5"}
 
 
-ROW_NAMES = [n for n in checks.EXPLANATIONS if n not in ("positive_control", "floor_below_ceiling")]
+SEVERAL_ROWS = ("positive_control", "floor_below_ceiling")
+ROW_NAMES = [n for n in checks.EXPLANATIONS if n not in (*SEVERAL_ROWS, *checks.OF_JUDGES)]
 
 
 @pytest.mark.parametrize("name", ROW_NAMES)

@@ -47,7 +47,8 @@ def test_every_check_a_row_writes_is_explained(
 def by_kind() -> list[RowScores]:
     """Scores of every kind, with everything that may be None and without."""
     study = fake_study.params(seeds=(0,), defenses=fake_study.WIDE)
-    return [scores for part in fake_study.scores(study) for scores in part.values()]
+    parts = (fake_study.judge_scores(study), *fake_study.scores(study))
+    return [scores for part in parts for scores in part.values()]
 
 
 def test_what_is_written_is_read() -> None:
@@ -73,12 +74,18 @@ def test_measured_scores_are_read_as_they_were_written(
         assert type(scores).from_json(content, Path("row.json")) == scores
 
 
+FREE_NAMES = (
+    *("checks", "failed_checks", "facts", "counts", "intervals"),
+    *("attributes", "groups", "disagreement", "reliability"),
+)
+
+
 def leaves(content: dict[str, Any], where: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The path of every key whose name is not data: checks, facts and the like have free names."""
-    found, free = [], ("checks", "failed_checks", "facts", "counts", "intervals")
+    """The path of every key whose name is not data."""
+    found = []
     for key, value in content.items():
         found.append((*where, key))
-        if isinstance(value, dict) and key not in free:
+        if isinstance(value, dict) and key not in FREE_NAMES:
             found += leaves(value, (*where, key))
     return found
 

@@ -21,6 +21,7 @@ METHODS = {
     "attacks": ("Attack",),
     "data": ("Maker", "Reader"),
     "defenses": ("Defense",),
+    "judges": ("Judge",),
     "priors": ("Training",),
     "surrogates": ("Surrogate",),
     "targets": ("Network",),

@@ -19,6 +19,7 @@ class Evaluation:
     inception_weights: str  # folder of inception-2015-12-05.pt; read with `inception` only
     frechet_min_success: Count  # fewer successes than this: the distance is null
     signature_fpr: OpenShare  # false positives on private training images that set the threshold
+    verifier_fpr: OpenShare  # false accepts of real impostors that set a verifier's threshold
     grid_identities: Count  # identities shown in a picture
     neighbours: Count  # k of precision, recall, density and coverage
     matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
@@ -33,6 +34,7 @@ class Checks:
     target_accuracy: Share  # least test accuracy of the undefended target
     target_agreement: Share  # least share of reconstructions that what the attack asked accepts
     positive_control: Share  # least AA-1 of the strongest attack on the undefended target
+    judges_agree_on_real: Share  # least agreement of evaluator and verifier on real test images
     trapdoor_success: Share  # least trapdoor success of a trapdoored target
 
 
@@ -63,6 +65,8 @@ WEAK = frozenset(
         "trapdoor_success",
         "target_agreement",
         "positive_control",
+        "judges_agree_on_real",
+        "blank_images_refused",
     )
 )
 """Checks whose failure marks a number as weak: a bound is missed, but what was measured is what is

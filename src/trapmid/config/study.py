@@ -182,6 +182,20 @@ class GuidedPriorRow:
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
+# --- judges -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeRow:
+    """A judge of reconstructions beside the evaluators."""
+
+    data: str  # whose private images it is measured on, and measures attacks by
+    method: str  # module of trapmid.judges
+    model: str  # its weights; weights/none: they come with a package
+    truth: str  # table of everybody's parameters; weights/none: the method reads none
+    seed: Natural
+
+
 # --- attacks ------------------------------------------------------------------------------------
 
 
@@ -209,6 +223,8 @@ class AttackRunRow:
     side_information: str  # file of `types.SideInformation`; weights/none: there is none
     prior: str  # folder of the prior, e.g. models/priors/public/gmi
     evaluator: str
+    verifier: str  # file of a judge that verifies; weights/none: there is none
+    identity: str  # file of a judge that reads parameters; weights/none: there is none
     data: str
     seed: Natural
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
@@ -225,6 +241,7 @@ ROWS: dict[str, type[Any]] = {
     "leaks": LeakRow,
     "signatures": SignatureRow,
     "guided_priors": GuidedPriorRow,
+    "judges": JudgeRow,
     "attack_runs": AttackRunRow,
 }
 """Every section of params.yaml that is made of rows: what one of its rows says."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.types import Target, Trapdoor
@@ -61,6 +61,23 @@ def describe(
     for name, values in zip(Description._fields, described, strict=True):
         _check_finite(name, values)
     return described
+
+
+def vectors(model: nn.Module, images: Tensor, *, batch_size: int, rt: Runtime) -> Tensor:
+    """What a network makes of `images`, one vector each: (N, D) float32 on the CPU; as `describe`.
+
+    Raises:
+        ValueError: there are no images, or a vector is not finite.
+    """
+    if not len(images):
+        raise ValueError("vectors: no images")
+    with eval_mode(model), torch.no_grad(), exact():
+        parts = [
+            model(as_float(part.to(rt.device))).float().cpu() for part in images.split(batch_size)
+        ]
+    found = torch.cat(parts)
+    _check_finite("vectors", found)
+    return found
 
 
 def member_logits(model: Target, images: Tensor, *, batch_size: int, rt: Runtime) -> list[Tensor]:

@@ -25,15 +25,16 @@ _SECTIONS = {
     "models/signatures": "signatures",
     "models/priors/public": "public_priors",
     "models/priors/guided": "guided_priors",
+    "data/features/judges": "judges",
 }
 _KEYS = {
     "leaks": (),
     "surrogates": (),
     "signatures": ("leak",),
     "guided_priors": ("queried_model", "side_information"),
-    "attack_runs": ("queried_model", "side_information", "prior"),
+    "attack_runs": ("queried_model", "side_information", "prior", "verifier", "identity"),
 }
-"""Section -> keys of its rows that name what was made of a target or of public images."""
+"""Section -> keys of its rows that name what was made of a target, of private or public images."""
 _REPEATED = r"models/(?:targets|surrogates|leaks|signatures|priors/guided)/[^/]+?"
 """What `trapmid profile --seeds` repeats, and ends with a seed; a public prior is everybody's."""
 

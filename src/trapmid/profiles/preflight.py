@@ -52,6 +52,7 @@ _MADE = {
     "models/surrogates/": "surrogates",
     "models/leaks/": "leaks",
     "models/signatures/": "signatures",
+    "data/features/judges/": "judges",
     "models/priors/public/": "public_priors",
     "models/priors/guided/": "guided_priors",
 }
@@ -61,6 +62,8 @@ _PLACES = {
     "prior": ("models/priors/public/", "models/priors/guided/"),
     "side_information": ("weights/none", "models/signatures/", "models/surrogates/"),
     "leak": ("weights/none", "models/leaks/"),
+    "verifier": ("weights/none", "data/features/judges/"),
+    "identity": ("weights/none", "data/features/judges/"),
 }
 """Key of a row -> what its path must begin with."""
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
@@ -154,6 +157,8 @@ def _row(
     if section == "data":
         for side in ("private", "public"):
             yield from _complaint(wiring.reader, row[side]["reader"])
+    if section == "judges":
+        yield from _complaint(wiring.judge, row["method"])
     if section in BUILDERS:
         yield from _complaint(_method, content, section, name)
 

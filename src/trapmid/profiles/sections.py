@@ -16,6 +16,7 @@ ROWS = (
     "leaks",
     "signatures",
     "guided_priors",
+    "judges",
     "attack_runs",
 )
 """Sections made of rows: an overlay's are merged onto its base's, `x: null` takes one away."""

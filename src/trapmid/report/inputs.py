@@ -19,6 +19,8 @@ from trapmid.scoring.scores import (
     AttackScores,
     Evaluators,
     EvaluatorScores,
+    Judges,
+    JudgeScores,
     Targets,
     TargetScores,
     read_all,
@@ -34,6 +36,7 @@ class Inputs:
     params: dict[str, Any]
     evaluators: Evaluators
     targets: Targets
+    judges: Judges
     attack_runs: Attacks
     contracts: Records  # by data row
     histories: dict[str, dict[str, History]]  # by section and row; attack runs may have none
@@ -79,6 +82,7 @@ def read(
         params=params,
         evaluators=read_all(EvaluatorScores, root, params["evaluators"]),
         targets=read_all(TargetScores, root, params["targets"]),
+        judges=read_all(JudgeScores, root, params["judges"]),
         attack_runs=read_all(AttackScores, root, params["attack_runs"]),
         contracts={
             row: results.read_json(root / "reports" / "data" / f"{row}.json")

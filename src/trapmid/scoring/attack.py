@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from trapmid import wiring
+from trapmid.artifacts.judges import NO_JUDGES, Panel
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
-from trapmid.scoring import checks, papers
+from trapmid.scoring import checks, judge_checks, papers, verdicts
 from trapmid.scoring.described import (
     NOISE,
     Loaded,
@@ -103,8 +104,12 @@ def score_attack(
     data: Data,
     evidence: Evidence,
     setup: Setup,
+    panel: Panel = NO_JUDGES,
 ) -> ScoredAttack:
-    """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`."""
+    """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`.
+
+    `panel`: the judges beside the evaluator.
+    """
     shown = Shown(evidence.images, evidence.labels, evidence.draws, evidence.found)
     recognised = recognise(evaluator, shown, setup)
     agreement = _Agreement(
@@ -114,6 +119,8 @@ def score_attack(
     results = _checks(
         block, evaluator.loaded, attacked.target, evidence, recognised, agreement, setup
     )
+    results += _judges_agree(evaluator, panel, data.private, setup)
+    judged = verdicts.judge(panel, shown, recognised.hit, setup)
     detection, carried = _detect(attacked, data.public, shown, setup)
     reference = evaluator.reference
     public = public_features(reference, evaluator.loaded, data.public, setup)
@@ -135,11 +142,13 @@ def score_attack(
         signature=detection,
         fidelity=fidelity(recognised, shown, reference, public, setup),
         paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
+        judges=judged.scores,
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
     )
-    return ScoredAttack(rounded(scores), _rows(recognised, carried), recognised.hit)
+    rows = _rows(recognised, carried) | {"judged": judged.rows}
+    return ScoredAttack(rounded(scores), rows, recognised.hit)
 
 
 def _agreement(
@@ -180,6 +189,19 @@ def _checks(
         checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
         strength,
     ]
+
+
+def _judges_agree(
+    evaluator: Evaluator, panel: Panel, private: Private, setup: Setup
+) -> list[checks.Check]:
+    """Whether evaluator and verifier say the same of real images; nothing without a verifier."""
+    if panel.verifier is None:
+        return []
+    seen = describe(evaluator.loaded, private["test_images"], setup)
+    recognised = accuracy.hits(seen.logits, private["test_labels"])
+    accepted = panel.verifier.reference["test_accepted"]
+    bound = setup.bounds.judges_agree_on_real
+    return [judge_checks.judges_agree_on_real(recognised, accepted, bound)]
 
 
 def _accepted(evidence: Evidence, agreement: _Agreement, setup: Setup) -> checks.Check:

@@ -19,7 +19,7 @@ from trapmid.config.evaluation import UNDEFENDED, WEAK, Checks
 from trapmid.metrics.features import exact
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.scoring.scores import Attacks, Evaluators, RowScores, Targets
+from trapmid.scoring.scores import Attacks, Evaluators, Judges, RowScores, Targets
 from trapmid.types import Target
 
 _FLOOR_DEVIATIONS = 5
@@ -45,11 +45,20 @@ EXPLANATIONS = {
     "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
     "image that the attack did not find counts as refused.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
+    "judges_agree_on_real": "On real private test images the verifier accepts whom the evaluator "
+    "recognises, and no other.",
+    "blank_images_refused": "The verifier refuses black, white, plain and noise images, and the "
+    "mean image of everybody else, as often as real impostors.",
+    "judge_knows_no_private_person": "No judge learnt from a private person.",
     "floor_below_ceiling": "Random latents score below real private test images.",
     "positive_control": "The strongest attack on all people succeeds against every undefended "
     "target.",
 }
 """Every check of a study, with what it means when it holds."""
+
+
+OF_JUDGES = ("judges_agree_on_real", "blank_images_refused", "judge_knows_no_private_person")
+"""Checks that a study without judges does not have."""
 
 
 class Check(NamedTuple):
@@ -216,11 +225,16 @@ def _with_ends(rate: float, interval: Interval) -> str:
 
 
 def study(
-    evaluators: Evaluators, targets: Targets, attack_runs: Attacks, bounds: Checks
+    evaluators: Evaluators,
+    targets: Targets,
+    attack_runs: Attacks,
+    bounds: Checks,
+    judges: Judges | None = None,
 ) -> list[Check]:
     """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
 
-    Needs the rows of params.yaml, all of them. A check that no row answers is failed.
+    Needs the rows of params.yaml, all of them. A check that no row answers is failed; one of judges
+    is left out where no row has it.
     """
     of_several_rows = {
         "positive_control": _positive_control(targets, attack_runs, bounds.positive_control),
@@ -228,10 +242,15 @@ def study(
     }
     rows: dict[str, RowScores] = {
         f"{scores.section}/{row}": scores
-        for part in (evaluators, targets, attack_runs)
+        for part in (evaluators, targets, attack_runs, judges or {})
         for row, scores in part.items()
     }
-    return [of_several_rows.get(name) or _merged(name, rows) for name in EXPLANATIONS]
+    asked = {name for scores in rows.values() for name in scores.checks}
+    return [
+        of_several_rows.get(name) or _merged(name, rows)
+        for name in EXPLANATIONS
+        if name not in OF_JUDGES or name in asked
+    ]
 
 
 def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:

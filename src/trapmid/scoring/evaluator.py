@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from trapmid.scoring import checks
 from trapmid.scoring.described import Private, Setup, examine
 from trapmid.scoring.fidelity import fidelity
@@ -20,7 +18,7 @@ def score_evaluator(
     found = examined.test_accuracy, examined.interval
     accurate = checks.reaches("evaluator_accuracy", *found, least)
     results = [*examined.checks, accurate]
-    real = _as_shown(private)
+    real = Shown.real(private, "test")
     recognised = recognise(evaluator, real, setup, examined.test)
     reference = evaluator.reference
     return rounded(
@@ -36,10 +34,3 @@ def score_evaluator(
             failed_checks=checks.failures(results),
         )
     )
-
-
-def _as_shown(private: Private) -> Shown:
-    """The real test images as if an attack had made them."""
-    labels = private["test_labels"]
-    found = torch.ones(len(labels), dtype=torch.bool)
-    return Shown(private["test_images"], labels, torch.arange(len(labels)), found)

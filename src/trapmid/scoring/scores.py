@@ -16,6 +16,7 @@ from trapmid.metrics.prdc import Prdc
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
+from trapmid.scoring.judged import IdentityScores, JudgedScores, VerifierQuality
 
 T = TypeVar("T")
 R = TypeVar("R", bound="RowScores")
@@ -194,16 +195,32 @@ class AttackScores(RowScores, Recognition, WithinRun):
     signature: Detection | None  # None: no trapdoor, or nothing was found
     fidelity: Fidelity | None  # None: under two images were found
     paper: PaperScores | None  # None: the attack has no released code
+    judges: JudgedScores | None  # None: the row names no judge
     protocol: AttackProtocol
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgeScores(RowScores):
+    """Scores of one judge: of its own errors, and the ceiling of what it measures."""
+
+    section: ClassVar[str] = "judges"
+
+    method: str
+    learnt_from: str  # one line
+    n_test: int
+    verifier: VerifierQuality | None  # None: the judge reads parameters
+    identity: IdentityScores | None  # of real private test images; None: the judge verifies
+    reliability: dict[str, float]  # of every parameter that it reads; empty: it reads none
+
+
+Judges = Mapping[str, JudgeScores]
 Evaluators = Mapping[str, EvaluatorScores]
 Targets = Mapping[str, TargetScores]
 Attacks = Mapping[str, AttackScores]
 
 
 KINDS: dict[str, type[RowScores]] = {
-    kind.section: kind for kind in (EvaluatorScores, TargetScores, AttackScores)
+    kind.section: kind for kind in (EvaluatorScores, TargetScores, JudgeScores, AttackScores)
 }
 """By section of params.yaml: the scores of its rows. Other sections have none."""
 

@@ -11,7 +11,7 @@ from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.scoring import checks
+from trapmid.scoring import checks, data_checks
 from trapmid.scoring.described import (
     NOISE,
     Examined,
@@ -25,7 +25,6 @@ from trapmid.scoring.described import (
     trapdoor_success,
     triggered_classes,
 )
-from trapmid.scoring.disjoint import data_disjoint
 from trapmid.scoring.scores import TargetScores, rounded
 from trapmid.types import Trapdoor
 
@@ -91,7 +90,7 @@ def _checks(
     setup: Setup,
 ) -> list[checks.Check]:
     results = [*examined.checks, _gradients(loaded, private, setup)]
-    results += data_disjoint(manifest, validation=examined.val_accuracy is not None)
+    results += data_checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
     if success is not None:
         least = setup.bounds.trapdoor_success
         results.append(checks.reaches("trapdoor_success", success.rate, success.interval, least))

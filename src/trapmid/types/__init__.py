@@ -4,6 +4,7 @@ from trapmid.types.attack import Attack, LabelAttack, PaperScoring, Reconstructi
 from trapmid.types.attacker import NOTHING, Prior, PriorTraining, SideInformation, Surrogate
 from trapmid.types.classifier import Embedding, LabelsOnly, Output, Target
 from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
+from trapmid.types.judge import Judge, Reader, Verifier
 from trapmid.types.training import (
     UNSAVED,
     Checkpointer,
@@ -26,6 +27,7 @@ __all__ = [
     "DivergedError",
     "Embedding",
     "InMemory",
+    "Judge",
     "LabelAttack",
     "LabelsOnly",
     "Log",
@@ -36,6 +38,7 @@ __all__ = [
     "Prior",
     "PriorTraining",
     "Progress",
+    "Reader",
     "Reconstruction",
     "Saving",
     "Setting",
@@ -45,5 +48,6 @@ __all__ = [
     "Target",
     "Task",
     "Trapdoor",
+    "Verifier",
     "check_finite",
 ]

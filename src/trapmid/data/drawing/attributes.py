@@ -7,6 +7,24 @@ from torch import Tensor
 
 from trapmid.data.drawing.vectors import ATTRIBUTES, BALD_BELOW, GLASSES_ABOVE, STUBBLE_ABOVE
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "sex": ("masculinity",),
+    "age": ("age",),
+    "skin": ("skin_darkness", "skin_undertone", "blush"),
+    "hair colour": ("hair_lightness", "hair_hue"),
+    "hair length": ("hair_amount", "hair_length"),
+    "hair style": ("hair_volume", "hair_curl", "fringe", "parting", "hair_locks"),
+    "face shape": ("face_width", "face_length", "jaw_width", "jaw_squareness", "ear_size"),
+    "eyes": ("eye_spacing", "eye_size", "eye_openness", "eye_tilt"),
+    "iris": ("iris_hue", "iris_lightness"),
+    "brows": ("brow_thickness", "brow_height", "brow_tilt", "brow_darkness"),
+    "nose": ("nose_width", "nose_length"),
+    "mouth": ("mouth_width", "mouth_height", "lip_thickness", "lip_colour"),
+    "beard": ("facial_hair", "beard_shape"),
+    "glasses": ("glasses", "glasses_size", "glasses_roundness", "glasses_colour"),
+}
+"""Every entry of an identity vector, by the part of a face that it draws."""
+
 
 def binary_attributes(identities: Tensor) -> dict[str, Tensor]:
     """CelebA's yes/no attributes of identities, by thresholds on their vectors.

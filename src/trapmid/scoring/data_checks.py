@@ -1,4 +1,4 @@
-"""Checks of the data: nobody is on both sides, no image in two splits."""
+"""Whether a data set is what its scores take it for: nobody and nothing is on two sides."""
 
 from __future__ import annotations
 

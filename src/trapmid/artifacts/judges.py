@@ -1,0 +1,186 @@
+"""Judges between files and memory: their weights, and what they need to judge one study's attacks.
+
+Weights lie in weights/, in half precision, without a digest of their code, as initial weights do.
+They say from whom they were learnt. `evaluate_judge` puts network and references into one file per
+row, about one set of private people, and that file has the digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid import wiring
+from trapmid.artifacts import checkpoints
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import Lineage, Traced
+from trapmid.config import params
+from trapmid.config.params import ParamsError
+from trapmid.runtime import Runtime
+from trapmid.types import Judge, Reader, Verifier
+
+NONE = "none"
+"""The word in weights/none: no file, by choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearntFrom:
+    """The people from whom a judge learnt: drawn ones, by their numbers."""
+
+    maker: str  # module of `trapmid.data`
+    seed: int  # of the drawing
+    first: int
+    last: int  # included
+
+
+class Opened(NamedTuple):
+    """A judge on the runtime's device, in eval mode, frozen."""
+
+    judge: Judge
+    method: str
+    image_size: int  # that it was made for; it resizes others inside
+    learnt_from: LearntFrom | None  # None: nobody here trained it
+
+
+class LoadedJudge(NamedTuple):
+    """A judge, and what it measures attacks by."""
+
+    judge: Judge
+    reference: Mapping[str, Tensor]
+    traced: Traced
+
+
+class Panel(NamedTuple):
+    """The judges of an attack; None: its row names none."""
+
+    verifier: LoadedJudge | None
+    identity: LoadedJudge | None
+
+    @property
+    def traced(self) -> list[Traced]:
+        """What `lineage.check_together` asks of them."""
+        return [judge.traced for judge in self if judge is not None]
+
+
+NO_JUDGES = Panel(None, None)
+
+
+def is_none(path: Path) -> bool:
+    """Whether `path` is weights/none, the word that stands for a file left out by choice."""
+    return path.is_file() and path.stat().st_size < 64 and path.read_text().strip() == NONE
+
+
+def save_weights(
+    path: Path, method: str, judge: Judge, image_size: int, learnt_from: LearntFrom
+) -> None:
+    """Writes trained weights in half precision.
+
+    Raises:
+        CheckpointError: a weight is not finite.
+    """
+    state = {
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in judge.state_dict().items()
+    }
+    checkpoints.check_finite(path, state)
+    checkpoints.save(
+        path,
+        {
+            "judge": method,
+            "image_size": image_size,
+            "state": state,
+            "learnt_from": asdict(learnt_from),
+        },
+    )
+
+
+def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opened:
+    """The judge `judges/<method>.py` with the weights of `path`.
+
+    Args:
+        path: what `save_weights` wrote; weights/none: the judge has weights of its own.
+        image_size: of the study; taken by a judge that has no weights file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another method or of another network.
+        ValueError: a judge needs weights, or a package that is not installed.
+    """
+    cls = wiring.judge(method)
+    if is_none(path) != cls.brings_weights:
+        wanted = "no file, weights/none" if cls.brings_weights else "a file with weights"
+        raise ValueError(f"judge {method}: model: needs {wanted}, is {path}")
+    if cls.brings_weights:
+        return Opened(_frozen(cls(image_size), rt), method, image_size, None)
+    content = checkpoints.load(path)
+    if content.get("judge") != method:
+        raise CheckpointError(f"{path}: holds a judge {content.get('judge')!r}, not {method!r}")
+    try:
+        learnt_from = params.build(LearntFrom, content["learnt_from"], f"{path}: learnt_from")
+    except ParamsError as error:
+        raise CheckpointError(str(error)) from None
+    judge = cls(content["image_size"])
+    checkpoints.load_strictly(path, judge, content["state"])
+    return Opened(_frozen(judge, rt), method, content["image_size"], learnt_from)
+
+
+def save(path: Path, opened: Opened, reference: Mapping[str, Tensor], people: str) -> None:
+    """Writes a judge with the tensors that it measures attacks by; `people`: `lineage.people_of`.
+
+    Raises:
+        CheckpointError: a tensor is not finite.
+    """
+    checkpoints.check_finite(path, reference)
+    checkpoints.save(
+        path,
+        {
+            "judge": opened.method,
+            "image_size": opened.image_size,
+            "state": opened.judge.state_dict(),
+            "code": checkpoints.code_digest(opened.judge),
+            "reference": dict(reference),
+            "lineage": Lineage(people=people, target=None).to_content(),
+        },
+    )
+
+
+def load(path: Path, rt: Runtime) -> LoadedJudge | None:
+    """What `save` wrote; None: `path` is weights/none.
+
+    Raises:
+        CheckpointError: the file is missing, is no judge, or belongs to other code.
+    """
+    if is_none(path):
+        return None
+    content = checkpoints.load(path)
+    if "judge" not in content or "reference" not in content:
+        raise CheckpointError(f"{path}: not a judge of a study; `dvc repro` makes it")
+    judge = wiring.judge(content["judge"])(content["image_size"])
+    checkpoints.check_code(path, content, judge)
+    checkpoints.load_strictly(path, judge, content["state"])
+    lineage = Lineage.read(path, content)
+    traced = Traced(path, lineage.people, None)
+    return LoadedJudge(_frozen(judge, rt), content["reference"], traced)
+
+
+def load_panel(verifier: Path, identity: Path, rt: Runtime) -> Panel:
+    """The judges that the keys of an attack's row name.
+
+    Raises:
+        CheckpointError: as `load`.
+        ValueError: the one does not verify, or the other reads no parameters.
+    """
+    panel = Panel(load(verifier, rt), load(identity, rt))
+    kinds: tuple[type[Judge], ...] = (Verifier, Reader)
+    for key, judge, kind in zip(Panel._fields, panel, kinds, strict=True):
+        if judge is not None and not isinstance(judge.judge, kind):
+            raise ValueError(f"{key}: {judge.traced.path} holds no {kind.__name__.lower()}")
+    return panel
+
+
+def _frozen(judge: Judge, rt: Runtime) -> Judge:
+    return rt.place(judge).eval().requires_grad_(False)

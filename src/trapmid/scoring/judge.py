@@ -1,0 +1,177 @@
+"""What one judge is worth on real private images, and what it measures a study's attacks by."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid.artifacts.judges import LoadedJudge, Opened
+from trapmid.artifacts.lineage import Traced
+from trapmid.metrics import accuracy, verification
+from trapmid.scoring import checks, judge_checks
+from trapmid.scoring.described import Private, Setup
+from trapmid.scoring.judged import IdentityScores, VerifierQuality
+from trapmid.scoring.recognition import Shown
+from trapmid.scoring.scores import JudgeScores, rounded
+from trapmid.scoring.verdicts import identity_scores, read, vectors, verify
+from trapmid.types import Reader
+
+
+class ScoredJudge(NamedTuple):
+    """A judge's scores, and the tensors that it measures attacks by."""
+
+    scores: JudgeScores  # reports/scores/judges/<row>.json
+    reference: dict[str, Tensor]  # of data/features/judges/<row>.pt
+
+
+def score_judge(
+    row: str, opened: Opened, private: Private, truth: Tensor | None, traced: Traced, setup: Setup
+) -> ScoredJudge:
+    """Scores of one judge: the row `row` of params.yaml.
+
+    Args:
+        row: its name.
+        opened: the judge.
+        private: the private images.
+        truth: (C, A) parameters of the private people, for a judge that reads them.
+        traced: the file that is going to hold the judge, and whose people it is about.
+        setup: how to score.
+
+    Raises:
+        ValueError: a judge that reads parameters gets no truth, or one of other parameters.
+    """
+    network = opened.judge
+    quality: VerifierQuality | None = None
+    identity: IdentityScores | None = None
+    results = _lineage(opened, private)
+    if isinstance(network, Reader):
+        reference = {"truth": _of_fitting_width(truth, network)}
+        identity = _identity(LoadedJudge(network, reference, traced), private, setup)
+    else:
+        reference, quality = _verifier(opened, private, traced, setup)
+        results.append(
+            judge_checks.blank_images_refused(
+                quality.blanks_accepted, setup.evaluation.verifier_fpr
+            )
+        )
+    scores = JudgeScores(
+        row=row,
+        method=opened.method,
+        learnt_from=_whom(opened),
+        n_test=len(private["test_labels"]),
+        verifier=quality,
+        identity=identity,
+        reliability=_reliability(network),
+        checks=checks.verdicts(results),
+        failed_checks=checks.failures(results),
+    )
+    return ScoredJudge(rounded(scores), reference)
+
+
+def _lineage(opened: Opened, private: Private) -> list[checks.Check]:
+    """Nothing is known of the people from whom a judge of others learnt."""
+    who = opened.learnt_from
+    if who is None:
+        return []
+    return [judge_checks.judge_knows_no_private_person(private["identities"], who.first, who.last)]
+
+
+def _whom(opened: Opened) -> str:
+    who = opened.learnt_from
+    if who is None:
+        return "people unknown here: its weights come with a package"
+    return f"drawn people {who.first} to {who.last} of seed {who.seed}"
+
+
+def _reliability(network: object) -> dict[str, float]:
+    if not isinstance(network, Reader):
+        return {}
+    return dict(zip(network.names, network.reliability.tolist(), strict=True))
+
+
+def _of_fitting_width(truth: Tensor | None, network: Reader) -> Tensor:
+    if truth is None or truth.shape[1] != len(network.names):
+        given = "none" if truth is None else f"{truth.shape[1]}"
+        raise ValueError(
+            f"judge: truth: needs {len(network.names)} parameters of every person, has {given}"
+        )
+    return truth
+
+
+# --- a judge that reads parameters --------------------------------------------------------------
+
+
+def _identity(judge: LoadedJudge, private: Private, setup: Setup) -> IdentityScores:
+    """The ceiling of what an attack's images may show: the real test images."""
+    shown = Shown.real(private, "test")
+    return identity_scores(judge, read(judge, shown, setup), shown)
+
+
+# --- a verifier ---------------------------------------------------------------------------------
+
+
+def _verifier(
+    opened: Opened, private: Private, traced: Traced, setup: Setup
+) -> tuple[dict[str, Tensor], VerifierQuality]:
+    embeddings = vectors(opened.judge, private["train_images"], setup)
+    classes = len(private["identities"])
+    templates = verification.templates(embeddings, private["train_labels"], classes)
+    split = "val" if len(private["val_labels"]) else "test"
+    limit = verification.threshold(
+        _impostors(opened, templates, private, split, setup), setup.evaluation.verifier_fpr
+    )
+    reference = {"templates": templates, "threshold": torch.tensor(limit, dtype=torch.float64)}
+    judge = LoadedJudge(opened.judge, reference, traced)
+    shown = Shown.real(private, "test")
+    found = verify(judge, shown, setup)
+    impostors = _impostors(opened, templates, private, "test", setup)
+    blanks = _blanks(opened, templates, private, setup)
+    quality = VerifierQuality(
+        threshold=limit,
+        threshold_split=split,
+        false_accepts=accuracy.rate(impostors < limit),
+        n_impostors=impostors.numel(),
+        true_accepts=accuracy.rate(found.accepted),
+        aa1=accuracy.rate(found.nearest == shown.labels),
+        blanks_accepted=accuracy.rate(blanks < limit),
+        n_blanks=blanks.numel(),
+    )
+    return reference | {"test_accepted": found.accepted}, quality
+
+
+def _impostors(
+    opened: Opened, templates: Tensor, private: Private, split: str, setup: Setup
+) -> Tensor:
+    """Distances (N, C - 1) of the images of a split to the people whom they do not show."""
+    embeddings = vectors(opened.judge, private[f"{split}_images"], setup)
+    distances = verification.distances(embeddings, templates)
+    return verification.others(distances, private[f"{split}_labels"])
+
+
+def _blanks(opened: Opened, templates: Tensor, private: Private, setup: Setup) -> Tensor:
+    """Distances of images that show nobody to the people for whom they must not be taken.
+
+    Black, white, the mean colour and noise are nobody's; the mean of all others' images is held
+    against the one person who is not in it.
+    """
+    images, labels = private["train_images"], private["train_labels"]
+    classes = torch.arange(len(templates))
+    sums = torch.stack([images[labels == one].sum(dim=0) for one in classes]).double()  # of int64
+    counts = torch.bincount(labels, minlength=len(classes))[:, None, None, None]
+    means = ((sums.sum(dim=0) - sums) / (counts.sum() - counts) / 255).float()
+    colour = (sums.sum(dim=0) / counts.sum() / 255).mean(dim=(1, 2)).float()
+    flat = verification.distances(
+        vectors(opened.judge, _flat(means, colour, setup), setup), templates
+    )
+    mixed = verification.distances(vectors(opened.judge, means, setup), templates)
+    return torch.cat([flat.flatten(), verification.own(mixed, classes)])
+
+
+def _flat(like: Tensor, colour: Tensor, setup: Setup) -> Tensor:
+    """Black, white, the mean colour (3,) and noise, of the size of `like`; (4, 3, S, S)."""
+    shape = like.shape[1:]
+    noise = torch.rand(shape, generator=setup.rt.generator("noise image"))
+    flat = colour[:, None, None].expand(shape)
+    return torch.stack([torch.zeros(shape), torch.ones(shape), flat, noise])

@@ -1,0 +1,89 @@
+"""What judges beside the evaluator say, typed: parts of the scores of attacks and of judges.
+
+Rates are fractions in [0, 1]. A number that could not be measured is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """How many images the evaluator and another judge take for the attacked person."""
+
+    both: int
+    false_positives: int  # the evaluator alone
+    false_negatives: int  # the other judge alone
+    neither: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """A mean over the images that were found; None: there are none."""
+
+    attacked: float | None  # with the person whom an image is to show
+    others: float | None  # with every other private person, averaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifierScores:
+    """What a verifier says of images of known people; one that was not found is refused."""
+
+    threshold: float  # L2 between embeddings; a nearer image is accepted
+    accepted: float  # share that it takes for the person
+    aa1: float  # share to which the person's template is the nearest
+    distance: float | None  # mean to the person's template; None: no image
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupScores:
+    """How near images are to a person in some of the parameters."""
+
+    distance: Likeness  # in deviations between people
+    farther: float | None  # share of other people who are farther than the person; chance: 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityScores:
+    """Who images show by the parameters that are read off them, and what of a person they show."""
+
+    aa1: float  # share to which the person is the nearest; one that was not found has none
+    distance: Likeness  # in deviations between people, parameters weighted by their precision
+    farther: float | None  # share of other people who are farther than the person; chance: 0.5
+    attributes: dict[str, Likeness]  # CelebA's yes/no ones: share with the person's mark
+    groups: dict[str, GroupScores]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedScores:
+    """What judges beside the evaluator say of an attack's images.
+
+    All judges agree on an image where the evaluator puts the attacked person first, the verifier
+    accepts the image as the person's, and no private person is nearer by the parameters. A judge
+    that the row does not name is not asked.
+    """
+
+    agree: float  # share of images on which all judges agree
+    n_agree: int
+    verifier: VerifierScores | None  # None: the row names none
+    identity: IdentityScores | None  # likewise
+    disagreement: dict[str, Disagreement]  # by judge: verifier, identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifierQuality:
+    """How far a verifier can be believed: what it says of real private images.
+
+    Templates are of training images. The threshold is set on images of one split and measured on
+    the test images, unless there is no other split than these.
+    """
+
+    threshold: float
+    threshold_split: str  # val, or test
+    false_accepts: float  # share of pairs of a test image and another person
+    n_impostors: int
+    true_accepts: float  # share of test images
+    aa1: float
+    blanks_accepted: float  # share of pairs of an image of nobody and a person
+    n_blanks: int

@@ -1,0 +1,172 @@
+"""What judges say of images that are to show known people.
+
+One verifies, one reads parameters. A judge sees images as files keep them, inside [0, 1]. An image
+that an attack did not find is refused.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trapmid.artifacts.judges import LoadedJudge, Panel
+from trapmid.data.drawing.attributes import GROUPS, binary_attributes
+from trapmid.data.drawing.vectors import ATTRIBUTES
+from trapmid.metrics import accuracy, features, identification, verification
+from trapmid.metrics.verification import Verdicts
+from trapmid.scoring.described import Setup
+from trapmid.scoring.judged import (
+    Disagreement,
+    GroupScores,
+    IdentityScores,
+    JudgedScores,
+    Likeness,
+    VerifierScores,
+)
+from trapmid.scoring.recognition import Shown
+from trapmid.types import Judge, Reader
+
+
+class Judged(NamedTuple):
+    """What the judges say of an attack's images."""
+
+    scores: JudgedScores | None  # None: there is no judge
+    rows: dict[str, Tensor]  # one entry per reconstruction, for data/scored/<row>.pt
+
+
+class Reading(NamedTuple):
+    """What a judge of parameters finds in N images."""
+
+    parameters: Tensor  # (N, A)
+    distances: Tensor  # (N, C) float64 to every person, in deviations between people
+    hit: Tensor  # (N,) bool: found, and the nearest person is the one that it is to show
+
+
+def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
+    """The verdicts on an attack's images, of which the evaluator recognises `hit` (N,) bool."""
+    answers: dict[str, Tensor] = {}
+    rows: dict[str, Tensor] = {}
+    verified = identified = None
+    if panel.verifier is not None:
+        found = verify(panel.verifier, shown, setup)
+        verified = verifier_scores(panel.verifier, found, shown)
+        answers["verifier"] = found.accepted
+        rows |= {"verifier_distance": found.distances, "verifier_nearest": found.nearest}
+    if panel.identity is not None:
+        reading = read(panel.identity, shown, setup)
+        identified = identity_scores(panel.identity, reading, shown)
+        answers["identity"] = reading.hit
+        rows |= {"identity_distances": reading.distances, "parameters": reading.parameters}
+    if not answers:
+        return Judged(None, {})
+    agreed = torch.stack([hit, *answers.values()]).all(dim=0)
+    scores = JudgedScores(
+        agree=accuracy.rate(agreed),
+        n_agree=int(agreed.sum()),
+        verifier=verified,
+        identity=identified,
+        disagreement={name: _disagreement(hit, answer) for name, answer in answers.items()},
+    )
+    return Judged(scores, {**rows, **answers, "agreed": agreed})
+
+
+def vectors(network: Judge, images: Tensor, setup: Setup) -> Tensor:
+    """The judge's vectors (N, D) of images (N, 3, S, S), uint8 or float."""
+    seen = features.as_float(images).clamp(0, 1)
+    return features.vectors(network, seen, batch_size=setup.evaluation.batch_size, rt=setup.rt)
+
+
+def verify(verifier: LoadedJudge, shown: Shown, setup: Setup) -> Verdicts:
+    """Whether each image is taken for the person whom it is to show."""
+    reference = verifier.reference
+    embeddings = vectors(verifier.judge, shown.images, setup)
+    distances = verification.distances(embeddings, reference["templates"])
+    limit = float(reference["threshold"])
+    found = verification.verdicts(distances, shown.labels, limit)
+    return found._replace(accepted=found.accepted & shown.found)
+
+
+def verifier_scores(verifier: LoadedJudge, found: Verdicts, shown: Shown) -> VerifierScores:
+    """Rates of the verdicts."""
+    right = (found.nearest == shown.labels) & shown.found
+    mean = float(found.distances[shown.found].mean()) if shown.found.any() else None
+    return VerifierScores(
+        threshold=float(verifier.reference["threshold"]),
+        accepted=accuracy.rate(found.accepted),
+        aa1=accuracy.rate(right),
+        distance=mean,
+    )
+
+
+def read(identity: LoadedJudge, shown: Shown, setup: Setup) -> Reading:
+    """The parameters of each image, and its distance to every person."""
+    parameters = vectors(identity.judge, shown.images, setup)
+    distances = _distances(identity, parameters, list(range(parameters.shape[1])))
+    nearest = verification.nearest(distances)
+    return Reading(parameters, distances, (nearest == shown.labels) & shown.found)
+
+
+def _distances(identity: LoadedJudge, parameters: Tensor, columns: list[int]) -> Tensor:
+    """Distances (N, C) of readings (N, A) to everybody in some of the parameters."""
+    network = identity.judge
+    assert isinstance(network, Reader)
+    mean, deviation, reliability = (
+        part.cpu()[columns] for part in (network.mean, network.deviation, network.reliability)
+    )
+    return identification.distances(
+        identification.calibrated(parameters[:, columns], mean, reliability),
+        identity.reference["truth"][:, columns],
+        deviation,
+        identification.precision(reliability),
+    )
+
+
+def identity_scores(identity: LoadedJudge, reading: Reading, shown: Shown) -> IdentityScores:
+    """Rates and distances of the readings, and what of a person is in them."""
+    labels, found = shown.labels[shown.found], shown.found
+    parameters = reading.parameters[found]
+    return IdentityScores(
+        aa1=accuracy.rate(reading.hit),
+        distance=_likeness(reading.distances[found], labels),
+        farther=identification.farther(reading.distances[found], labels),
+        attributes=_attributes(parameters, identity.reference["truth"], labels),
+        groups=_groups(identity, parameters, labels),
+    )
+
+
+def _attributes(parameters: Tensor, truth: Tensor, labels: Tensor) -> dict[str, Likeness]:
+    """How many images have the attacked person's mark, of every yes/no attribute."""
+    read_marks, true_marks = binary_attributes(parameters), binary_attributes(truth)
+    return {
+        name: _likeness(identification.equal(marks, true_marks[name]), labels)
+        for name, marks in read_marks.items()
+    }
+
+
+def _groups(identity: LoadedJudge, parameters: Tensor, labels: Tensor) -> dict[str, GroupScores]:
+    """How near images are to the attacked person in every group of parameters."""
+    found = {}
+    for group, names in GROUPS.items():
+        columns = [ATTRIBUTES.index(name) for name in names]
+        distances = _distances(identity, parameters, columns)
+        found[group] = GroupScores(
+            distance=_likeness(distances, labels),
+            farther=identification.farther(distances, labels),
+        )
+    return found
+
+
+def _likeness(values: Tensor, labels: Tensor) -> Likeness:
+    return Likeness(**identification.likeness(values, labels)._asdict())
+
+
+def _disagreement(hit: Tensor, other: Tensor) -> Disagreement:
+    counts = verification.disagreement(hit, other)
+    return Disagreement(
+        both=counts.both,
+        false_positives=counts.first_only,
+        false_negatives=counts.second_only,
+        neither=counts.neither,
+    )

@@ -1,0 +1,321 @@
+"""Judges of a toy study: what they say of real images, of an attack's, and of nobody's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from painted import (
+    ATTACK_RUN,
+    CLASSES,
+    COLOURS,
+    EVALUATION,
+    SETUP,
+    Checkpoint,
+    faces,
+    reconstruction,
+)
+from torch import Tensor
+
+from trapmid.artifacts.judges import LearntFrom, LoadedJudge, Opened, Panel
+from trapmid.artifacts.lineage import Traced
+from trapmid.data.drawing.vectors import ATTRIBUTES
+from trapmid.scoring import references, verdicts
+from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
+from trapmid.scoring.judge import ScoredJudge, score_judge
+from trapmid.scoring.judged import Disagreement
+from trapmid.scoring.recognition import Evaluator, Shown
+from trapmid.scoring.scores import JudgeScores
+from trapmid.types import Judge, Reader, Verifier
+
+WHO = LearntFrom(maker="synthetic", seed=0, first=1000, last=1099)
+TRACED = Traced(Path("judge.pt"), "people", None)
+TRUTH = torch.rand(CLASSES, len(ATTRIBUTES), generator=torch.Generator().manual_seed(0))
+
+
+class ByColour(Verifier):
+    """One axis a person, and one, far out, for colours that are nobody's."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        gaps = torch.cdist(images.mean(dim=(2, 3)), COLOURS + 0.05)
+        nobody = torch.full((len(images), 1), 0.25)
+        shares = (-40 * torch.cat([gaps, nobody], dim=1).square()).softmax(dim=1)
+        return shares * torch.tensor([1.0, 1.0, 1.0, 1.0, 3.0])
+
+
+class TakesFlatForSomebody(ByColour):
+    """A plain picture is the first person's."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        flat = images.std(dim=(2, 3)).sum(dim=1) < 1e-4
+        return torch.where(flat[:, None], torch.eye(CLASSES + 1)[0], super().forward(images))
+
+
+class OfColour(Reader):
+    """Reads the parameters of the person whose colour is the nearest, each a little too high."""
+
+    names = ATTRIBUTES
+
+    def forward(self, images: Tensor) -> Tensor:
+        nearest = torch.cdist(images.mean(dim=(2, 3)), COLOURS + 0.05).argmin(dim=1)
+        return TRUTH[nearest] + 0.01
+
+
+@pytest.fixture
+def people(private: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {**private, "identities": torch.arange(1, CLASSES + 1)}
+
+
+def opened(judge: Judge, who: LearntFrom | None = WHO) -> Opened:
+    return Opened(judge.eval(), type(judge).__name__, 8, who)
+
+
+def scored(judge: Judge, people: Mapping[str, Tensor], who: LearntFrom | None = WHO) -> ScoredJudge:
+    truth = TRUTH if isinstance(judge, Reader) else None
+    return score_judge("j", opened(judge, who), people, truth, TRACED, SETUP)
+
+
+def loaded(judge: Judge, people: Mapping[str, Tensor]) -> LoadedJudge:
+    return LoadedJudge(judge.eval(), scored(judge, people).reference, TRACED)
+
+
+@pytest.fixture
+def panel(people: dict[str, Tensor]) -> Panel:
+    return Panel(loaded(ByColour(8), people), loaded(OfColour(8), people))
+
+
+# --- a judge's own scores -------------------------------------------------------------------------
+
+
+def test_a_verifier_knows_real_people(people: dict[str, Tensor]) -> None:
+    found = scored(ByColour(8), people)
+    quality = found.scores.verifier
+    assert quality is not None and found.scores.identity is None
+    assert (quality.true_accepts, quality.aa1, quality.threshold_split) == (1.0, 1.0, "val")
+    assert (quality.n_impostors, quality.n_blanks) == (16 * 3, 4 * CLASSES + CLASSES)
+    assert found.reference["test_accepted"].all()
+    assert found.scores.checks == {
+        "judge_knows_no_private_person": True,
+        "blank_images_refused": True,
+    }
+
+
+def test_the_threshold_lets_through_the_share_of_impostors(people: dict[str, Tensor]) -> None:
+    """Twelve validation images against three others each: a tenth of 36 is three."""
+    reference = scored(ByColour(8), people).reference
+    embeddings = ByColour(8)(people["val_images"] / 255).double()
+    gaps = [
+        float((one - template).norm())
+        for one, label in zip(embeddings, people["val_labels"].tolist(), strict=True)
+        for person, template in enumerate(reference["templates"])
+        if person != label
+    ]
+    assert sum(gap < float(reference["threshold"]) - 1e-6 for gap in gaps) == 3
+
+
+def test_without_validation_images_the_test_images_set_the_threshold(
+    people: dict[str, Tensor],
+) -> None:
+    without = people | {key: people[key][:0] for key in ("val_images", "val_labels")}
+    quality = scored(ByColour(8), without).scores.verifier
+    assert quality is not None and quality.threshold_split == "test"
+    assert quality.false_accepts <= EVALUATION.verifier_fpr
+
+
+def test_a_verifier_that_takes_plain_pictures_for_somebody_is_in_doubt(
+    people: dict[str, Tensor],
+) -> None:
+    found = scored(TakesFlatForSomebody(8), people).scores
+    assert found.verifier is not None and found.verifier.blanks_accepted == 3 / 20
+    assert found.checks["blank_images_refused"] is False
+    assert found.failed_checks == {"blank_images_refused": "accepted 0.1500, most 0.1"}
+
+
+def test_a_judge_that_learnt_from_a_private_person_is_in_doubt(people: dict[str, Tensor]) -> None:
+    for judge in (ByColour(8), OfColour(8)):
+        found = scored(judge, people, replace(WHO, first=CLASSES)).scores
+        assert found.checks["judge_knows_no_private_person"] is False
+        assert found.learnt_from == f"drawn people {CLASSES} to 1099 of seed 0"
+
+
+def test_of_a_judge_that_comes_with_weights_nobody_knows_the_people(
+    people: dict[str, Tensor],
+) -> None:
+    found = scored(ByColour(8), people, None).scores
+    assert "judge_knows_no_private_person" not in found.checks
+    assert found.learnt_from.startswith("people unknown here")
+
+
+def test_a_reader_has_the_ceiling(people: dict[str, Tensor]) -> None:
+    found = scored(OfColour(8), people).scores
+    identity = found.identity
+    assert identity is not None and found.verifier is None
+    assert (identity.aa1, identity.farther) == (1.0, 1.0)
+    assert identity.distance.attacked == pytest.approx(0.01, abs=1e-5)
+    assert set(found.reliability) == set(ATTRIBUTES)
+    json.dumps(found.to_json(), allow_nan=False)
+    assert JudgeScores.from_json(found.to_json(), Path("j.json")) == found
+
+
+@pytest.mark.parametrize("truth", [None, TRUTH[:, :3]])
+def test_a_reader_without_the_truth_is_refused(
+    people: dict[str, Tensor], truth: Tensor | None
+) -> None:
+    with pytest.raises(ValueError, match=r"^judge: truth: needs 41 parameters of every person"):
+        score_judge("j", opened(OfColour(8)), people, truth, TRACED, SETUP)
+
+
+# --- an attack ------------------------------------------------------------------------------------
+
+
+def shown(found: Tensor | None = None) -> Shown:
+    """Five images a person; of the second person, one shows the third."""
+    made = reconstruction()
+    made["images"][5] = faces(torch.tensor([2]), 4)[0]
+    found = made["found"] if found is None else found
+    return Shown(made["images"], made["labels"], made["draws"], found)
+
+
+def test_verdicts_on_an_attack(panel: Panel) -> None:
+    images = shown()
+    hit = torch.ones(20, dtype=torch.bool)
+    hit[0] = False  # the evaluator misses one, and is fooled by number 5
+    found = verdicts.judge(panel, images, hit, SETUP)
+    assert found.scores is not None
+    wrong = [number for number in range(20) if not found.rows["verifier"][number]]
+    assert wrong == [5] and found.rows["verifier_nearest"][5] == 2
+    assert found.scores.verifier is not None and found.scores.identity is not None
+    assert (found.scores.verifier.accepted, found.scores.verifier.aa1) == (0.95, 0.95)
+    assert found.scores.identity.aa1 == 0.95
+    assert (found.scores.n_agree, found.scores.agree) == (18, 0.9)
+    counts = Disagreement(both=18, false_positives=1, false_negatives=1, neither=0)
+    assert found.scores.disagreement == {"verifier": counts, "identity": counts}
+    assert found.rows["agreed"].sum() == 18
+
+
+def test_attributes_are_shares_of_equal_marks(panel: Panel) -> None:
+    images = shown()
+    found = verdicts.judge(panel, images, torch.ones(20, dtype=torch.bool), SETUP).scores
+    assert found is not None and found.identity is not None
+    male = TRUTH[:, ATTRIBUTES.index("masculinity")]
+    seen = [label if number != 5 else 2 for number, label in enumerate(images.labels.tolist())]
+    marks = [bool(male[person] + 0.01 > 0.5) for person in seen]
+    truth = (male > 0.5).tolist()
+    same = [mark == truth[label] for mark, label in zip(marks, images.labels.tolist(), strict=True)]
+    others = [
+        mark == truth[person]
+        for mark, label in zip(marks, images.labels.tolist(), strict=True)
+        for person in range(CLASSES)
+        if person != label
+    ]
+    assert found.identity.attributes["Male"].attacked == pytest.approx(sum(same) / 20)
+    assert found.identity.attributes["Male"].others == pytest.approx(sum(others) / 60)
+    assert found.identity.groups["skin"].farther == pytest.approx(1 - 1 / 60, abs=0.04)
+
+
+def test_what_was_not_found_is_refused_and_says_nothing(panel: Panel) -> None:
+    half = torch.arange(20) % 2 == 0
+    hit = half.clone()
+    found = verdicts.judge(panel, shown(half), hit, SETUP)
+    assert found.scores is not None and found.scores.verifier is not None
+    assert found.scores.verifier.accepted == 0.5
+    assert not found.rows["verifier"][~half].any() and not found.rows["identity"][~half].any()
+    none = verdicts.judge(panel, shown(half & ~half), hit & ~hit, SETUP).scores
+    assert none is not None and none.verifier is not None and none.identity is not None
+    assert (none.agree, none.verifier.accepted, none.identity.aa1) == (0.0, 0.0, 0.0)
+    assert none.verifier.distance is None
+    assert none.identity.distance.attacked is None and none.identity.farther is None
+    assert none.identity.attributes["Male"].others is None
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_images(panel: Panel, n: int) -> None:
+    every = shown()
+    few = Shown(*(part[:n] for part in every))
+    found = verdicts.judge(panel, few, torch.ones(n, dtype=torch.bool), SETUP).scores
+    assert found is not None and (found.agree, found.n_agree) == (1.0, n)
+
+
+def test_no_score_depends_on_the_batch_size_or_the_order(panel: Panel) -> None:
+    images, hit = shown(), torch.arange(20) % 3 > 0
+    usual = verdicts.judge(panel, images, hit, SETUP)
+    single = SETUP._replace(evaluation=replace(EVALUATION, batch_size=1))
+    again = verdicts.judge(panel, images, hit, single)
+    assert again.scores == usual.scores
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    mixed = verdicts.judge(panel, Shown(*(part[order] for part in images)), hit[order], SETUP)
+    for name, values in usual.rows.items():
+        assert torch.equal(mixed.rows[name], values[order])
+    assert mixed.scores is not None and usual.scores is not None
+    assert mixed.scores.disagreement == usual.scores.disagreement
+
+
+def test_judges_see_what_a_file_keeps(panel: Panel) -> None:
+    """A tanh may leave [0, 1]: a verdict is about the picture that one can look at."""
+    images = shown()
+    beyond = images._replace(images=images.images.clamp(0, 1) - (images.images < 0.15).float())
+    inside = images._replace(images=beyond.images.clamp(0, 1))
+    hit = torch.ones(20, dtype=torch.bool)
+    assert verdicts.judge(panel, beyond, hit, SETUP).scores == (
+        verdicts.judge(panel, inside, hit, SETUP).scores
+    )
+
+
+@pytest.mark.parametrize("which", ["verifier", "identity", None])
+def test_a_judge_that_is_not_there_is_not_asked(panel: Panel, which: str | None) -> None:
+    alone = (
+        Panel(None, None)
+        if which is None
+        else Panel(None, None)._replace(**{which: getattr(panel, which)})
+    )
+    found = verdicts.judge(alone, shown(), torch.ones(20, dtype=torch.bool), SETUP)
+    if which is None:
+        assert found == (None, {})
+        return
+    assert found.scores is not None and list(found.scores.disagreement) == [which]
+    assert (found.scores.verifier is None) == (which == "identity")
+    assert (found.scores.n_agree, which in found.rows) == (19, True)
+
+
+# --- in the scores of an attack -------------------------------------------------------------------
+
+
+def attack_of(
+    panel: Panel, evaluator: Checkpoint, target: Checkpoint, people: dict[str, Tensor]
+) -> ScoredAttack:
+    public = people["train_images"][:6]
+    complete = Evaluator(evaluator, references.of_evaluator(evaluator, people, public, SETUP))
+    signature = references.of_target(target, people, public, SETUP)
+    attacked = AttackedModel(target, target, None, signature)
+    evidence = Evidence.of(reconstruction())
+    return score_attack(
+        "c", ATTACK_RUN, complete, attacked, Data(people, public), evidence, SETUP, panel
+    )
+
+
+def test_the_scores_of_an_attack_have_the_judges(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    found = attack_of(panel, evaluator, trapped, people)
+    assert found.scores.judges is not None and found.scores.judges.agree == 1.0
+    assert found.scores.checks["judges_agree_on_real"] is True
+    assert found.rows["judged"]["agreed"].all()
+    without = attack_of(Panel(None, None), evaluator, trapped, people)
+    assert without.scores.judges is None and without.rows["judged"] == {}
+    assert "judges_agree_on_real" not in without.scores.checks
+
+
+def test_judges_that_disagree_on_real_people_are_in_doubt(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    assert panel.verifier is not None
+    refusing = panel.verifier.reference["test_accepted"].clone()
+    refusing[:2] = False  # 14 of 16 agree, under nine tenths
+    reference = {**panel.verifier.reference, "test_accepted": refusing}
+    doubtful = panel._replace(verifier=panel.verifier._replace(reference=reference))
+    found = attack_of(doubtful, evaluator, trapped, people).scores
+    assert found.failed_checks == {"judges_agree_on_real": "0.875, least 0.9"}
