@@ -62,12 +62,13 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
         seeds=3,
         aa1=0.8,
         interval=Ends(0.72, 0.8651, "seeds"),
-        judges={"true identity": 0.4, "second judge": 0.355},
+        judged={"agree": 0.325, "accepted": 0.355, "verifier_aa1": 0.5, "identity_aa1": 0.4},
         accuracy=1.0,
     )
     assert one.sentence() == (
         "**No defence**: one attack, PLG-MI, gets AA-1 **80.0 %** (95 % interval 72.0 to 86.5 %, "
-        "mean of 3 seeds; second judge 35.5 %; true identity 40.0 %). Its test accuracy is 100.0 %."
+        "mean of 3 seeds). All judges agree on **32.5 %** (verifier 35.5 %, appearance 40.0 %). "
+        "Its test accuracy is 100.0 %."
     )
 
 
@@ -75,7 +76,10 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
     ("changes", "details"),
     [
         ({"seeds": 2}, " (mean of 2 seeds)."),
-        ({"judges": {"second judge": 0.1}}, " (second judge 10.0 %)."),
+        (
+            {"judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None}},
+            "**10.0 %**. All judges agree on **5.0 %** (verifier 10.0 %).",
+        ),
         ({"interval": Ends(0.0, 0.25, "identities")}, " (95 % interval 0.0 to 25.0 %)."),
         ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),
         ({}, "**10.0 %**."),
@@ -136,7 +140,7 @@ def test_the_order_of_the_first_screen(pages):
     places = [top.index(part) for part in order]
     assert places == sorted(places)
     assert (
-        "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). It costs 3.0 points of test accuracy"
+        "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on "
         in top
     )
     assert top.count("\n- ") == 3 and "met different" not in top

@@ -43,7 +43,11 @@ def test_the_schema_of_the_issue(tmp_path, study):
     for rows in made["attacks"].values():
         for scores in rows.values():
             names = {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
-            assert set(scores) == names | {"intervals"}
+            assert set(scores) - {"judges"} == names | {"intervals"}
+    judged = made["attacks"]["plgmi"]["trapmid"]["judges"]
+    assert set(judged) == {"agree", "accepted", "verifier_aa1", "identity_aa1"}
+    assert judged["verifier_aa1"] == pytest.approx(made["attacks"]["plgmi"]["trapmid"]["aa1"])
+    assert "judges" not in made["attacks"]["brepmi"]["none"]  # its rows name none
     assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)
     assert made["references"]["ceiling"]["n_success"] == 58
 

@@ -6,7 +6,7 @@ A clause whose number a study does not have is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trapmid.config.evaluation import UNDEFENDED
@@ -20,6 +20,10 @@ _MATRIX = "every-attack-on-every-defence"  # address of the section
 
 _WORDS: dict[str, str] = {"range": "from"}
 """What an interval is called that is not one of 95 % confidence."""
+
+
+_JUDGES = {"accepted": "verifier", "identity_aa1": "appearance"}
+"""What the judges of `means.JudgedMeans` are called in a sentence."""
 
 
 class Ends(NamedTuple):
@@ -40,7 +44,7 @@ class Headline:
     seeds: int  # of the strongest
     aa1: float | None
     interval: Ends | None = None  # of AA-1
-    judges: Mapping[str, float] = field(default_factory=dict)  # recognised by others, by their name
+    judged: Mapping[str, float | None] | None = None  # `means.JudgedMeans`; None: no other judge
     doubted: bool = False  # a check of the attack failed
     partial: bool = False  # it attacked a part of the people
     accuracy: float | None = None  # of the target on test images
@@ -59,22 +63,31 @@ class Headline:
             explained: the attack has a few words on what it does.
         """
         got = self._got(names.gloss(self.attack or "") if explained else "")
-        return f"**{names.defense(self.defense)}**: {got} {self._cost()}".strip()
+        parts = [got, self._agreed(), self._cost()]
+        return f"**{names.defense(self.defense)}**: {' '.join(part for part in parts if part)}"
 
     def _got(self, gloss: str) -> str:
         if self.attack is None or self.aa1 is None:
             return "no attack ran."
         strongest = f"the strongest of {self.attacks} attacks" if self.attacks > 1 else "one attack"
         seeds = f", mean of {self.seeds} seeds" if self.seeds > 1 else ""
-        others = "".join(
-            f"; {judge} {percent(rate, 1)}" for judge, rate in sorted(self.judges.items())
-        )
-        details = f"{self._interval()}{seeds}{others}".removeprefix(", ").removeprefix("; ")
+        details = f"{self._interval()}{seeds}".removeprefix(", ")
         attack = names.attack(self.attack) + (f" ({gloss})" if gloss else "")
         return (
             f"{strongest}, {attack}, gets AA-1 "
             f"**{percent(self.aa1, 1)}**{self.mark}" + (f" ({details})" if details else "") + "."
         )
+
+    def _agreed(self) -> str:
+        """What the other judges make of the same images."""
+        if self.judged is None or self.judged["agree"] is None:
+            return ""
+        parts = [
+            f"{words} {percent(rate, 1)}"
+            for name, words in _JUDGES.items()
+            if (rate := self.judged[name]) is not None
+        ]
+        return f"All judges agree on **{percent(self.judged['agree'], 1)}** ({', '.join(parts)})."
 
     def _interval(self) -> str:
         if self.interval is None:
@@ -112,6 +125,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         seeds=len(found.attack_runs.get((attack, defense), ())),
         aa1=worst["aa1"],
         interval=interval_of(found.metrics, attack, defense),
+        judged=found.metrics["attacks"].get(attack, {}).get(defense, {}).get("judges"),
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
         accuracy=found.metrics["targets"][defense]["test_accuracy"],

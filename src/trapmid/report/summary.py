@@ -15,8 +15,10 @@ from trapmid.report.averages import intervals_of, mean_of, spread_of
 from trapmid.report.differences import Shares, comparisons
 from trapmid.report.groups import FLOOR, Blocks, Groups, attack_run_label
 from trapmid.report.marks import Marks
+from trapmid.scoring.judged import JudgedScores
 from trapmid.scoring.means import (
     EvaluatorMeans,
+    JudgedMeans,
     Origin,
     RecognitionMeans,
     Spreads,
@@ -26,6 +28,7 @@ from trapmid.scoring.means import (
 )
 from trapmid.scoring.scores import (
     Attacks,
+    AttackScores,
     Evaluators,
     EvaluatorScores,
     Recognition,
@@ -207,12 +210,30 @@ def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> l
     return list(dict.fromkeys([*by_defense, *attacked]))
 
 
+_NOT_MEANS = ("intervals", "judges")
+
+
 def _recognition(rows: Sequence[Recognition], *, seeds: bool = True) -> RecognitionMeans:
     """Means; `seeds`: whether the rows are seeds of one experiment, of which intervals can be."""
-    names = [field.name for field in fields(RecognitionMeans) if field.name != "intervals"]
+    names = [one.name for one in fields(RecognitionMeans) if one.name not in _NOT_MEANS]
     return RecognitionMeans(
         **{name: mean_of([getattr(one, name) for one in rows]) for name in names},
         intervals=intervals_of(rows if seeds else (), ("aa1", "aa5")),
+        judges=_judged([one.judges for one in rows if isinstance(one, AttackScores)]),
+    )
+
+
+def _judged(rows: Sequence[JudgedScores | None]) -> JudgedMeans | None:
+    there = [one for one in rows if one is not None]
+    if not there:
+        return None
+    verified = [one.verifier for one in there if one.verifier is not None]
+    identified = [one.identity for one in there if one.identity is not None]
+    return JudgedMeans(
+        agree=mean_of([one.agree for one in there]),
+        accepted=mean_of([one.accepted for one in verified]),
+        verifier_aa1=mean_of([one.aa1 for one in verified]),
+        identity_aa1=mean_of([one.aa1 for one in identified]),
     )
 
 

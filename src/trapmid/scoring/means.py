@@ -42,6 +42,16 @@ class TargetMeans:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgedMeans:
+    """What the judges beside the evaluator say of the same images: `judged.JudgedScores`."""
+
+    agree: float | None  # share on which all judges agree, the evaluator among them
+    accepted: float | None  # share that the verifier accepts; None: no verifier
+    verifier_aa1: float | None  # share that is nearest to the person's template
+    identity_aa1: float | None  # share that is nearest to the person by parameters; None: no reader
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecognitionMeans:
     """What the evaluator makes of the images of one attack on one defence: `scores.Recognition`."""
 
@@ -52,6 +62,7 @@ class RecognitionMeans:
     n_success: float | None
     n: float | None
     intervals: dict[str, Interval] = field(default_factory=dict)  # of aa1 and aa5
+    judges: JudgedMeans | None = None  # None: no judge was asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +159,7 @@ class StudyMeans:
         return cls.from_json(results.read_json(file), file)
 
 
-_LATER = ("intervals", "comparisons")
+_LATER = ("intervals", "comparisons", "judges")
 """What older files lack; left out where it is empty, so that a file comes back as it was."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from trapmid.report import names
@@ -168,7 +169,7 @@ def _references(found: Findings, marks: Marks) -> list[Line]:
         Line(
             (
                 *(name, with_names(words, ", ".join(judges[name])), "–", "–"),
-                *_recognition(Recognition(**{"intervals": {}} | references[name])),
+                *_recognition(_plain(references[name])),
             ),
             "reference",
         )
@@ -184,6 +185,11 @@ def _judges_of_references(found: Findings, marks: Marks) -> dict[str, Iterable[s
     groups, attack_runs = Groups.of(found.params), found.inputs.attack_runs
     floor = dict.fromkeys(attack_runs[row].protocol.evaluator for row in groups.floor)
     return {"floor": floor, "ceiling": groups.evaluators}
+
+
+def _plain(means: Mapping[str, Any]) -> Recognition:
+    """What a reference line shows of its means."""
+    return Recognition(**{one.name: means.get(one.name, {}) for one in fields(Recognition)})
 
 
 def _recognition(

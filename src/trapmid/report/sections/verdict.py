@@ -32,6 +32,11 @@ _AA1 = (
     "**AA-1**: share of reconstructions in which an independent classifier recognises the attacked "
     "person. Lower is more private."
 )
+_AGREE = (
+    "**All judges agree**: besides, a verifier that never saw the private people accepts the image "
+    "as the person's, and by its appearance (skin, hair, glasses, ...) no other private person is "
+    "nearer. What they do not agree on may be an image that fools the classifier."
+)
 _DOUBTED = "a validity check of this attack failed, so the number says nothing about the defence."
 _PARTLY = "the attack attacked a part of the people alone."
 _SHORT = {
@@ -62,6 +67,7 @@ def front(found: Findings) -> list[Block]:
         *invalid,
         _about(found),
         _AA1,
+        *([_AGREE] if any(one.judged for one in lines) else []),
         "\n".join(f"- {sentence}" for sentence in sentences(lines)),
         *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
         *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
