@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_features_are_those_of_clean_fid(folder: Path) -> None:
     images = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8)
-    found = inception_features(images, folder=folder, batch_size=2, rt=RT)
+    found = inception_features(images, weights=folder / WEIGHTS, batch_size=2, rt=RT)
     assert found.shape == (5, 2048)
     resize = build_resizer("clean")
     for image, row in zip(images, found, strict=True):
@@ -58,8 +58,8 @@ def test_features_are_those_of_clean_fid(folder: Path) -> None:
 def test_float_images_count_as_stored_in_8_bits(folder: Path) -> None:
     images = torch.rand(3, 3, 16, 16) * 1.2 - 0.1
     stored = (images.clamp(0, 1) * 255).round().to(torch.uint8)
-    a = inception_features(images, folder=folder, batch_size=3, rt=RT)
-    b = inception_features(stored, folder=folder, batch_size=1, rt=RT)
+    a = inception_features(images, weights=folder / WEIGHTS, batch_size=3, rt=RT)
+    b = inception_features(stored, weights=folder / WEIGHTS, batch_size=1, rt=RT)
     torch.testing.assert_close(a, b)
 
 
@@ -71,10 +71,10 @@ def test_missing_weights_are_never_downloaded(
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     with pytest.raises(FileNotFoundError, match=r"evaluation\.inception_weights: no .*2015-12-05"):
-        inception_features(torch.zeros(1, 3, 8, 8), folder=tmp_path, batch_size=1, rt=RT)
+        inception_features(torch.zeros(1, 3, 8, 8), weights=tmp_path / WEIGHTS, batch_size=1, rt=RT)
 
 
 def test_a_page_that_a_download_got_instead_is_named(tmp_path: Path) -> None:
-    (tmp_path / "inception-2015-12-05.pt").write_text("<!DOCTYPE html><p>Moved</p>")
+    (tmp_path / WEIGHTS).write_text("<!DOCTYPE html><p>Moved</p>")
     with pytest.raises(ValueError, match=r"2015-12-05\.pt: must be .*, is a web page; fetch it"):
-        inception_features(torch.zeros(1, 3, 8, 8), folder=tmp_path, batch_size=1, rt=RT)
+        inception_features(torch.zeros(1, 3, 8, 8), weights=tmp_path / WEIGHTS, batch_size=1, rt=RT)

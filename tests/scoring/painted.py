@@ -24,7 +24,7 @@ CLASSES, SIZE = 4, 8
 RT = Runtime(device=torch.device("cpu"), seed=3, precision="fp32")
 EVALUATION = Evaluation(
     frechet_features="evaluator",
-    inception_weights="",
+    inception_weights="models/external/inception-2015-12-05.pt",
     frechet_min_success=3,
     signature_fpr=0.05,
     verifier_fpr=0.1,

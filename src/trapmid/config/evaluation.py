@@ -6,6 +6,7 @@ Kept apart from `study`, so that a new check makes no training stale.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from trapmid.config.bounds import Count, OpenShare, Share
@@ -16,7 +17,7 @@ class Evaluation:
     """How reconstructions are scored."""
 
     frechet_features: Literal["evaluator", "inception"]
-    inception_weights: str  # folder of inception-2015-12-05.pt; read with `inception` only
+    inception_weights: str  # the file of Inception's weights; weights/none: there is none
     frechet_min_success: Count  # fewer successes than this: the distance is null
     signature_fpr: OpenShare  # false positives on private training images that set the threshold
     verifier_fpr: OpenShare  # false accepts of real impostors that set a verifier's threshold
@@ -24,6 +25,14 @@ class Evaluation:
     neighbours: Count  # k of precision, recall, density and coverage
     matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
     batch_size: Count  # images described at once; no score depends on it
+
+    def __post_init__(self) -> None:
+        without = Path(self.inception_weights) == Path("weights/none")
+        if self.frechet_features == "inception" and without:
+            raise ValueError(
+                "frechet_features: inception needs inception_weights, "
+                "e.g. models/external/inception-2015-12-05.pt"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,14 +15,14 @@ WEIGHTS = "inception-2015-12-05.pt"
 """The TorchScript file that clean-fid and StyleGAN2-ADA use (TensorFlow's FID weights)."""
 
 
-def inception_features(images: Tensor, *, folder: Path, batch_size: int, rt: Runtime) -> Tensor:
+def inception_features(images: Tensor, *, weights: Path, batch_size: int, rt: Runtime) -> Tensor:
     """The 2048 pool features of every image, by clean-fid's network and resizer.
 
     Images are rounded to 8 bits first, as if they had been stored: clean-fid is defined on files.
 
     Args:
         images: (N, 3, S, S) uint8, or float in [0, 1] (what lies outside is clamped).
-        folder: holds `inception-2015-12-05.pt`.
+        weights: the file `inception-2015-12-05.pt`.
         batch_size: how many images at once.
         rt: where to compute.
 
@@ -33,19 +33,14 @@ def inception_features(images: Tensor, *, folder: Path, batch_size: int, rt: Run
         FileNotFoundError: the weights are not there.
         ValueError: the file is something else, e.g. a page that a download got instead.
     """
-    if not (folder / WEIGHTS).is_file():
-        raise FileNotFoundError(
-            f"evaluation.inception_weights: no {folder / WEIGHTS}; put the file there, or set "
-            "evaluation.frechet_features: evaluator"
-        )
-    _check_script(folder / WEIGHTS)
+    _check_script(weights)
     # Imported here: clean-fid is needed with Inception features only, and its import is slow.
     from cleanfid.inception_torchscript import InceptionV3W
     from cleanfid.resize import build_resizer
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit")  # the format of the file
-        network = InceptionV3W(str(folder), download=False).to(rt.device).eval()
+        network = InceptionV3W(str(weights.parent), download=False).to(rt.device).eval()
     resize = build_resizer("clean")
     rows = []
     with torch.no_grad(), exact():
@@ -57,7 +52,12 @@ def inception_features(images: Tensor, *, folder: Path, batch_size: int, rt: Run
 
 
 def _check_script(path: Path) -> None:
-    """Refuses what is no TorchScript file, which is a zip archive."""
+    """Refuses what is no TorchScript file, a zip archive, of the name that clean-fid opens."""
+    if path.name != WEIGHTS or not path.is_file():
+        raise FileNotFoundError(
+            f"evaluation.inception_weights: no {path.with_name(WEIGHTS)}; put the file there, or "
+            "set evaluation.frechet_features: evaluator"
+        )
     with path.open("rb") as stream:
         first = stream.read(64)
     if not first.startswith(b"PK"):

@@ -105,7 +105,7 @@ def inception_features(images: Tensor, setup: Setup) -> Tensor:
     """Inception features (N, 2048) float32 of `images` (N, 3, S, S)."""
     return inception.inception_features(
         images,
-        folder=Path(setup.evaluation.inception_weights),
+        weights=Path(setup.evaluation.inception_weights),
         batch_size=setup.evaluation.batch_size,
         rt=setup.rt,
     )
