@@ -29,7 +29,7 @@ def main(row: str) -> None:
     target = classifiers.load(Path(f"models/targets/{attack_run.target}/model.pt"), rt)
     queried_model = classifiers.load(Path(attack_run.queried_model) / "model.pt", rt)
     side = Path(attack_run.side_information)
-    panel = judges.load_panel(Path(attack_run.verifier), Path(attack_run.identity), rt)
+    panel = judges.load_panel(attack_run, rt)
     students = side_information.load(side, queried_model, rt).students
     prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")

@@ -307,6 +307,7 @@ def _cell(attack: str, target: str, prior: str, seed: int) -> dict[str, Any]:
         "evaluator": "evaluator",
         "verifier": "data/features/judges/verifier.pt",
         "identity": "data/features/judges/identity.pt",
+        "second_evaluator": "weights/none",
         "data": "faces",
         "seed": seed,
     }
@@ -419,6 +420,7 @@ def _judged(aa1: float, hits: int) -> dict[str, Any]:
         "n_agree": half // 2,
         "verifier": {"threshold": 0.8, "accepted": half / N, "aa1": aa1, "distance": 0.9},
         "identity": _identity(third / N),
+        "second_aa1": None,
         "disagreement": {
             "verifier": {"both": half, "false_positives": hits - half, **neither},
             "identity": {"both": third, "false_positives": hits - third, **neither},

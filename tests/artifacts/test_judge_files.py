@@ -11,6 +11,7 @@ from toy import runtime, seeded
 from trapmid.artifacts import checkpoints, judges
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.judges import LearntFrom, Opened
+from trapmid.config.study import AttackRunRow
 from trapmid.judges import portrait, verifier
 
 WHO = LearntFrom(maker="synthetic", seed=0, first=1_000_000, last=1_000_099)
@@ -52,9 +53,20 @@ def test_a_judge_of_a_study_comes_back(weights: Path, tmp_path: Path) -> None:
         assert torch.equal(loaded.judge(IMAGES), opened.judge(IMAGES))
 
 
+def row(verifier: Path, identity: Path, second: Path) -> AttackRunRow:
+    names = ("attack", "method", "target", "queried_model", "side_information", "prior")
+    return AttackRunRow(
+        **dict.fromkeys((*names, "evaluator", "data"), "x"),
+        verifier=str(verifier),
+        identity=str(identity),
+        second_evaluator=str(second),
+        seed=0,
+    )
+
+
 def test_no_judge_is_none(none: Path) -> None:
     assert judges.load(none, runtime()) is None
-    panel = judges.load_panel(none, none, runtime())
+    panel = judges.load_panel(row(none, none, none), runtime())
     assert panel == judges.NO_JUDGES and panel.traced == []
 
 
@@ -62,12 +74,12 @@ def test_a_judge_of_the_other_kind_is_refused(weights: Path, none: Path, tmp_pat
     file = tmp_path / "judge.pt"
     opened = judges.open_weights("verifier", weights, 16, runtime())
     judges.save(file, opened, {}, "people")
-    assert judges.load_panel(file, none, runtime()).verifier is not None
+    assert judges.load_panel(row(file, none, none), runtime()).verifier is not None
     with pytest.raises(ValueError, match=rf"^identity: {file} holds no reader$"):
-        judges.load_panel(none, file, runtime())
+        judges.load_panel(row(none, file, none), runtime())
     judges.save(file, Opened(portrait.Judge(16), "portrait", 16, WHO), {}, "people")
     with pytest.raises(ValueError, match=rf"^verifier: {file} holds no verifier$"):
-        judges.load_panel(file, none, runtime())
+        judges.load_panel(row(file, none, none), runtime())
 
 
 def test_weights_of_another_method_are_refused(weights: Path) -> None:

@@ -23,6 +23,7 @@ def test_a_row_of_params_says_all_of_it(folder):
         "prior": "models/priors/public/gmi",
         "verifier": "weights/none",
         "identity": "weights/none",
+        "second_evaluator": "weights/none",
         "data": "faces",
         "seed": 0,
     }

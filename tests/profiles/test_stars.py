@@ -47,6 +47,7 @@ def test_a_row_with_a_star_is_a_row_of_every_target(folder):
         "prior": "models/priors/guided/plgmi-none-4",
         "verifier": "weights/none",
         "identity": "weights/none",
+        "second_evaluator": "weights/none",
         "data": "other",
         "seed": 4,
         "set": {"lr": 0.5},

@@ -161,6 +161,11 @@ def test_several_evaluators_are_no_seeds(tmp_path, study):
     scores = read(tmp_path, study)
     study["evaluators"]["other"] = study["evaluators"]["evaluator"]
     scores[0]["other"] = replace(scores[0]["evaluator"], test_accuracy=0.5)
+    alone = summary.summarise(
+        study, *scores, {}
+    )  # a second evaluator, which no attack has as its own
+    assert alone["evaluator"]["test_accuracy"] == 0.97 and "intervals" in alone["evaluator"]
+    study["attack_runs"]["gmi-none-0"]["evaluator"] = "other"
     made = summary.summarise(study, *scores, {})
     assert "intervals" not in made["evaluator"]
     assert "intervals" not in made["references"]["ceiling"]

@@ -52,6 +52,7 @@ ATTACK_RUN = AttackRunRow(
     evaluator="evaluator",
     verifier="weights/none",
     identity="weights/none",
+    second_evaluator="weights/none",
     data="toy",
     seed=3,
 )

@@ -265,6 +265,21 @@ def test_judges_see_what_a_file_keeps(panel: Panel) -> None:
     )
 
 
+def test_a_second_evaluator_is_compared_and_has_no_voice(
+    panel: Panel, evaluator: Checkpoint
+) -> None:
+    hit = torch.ones(20, dtype=torch.bool)
+    hit[7] = False
+    without = verdicts.judge(panel, shown(), hit, SETUP).scores
+    found = verdicts.judge(panel._replace(second_evaluator=evaluator), shown(), hit, SETUP)
+    assert without is not None and found.scores is not None
+    assert (without.second_aa1, found.scores.second_aa1) == (None, 0.95)  # number 5 fools it, too
+    counts = Disagreement(both=18, false_positives=1, false_negatives=1, neither=0)
+    assert found.scores.disagreement["second_evaluator"] == counts
+    assert found.scores.agree == without.agree
+    assert found.rows["second_evaluator"].sum() == 19
+
+
 @pytest.mark.parametrize("which", ["verifier", "identity", None])
 def test_a_judge_that_is_not_there_is_not_asked(panel: Panel, which: str | None) -> None:
     alone = (

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from trapmid import wiring
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.artifacts.lineage import Lineage, Traced
 from trapmid.config import params
 from trapmid.config.params import ParamsError
+from trapmid.config.study import AttackRunRow
 from trapmid.runtime import Runtime
 from trapmid.types import Judge, Reader, Verifier
 
@@ -60,11 +62,12 @@ class Panel(NamedTuple):
 
     verifier: LoadedJudge | None
     identity: LoadedJudge | None
+    second_evaluator: LoadedClassifier | None = None
 
     @property
     def traced(self) -> list[Traced]:
-        """What `lineage.check_together` asks of them."""
-        return [judge.traced for judge in self if judge is not None]
+        """What `lineage.check_together` asks of them; none is about one target."""
+        return [judge.traced._replace(target=None) for judge in self if judge is not None]
 
 
 NO_JUDGES = Panel(None, None)
@@ -167,19 +170,20 @@ def load(path: Path, rt: Runtime) -> LoadedJudge | None:
     return LoadedJudge(_frozen(judge, rt), content["reference"], traced)
 
 
-def load_panel(verifier: Path, identity: Path, rt: Runtime) -> Panel:
-    """The judges that the keys of an attack's row name.
+def load_panel(row: AttackRunRow, rt: Runtime) -> Panel:
+    """The judges that an attack's row names.
 
     Raises:
         CheckpointError: as `load`.
         ValueError: the one does not verify, or the other reads no parameters.
     """
-    panel = Panel(load(verifier, rt), load(identity, rt))
+    found = load(Path(row.verifier), rt), load(Path(row.identity), rt)
     kinds: tuple[type[Judge], ...] = (Verifier, Reader)
-    for key, judge, kind in zip(Panel._fields, panel, kinds, strict=True):
+    for key, judge, kind in zip(("verifier", "identity"), found, kinds, strict=True):
         if judge is not None and not isinstance(judge.judge, kind):
             raise ValueError(f"{key}: {judge.traced.path} holds no {kind.__name__.lower()}")
-    return panel
+    second = Path(row.second_evaluator)
+    return Panel(*found, None if is_none(second) else classifiers.load(second, rt))
 
 
 def _frozen(judge: Judge, rt: Runtime) -> Judge:

@@ -225,6 +225,7 @@ class AttackRunRow:
     evaluator: str
     verifier: str  # file of a judge that verifies; weights/none: there is none
     identity: str  # file of a judge that reads parameters; weights/none: there is none
+    second_evaluator: str  # file of another evaluator, of another kind; weights/none: there is none
     data: str
     seed: Natural
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block

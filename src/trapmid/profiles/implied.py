@@ -26,6 +26,7 @@ IMPLIED: dict[str, dict[str, str]] = {
     "attack_runs": {
         "verifier": "weights/none",
         "identity": "weights/none",
+        "second_evaluator": "weights/none",
         "attack": "{family}",
         "method": "{attack}",
         "queried_model": "models/targets/{target}",
@@ -54,6 +55,7 @@ ORDER = (
     "evaluator",
     "verifier",
     "identity",
+    "second_evaluator",
     "model",
     "truth",
     "init",

@@ -25,6 +25,7 @@ _SECTIONS = {
     "models/signatures": "signatures",
     "models/priors/public": "public_priors",
     "models/priors/guided": "guided_priors",
+    "models/evaluators": "evaluators",
     "data/features/judges": "judges",
 }
 _KEYS = {
@@ -32,7 +33,10 @@ _KEYS = {
     "surrogates": (),
     "signatures": ("leak",),
     "guided_priors": ("queried_model", "side_information"),
-    "attack_runs": ("queried_model", "side_information", "prior", "verifier", "identity"),
+    "attack_runs": (
+        *("queried_model", "side_information", "prior"),
+        *("verifier", "identity", "second_evaluator"),
+    ),
 }
 """Section -> keys of its rows that name what was made of a target, of private or public images."""
 _REPEATED = r"models/(?:targets|surrogates|leaks|signatures|priors/guided)/[^/]+?"

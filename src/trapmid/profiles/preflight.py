@@ -47,6 +47,7 @@ _NAMED = {
 
 _MADE = {
     "data/raw/": "raw",
+    "models/evaluators/": "evaluators",
     "models/pretrained/": "pretrained",
     "models/targets/": "targets",
     "models/surrogates/": "surrogates",
@@ -64,6 +65,7 @@ _PLACES = {
     "leak": ("weights/none", "models/leaks/"),
     "verifier": ("weights/none", "data/features/judges/"),
     "identity": ("weights/none", "data/features/judges/"),
+    "second_evaluator": ("weights/none", "models/evaluators/"),
 }
 """Key of a row -> what its path must begin with."""
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")

@@ -18,7 +18,7 @@ Blocks = Mapping[str, Mapping[str, Any]]
 class Groups(NamedTuple):
     """The rows of params.yaml behind every number of the summary."""
 
-    evaluators: list[str]  # evaluators of the study's first data
+    evaluators: list[str]  # evaluators of the study's first data, that attacks name as theirs
     targets: dict[str, list[str]]  # by defence
     attacks: dict[str, dict[str, list[str]]]  # by attack and defence
     floor: list[str]
@@ -27,7 +27,9 @@ class Groups(NamedTuple):
     def of(cls, params: Mapping[str, Any]) -> Groups:
         """Groups the rows; ResultError: rows of one name have one seed, too."""
         data = _setting(next(iter(params["targets"].values())))["data"]
-        of_first = [row for row, block in params["evaluators"].items() if block["data"] == data]
+        named = {block["evaluator"] for block in params["attack_runs"].values()}
+        blocks = {row: one for row, one in params["evaluators"].items() if row in named}
+        of_first = [row for row, block in blocks.items() if block["data"] == data]
         targets = _grouped(params["targets"], lambda block: label(params, block))
         for rows in targets.values():
             _refuse_equal_seeds("targets", rows, params["targets"])
@@ -37,7 +39,7 @@ class Groups(NamedTuple):
             if block["attack"] == FLOOR and block["data"] == data
         ]
         attacks = _by_attack(params)
-        return cls(of_first or list(params["evaluators"]), targets, attacks, floor)
+        return cls(of_first or list(blocks or params["evaluators"]), targets, attacks, floor)
 
 
 def _by_attack(params: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:

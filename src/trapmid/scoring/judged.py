@@ -61,14 +61,16 @@ class JudgedScores:
 
     All judges agree on an image where the evaluator puts the attacked person first, the verifier
     accepts the image as the person's, and no private person is nearer by the parameters. A judge
-    that the row does not name is not asked.
+    that the row does not name is not asked. A second evaluator, of the evaluator's own kind, has no
+    voice there.
     """
 
     agree: float  # share of images on which all judges agree
     n_agree: int
     verifier: VerifierScores | None  # None: the row names none
     identity: IdentityScores | None  # likewise
-    disagreement: dict[str, Disagreement]  # by judge: verifier, identity
+    second_aa1: float | None  # AA-1 by another evaluator; None: the row names none
+    disagreement: dict[str, Disagreement]  # by judge: verifier, identity, second_evaluator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.metrics import accuracy, features, identification, verification
 from trapmid.metrics.verification import Verdicts
-from trapmid.scoring.described import Setup
+from trapmid.scoring.described import Setup, describe
 from trapmid.scoring.judged import (
     Disagreement,
     GroupScores,
@@ -59,14 +59,20 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
         identified = identity_scores(panel.identity, reading, shown)
         answers["identity"] = reading.hit
         rows |= {"identity_distances": reading.distances, "parameters": reading.parameters}
+    agreed = torch.stack([hit, *answers.values()]).all(dim=0)
+    second = None
+    if panel.second_evaluator is not None:
+        logits = describe(panel.second_evaluator, shown.images, setup).logits
+        second = accuracy.hits(logits, shown.labels) & shown.found
+        answers["second_evaluator"] = second
     if not answers:
         return Judged(None, {})
-    agreed = torch.stack([hit, *answers.values()]).all(dim=0)
     scores = JudgedScores(
         agree=accuracy.rate(agreed),
         n_agree=int(agreed.sum()),
         verifier=verified,
         identity=identified,
+        second_aa1=None if second is None else accuracy.rate(second),
         disagreement={name: _disagreement(hit, answer) for name, answer in answers.items()},
     )
     return Judged(scores, {**rows, **answers, "agreed": agreed})
