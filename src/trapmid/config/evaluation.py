@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from trapmid.config.bounds import Count, OpenShare, Share
+from trapmid.config.bounds import Count, OpenShare, Radii, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +20,15 @@ class Evaluation:
     frechet_min_success: Count  # fewer successes than this: the distance is null
     signature_fpr: OpenShare  # false positives on private training images that set the threshold
     verifier_fpr: OpenShare  # false accepts of real impostors that set a verifier's threshold
+    robust_radii: Radii  # Linf, of robust accuracy, in pixels of [0, 1]; at least one
     grid_identities: Count  # identities shown in a picture
     neighbours: Count  # k of precision, recall, density and coverage
     matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
     batch_size: Count  # images described at once; no score depends on it
+
+    def __post_init__(self) -> None:
+        if not self.robust_radii:
+            raise ValueError("robust_radii: needs a radius")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,7 @@ WEAK = frozenset(
         "positive_control",
         "judges_agree_on_real",
         "blank_images_refused",
+        "attack_strength",
     )
 )
 """Checks whose failure marks a number as weak: a bound is missed, but what was measured is what is
