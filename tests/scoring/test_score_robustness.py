@@ -27,7 +27,7 @@ from trapmid.metrics.statistics.intervals import of_rate, wilson
 from trapmid.scoring import references, robustness
 from trapmid.scoring.described import describe
 from trapmid.scoring.references import SignatureReference
-from trapmid.scoring.robustness import Extremes, attack_strength, detection, measure
+from trapmid.scoring.robustness import Ball, Extremes, attack_strength, detection, measure
 from trapmid.scoring.target import score_target
 from trapmid.types import Output, Target
 
@@ -170,7 +170,7 @@ class Caged(Target):
 
 def test_detection_of_examples_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four images of which the attack changes two; the signature is the first feature's axis."""
-    monkeypatch.setattr(robustness, "PAPER_BALLS", (("linf", 0.1),))
+    monkeypatch.setattr(robustness, "PAPER_BALLS", (Ball("linf", 0.1),))
     images = torch.full((4, 3, SIZE, SIZE), 200, dtype=torch.uint8)
     images[:, 0, 0, 0] = torch.tensor([120, 135, 10, 140])  # the last one is misread already
     private = {"test_images": images, "test_labels": torch.tensor([0, 1, 0, 0])}
@@ -208,7 +208,7 @@ def sklearn_auc(negatives: list[float], positives: list[float]) -> float:
 
 
 def test_where_no_example_was_found_none_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robustness, "PAPER_BALLS", (("linf", 1e-4),))
+    monkeypatch.setattr(robustness, "PAPER_BALLS", (Ball("linf", 1e-4),))
     private = flat(torch.tensor([0.0]))
     loaded = Checkpoint(EvaluatorNetwork(), None, {}, "")
     cosines = torch.linspace(-1, 1, 9, dtype=torch.float64)

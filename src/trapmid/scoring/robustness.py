@@ -17,8 +17,16 @@ from trapmid.scoring import checks
 from trapmid.scoring.described import NOISE, Loaded, Private, Setup, describe, probes
 from trapmid.scoring.references import SignatureReference
 
-PAPER_BALLS: tuple[tuple[Norm, float], ...] = (("linf", 8 / 255), ("l2", 0.5))
-"""Norm and radius of the adversarial examples that the paper detects (Fig. 3)."""
+
+class Ball(NamedTuple):
+    """Where an attack may move an image."""
+
+    norm: Norm
+    radius: float
+
+
+PAPER_BALLS = (Ball("linf", 8 / 255), Ball("l2", 0.5))
+"""Those of the adversarial examples that the paper detects (Fig. 3)."""
 
 FAR = 0.5
 """Linf: any image can become grey within it, so no classifier can be right about it all."""
@@ -91,11 +99,7 @@ def detection(
     reference: SignatureReference,
     setup: Setup,
 ) -> tuple[ExampleDetection, ...]:
-    """Whether the trapdoor's signature notices adversarial examples of test images.
-
-    The threshold is that of reconstructions: `evaluation.signature_fpr` of the private training
-    images lie above it. An image that the target misreads already, or reads in spite of the attack,
-    is left as it is, as AutoAttack leaves it (Trap-MID, Fig. 3).
+    """Whether the trapdoor's signature notices adversarial examples of test images, by PGD-20.
 
     Args:
         loaded: a trapdoored target.
@@ -104,7 +108,51 @@ def detection(
         reference: its signature.
         setup: how to score.
     """
-    return tuple(_detected(loaded, private, clean, reference, ball, setup) for ball in PAPER_BALLS)
+    found = []
+    for ball in PAPER_BALLS:
+        (moved,) = _attacked(loaded, private, (ball.radius,), ball.norm, setup)
+        found.append(noticed(clean, moved, private["test_labels"], ball, reference, setup))
+    return tuple(found)
+
+
+def noticed(
+    clean: Description,
+    moved: Description,
+    labels: Tensor,
+    ball: Ball,
+    reference: SignatureReference,
+    setup: Setup,
+) -> ExampleDetection:
+    """Whether the trapdoor's signature notices an attack's examples.
+
+    The threshold is that of reconstructions: `evaluation.signature_fpr` of the private training
+    images lie above it. An image that the target misreads already, or reads in spite of the attack,
+    is left as it is, as AutoAttack leaves it (Trap-MID, Fig. 3).
+
+    Args:
+        clean: N images as the target sees them.
+        moved: what the attack made of them.
+        labels: (N,) int64 their true classes.
+        ball: where the attack could go.
+        reference: the target's signature.
+        setup: how to score.
+    """
+    changed = accuracy.hits(clean.logits, labels) & ~accuracy.hits(moved.logits, labels)
+    before, after = (
+        signature.cosine_scores(one.features, one.predictions, reference.centres)
+        for one in (clean, moved)
+    )
+    fpr = setup.evaluation.signature_fpr
+
+    def caught(made: Tensor, rows: Tensor) -> Caught:
+        return _caught(made[rows], before[rows], reference.train, labels[rows], fpr)
+
+    return ExampleDetection(
+        norm=ball.norm,
+        radius=ball.radius,
+        every=caught(torch.where(changed, after, before), torch.ones_like(changed)),
+        changed=caught(after, changed) if changed.any() else None,
+    )
 
 
 def _attacked(
@@ -147,34 +195,6 @@ def _extremes(loaded: Loaded, private: Private, setup: Setup) -> Extremes:
         )
     seen = (describe(loaded, part, setup).logits for part in (images, *moved.split(n)))
     return Extremes(*(accuracy.rate(accuracy.hits(logits, labels)) for logits in seen))
-
-
-def _detected(
-    loaded: Loaded,
-    private: Private,
-    clean: Description,
-    reference: SignatureReference,
-    ball: tuple[Norm, float],
-    setup: Setup,
-) -> ExampleDetection:
-    (norm, radius), labels = ball, private["test_labels"]
-    (moved,) = _attacked(loaded, private, (radius,), norm, setup)
-    changed = accuracy.hits(clean.logits, labels) & ~accuracy.hits(moved.logits, labels)
-    before, after = (
-        signature.cosine_scores(one.features, one.predictions, reference.centres)
-        for one in (clean, moved)
-    )
-    fpr = setup.evaluation.signature_fpr
-
-    def caught(made: Tensor, rows: Tensor) -> Caught:
-        return _caught(made[rows], before[rows], reference.train, labels[rows], fpr)
-
-    return ExampleDetection(
-        norm=norm,
-        radius=radius,
-        every=caught(torch.where(changed, after, before), torch.ones_like(changed)),
-        changed=caught(after, changed) if changed.any() else None,
-    )
 
 
 def _caught(made: Tensor, clean: Tensor, train: Tensor, people: Tensor, fpr: float) -> Caught:
