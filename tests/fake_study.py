@@ -469,7 +469,7 @@ def _robustness(clean: float, near: float) -> dict[str, Any]:
     return {
         "clean_accuracy": clean,
         "robust_accuracy": rates,
-        "intervals": {radius: interval(rate) for radius, rate in rates.items()},
+        "intervals": {f"robust_accuracy.{r}": interval(rate) for r, rate in rates.items()},
     }
 
 

@@ -79,7 +79,8 @@ def test_robust_accuracy_counts_the_margins(batch_size: int) -> None:
     for radius in radii:
         held = margins > radius
         assert found.robustness.robust_accuracy[f"{radius:g}"] == held.double().mean()
-        assert found.robustness.intervals[f"{radius:g}"] == of_rate(held, labels)
+        ends = found.robustness.intervals[f"robust_accuracy.{radius:g}"]
+        assert ends == of_rate(held, labels)
     assert len(set(found.robustness.robust_accuracy.values())) == 3
     assert found.robustness.clean_accuracy == 1
     assert found.check.passed, found.check.detail
@@ -137,7 +138,7 @@ GOOD = Extremes(clean=1.0, unmoved=1.0, far=0.0)
 
 def curve(*hits: int) -> Robustness:
     rates = {str(i): hit / 50 for i, hit in enumerate(hits)}
-    ends = {str(i): wilson(hit, 50) for i, hit in enumerate(hits)}
+    ends = {f"robust_accuracy.{i}": wilson(hit, 50) for i, hit in enumerate(hits)}
     return Robustness(clean_accuracy=1.0, robust_accuracy=rates, intervals=ends)
 
 

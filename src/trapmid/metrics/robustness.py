@@ -31,7 +31,7 @@ class Robustness:
 
     clean_accuracy: float  # of the same images, unmoved
     robust_accuracy: dict[str, float]  # by radius, in pixels of [0, 1]: right before and after
-    intervals: dict[str, Interval]  # of robust_accuracy, over people
+    intervals: dict[str, Interval]  # over people, e.g. of robust_accuracy.0.0039
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,8 +73,8 @@ def robust_means(rows: Sequence[Robustness]) -> RobustMeans:
     """The mean over seeds, at the radii that all of them have."""
     radii = [r for r in rows[0].robust_accuracy if all(r in one.robust_accuracy for one in rows)]
     rates = {radius: [one.robust_accuracy[radius] for one in rows] for radius in radii}
-    within = {radius: [one.intervals[radius] for one in rows] for radius in radii}
-    cells = {f"robust_accuracy.{r}": of_cell(rates[r], within[r]) for r in radii}
+    names = {radius: f"robust_accuracy.{radius}" for radius in radii}
+    cells = {n: of_cell(rates[r], [one.intervals[n] for one in rows]) for r, n in names.items()}
     means = {radius: math.fsum(values) / len(values) for radius, values in rates.items()}
     there = {name: one for name, one in cells.items() if one is not None}
     return RobustMeans(rounded(means), rounded(there))

@@ -68,7 +68,9 @@ def measure(loaded: Loaded, private: Private, clean: Description, setup: Setup) 
     found = Robustness(
         clean_accuracy=accuracy.rate(right),
         robust_accuracy={name: accuracy.rate(hit) for name, hit in held.items()},
-        intervals={name: intervals.of_rate(hit, labels) for name, hit in held.items()},
+        intervals={
+            f"robust_accuracy.{name}": intervals.of_rate(hit, labels) for name, hit in held.items()
+        },
     )
     return Measured(found, attack_strength(found, _extremes(loaded, private, setup)))
 
@@ -84,8 +86,9 @@ def attack_strength(found: Robustness, few: Extremes) -> checks.Check:
         few: accuracy on a few images. Without room it must be the clean one exactly; with all the
             room that it takes, 0.
     """
-    rates, ends = found.robust_accuracy, found.intervals
-    rises = [(a, b) for a, b in itertools.pairwise(rates) if rates[b] > ends[a].high]
+    rates = found.robust_accuracy
+    ends = {radius: found.intervals[f"robust_accuracy.{radius}"].high for radius in rates}
+    rises = [(a, b) for a, b in itertools.pairwise(rates) if rates[b] > ends[a]]
     shown = ", ".join(f"{rate:.4f} at {radius}" for radius, rate in rates.items())
     detail = f"{shown}; of a few images {few.clean:.4f}, at 0 {few.unmoved:.4f}, far {few.far:.4f}"
     passed = few.unmoved == few.clean and not rises and few.far == 0
