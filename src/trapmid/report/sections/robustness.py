@@ -23,9 +23,9 @@ A star: the check `attack_strength` failed for a target of this defence. Its gra
 masked, and its robust accuracy says nothing."""
 
 _HOW = """\
-How to read it: a mark is a defence, its lines are 95 % intervals. Up and right: hard to fool, and \
-leaks much. Targets without a defence usually leak more where they are more robust; a defence can \
-be private because small changes of an image fool its target."""
+How to read it: a mark is a defence, its lines are its intervals. Up and right: hard to fool, and \
+leaks much. Down and left: private, and easy to fool. AT-AT (ICLR 2026) found that targets leak \
+more where they are more robust."""
 
 _DETECTION = """\
 The trapdoor's signature may also notice adversarial examples (Trap-MID, Figure 3). They are made \
