@@ -27,9 +27,9 @@ def main(row: str) -> None:
     private = checkpoints.load(prepared / "private.pt")
     public = load_public(prepared / "public.pt").images
     setup = Setup(evaluation, bounds, rt)
-    with (prepared / "manifest.csv").open(newline="", encoding="utf-8") as manifest:
-        scores = score_target(row, loaded, private, csv.DictReader(manifest), setup)
     reference = references.of_target(loaded, private, public, setup)
+    with (prepared / "manifest.csv").open(newline="", encoding="utf-8") as manifest:
+        scores = score_target(row, loaded, private, csv.DictReader(manifest), reference, setup)
     features = Path(f"data/features/targets/{row}.pt")
     references.save_target(features, loaded, private, reference)
     write_record(Path(f"reports/scores/targets/{row}.json"), scores.to_json())

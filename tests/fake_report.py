@@ -30,7 +30,9 @@ def written(root, study, failed=()):
     return rendered(*read(root, study, failed), OVERVIEWS | faces(study))
 
 
-OVERVIEWS = {f"figures/{name}.png": dot() for name in ("attacks", "trade_off", "matrix")}
+OVERVIEWS = {
+    f"figures/{name}.png": dot() for name in ("attacks", "trade_off", "matrix", "robustness")
+}
 
 
 def read(root, study, failed=()):

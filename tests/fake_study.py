@@ -200,6 +200,7 @@ def params(
             "frechet_features": "evaluator",
             "frechet_min_success": 10,
             "signature_fpr": 0.05,
+            "robust_radii": [0.0039, 0.0157],
         },
         "gate": {
             "controls": ["none", "none_aug"],
@@ -456,11 +457,33 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
         "intervals": intervals
         | ({"trapdoor_success": interval(1.0, "images", 60)} if protected else {}),
         "theory": theory if protected else None,
+        "robustness": _robustness(test_accuracy, 0.4 if protected else 0.8),
+        "adversarial": [_adversarial("linf", 0.0314), _adversarial("l2", 0.5)] if protected else [],
         "facts": {"epsilon": 8.0, "delta": 1e-5} if block["defense"] == "dpsgd" else {},
         "stochastic": block["defense"] == "mid",
         "checks": {} if block["defense"] == "mid" else {"deterministic": True},
         "failed_checks": {},
     }
+
+
+def _robustness(clean: float, near: float) -> dict[str, Any]:
+    rates = {"0.0039": near, "0.0157": near / 4}
+    return {
+        "clean_accuracy": clean,
+        "robust_accuracy": rates,
+        "intervals": {f"robust_accuracy.{r}": interval(rate) for r, rate in rates.items()},
+    }
+
+
+def _adversarial(norm: str, radius: float) -> dict[str, Any]:
+    def caught(n: int, recall: float) -> dict[str, Any]:
+        rates = {"recall": recall, "fpr": 0.0625}
+        intervals = {name: interval(rate) for name, rate in rates.items()}
+        success = (recall + 1 - 0.0625) / 2
+        return rates | {"n": n, "success_rate": success, "auc": 0.96, "intervals": intervals}
+
+    parts = {"every": caught(60, 0.75), "changed": caught(48, 0.9375)}
+    return {"norm": norm, "radius": radius} | parts
 
 
 def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,14 @@ def test_an_interval_has_its_columns(found):
     )
 
 
+def test_an_interval_inside_a_part_is_beside_its_number(numbers):
+    (line,) = of(numbers, "none-0", "robustness.robust_accuracy.0.0157")
+    assert [line[name] for name in ("value", "low", "high")] == ["0.2", "0.15", "0.25"]
+    (line,) = of(numbers, "evaluator", "ceiling.aa1")
+    assert [line[name] for name in ("value", "low", "high")] == ["0.97", "0.92", "1.0"]
+    assert not any("intervals" in line["metric"] for line in numbers)
+
+
 def entries(found, **params):
     given = dict.fromkeys(found.params["attack_runs"], DIGESTS)
     inputs = replace(found.inputs, params=found.params | params)

@@ -151,6 +151,7 @@ SECTIONS = (
     "What the attacks recover",
     "Did the attack recover the trigger instead of the face?",
     "Trapdoors",
+    "Robustness to adversarial examples",
     "Checks",
     "Protocol",
     "Costs",

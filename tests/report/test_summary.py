@@ -33,6 +33,23 @@ def test_means_over_seeds(tmp_path, study):
     assert isinstance(made["attacks"]["plgmi"]["none"]["n"], int)
 
 
+def test_robust_accuracy_is_a_mean_over_seeds(tmp_path, study):
+    """Of two seeds, whose interval is their range, and of one, whose interval is its own."""
+    evaluators, targets, attack_runs = read(tmp_path, study)
+    row = targets["none-1"].robustness
+    other = replace(row, robust_accuracy={"0.0039": 0.7, "0.0157": 0.1})
+    targets["none-1"] = replace(targets["none-1"], robustness=other)
+    none = summary.summarise(study, evaluators, targets, attack_runs, {})["targets"]["none"]
+    assert none["robust_accuracy"] == {"0.0039": 0.75, "0.0157": 0.15}
+    ends = {"low": 0.1, "high": 0.2, "kind": "range", "n": 2}
+    assert none["intervals"]["robust_accuracy.0.0157"] == ends
+    alone = fake_study.params(seeds=(0,))
+    single = summary.summarise(alone, *fake_study.scores(alone), {})["targets"]["trapmid"]
+    own = {"low": 0.35, "high": 0.45, "kind": "identities", "n": 20}
+    assert single["robust_accuracy"]["0.0039"] == 0.4
+    assert single["intervals"]["robust_accuracy.0.0039"] == own
+
+
 def test_the_schema_of_the_issue(tmp_path, study):
     made = summary.summarise(study, *read(tmp_path, study), {})
     sections = {"evaluator", "targets", "attacks", "worst", "references", "spread", "checks"}
@@ -136,7 +153,11 @@ def test_one_seed_has_the_intervals_of_its_run(tmp_path):
         "aa1": fake_study.interval(scores["aa1"]),
         "aa5": fake_study.interval(scores["aa5"]),
     }
-    assert made["targets"]["none"]["intervals"].keys() == {"test_accuracy"}
+    assert made["targets"]["none"]["intervals"].keys() == {
+        "test_accuracy",
+        "robust_accuracy.0.0039",
+        "robust_accuracy.0.0157",
+    }
     success = made["targets"]["trapmid"]["intervals"]["trapdoor_success"]
     assert (success["kind"], success["n"]) == ("images", 60)
     assert made["evaluator"]["intervals"]["test_accuracy"] == fake_study.interval(0.97)

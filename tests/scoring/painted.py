@@ -28,6 +28,7 @@ EVALUATION = Evaluation(
     frechet_min_success=3,
     signature_fpr=0.05,
     verifier_fpr=0.1,
+    robust_radii=(0.02, 0.3),
     grid_identities=3,
     neighbours=2,
     matched_size=5,

@@ -92,7 +92,13 @@ def scores() -> fake_study.Scores:
         ("checkpoint_verified", "logits_not_probabilities", "deterministic"), True
     )
     data = dict.fromkeys(
-        ("gradients_reach_images", "private_public_disjoint", "splits_disjoint"), True
+        (
+            "gradients_reach_images",
+            "attack_strength",
+            "private_public_disjoint",
+            "splits_disjoint",
+        ),
+        True,
     )
     evaluators = {
         "evaluator": replace(FAKE[0]["evaluator"], checks={**network, "evaluator_accuracy": True})

@@ -20,6 +20,14 @@ def test_the_committed_baseline_comes_back_as_it_was():
     assert StudyMeans.read(COMMITTED).to_json() == content
 
 
+def test_a_baseline_without_robust_accuracy_comes_back_as_it_was():
+    targets = BASELINE["targets"]
+    assert read(BASELINE).to_json()["targets"] == targets
+    rates = {"robust_accuracy": {"0.0039": 0.5}}
+    new = BASELINE | {"targets": targets | {"none": targets["none"] | rates}}
+    assert read(new).to_json()["targets"] == new["targets"]
+
+
 def test_what_is_written_is_json():
     spread = {"population": 0.1, "sample": None, "values": {"0": 0.5, "1": None}}
     more = {"spread": {"targets": {"none": {"test_accuracy": spread}}, "attacks": {}}}

@@ -33,7 +33,7 @@ def test_trapdoor_success_counts_every_image_with_every_trigger(
     """One trigger of all does nothing: only images of its own class still get its answer."""
     assert trapped.trapdoor is not None
     trapped.trapdoor.triggers[0] = 0
-    scores = score_target("trapmid-0", trapped, private, MANIFEST, SETUP)
+    scores = score_target("trapmid-0", trapped, private, MANIFEST, None, SETUP)
     labels = private["test_labels"]
     lost = int((labels != 0).sum())
     assert scores.trapdoor_success == pytest.approx(1 - lost / (len(labels) * CLASSES), abs=1e-6)
@@ -50,7 +50,7 @@ def test_trapdoor_success_counts_every_image_with_every_trigger(
 
 
 def test_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
-    scores = score_target("trapmid-0", trapped, private, MANIFEST, SETUP)
+    scores = score_target("trapmid-0", trapped, private, MANIFEST, None, SETUP)
     assert scores.test_accuracy == 1
     assert scores.trapdoor_success == 1
     assert (scores.n_test, scores.n_trapdoor, scores.seed) == (16, 16 * CLASSES, 3)
@@ -63,7 +63,7 @@ def test_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
 def test_theory_of_a_target(private: dict[str, Tensor], trapped: Checkpoint) -> None:
     """The definitions, from the images and the labels that trapdoor success uses."""
     assert trapped.trapdoor is not None
-    found = score_target("t", trapped, private, MANIFEST, SETUP).theory
+    found = score_target("t", trapped, private, MANIFEST, None, SETUP).theory
     assert found is not None
     faces, people = private["test_images"].float() / 255, private["test_labels"]
     wanted = balanced_labels(len(people), CLASSES, RT.generator("trapdoor success"))
@@ -84,7 +84,7 @@ def test_facts_of_a_training_are_kept_as_they_are(
     private: dict[str, Tensor], evaluator: Checkpoint
 ) -> None:
     private_one = replace(evaluator, meta={**evaluator.meta, "facts": {"delta": 1e-9}})
-    scores = score_target("t", private_one, private, MANIFEST, SETUP)
+    scores = score_target("t", private_one, private, MANIFEST, None, SETUP)
     assert scores.facts == {"delta": 1e-9}
     assert scores.theory is None
 
@@ -105,15 +105,15 @@ def test_a_stochastic_target_is_scored_alike_every_time(
     """Whatever was drawn before; and it is not blamed for its noise."""
     noisy = replace(evaluator, model=Noisy(), digest="noisy")
     torch.manual_seed(1)
-    scores = score_target("mid-0", noisy, private, MANIFEST, SETUP)
+    scores = score_target("mid-0", noisy, private, MANIFEST, None, SETUP)
     torch.manual_seed(2)
-    again = score_target("mid-0", noisy, private, MANIFEST, SETUP)
+    again = score_target("mid-0", noisy, private, MANIFEST, None, SETUP)
     assert scores == again
     assert 0 < scores.test_accuracy < 1
     assert scores.stochastic is True
     assert "deterministic" not in scores.checks
     near = noisy.meta | {"val_accuracy": scores.val_accuracy - 0.1}
-    close = score_target("mid-0", replace(noisy, meta=near), private, MANIFEST, SETUP)
+    close = score_target("mid-0", replace(noisy, meta=near), private, MANIFEST, None, SETUP)
     assert close.checks["checkpoint_verified"] is True
     made = reconstruction()
     assert score(evaluator, noisy, private, public, made) == score(
@@ -125,7 +125,7 @@ def test_undefended_target_without_a_trapdoor(
     private: dict[str, Tensor], evaluator: Checkpoint
 ) -> None:
     private["test_labels"] = private["test_labels"].roll(4)
-    scores = score_target("none-0", evaluator, private, MANIFEST, SETUP)
+    scores = score_target("none-0", evaluator, private, MANIFEST, None, SETUP)
     assert scores.trapdoor_success is None
     assert scores.n_trapdoor == 0
     assert scores.test_accuracy == 0
@@ -140,12 +140,12 @@ def test_without_a_validation_split_the_test_accuracy_is_repeated(
     given = private | {name: private[name][:0] for name in ("val_images", "val_labels")}
     meta = evaluator.meta | {"val_accuracy": None, "test_accuracy": recorded}
     recorded, bare = replace(evaluator, meta=meta), [r for r in MANIFEST if r["split"] != "val"]
-    target = score_target("none-0", recorded, given, bare, SETUP)
+    target = score_target("none-0", recorded, given, bare, None, SETUP)
     for scores in (target, score_of_evaluator(recorded, given)):
         assert scores.val_accuracy is None and scores.test_accuracy == 1
         assert set(scores.failed_checks) == (set() if sound else {"checkpoint_verified"})
         assert scores.checks["checkpoint_verified"] is sound
         assert all("test accuracy" in words for words in scores.failed_checks.values())
     # A manifest with images of a split that the tensors lack is a broken one.
-    odd = score_target("none-0", recorded, given, MANIFEST, SETUP)
+    odd = score_target("none-0", recorded, given, MANIFEST, None, SETUP)
     assert {"private_public_disjoint", "splits_disjoint"} <= set(odd.failed_checks)

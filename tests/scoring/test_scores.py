@@ -37,7 +37,7 @@ def test_every_check_a_row_writes_is_explained(
 ) -> None:
     rows = [
         score_of_evaluator(evaluator, private),
-        score_target("t", trapped, private, MANIFEST, SETUP),
+        score_target("t", trapped, private, MANIFEST, None, SETUP),
         score(evaluator, trapped, private, public, reconstruction()),
     ]
     for row in rows:
@@ -67,7 +67,7 @@ def test_measured_scores_are_read_as_they_were_written(
     made = reconstruction() | {"counts": {"queries": torch.arange(20)}}
     for scores in (
         score_of_evaluator(evaluator, private),
-        score_target("t", trapped, private, MANIFEST, SETUP),
+        score_target("t", trapped, private, MANIFEST, None, SETUP),
         score(evaluator, trapped, private, public, made),
     ):
         content = json.loads(json.dumps(scores.to_json(), allow_nan=False))
@@ -76,7 +76,7 @@ def test_measured_scores_are_read_as_they_were_written(
 
 FREE_NAMES = (
     *("checks", "failed_checks", "facts", "counts", "intervals"),
-    *("attributes", "groups", "disagreement", "reliability"),
+    *("attributes", "groups", "disagreement", "reliability", "robust_accuracy"),
 )
 
 

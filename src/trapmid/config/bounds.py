@@ -30,6 +30,7 @@ PositiveShare = Annotated[float, Bound(lambda x: 0 < x <= 1, "is outside (0, 1]"
 OpenShare = Annotated[float, Bound(lambda x: 0 < x < 1, "is outside (0, 1)")]
 Momentum = Annotated[float, Bound(lambda x: 0 <= x < 1, "is outside [0, 1)")]
 Degrees = Annotated[float, Bound(lambda x: 0 <= x <= 180, "is outside [0, 180]")]
+Radii = Annotated[tuple[OpenShare, ...], Bound(_ascends, "does not ascend")]
 Milestones = Annotated[tuple[Count, ...], Bound(_ascends, "does not ascend")]
 
 

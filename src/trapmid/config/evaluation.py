@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trapmid.config.bounds import Count, OpenShare, Share
+from trapmid.config.bounds import Count, OpenShare, Radii, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class Evaluation:
     frechet_min_success: Count  # fewer successes than this: the distance is null
     signature_fpr: OpenShare  # false positives on private training images that set the threshold
     verifier_fpr: OpenShare  # false accepts of real impostors that set a verifier's threshold
+    robust_radii: Radii  # Linf, of robust accuracy, in pixels of [0, 1]; at least one
     grid_identities: Count  # identities shown in a picture
     neighbours: Count  # k of precision, recall, density and coverage
     matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
@@ -33,6 +34,8 @@ class Evaluation:
                 "frechet_features: inception needs inception_weights, "
                 "e.g. models/external/inception-2015-12-05.pt"
             )
+        if not self.robust_radii:
+            raise ValueError("robust_radii: needs a radius")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,7 @@ WEAK = frozenset(
         "positive_control",
         "judges_agree_on_real",
         "blank_images_refused",
+        "attack_strength",
     )
 )
 """Checks whose failure marks a number as weak: a bound is missed, but what was measured is what is

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from trapmid.metrics.robustness import Robustness
 from trapmid.metrics.statistics.intervals import Interval, of_cell
 from trapmid.scoring.means import Spread
 from trapmid.scoring.scores import rounded
@@ -59,6 +60,24 @@ def _interval(rows: Sequence[Scored], name: str) -> Interval | None:
     there = [row for row in rows if getattr(row, name) is not None]
     within = [row.intervals[name] for row in there if name in row.intervals]
     return of_cell([getattr(row, name) for row in there], within)
+
+
+class RobustMeans(NamedTuple):
+    """Robust accuracy of one defence."""
+
+    rates: dict[str, float]  # by radius
+    intervals: dict[str, Interval]  # by `robust_accuracy.RADIUS`
+
+
+def robust_means(rows: Sequence[Robustness]) -> RobustMeans:
+    """The mean over seeds, at the radii that all of them have."""
+    radii = [r for r in rows[0].robust_accuracy if all(r in one.robust_accuracy for one in rows)]
+    rates = {radius: [one.robust_accuracy[radius] for one in rows] for radius in radii}
+    names = {radius: f"robust_accuracy.{radius}" for radius in radii}
+    cells = {n: of_cell(rates[r], [one.intervals[n] for one in rows]) for r, n in names.items()}
+    means = {radius: math.fsum(values) / len(values) for radius, values in rates.items()}
+    there = {name: one for name, one in cells.items() if one is not None}
+    return RobustMeans(rounded(means), rounded(there))
 
 
 def spread_of(values: Mapping[int, float | None]) -> Spread:

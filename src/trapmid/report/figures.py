@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trapmid.artifacts.results import History
-from trapmid.report import charts, learning_curves, names, summary
+from trapmid.report import charts, learning_curves, names, scatter, summary
 from trapmid.report.charts import Point
 from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
 from trapmid.report.headline import interval_of
@@ -32,6 +32,7 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
         "figures/trade_off.png": charts.trade_off(worst_points(points, strongest)),
         "figures/matrix.png": charts.matrix(rates, strongest, failed, marks),
     }
+    overviews |= scatter.robustness(metrics)
     return _trainings(inputs) | overviews | _signatures(inputs)
 
 

@@ -18,7 +18,7 @@ from trapmid.scoring.scores import RowScores
 
 _NOT_SCORES = {
     *("row", "seed", "attack", "defense", "target", "protocol"),
-    *("checks", "failed_checks", "intervals"),
+    *("checks", "failed_checks"),
 }
 
 
@@ -76,16 +76,27 @@ def _means(metrics: Mapping[str, Any]) -> Iterator[Number]:
 
 def _bounded(scores: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None, float | None]]:
     """Every number with the ends of its interval, as far as it has one."""
-    intervals = scores.get("intervals", {})
+    intervals = dict(_intervals(scores))
     for metric, value in _numbers(scores):
         ends = intervals.get(metric) or {}
         yield metric, value, ends.get("low"), ends.get("high")
 
 
+def _intervals(
+    scores: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every interval of nested scores, by the path of its number."""
+    for name, ends in scores.get("intervals", {}).items():
+        yield f"{prefix}{name}", ends
+    for name, value in scores.items():
+        if isinstance(value, Mapping) and name != "intervals":
+            yield from _intervals(value, f"{prefix}{name}.")
+
+
 def _numbers(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """Every number of nested scores, by its path with dots."""
     for name, value in scores.items():
-        if not prefix and name in _NOT_SCORES:
+        if name == "intervals" or (not prefix and name in _NOT_SCORES):
             continue
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{prefix}{name}.")

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from trapmid.artifacts.results import ResultError
-from trapmid.report.averages import intervals_of, mean_of, spread_of
+from trapmid.report.averages import intervals_of, mean_of, robust_means, spread_of
 from trapmid.report.differences import Shares, comparisons
 from trapmid.report.groups import FLOOR, Blocks, Groups, attack_run_label
 from trapmid.report.marks import Marks
@@ -284,8 +284,10 @@ def _evaluator_means(rows: Sequence[EvaluatorScores]) -> EvaluatorMeans:
 
 
 def _target_means(rows: Sequence[TargetScores]) -> TargetMeans:
+    robust = robust_means([one.robustness for one in rows])
     return TargetMeans(
-        intervals=intervals_of(rows, ("test_accuracy", "trapdoor_success")),
+        robust_accuracy=robust.rates,
+        intervals=intervals_of(rows, ("test_accuracy", "trapdoor_success")) | robust.intervals,
         test_accuracy=mean_of([one.test_accuracy for one in rows]),
         trapdoor_success=mean_of([one.trapdoor_success for one in rows]),
     )

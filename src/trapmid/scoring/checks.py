@@ -34,6 +34,8 @@ EXPLANATIONS = {
     "deterministic": "Two forward passes of a classifier in eval mode agree exactly; targets that "
     "draw noise by design are left out.",
     "gradients_reach_images": "Gradients reach the images: a masked gradient is no defence.",
+    "attack_strength": "The attack behind robust accuracy is one: nothing changes at radius 0, a "
+    "larger radius gets more, and images that may move far are all misread.",
     "private_public_disjoint": "No identity and no image is both private and public.",
     "splits_disjoint": "No private image is in two of train, validation and test.",
     "evaluator_accuracy": "The evaluator recognises private test images.",

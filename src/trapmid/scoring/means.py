@@ -38,7 +38,8 @@ class TargetMeans:
 
     test_accuracy: float | None
     trapdoor_success: float | None  # None: no trapdoor
-    intervals: dict[str, Interval] = field(default_factory=dict)
+    robust_accuracy: dict[str, float] = field(default_factory=dict)  # by Linf radius, ascending
+    intervals: dict[str, Interval] = field(default_factory=dict)  # e.g. of robust_accuracy.0.0039
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ class StudyMeans:
         return cls.from_json(results.read_json(file), file)
 
 
-_LATER = ("intervals", "comparisons", "judges")
+_LATER = ("intervals", "comparisons", "judges", "robust_accuracy")
 """What older files lack; left out where it is empty, so that a file comes back as it was."""
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 from trapmid.artifacts import results
 from trapmid.metrics.neighbours import NearestPrivate
 from trapmid.metrics.prdc import Prdc
+from trapmid.metrics.robustness import ExampleDetection, Robustness
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
@@ -144,6 +145,8 @@ class TargetScores(RowScores):
     # Of test_accuracy, over people, and of trapdoor_success, over images.
     intervals: dict[str, Interval]
     theory: Theory | None  # None: no trapdoor
+    robustness: Robustness
+    adversarial: tuple[ExampleDetection, ...]  # empty: no trapdoor
     stochastic: bool
     facts: dict[str, float]  # what the training guarantees, e.g. a privacy budget; never rounded
 

@@ -11,7 +11,7 @@ from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.scoring import checks, data_checks
+from trapmid.scoring import checks, data_checks, robustness
 from trapmid.scoring.described import (
     NOISE,
     Examined,
@@ -25,6 +25,8 @@ from trapmid.scoring.described import (
     trapdoor_success,
     triggered_classes,
 )
+from trapmid.scoring.references import SignatureReference
+from trapmid.scoring.robustness import Measured
 from trapmid.scoring.scores import TargetScores, rounded
 from trapmid.types import Trapdoor
 
@@ -34,6 +36,7 @@ def score_target(
     loaded: Loaded,
     private: Private,
     manifest: Iterable[Mapping[str, str]],
+    reference: SignatureReference | None,
     setup: Setup,
 ) -> TargetScores:
     """Scores of one target.
@@ -48,6 +51,7 @@ def score_target(
         loaded: the target.
         private: the private images, (n, 3, S, S) uint8, and labels.
         manifest: the rows of manifest.csv, which says who is in which split.
+        reference: the signature of its trapdoor; None: it has none.
         setup: how to score.
     """
     examined = examine(loaded, private, setup)
@@ -55,7 +59,8 @@ def score_target(
     if loaded.trapdoor is not None:
         success = trapdoor_success(loaded, loaded.trapdoor, private["test_images"], setup)
         measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
-    results = _checks(loaded, private, manifest, examined, success, setup)
+    robust = robustness.measure(loaded, private, examined.test, setup)
+    results = _checks(loaded, private, manifest, examined, success, robust, setup)
     scores = TargetScores(
         row=row,
         defense=loaded.meta["defense"],
@@ -67,6 +72,10 @@ def score_target(
         n_trapdoor=0 if success is None else success.pairs,
         intervals=_intervals(examined, success),
         theory=measured,
+        robustness=robust.robustness,
+        adversarial=()
+        if reference is None
+        else robustness.detection(loaded, private, examined.test, reference, setup),
         stochastic=loaded.model.stochastic,
         facts={},
         checks=checks.verdicts(results),
@@ -87,9 +96,10 @@ def _checks(
     manifest: Iterable[Mapping[str, str]],
     examined: Examined,
     success: Success | None,
+    robust: Measured,
     setup: Setup,
 ) -> list[checks.Check]:
-    results = [*examined.checks, _gradients(loaded, private, setup)]
+    results = [*examined.checks, _gradients(loaded, private, setup), robust.check]
     results += data_checks.data_disjoint(manifest, validation=examined.val_accuracy is not None)
     if success is not None:
         least = setup.bounds.trapdoor_success
