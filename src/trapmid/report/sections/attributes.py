@@ -98,7 +98,7 @@ def _groups(one: Leakage) -> str:
     there = one.readable
     leaking = [trait for trait in there if trait.leaks]
     if not leaking:
-        return f"None of {len(there)} features is above chance."
+        return f"No feature is above chance, of {len(there)} that can be read."
     listed = ", ".join(names.trait(trait.name) for trait in leaking)
     verb = "is" if len(leaking) == 1 else "are"
     return f"{len(leaking)} of {len(there)} features {verb} above chance: {listed}."
@@ -126,7 +126,7 @@ def _told(one: Leakage) -> str:
 
 def _numbers(traits: Sequence[Trait]) -> str:
     return ", ".join(
-        f"{names.trait(trait.name)} {percent(trait.leaked.value, 0)} of at most "
-        f"{percent(trait.ceiling, 0)}"
-        for trait in traits
+        f"{names.trait(one.name)} {percent(one.leaked.value, 0)}"
+        + ("" if one.ceiling is None else f" of at most {percent(one.ceiling, 0)}")
+        for one in traits
     )
