@@ -25,11 +25,11 @@ class Measured(NamedTuple):
         return self.interval.low, self.interval.high
 
     def words(self) -> str:
-        """In percent, with the interval in brackets."""
+        """In percent, with the interval's ends in brackets, whole to keep a table narrow."""
         if self.value is None or self.interval is None:
             return rate(self.value, 1)
         low, high = self.interval.low, self.interval.high
-        return f"{rate(self.value, 1)} ({rate(low, 1)}–{rate(high, 1)})"
+        return f"{rate(self.value, 1)} ({rate(low, 0)}–{rate(high, 0)})"
 
 
 def measured(rows: Sequence[AttackScores], path: str) -> Measured:

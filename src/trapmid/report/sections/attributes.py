@@ -26,19 +26,23 @@ TITLE = "Attributes that leak"
 
 _CLAIM = (
     "The paper does not test whether under Trap-MID people's looks leak less, or only the "
-    "evaluator's verdict. Here the reader answers: of all other private people, how many are "
-    "farther from a reconstruction than the attacked person? Half of them by chance, all of them "
-    "at best. The strongest attack on each defence:"
+    "evaluator's verdict. Here the judge that reads parameters answers: of all other private "
+    "people, how many are farther from a reconstruction than the attacked person? Half of them by "
+    "chance, all of them at best. The strongest attack on each defence:"
 )
 _VERDICTS: dict[Verdict, str] = {
     "less": "looks leak less, not the evaluator's verdict alone.",
     "more": "looks leak more.",
     "cannot tell": "cannot tell whether looks leak less.",
 }
-_RULE = "“Less” and “more” are said where the two 95 % intervals do not meet."
+_RULE = "“Less” and “more” are said where the two 95 % intervals do not meet"
 _FEW = (
-    f" They are about the targets that were trained here: below {LEAST_SEEDS} seeds nothing is "
-    "said of other trainings."
+    f", and of the targets that were trained here: below {LEAST_SEEDS} seeds nothing is said of "
+    "other trainings"
+)
+_EACH = (
+    "A feature is above chance where its own interval is; nothing corrects for how many features "
+    "there are."
 )
 _READ = (
     "How to read it: a line is a group of features. A blue square is what the reconstructions "
@@ -60,7 +64,7 @@ def attributes(found: Findings) -> Section:
     blocks: list[Block] = [
         _CLAIM,
         "\n".join(f"- {sentence(one, undefended(leaks, d))}" for d, one in leaks.items()),
-        _RULE + _FEW * any(one.seeds < LEAST_SEEDS for one in leaks.values()),
+        f"{_RULE}{_FEW * any(one.seeds < LEAST_SEEDS for one in leaks.values())}. {_EACH}",
     ]
     if shown:
         blocks += [_READ + _unreadable(leaks), Pictures(shown, 2)]

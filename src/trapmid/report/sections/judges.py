@@ -41,9 +41,8 @@ _REFUSED = (
 )
 _STAR = "A star: a validity check of this attack failed."
 _HEADS = (
-    *("Attack", "Defence", "AA-1", "Verifier accepts", "Nearest by verifier"),
-    *("Nearest by parameters", "All judges agree", "False positives", "False negatives"),
-    "Distance (others)",
+    *("Attack and defence", "AA-1", "All judges agree", "False positives", "Verifier accepts"),
+    *("Nearest by verifier", "Nearest by parameters", "Distance (others)", "False negatives"),
 )
 _DISTANCES = ("attacked", "others")
 _HALF = 0.5
@@ -132,8 +131,8 @@ def _how(own: Iterable[JudgeScores], judge: str) -> str:
 def _quality(own: Iterable[JudgeScores]) -> list[str]:
     """What each judge says of real private images, a line each."""
     return [
-        f"**{'Verifier' if one.verifier else 'Reader'}**, learnt from {escaped(one.learnt_from)}. "
-        f"Of {one.n_test} real test images {_of_real(one)}"
+        f"**{'Verifier' if one.verifier else 'Reader of parameters'}**, learnt from "
+        f"{escaped(one.learnt_from)}. Of {one.n_test} real test images {_of_real(one)}"
         for one in own
     ]
 
@@ -159,30 +158,27 @@ def _of_real(judge: JudgeScores) -> str:
 
 
 def _table(found: Findings, asked: Iterable[Cell], judge: str) -> Table:
-    lines = [Line((*_heads(found, one), *_numbers(one.rows, judge))) for one in asked]
-    return table("llr", _HEADS, [*lines, *_floor(found, judge), *_ceiling(found)])
+    lines = [Line((_head(found, one), *_numbers(one.rows, judge))) for one in asked]
+    return table("pr", _HEADS, [*lines, *_floor(found, judge), *_ceiling(found)])
 
 
-def _heads(found: Findings, one: Cell) -> tuple[str, str]:
+def _head(found: Findings, one: Cell) -> str:
     star = "*" * (one.attack in found.metrics["worst"][one.defense]["failed"])
-    dagger = found.marks.dagger(one.attack, one.defense)
-    return names.attack(one.attack) + star + dagger, names.defense(one.defense)
+    mark = star + found.marks.dagger(one.attack, one.defense)
+    return f"{names.attack(one.attack)}{mark} on {names.defense(one.defense)}"
 
 
 def _numbers(rows: Sequence[AttackScores], judge: str) -> tuple[str, ...]:
-    """AA-1 ... distance of rows, one of each seed."""
+    """AA-1 ... false negatives of rows, one of each seed."""
     disagreement = f"judges.disagreement.{judge}"
-    paths = (
-        *("judges.agree", f"{disagreement}.false_positive_share"),
-        f"{disagreement}.false_negative_share",
-    )
-    plainly = ("aa1", "judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
+    plainly = ("judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
     return (
+        rate(_mean(rows, "aa1"), 1),
+        measured(rows, "judges.agree").words(),
+        measured(rows, f"{disagreement}.false_positive_share").words(),
         *(rate(_mean(rows, path), 1) for path in plainly),
-        *(measured(rows, path).words() for path in paths),
-        _distance(
-            *(_mean(rows, f"judges.identity.distance.{of}") for of in ("attacked", "others"))
-        ),
+        _distance(*(_mean(rows, f"judges.identity.distance.{of}") for of in _DISTANCES)),
+        measured(rows, f"{disagreement}.false_negative_share").words(),
     )
 
 
@@ -201,8 +197,8 @@ def _floor(found: Findings, judge: str) -> list[Line]:
         for row, block in found.params["attack_runs"].items()
         if block["attack"] == FLOOR and found.inputs.attack_runs[row].judges is not None
     ]
-    heads = ("floor", "random latents")
-    return [Line((*heads, *_numbers(rows, judge)), "reference")] if rows else []
+    head = "floor: random latents"
+    return [Line((head, *_numbers(rows, judge)), "reference")] if rows else []
 
 
 def _ceiling(found: Findings) -> list[Line]:
@@ -212,14 +208,14 @@ def _ceiling(found: Findings) -> list[Line]:
     identity = next((one.identity for one in own if one.identity), None)
     distance = identity.distance if identity else None
     numbers = (
-        rate(found.metrics["references"]["ceiling"]["aa1"], 1),
+        *(rate(found.metrics["references"]["ceiling"]["aa1"], 1), "–", "–"),
         rate(verifier.true_accepts if verifier else None, 1),
         rate(verifier.aa1 if verifier else None, 1),
         rate(identity.aa1 if identity else None, 1),
-        *("–", "–", "–"),
         _distance(distance.attacked, distance.others) if distance else "–",
+        "–",
     )
-    return [Line(("ceiling", "real test images", *numbers), "reference")]
+    return [Line(("ceiling: real test images", *numbers), "reference")]
 
 
 # --- in words -----------------------------------------------------------------------------------
@@ -232,10 +228,10 @@ def meaning(asked: Sequence[Cell], judge: str) -> list[str]:
     }
     said = {
         "false": f"**Mostly false positives**: the {_NAMES[judge]} refuses more than half of the "
-        "evaluator's hits, and so does the whole interval",
+        "evaluator's hits, and the whole interval lies above a half",
         "true": f"**Mostly real**: the {_NAMES[judge]} refuses less than half, and the whole "
         "interval lies below it",
-        "unknown": "**Cannot tell**: half lies inside the interval, or there is none",
+        "unknown": "**Cannot tell**: a half lies inside the interval, or there is no interval",
     }
     lists = [f"{said[kind]}: {_listed(some)}." for kind, some in by_kind.items() if some]
     return [_granted(asked), *lists, *([_REFUSED] if judge == "verifier" else [])]
