@@ -15,7 +15,10 @@ from trapmid.report import figures, findings, grids, inputs, leaks, page, summar
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
-FIGURES = ("attack_runs", "comparison", "curves", "samples", "signatures", "training", "worst")
+FIGURES = (
+    *("attack_runs", "attributes", "comparison", "curves"),
+    *("samples", "signatures", "training", "worst"),
+)
 OUTS = ("leaderboard", "model_cards", *(f"figures/{name}" for name in FIGURES))
 
 

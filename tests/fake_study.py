@@ -415,7 +415,7 @@ def _identity(aa1: float) -> dict[str, Any]:
 def _judged(aa1: float, hits: int) -> dict[str, Any]:
     """Every second hit is accepted, and every third one the nearest."""
     half, third = hits // 2, hits // 3
-    neither = {"false_negatives": 0, "neither": N - hits}
+    neither = {"false_negatives": 0, "neither": N - hits, "false_negative_share": 0.0}
     return {
         "agree": half / N / 2,
         "n_agree": half // 2,
@@ -423,9 +423,28 @@ def _judged(aa1: float, hits: int) -> dict[str, Any]:
         "identity": _identity(third / N),
         "second_aa1": None,
         "disagreement": {
-            "verifier": {"both": half, "false_positives": hits - half, **neither},
-            "identity": {"both": third, "false_positives": hits - third, **neither},
+            "verifier": _against(half, hits) | neither,
+            "identity": _against(third, hits) | neither,
         },
+    }
+
+
+def _against(both: int, hits: int) -> dict[str, Any]:
+    """What a judge says of the evaluator's hits."""
+    wrong = hits - both
+    return {"both": both, "false_positives": wrong, "false_positive_share": wrong / hits}
+
+
+def _judged_intervals(judged: dict[str, Any]) -> dict[str, Any]:
+    """By path, as `scoring.verdicts` names them."""
+    identity = judged["identity"]
+    share = judged["disagreement"]["verifier"]["false_positive_share"]
+    return {
+        "judges.agree": interval(judged["agree"]),
+        "judges.verifier.accepted": interval(judged["verifier"]["accepted"]),
+        "judges.disagreement.verifier.false_positive_share": interval(share),
+        "judges.identity.farther": interval(identity["farther"]),
+        "judges.identity.groups.skin.farther": interval(identity["groups"]["skin"]["farther"]),
     }
 
 
@@ -491,6 +510,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
     aa1 = 0.05 if block["attack"] == "random" else AA1.get(block["attack"], {}).get(defense, 0.5)
     aa1 = round(aa1 + 0.02 * block["seed"], 4)
     hits = round(N * aa1)
+    judged = None if block["attack"] == "brepmi" else _judged(aa1, hits)
     signature = {
         "recall": 0.8,
         "auc": 0.97,
@@ -506,7 +526,8 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         "seed": block["seed"],
         "aa1": aa1,
         "aa5": min(1.0, aa1 + 0.2),
-        "intervals": {"aa1": interval(aa1), "aa5": interval(min(1.0, aa1 + 0.2))},
+        "intervals": {"aa1": interval(aa1), "aa5": interval(min(1.0, aa1 + 0.2))}
+        | ({} if judged is None else _judged_intervals(judged)),
         "aa1_std": 0.011,
         "aa5_std": 0.02,
         "coverage": 0.9 if block["attack"] == "brepmi" else 1.0,
@@ -543,7 +564,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
             "attack_batch": 250,
             "pixels": 112,
         },
-        "judges": None if block["attack"] == "brepmi" else _judged(aa1, hits),
+        "judges": judged,
         "protocol": {
             "evaluator": "evaluator",
             "frechet_features": "evaluator",

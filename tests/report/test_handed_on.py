@@ -77,6 +77,9 @@ def test_the_numbers_are_those_of_the_files(found, numbers):
         "low": "0.09",
         "high": "0.19",
     }
+    (agreed,) = of(numbers, "plgmi-trapmid-1", "judges.agree")
+    assert (agreed["value"], agreed["low"], agreed["high"]) == ("0.035", "0.0", "0.085")
+    assert of(numbers, "verifier", "verifier.true_accepts")[0]["value"] == "0.95"
     assert of(numbers, "trapmid-0", "theory.margin")[0]["value"] == "-0.375"
     assert of(numbers, "brepmi-none-0", "counts.queries.max")[0]["value"] == "990.0"
     assert (
@@ -121,6 +124,14 @@ def test_an_attack_run_has_an_entry(found):
     one = made["leaderboard/plgmi-trapmid-0.json"]
     assert one["attack"]["name"] == "PLG-MI" and one["defence"]["name"] == "Trap-MID"
     assert one["measurement"]["aa1"] == 0.12 and one["measurement"]["test_accuracy"] == 0.92
+    assert one["measurement"]["judges"] == {
+        "agree": 0.03,
+        "verifier_accepts": 0.06,
+        "nearest_by_parameters": 0.04,
+        "false_positive_share": 0.5,
+    }
+    unasked = made["leaderboard/brepmi-none-0.json"]["measurement"]["judges"]
+    assert set(unasked.values()) == {None}
     assert one["claims"] == [] and one["unreliable"] is False
     assert one["protocol"]["seed"] == 0 and one["protocol"]["images_per_identity"] == 5
     assert DIGESTS.items() <= one["digests"].items()

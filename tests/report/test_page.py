@@ -149,6 +149,8 @@ SECTIONS = (
     "Question and threat model",
     "Every attack on every defence",
     "What the attacks recover",
+    "Who is it really?",
+    "Attributes that leak",
     "Did the attack recover the trigger instead of the face?",
     "Trapdoors",
     "Robustness to adversarial examples",

@@ -19,6 +19,7 @@ from painted import (
     faces,
     reconstruction,
 )
+from scipy.stats import binomtest
 from torch import Tensor
 
 from trapmid.artifacts.judges import LearntFrom, LoadedJudge, Opened, Panel
@@ -192,7 +193,14 @@ def test_verdicts_on_an_attack(panel: Panel) -> None:
     assert (found.scores.verifier.accepted, found.scores.verifier.aa1) == (0.95, 0.95)
     assert found.scores.identity.aa1 == 0.95
     assert (found.scores.n_agree, found.scores.agree) == (18, 0.9)
-    counts = Disagreement(both=18, false_positives=1, false_negatives=1, neither=0)
+    counts = Disagreement(
+        both=18,
+        false_positives=1,
+        false_negatives=1,
+        neither=0,
+        false_positive_share=1 / 19,
+        false_negative_share=1 / 19,
+    )
     assert found.scores.disagreement == {"verifier": counts, "identity": counts}
     assert found.rows["agreed"].sum() == 18
 
@@ -215,6 +223,38 @@ def test_attributes_are_shares_of_equal_marks(panel: Panel) -> None:
     assert found.identity.attributes["Male"].attacked == pytest.approx(sum(same) / 20)
     assert found.identity.attributes["Male"].others == pytest.approx(sum(others) / 60)
     assert found.identity.groups["skin"].farther == pytest.approx(1 - 1 / 60, abs=0.04)
+
+
+def test_intervals_are_over_people(panel: Panel) -> None:
+    """Each by SciPy's Wilson, the least that a share of clusters gets, of what a loop counts."""
+    images, hit = shown(), torch.ones(20, dtype=torch.bool)
+    hit[0] = False
+    found = verdicts.judge(panel, images, hit, SETUP)
+    shares = "judges.disagreement.verifier.false_positive_share"
+    counts = {"judges.agree": (18, 20), "judges.verifier.accepted": (19, 20), shares: (1, 19)}
+    for path, (successes, n) in counts.items():
+        wilson = binomtest(successes, n).proportion_ci(method="wilson")
+        one = found.intervals[path]
+        assert one.low <= wilson.low + 1e-12 and one.high >= wilson.high - 1e-12
+        assert (one.kind, one.n) == ("identities", CLASSES)
+    assert found.scores is not None and found.scores.identity is not None
+    farther = found.intervals["judges.identity.farther"]
+    assert farther.low <= (found.scores.identity.farther or 0) <= farther.high < 1 + 1e-12
+    assert {path.rpartition(".")[2] for path in found.intervals} == {
+        *("agree", "accepted", "aa1", "farther"),
+        *("false_positive_share", "false_negative_share"),
+    }
+
+
+def test_shares_of_nothing_have_no_interval(panel: Panel) -> None:
+    none = torch.zeros(20, dtype=torch.bool)
+    found = verdicts.judge(panel, shown(none), none, SETUP)
+    assert found.scores is not None
+    one = found.scores.disagreement["verifier"]
+    assert (one.false_positive_share, one.false_negative_share) == (None, None)
+    assert set(found.intervals) == {
+        *("judges.agree", "judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
+    }
 
 
 def test_what_was_not_found_is_refused_and_says_nothing(panel: Panel) -> None:
@@ -289,7 +329,7 @@ def test_a_judge_that_is_not_there_is_not_asked(panel: Panel, which: str | None)
     )
     found = verdicts.judge(alone, shown(), torch.ones(20, dtype=torch.bool), SETUP)
     if which is None:
-        assert found == (None, {})
+        assert found == (None, {}, {})
         return
     assert found.scores is not None and list(found.scores.disagreement) == [which]
     assert (found.scores.verifier is None) == (which == "identity")
@@ -317,6 +357,7 @@ def test_the_scores_of_an_attack_have_the_judges(
 ) -> None:
     found = attack_of(panel, evaluator, trapped, people)
     assert found.scores.judges is not None and found.scores.judges.agree == 1.0
+    assert found.scores.intervals["judges.agree"].high == 1.0
     assert found.scores.checks["judges_agree_on_real"] is True
     assert found.rows["judged"]["agreed"].all()
     without = attack_of(Panel(None, None), evaluator, trapped, people)

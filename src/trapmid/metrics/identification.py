@@ -119,7 +119,10 @@ def farther(values: Tensor, labels: Tensor) -> float | None:
     Returns:
         None without an image.
     """
-    if not len(values):
-        return None
+    return float(farther_by_image(values, labels).mean()) if len(values) else None
+
+
+def farther_by_image(values: Tensor, labels: Tensor) -> Tensor:
+    """That share for every image: (N,) float64 in [0, 1]."""
     gap = others(values, labels) - own(values, labels)[:, None]
-    return float((gap > 0).double().add((gap == 0).double() / 2).mean())
+    return (gap > 0).double().add((gap == 0).double() / 2).mean(dim=1)

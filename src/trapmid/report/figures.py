@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trapmid.artifacts.results import History
-from trapmid.report import charts, learning_curves, names, scatter, summary
+from trapmid.report import charts, learning_curves, names, scatter, summary, trait_chart
+from trapmid.report.canvas import wrapped
 from trapmid.report.charts import Point
 from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
 from trapmid.report.headline import interval_of
 from trapmid.report.inputs import Inputs
+from trapmid.report.leakage import leakages, undefended
 from trapmid.report.marks import Marks
 
 
@@ -33,7 +35,7 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
         "figures/matrix.png": charts.matrix(rates, strongest, failed, marks),
     }
     overviews |= scatter.robustness(metrics)
-    return _trainings(inputs) | overviews | _signatures(inputs)
+    return _trainings(inputs) | overviews | _signatures(inputs) | _attributes(inputs, metrics)
 
 
 def curves(inputs: Inputs) -> dict[str, bytes]:
@@ -62,6 +64,24 @@ def _signatures(inputs: Inputs) -> dict[str, bytes]:
         )
         for attack_run, verdict in inputs.detections().items()
     }
+
+
+def _attributes(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
+    found = leakages(inputs, metrics)
+    charts = {}
+    for defense, one in found.items():
+        base = undefended(found, defense)
+        charts[attributes_path(defense)] = trait_chart.draw(
+            f"{names.attack(one.attack)} on\n{wrapped(names.defense(defense))}",
+            [one.overall, *one.traits],
+            [] if base is None else [base.overall, *base.traits],
+        )
+    return charts
+
+
+def attributes_path(defense: str) -> str:
+    """Where the chart of attribute leakage of a defence is, under reports/."""
+    return f"figures/attributes/{defense}.png"
 
 
 def _trainings(inputs: Inputs) -> dict[str, bytes]:

@@ -17,6 +17,8 @@ from trapmid.artifacts.lineage import file_digest
 from trapmid.report import names
 from trapmid.report.groups import FLOOR
 from trapmid.report.inputs import Inputs
+from trapmid.report.judged import at
+from trapmid.scoring.scores import AttackScores
 
 FOLDER = "leaderboard"
 _NO_SCORE = {"inception_weights", "batch_size", "grid_identities"}
@@ -102,12 +104,24 @@ def _measurement(inputs: Inputs, row: str) -> dict[str, Any]:
     wanted = ("aa1", "aa5", "knn_dist", "frechet", "n_success", "n", "coverage", "left_out")
     return {
         **{name: getattr(scores, name) for name in wanted},
+        "judges": _judged(scores),
         "test_accuracy": target.test_accuracy,
         "trapdoor_success": target.trapdoor_success,
         "queries": stats.get("queries"),
         "seconds": stats["seconds"],
         "device": stats["device"],
     }
+
+
+def _judged(scores: AttackScores) -> dict[str, float | None]:
+    """What judges beside the evaluator say, with None for one that was not asked."""
+    paths = {
+        "agree": "agree",
+        "verifier_accepts": "verifier.accepted",
+        "nearest_by_parameters": "identity.aa1",
+        "false_positive_share": "disagreement.verifier.false_positive_share",
+    }
+    return {name: at(scores, f"judges.{path}") for name, path in paths.items()}
 
 
 def _protocol(inputs: Inputs, row: str) -> dict[str, Any]:

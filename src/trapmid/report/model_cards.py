@@ -10,6 +10,7 @@ from trapmid.report import markdown, names
 from trapmid.report.blocks import table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import FLOOR, label
+from trapmid.report.judged import at
 from trapmid.report.sections.verdict import cautions, origins
 from trapmid.report.words import listed, percent, plain, seconds, whole
 
@@ -98,7 +99,8 @@ logits = loaded.model(images).logits  # images: (N, 3, {size}, {size}) float32 i
 ### Testing Data, Factors & Metrics
 
 Private test images for the accuracy; the reconstructions of every attack of the study for AA-1, the
-share in which an independent classifier recognises the attacked person.
+share in which an independent classifier recognises the attacked person; and the share on which
+judges who learnt from other people agree with it.
 
 ### Results
 
@@ -187,10 +189,14 @@ def _scores(found: Findings, row: str) -> dict[str, str]:
         if one.target == row and one.attack != FLOOR
     }
     lines = [
-        (names.attack(code), percent(one.aa1, 1), percent(one.aa5, 1), plain(one.knn_dist))
+        (
+            *(names.attack(code), percent(one.aa1, 1), percent(one.aa5, 1)),
+            *(plain(one.knn_dist), percent(at(one, "judges.agree"), 1)),
+        )
         for code, one in attacked.items()
     ]
-    known = markdown.written(table("lr", ("Attack", "AA-1", "AA-5", "KNN distance"), lines))
+    heads = ("Attack", "AA-1", "AA-5", "KNN distance", "All judges agree")
+    known = markdown.written(table("lr", heads, lines))
     strongest = max(attacked.values(), key=lambda one: one.aa1, default=None)
     trapdoor = scores.trapdoor_success
     return {

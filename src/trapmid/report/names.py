@@ -51,6 +51,8 @@ ATTACKS = {
     "plgmi_strong": Name("PLG-MI on strong views", "averages over stronger augmentations"),
     "brepmi": Name("BREP-MI", "sees labels alone"),
 }
+TRAITS = {"iris": "iris colour", "brows": "eyebrows"}
+"""Groups of parameters whose code does not say what they are."""
 
 
 def defense(label: str) -> str:
@@ -62,6 +64,11 @@ def defense(label: str) -> str:
 def attack(code: str) -> str:
     """The name of an attack; that of an unknown one is its code with spaces."""
     return _named(ATTACKS, code)
+
+
+def trait(code: str) -> str:
+    """The name of a group of parameters; most are their code."""
+    return TRAITS.get(code, code)
 
 
 def gloss(code: str) -> str:

@@ -15,8 +15,10 @@ from trapmid.report.blocks import Section
 from trapmid.report.findings import Findings
 from trapmid.report.sections import (
     attacks,
+    attributes,
     compared,
     costs,
+    judges,
     paper,
     protocol,
     recovered,
@@ -95,7 +97,8 @@ def sections(found: Findings) -> list[Section]:
         attacks.attacks(found),
         compared.compared(found),
         recovered.recovered(found),
-        recovered.attributes(found),
+        judges.judges(found),
+        attributes.attributes(found),
         trapdoors.signatures(found),
         trapdoors.trapdoors(found),
         robustness.robustness(found),

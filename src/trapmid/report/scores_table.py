@@ -55,6 +55,7 @@ def _of_rows(inputs: Inputs) -> Iterator[Number]:
     rows: list[RowScores] = [
         *inputs.evaluators.values(),
         *inputs.targets.values(),
+        *inputs.judges.values(),
         *inputs.attack_runs.values(),
     ]
     for scores in rows:

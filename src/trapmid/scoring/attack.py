@@ -130,7 +130,7 @@ def score_attack(
         defense=attacked.target.meta["defense"],
         target=block.target,
         seed=block.seed,
-        **vars(recognised.recognition()),
+        **vars(recognised.recognition(judged.intervals)),
         **vars(_within_run(recognised, evidence)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,

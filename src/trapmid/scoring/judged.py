@@ -16,6 +16,11 @@ class Disagreement:
     false_positives: int  # the evaluator alone
     false_negatives: int  # the other judge alone
     neither: int
+    # Of the evaluator's hits, those that the judge refuses; None: no hit.
+    false_positive_share: float | None
+    # Of the images that the judge takes for the person, those that the evaluator misses; None: no
+    # such image.
+    false_negative_share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ way for every attack, is in `papers`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from trapmid.metrics import accuracy, frechet, knn
 from trapmid.metrics.features import Description
 from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring.described import Loaded, Private, Setup, describe, inception_features
 from trapmid.scoring.references import EvaluatorReference
 from trapmid.scoring.scores import Recognition
@@ -56,8 +58,8 @@ class Recognised(NamedTuple):
     successes: Tensor  # (n_success, F): what the Frechet distance compares
     frechet: float | None
 
-    def recognition(self) -> Recognition:
-        """Rates and mean distances."""
+    def recognition(self, more: Mapping[str, Interval] | None = None) -> Recognition:
+        """Rates and mean distances; `more`: intervals of other numbers of the row, by path."""
         return Recognition(
             aa1=accuracy.rate(self.hit),
             aa5=accuracy.rate(self.hit5),
@@ -68,6 +70,7 @@ class Recognised(NamedTuple):
             intervals={
                 "aa1": intervals.of_rate(self.hit, self.labels),
                 "aa5": intervals.of_rate(self.hit5, self.labels),
+                **(more or {}),
             },
         )
 

@@ -67,7 +67,8 @@ class Recognition:
     frechet: float | None  # None: too few successes
     n_success: int
     n: int
-    intervals: dict[str, Interval]  # of aa1 and aa5, over people
+    # Over people: of aa1 and aa5; of an attack judges' numbers, too, by their path with dots.
+    intervals: dict[str, Interval]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from trapmid.artifacts.judges import LoadedJudge, Panel
 from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.metrics import accuracy, features, identification, verification
+from trapmid.metrics.statistics.intervals import Interval, of_mean, of_rate
 from trapmid.metrics.verification import Verdicts
 from trapmid.scoring.described import Setup, describe
 from trapmid.scoring.judged import (
@@ -34,6 +35,7 @@ class Judged(NamedTuple):
 
     scores: JudgedScores | None  # None: there is no judge
     rows: dict[str, Tensor]  # one entry per reconstruction, for data/scored/<row>.pt
+    intervals: dict[str, Interval]  # over people, by the number's path in an attack's scores
 
 
 class Reading(NamedTuple):
@@ -48,25 +50,29 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
     """The verdicts on an attack's images, of which the evaluator recognises `hit` (N,) bool."""
     answers: dict[str, Tensor] = {}
     rows: dict[str, Tensor] = {}
+    within: dict[str, Interval] = {}
     verified = identified = None
     if panel.verifier is not None:
         found = verify(panel.verifier, shown, setup)
         verified = verifier_scores(panel.verifier, found, shown)
         answers["verifier"] = found.accepted
         rows |= {"verifier_distance": found.distances, "verifier_nearest": found.nearest}
+        within |= _verifier_intervals(found, shown)
     if panel.identity is not None:
         reading = read(panel.identity, shown, setup)
         identified = identity_scores(panel.identity, reading, shown)
         answers["identity"] = reading.hit
         rows |= {"identity_distances": reading.distances, "parameters": reading.parameters}
+        within |= _identity_intervals(panel.identity, reading, shown)
     agreed = torch.stack([hit, *answers.values()]).all(dim=0)
     second = None
     if panel.second_evaluator is not None:
         logits = describe(panel.second_evaluator, shown.images, setup).logits
         second = accuracy.hits(logits, shown.labels) & shown.found
         answers["second_evaluator"] = second
+        within["judges.second_aa1"] = of_rate(second, shown.labels)
     if not answers:
-        return Judged(None, {})
+        return Judged(None, {}, {})
     scores = JudgedScores(
         agree=accuracy.rate(agreed),
         n_agree=int(agreed.sum()),
@@ -75,7 +81,10 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
         second_aa1=None if second is None else accuracy.rate(second),
         disagreement={name: _disagreement(hit, answer) for name, answer in answers.items()},
     )
-    return Judged(scores, {**rows, **answers, "agreed": agreed})
+    within["judges.agree"] = of_rate(agreed, shown.labels)
+    for name, answer in answers.items():
+        within |= _disagreement_intervals(name, hit, answer, shown.labels)
+    return Judged(scores, {**rows, **answers, "agreed": agreed}, within)
 
 
 def vectors(network: Judge, images: Tensor, setup: Setup) -> Tensor:
@@ -96,14 +105,25 @@ def verify(verifier: LoadedJudge, shown: Shown, setup: Setup) -> Verdicts:
 
 def verifier_scores(verifier: LoadedJudge, found: Verdicts, shown: Shown) -> VerifierScores:
     """Rates of the verdicts."""
-    right = (found.nearest == shown.labels) & shown.found
     mean = float(found.distances[shown.found].mean()) if shown.found.any() else None
     return VerifierScores(
         threshold=float(verifier.reference["threshold"]),
         accepted=accuracy.rate(found.accepted),
-        aa1=accuracy.rate(right),
+        aa1=accuracy.rate(_right(found, shown)),
         distance=mean,
     )
+
+
+def _right(found: Verdicts, shown: Shown) -> Tensor:
+    """Whether an image's nearest template is that of the person whom it is to show; (N,) bool."""
+    return (found.nearest == shown.labels) & shown.found
+
+
+def _verifier_intervals(found: Verdicts, shown: Shown) -> dict[str, Interval]:
+    return {
+        "judges.verifier.accepted": of_rate(found.accepted, shown.labels),
+        "judges.verifier.aa1": of_rate(_right(found, shown), shown.labels),
+    }
 
 
 def read(identity: LoadedJudge, shown: Shown, setup: Setup) -> Reading:
@@ -151,16 +171,41 @@ def _attributes(parameters: Tensor, truth: Tensor, labels: Tensor) -> dict[str, 
     }
 
 
+def _by_group(identity: LoadedJudge, parameters: Tensor) -> dict[str, Tensor]:
+    """Distances (N, C) in every group of parameters."""
+    return {
+        group: _distances(identity, parameters, [ATTRIBUTES.index(name) for name in names])
+        for group, names in GROUPS.items()
+    }
+
+
 def _groups(identity: LoadedJudge, parameters: Tensor, labels: Tensor) -> dict[str, GroupScores]:
     """How near images are to the attacked person in every group of parameters."""
-    found = {}
-    for group, names in GROUPS.items():
-        columns = [ATTRIBUTES.index(name) for name in names]
-        distances = _distances(identity, parameters, columns)
-        found[group] = GroupScores(
+    return {
+        group: GroupScores(
             distance=_likeness(distances, labels),
             farther=identification.farther(distances, labels),
         )
+        for group, distances in _by_group(identity, parameters).items()
+    }
+
+
+def _identity_intervals(
+    identity: LoadedJudge, reading: Reading, shown: Shown
+) -> dict[str, Interval]:
+    """Of the share of hits, and of `farther` where it differs between people."""
+    found = {"judges.identity.aa1": of_rate(reading.hit, shown.labels)}
+    if not shown.found.any():
+        return found
+    groups = _by_group(identity, reading.parameters[shown.found])
+    measured = {"": reading.distances[shown.found]} | {
+        f"groups.{group}.": distances for group, distances in groups.items()
+    }
+    labels = shown.labels[shown.found]
+    for path, distances in measured.items():
+        interval = of_mean(identification.farther_by_image(distances, labels), labels)
+        if interval is not None:
+            found[f"judges.identity.{path}farther"] = interval
     return found
 
 
@@ -175,4 +220,18 @@ def _disagreement(hit: Tensor, other: Tensor) -> Disagreement:
         false_positives=counts.first_only,
         false_negatives=counts.second_only,
         neither=counts.neither,
+        false_positive_share=accuracy.rate(~other[hit]) if hit.any() else None,
+        false_negative_share=accuracy.rate(~hit[other]) if other.any() else None,
     )
+
+
+def _disagreement_intervals(
+    judge: str, hit: Tensor, other: Tensor, labels: Tensor
+) -> dict[str, Interval]:
+    """Of both shares, as far as there are images of which they are."""
+    found = {"false_positive_share": (hit, ~other), "false_negative_share": (other, ~hit)}
+    return {
+        f"judges.disagreement.{judge}.{name}": of_rate(wrong[among], labels[among])
+        for name, (among, wrong) in found.items()
+        if among.any()
+    }

@@ -30,7 +30,6 @@ _SINGLE = (
     "Five draws of every person, one picture per attack run, are in the folder "
     "`reports/figures/attack_runs`."
 )
-_ATTRIBUTES = "figures/attributes/"
 
 
 def recovered(found: Findings) -> Section:
@@ -62,16 +61,6 @@ def _compared(found: Findings, attack: str) -> Pictures | None:
     gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
     words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}."
     return Pictures([Picture(path, words, f"Private faces and their reconstructions. {words}")])
-
-
-def attributes(found: Findings) -> Section:
-    """What of a person's looks leaks: the charts of a study that measured it."""
-    shown = [
-        Picture(path, path.removeprefix(_ATTRIBUTES).removesuffix(".png").replace("_", " "))
-        for path in found.pictures
-        if path.startswith(_ATTRIBUTES)
-    ]
-    return Section("Attributes that leak", [Pictures(shown)] if shown else [])
 
 
 def curves(found: Findings) -> list[Block]:

@@ -1,0 +1,56 @@
+"""Numbers of the judges, as means over the seeds of one attack on one defence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from trapmid.metrics.statistics.intervals import Interval, of_cell
+from trapmid.report.averages import mean_of
+from trapmid.report.words import rate
+from trapmid.scoring.scores import AttackScores
+
+
+class Measured(NamedTuple):
+    """A mean over seeds; None: no seed has the number."""
+
+    value: float | None
+    interval: Interval | None = None  # None: none is known
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Those of a confidence interval; the range of two seeds is none."""
+        if self.interval is None or self.interval.kind == "range":
+            return None
+        return self.interval.low, self.interval.high
+
+    def words(self) -> str:
+        """In percent, with the interval's ends in brackets, whole to keep a table narrow."""
+        if self.value is None or self.interval is None:
+            return rate(self.value, 1)
+        low, high = self.interval.low, self.interval.high
+        return f"{rate(self.value, 1)} ({rate(low, 0)}–{rate(high, 0)})"
+
+
+def measured(rows: Sequence[AttackScores], path: str) -> Measured:
+    """The mean of one number over rows, one of each seed, and its interval.
+
+    Args:
+        rows: of one attack on one defence.
+        path: the number's names with dots between them, e.g. `judges.verifier.accepted`.
+    """
+    found = [(value, row) for row in rows if (value := at(row, path)) is not None]
+    if not found:
+        return Measured(None)
+    within = [row.intervals[path] for _, row in found if path in row.intervals]
+    values = [value for value, _ in found]
+    return Measured(mean_of(values), of_cell(values, within))
+
+
+def at(scores: Any, path: str) -> Any:
+    """The number of `scores` at a path with dots; None where a part of it is None or missing."""
+    for name in path.split("."):
+        scores = scores.get(name) if isinstance(scores, Mapping) else getattr(scores, name)
+        if scores is None:
+            return None
+    return scores

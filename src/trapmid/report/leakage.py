@@ -1,0 +1,141 @@
+"""What of a person's looks the strongest attack on each defence brings to light.
+
+By groups of the parameters that a judge reads. `farther` is the share of other people who are
+farther from an image than the attacked person: a half where the image says nothing of the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from trapmid.config.evaluation import UNDEFENDED
+from trapmid.report.groups import FLOOR, Groups
+from trapmid.report.inputs import Inputs
+from trapmid.report.judged import Measured, at, measured
+from trapmid.scoring.judged import IdentityScores
+
+CHANCE = 0.5
+READABLE = 0.6
+"""A group that real images show no better than this cannot be read at all."""
+
+
+class Trait(NamedTuple):
+    """One group of parameters; shares of other people who are farther."""
+
+    name: str
+    leaked: Measured  # the attack's images
+    floor: float | None  # random latents; None: they were not scored
+    ceiling: float | None  # real private images
+
+    @property
+    def readable(self) -> bool:
+        """Whether the judge tells people apart by it."""
+        return self.ceiling is None or self.ceiling >= READABLE
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the whole interval lies above chance."""
+        return self.leaked.ends is not None and self.leaked.ends[0] > CHANCE
+
+
+class Leakage(NamedTuple):
+    """The strongest attack on one defence."""
+
+    defense: str  # its name in tables
+    attack: str
+    aa1: float | None
+    seeds: int
+    overall: Trait  # all parameters together
+    traits: list[Trait]  # those that real images show best come first
+
+    @property
+    def readable(self) -> list[Trait]:
+        """Those of which the judge can say something."""
+        return [trait for trait in self.traits if trait.readable]
+
+
+Verdict = Literal["less", "more", "cannot tell"]
+
+
+def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
+    """By defence, what the strongest attack brings to light; none where no judge reads it.
+
+    Args:
+        inputs: the study.
+        metrics: the content of reports/metrics.json.
+    """
+    groups = Groups.of(inputs.params).attacks
+    found = {
+        defense: _of(inputs, defense, worst, groups[worst["attack"]][defense])
+        for defense, worst in metrics["worst"].items()
+        if worst["attack"] is not None
+    }
+    return {defense: one for defense, one in found.items() if one is not None}
+
+
+def _of(inputs: Inputs, defense: str, worst: Mapping[str, Any], rows: list[str]) -> Leakage | None:
+    scores = [inputs.attack_runs[row] for row in rows]
+    first = next((one.judges.identity for one in scores if one.judges), None)
+    if first is None:
+        return None
+    block = inputs.params["attack_runs"][rows[0]]
+    floor, ceiling = _floor(inputs, block), ceiling_of(inputs, block)
+    traits = [
+        Trait(
+            group,
+            measured(scores, f"judges.identity.groups.{group}.farther"),
+            at(floor, f"groups.{group}.farther") if floor else None,
+            at(ceiling, f"groups.{group}.farther") if ceiling else None,
+        )
+        for group in first.groups
+    ]
+    overall = Trait(
+        "everything together",
+        measured(scores, "judges.identity.farther"),
+        floor.farther if floor else None,
+        ceiling.farther if ceiling else None,
+    )
+    traits.sort(key=lambda trait: (-(trait.ceiling or 0), trait.name))
+    return Leakage(defense, worst["attack"], worst["aa1"], len(rows), overall, traits)
+
+
+def _floor(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:
+    """Random latents by the same judge; of several seeds the first."""
+    for row, other in inputs.params["attack_runs"].items():
+        alike = all(other[key] == block[key] for key in ("data", "identity"))
+        judges = inputs.attack_runs[row].judges
+        if other["attack"] == FLOOR and alike and judges:
+            return judges.identity
+    return None
+
+
+def ceiling_of(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:
+    """Real test images by the judge that an attack run names."""
+    judge = inputs.judges.get(Path(block["identity"]).stem)
+    return judge.identity if judge else None
+
+
+def undefended(found: Mapping[str, Leakage], defense: str) -> Leakage | None:
+    """The same data and architecture without a defence; None: there is none, or it is this one."""
+    name, at_sign, setting = defense.partition("@")
+    return None if name == UNDEFENDED else found.get(UNDEFENDED + at_sign + setting)
+
+
+def compared(one: Leakage, base: Leakage) -> Verdict:
+    """Whether attributes leak less than from `base`: only where the intervals do not meet."""
+    ours, theirs = one.overall.leaked.ends, base.overall.leaked.ends
+    if ours is None or theirs is None:
+        return "cannot tell"
+    if ours[1] < theirs[0]:
+        return "less"
+    return "more" if ours[0] > theirs[1] else "cannot tell"
+
+
+def share_left(one: Leakage, base: Leakage) -> float | None:
+    """How much of what leaks above chance from `base` leaks from `one`; None: nothing does."""
+    ours, theirs = one.overall.leaked.value, base.overall.leaked.value
+    if ours is None or theirs is None or theirs <= CHANCE:
+        return None
+    return max(0.0, (ours - CHANCE) / (theirs - CHANCE))

@@ -1,0 +1,136 @@
+"""What of people's looks leaks: charts, and the answer to whether a defence lets less of it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trapmid.metrics.statistics.comparisons import LEAST_SEEDS
+from trapmid.report import names
+from trapmid.report.blocks import Block, Picture, Pictures, Section
+from trapmid.report.figures import attributes_path
+from trapmid.report.findings import Findings
+from trapmid.report.leakage import (
+    READABLE,
+    Leakage,
+    Trait,
+    Verdict,
+    compared,
+    leakages,
+    share_left,
+    undefended,
+)
+from trapmid.report.markdown import escaped
+from trapmid.report.words import percent
+
+TITLE = "Attributes that leak"
+
+_CLAIM = (
+    "The paper does not test whether under Trap-MID people's looks leak less, or only the "
+    "evaluator's verdict. Here the judge that reads parameters answers: of all other private "
+    "people, how many are farther from a reconstruction than the attacked person? Half of them by "
+    "chance, all of them at best. The strongest attack on each defence:"
+)
+_VERDICTS: dict[Verdict, str] = {
+    "less": "looks leak less, not the evaluator's verdict alone.",
+    "more": "looks leak more.",
+    "cannot tell": "cannot tell whether looks leak less.",
+}
+_RULE = "“Less” and “more” are said where the two 95 % intervals do not meet"
+_FEW = (
+    f", and of the targets that were trained here: below {LEAST_SEEDS} seeds nothing is said of "
+    "other trainings"
+)
+_EACH = (
+    "A feature is above chance where its own interval is; nothing corrects for how many features "
+    "there are."
+)
+_READ = (
+    "How to read it: a line is a group of features. A blue square is what the reconstructions "
+    "show, its line the 95 % interval; an orange ring, the strongest attack without a defence. The "
+    "grey band goes from random latents to real private images. Further left is more private."
+)
+
+
+def attributes(found: Findings) -> Section:
+    """The answer in sentences, and a chart per defence; empty where no judge reads looks."""
+    leaks = leakages(found.inputs, found.metrics)
+    if not leaks:
+        return Section(TITLE, [])
+    shown = [
+        Picture(path, _caption(one), _told(one))
+        for defense, one in leaks.items()
+        if (path := attributes_path(defense)) in found.pictures
+    ]
+    blocks: list[Block] = [
+        _CLAIM,
+        "\n".join(f"- {sentence(one, undefended(leaks, d))}" for d, one in leaks.items()),
+        f"{_RULE}{_FEW * any(one.seeds < LEAST_SEEDS for one in leaks.values())}. {_EACH}",
+    ]
+    if shown:
+        blocks += [_READ + _unreadable(leaks), Pictures(shown, 2)]
+    return Section(TITLE, blocks)
+
+
+def sentence(one: Leakage, base: Leakage | None) -> str:
+    """What one defence lets out, and how that compares with no defence: Markdown."""
+    head = f"**{escaped(names.defense(one.defense))}**: "
+    verdict = "" if base is None else f"{_VERDICTS[compared(one, base)]} "
+    attack, leaked = names.attack(one.attack), one.overall.leaked
+    ends = "" if leaked.ends is None else f" ({_percents(leaked.ends)})"
+    got = f"by {attack} {percent(leaked.value, 1)}{ends} of others are farther away"
+    got = got[0].upper() + got[1:] if verdict else got
+    return f"{head}{verdict}{got}. {_left(one, base)}{_groups(one)}"
+
+
+def _percents(ends: tuple[float, float]) -> str:
+    return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
+
+
+def _left(one: Leakage, base: Leakage | None) -> str:
+    """How much of what leaks without a defence is left, beside the evaluator's verdict."""
+    share = None if base is None else share_left(one, base)
+    if base is None or share is None:
+        return ""
+    words = f"Of what leaks without a defence above chance, {percent(share, 0)} is left"
+    if one.aa1 is not None and base.aa1:
+        words += f"; of AA-1, {percent(one.aa1 / base.aa1, 0)}"
+    return f"{words}. "
+
+
+def _groups(one: Leakage) -> str:
+    """The features whose interval lies above chance, as far as the judge can read them."""
+    there = one.readable
+    leaking = [trait for trait in there if trait.leaks]
+    if not leaking:
+        return f"No feature is above chance, of {len(there)} that can be read."
+    listed = ", ".join(names.trait(trait.name) for trait in leaking)
+    verb = "is" if len(leaking) == 1 else "are"
+    return f"{len(leaking)} of {len(there)} features {verb} above chance: {listed}."
+
+
+def _unreadable(leaks: Mapping[str, Leakage]) -> str:
+    every = {trait.name for one in leaks.values() for trait in one.traits if not trait.readable}
+    if not every:
+        return ""
+    listed = ", ".join(sorted(map(names.trait, every)))
+    return (
+        f" In brackets, and not counted: what cannot be read off real images either (below "
+        f"{percent(READABLE, 0)}): {listed}."
+    )
+
+
+def _caption(one: Leakage) -> str:
+    return f"{names.attack(one.attack)} on {names.defense(one.defense)}"
+
+
+def _told(one: Leakage) -> str:
+    """The chart for those who do not see it."""
+    return f"{_caption(one)}: {_numbers([one.overall, *one.readable])}."
+
+
+def _numbers(traits: Sequence[Trait]) -> str:
+    return ", ".join(
+        f"{names.trait(one.name)} {percent(one.leaked.value, 0)}"
+        + ("" if one.ceiling is None else f" of at most {percent(one.ceiling, 0)}")
+        for one in traits
+    )

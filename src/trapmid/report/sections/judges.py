@@ -1,0 +1,262 @@
+"""Who is it really? What judges say of the images that the evaluator recognises, and of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from trapmid.report import names
+from trapmid.report.averages import mean_of
+from trapmid.report.blocks import Block, Line, Section, Table, table
+from trapmid.report.findings import Findings
+from trapmid.report.groups import FLOOR
+from trapmid.report.judged import Measured, at, measured
+from trapmid.report.markdown import escaped
+from trapmid.report.words import percent, plain, rate
+from trapmid.scoring.scores import AttackScores, JudgeScores
+
+TITLE = "Who is it really?"
+
+_EVALUATOR = (
+    "The evaluator must name one of the private people, so it names one for a blurred head, too. "
+    "Judges learnt from other people, and no attack and no target has met them"
+)
+_VERIFIER = "a verifier accepts an image as a person's, or refuses it"
+_READER = (
+    "a reader takes the parameters of the drawn face off an image, and the nearest private person "
+    "is who it shows"
+)
+_FALSE = "A hit of the evaluator that the {judge} refuses is a false positive."
+_TABLE = (
+    "In percent, means over seeds; in brackets 95 % intervals (of two seeds their range). All "
+    "judges agree: the evaluator names the attacked person, the verifier accepts the image, and "
+    "nobody is nearer by parameters. False positives are a share of the evaluator's hits, false "
+    "negatives of the images that the {judge} takes for the person. Distance: from the attacked "
+    "person by parameters, in deviations between people; in brackets from others."
+)
+_REFUSED = (
+    "Refused is not unlike: a verifier that lets few impostors pass also refuses some images that "
+    "are nearer to their person than to anybody else."
+)
+_STAR = "A star: a validity check of this attack failed."
+_HEADS = (
+    *("Attack and defence", "AA-1", "All judges agree", "False positives", "Verifier accepts"),
+    *("Nearest by verifier", "Nearest by parameters", "Distance (others)", "False negatives"),
+)
+_DISTANCES = ("attacked", "others")
+_HALF = 0.5
+
+
+class Cell(NamedTuple):
+    """What judges say of one attack on one defence."""
+
+    attack: str
+    defense: str
+    rows: Sequence[AttackScores]  # one of each seed
+    false_positives: Measured
+
+    @property
+    def kind(self) -> str:
+        """What most of the evaluator's hits are, where the interval says it."""
+        ends = self.false_positives.ends
+        if ends is None or ends[0] <= _HALF <= ends[1]:
+            return "unknown"
+        return "false" if ends[0] > _HALF else "true"
+
+
+def judges(found: Findings) -> Section:
+    """How judges work, what they are worth, and what they say; empty without judges."""
+    judge = judge_of(found)
+    asked = cells(found)
+    if not judge or not asked:
+        return Section(TITLE, [])
+    own = [found.inputs.judges[row] for row in _asked(found)]
+    blocks: list[Block] = [
+        _how(own, judge),
+        "\n".join(f"- {line}" for line in _quality(own)),
+        _TABLE.format(judge=_NAMES[judge]) + f" {_STAR}" * found.doubted,
+        _table(found, asked, judge),
+        "### What it means",
+        "\n".join(f"- {line}" for line in meaning(asked, judge)),
+    ]
+    return Section(TITLE, blocks)
+
+
+_NAMES = {"verifier": "verifier", "identity": "reader"}
+
+
+def judge_of(found: Findings) -> str:
+    """Against whom the evaluator's errors are counted: the verifier, if there is one."""
+    asked = {
+        name
+        for scores in found.inputs.attack_runs.values()
+        if scores.judges is not None
+        for name in scores.judges.disagreement
+    }
+    return next((name for name in _NAMES if name in asked), "")
+
+
+def cells(found: Findings) -> list[Cell]:
+    """Every attack on every defence that judges were asked about, without the floor."""
+    judge, made = judge_of(found), []
+    for attack, groups in found.metrics["attacks"].items():
+        for defense in groups:
+            rows = [found.inputs.attack_runs[row] for row in found.attack_runs[attack, defense]]
+            if any(one.judges is not None for one in rows):
+                share = measured(rows, f"judges.disagreement.{judge}.false_positive_share")
+                made.append(Cell(attack, defense, rows, share))
+    return made
+
+
+def _asked(found: Findings) -> list[str]:
+    """The judges that attack runs name, verifiers first."""
+    named = [
+        Path(block[key]).stem
+        for key in ("verifier", "identity")
+        for block in found.params["attack_runs"].values()
+    ]
+    return [row for row in dict.fromkeys(named) if row in found.inputs.judges]
+
+
+# --- the judges ---------------------------------------------------------------------------------
+
+
+def _how(own: Iterable[JudgeScores], judge: str) -> str:
+    kinds = {_VERIFIER if one.verifier else _READER for one in own}
+    parts = [words for words in (_VERIFIER, _READER) if words in kinds]
+    return f"{_EVALUATOR}: {'; '.join(parts)}. {_FALSE.format(judge=_NAMES[judge])}"
+
+
+def _quality(own: Iterable[JudgeScores]) -> list[str]:
+    """What each judge says of real private images, a line each."""
+    return [
+        f"**{'Verifier' if one.verifier else 'Reader of parameters'}**, learnt from "
+        f"{escaped(one.learnt_from)}. Of {one.n_test} real test images {_of_real(one)}"
+        for one in own
+    ]
+
+
+def _of_real(judge: JudgeScores) -> str:
+    if judge.verifier is not None:
+        one = judge.verifier
+        return (
+            f"it takes {percent(one.true_accepts, 1)} for their person, and "
+            f"{percent(one.false_accepts, 1)} for any other; the nearest template is right for "
+            f"{percent(one.aa1, 1)}. Of images of nobody it accepts "
+            f"{percent(one.blanks_accepted, 1)}."
+        )
+    assert judge.identity is not None
+    near = judge.identity.distance
+    return (
+        f"{percent(judge.identity.aa1, 1)} are nearest to their person: {plain(near.attacked)} "
+        f"deviations away, {plain(near.others)} from others."
+    )
+
+
+# --- what they say ------------------------------------------------------------------------------
+
+
+def _table(found: Findings, asked: Iterable[Cell], judge: str) -> Table:
+    lines = [Line((_head(found, one), *_numbers(one.rows, judge))) for one in asked]
+    return table("pr", _HEADS, [*lines, *_floor(found, judge), *_ceiling(found)])
+
+
+def _head(found: Findings, one: Cell) -> str:
+    star = "*" * (one.attack in found.metrics["worst"][one.defense]["failed"])
+    mark = star + found.marks.dagger(one.attack, one.defense)
+    return f"{names.attack(one.attack)}{mark} on {names.defense(one.defense)}"
+
+
+def _numbers(rows: Sequence[AttackScores], judge: str) -> tuple[str, ...]:
+    """AA-1 ... false negatives of rows, one of each seed."""
+    disagreement = f"judges.disagreement.{judge}"
+    plainly = ("judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
+    return (
+        rate(_mean(rows, "aa1"), 1),
+        measured(rows, "judges.agree").words(),
+        measured(rows, f"{disagreement}.false_positive_share").words(),
+        *(rate(_mean(rows, path), 1) for path in plainly),
+        _distance(*(_mean(rows, f"judges.identity.distance.{of}") for of in _DISTANCES)),
+        measured(rows, f"{disagreement}.false_negative_share").words(),
+    )
+
+
+def _mean(rows: Iterable[AttackScores], path: str) -> float | None:
+    return mean_of([at(row, path) for row in rows])
+
+
+def _distance(attacked: float | None, others: float | None) -> str:
+    return "–" if attacked is None else f"{plain(attacked)} ({plain(others)})"
+
+
+def _floor(found: Findings, judge: str) -> list[Line]:
+    """Random latents, where judges were asked about them."""
+    rows = [
+        found.inputs.attack_runs[row]
+        for row, block in found.params["attack_runs"].items()
+        if block["attack"] == FLOOR and found.inputs.attack_runs[row].judges is not None
+    ]
+    head = "floor: random latents"
+    return [Line((head, *_numbers(rows, judge)), "reference")] if rows else []
+
+
+def _ceiling(found: Findings) -> list[Line]:
+    """Real test images, by the study's first judges."""
+    own = [found.inputs.judges[row] for row in _asked(found)]
+    verifier = next((one.verifier for one in own if one.verifier), None)
+    identity = next((one.identity for one in own if one.identity), None)
+    distance = identity.distance if identity else None
+    numbers = (
+        *(rate(found.metrics["references"]["ceiling"]["aa1"], 1), "–", "–"),
+        rate(verifier.true_accepts if verifier else None, 1),
+        rate(verifier.aa1 if verifier else None, 1),
+        rate(identity.aa1 if identity else None, 1),
+        _distance(distance.attacked, distance.others) if distance else "–",
+        "–",
+    )
+    return [Line(("ceiling: real test images", *numbers), "reference")]
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+def meaning(asked: Sequence[Cell], judge: str) -> list[str]:
+    """What the numbers say: what all judges grant, and which hits are false positives."""
+    by_kind = {
+        kind: [one for one in asked if one.kind == kind] for kind in ("false", "true", "unknown")
+    }
+    said = {
+        "false": f"**Mostly false positives**: the {_NAMES[judge]} refuses more than half of the "
+        "evaluator's hits, and the whole interval lies above a half",
+        "true": f"**Mostly real**: the {_NAMES[judge]} refuses less than half, and the whole "
+        "interval lies below it",
+        "unknown": "**Cannot tell**: a half lies inside the interval, or there is no interval",
+    }
+    lists = [f"{said[kind]}: {_listed(some)}." for kind, some in by_kind.items() if some]
+    return [_granted(asked), *lists, *([_REFUSED] if judge == "verifier" else [])]
+
+
+def _granted(asked: Sequence[Cell]) -> str:
+    """By defence, the most on which all judges agree."""
+    best: dict[str, tuple[float, str]] = {}
+    for one in asked:
+        agreed = _mean(one.rows, "judges.agree")
+        if agreed is not None and agreed > best.get(one.defense, (-1.0, ""))[0]:
+            best[one.defense] = (agreed, one.attack)
+    parts = [
+        f"{names.defense(defense)} {percent(agreed, 1)} ({names.attack(attack)})"
+        for defense, (agreed, attack) in best.items()
+    ]
+    return f"**All judges agree** on at most: {escaped('; '.join(parts))}."
+
+
+def _listed(some: Iterable[Cell]) -> str:
+    """By attack, the defences with their share of false positives."""
+    by_attack: dict[str, list[str]] = {}
+    for one in some:
+        share = percent(one.false_positives.value, 1)
+        by_attack.setdefault(one.attack, []).append(f"{names.defense(one.defense)} {share}")
+    return escaped(
+        "; ".join(f"{names.attack(a)} on {', '.join(found)}" for a, found in by_attack.items())
+    )

@@ -1,0 +1,136 @@
+"""The section of the judges, against sums over the scores that it is written from."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import fake_study
+from fake_report import edit_attack_run, read, rendered, written
+from trapmid.metrics.statistics.intervals import Interval
+from trapmid.report import findings
+from trapmid.report.judged import Measured, measured
+from trapmid.report.sections import judges
+from trapmid.report.sections.judges import Cell
+
+
+def found_of(root, seeds=(0,), **changes):
+    study = fake_study.write(root, seeds)
+    for block in study["attack_runs"].values():
+        block |= changes
+    inputs, metrics = read(root, study)
+    return findings.Findings(inputs=inputs, metrics=metrics, pictures={})
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    return found_of(tmp_path_factory.mktemp("two"), (0, 1))
+
+
+def lines_of(section):
+    (shown,) = [block for block in section.blocks if hasattr(block, "frame")]
+    return shown.frame.to_numpy().tolist()
+
+
+def test_a_line_is_the_mean_over_the_seeds(two):
+    """PLG-MI on Trap-MID: 12 and 14 hits of 100, of which the verifier accepts 6 and 7."""
+    (line,) = [one for one in lines_of(judges.judges(two)) if one[0] == "PLG-MI on Trap-MID"]
+    assert line[1] == "13.0"
+    assert line[2] == "3.2 (3–4)"  # the range of two seeds
+    assert line[3] == "50.0 (50–50)"
+    assert line[4:7] == ["6.5", "13.0", "4.0"]  # the nearest by parameters: 4 of 12, 4 of 14
+    assert line[7] == "1.17 (1.20)"
+    assert line[8] == "0.0 (0–0)"
+
+
+def test_the_last_lines_are_random_latents_and_real_images(two):
+    floor, ceiling = lines_of(judges.judges(two))[-2:]
+    assert floor[:2] == ["floor: random latents", "6.0"]  # 5 and 7
+    assert floor[4] == "2.5"  # 2 and 3 accepted
+    assert ceiling[:4] == ["ceiling: real test images", "97.0", "–", "–"]
+    assert ceiling[4:] == ["95.0", "97.0", "98.0", "0.51 (1.20)", "–"]
+
+
+def test_what_judges_were_not_asked_about_has_no_line(two):
+    heads = [line[0] for line in lines_of(judges.judges(two))]
+    assert len(heads) == 11 and not any("BREP-MI" in head for head in heads)
+
+
+def test_a_study_without_judges_has_no_such_section(tmp_path):
+    study = fake_study.write(tmp_path, (0,))
+    study["judges"] = {}
+    inputs, metrics = read(tmp_path, study)
+    for row, scores in inputs.attack_runs.items():
+        object.__setattr__(scores, "judges", None)
+        assert inputs.attack_runs[row].judges is None
+    text = rendered(inputs, metrics, {}).markdown
+    assert "Who is it really" not in text and "Attributes that leak" not in text
+
+
+def test_the_judges_own_errors_are_said(two):
+    text = "\n".join(block for block in judges.judges(two).blocks if isinstance(block, str))
+    assert "Of 60 real test images it takes 95.0 % for their person, and 1.2 % for any" in text
+    assert "98.0 % are nearest to their person: 0.51 deviations away, 1.20 from others" in text
+
+
+def test_a_failed_check_has_a_star(tmp_path):
+    study = fake_study.write(tmp_path, (0,))
+    edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
+    text = written(tmp_path, study).markdown
+    section = text[text.index("## Who is it really?") : text.index("## Attributes")]
+    assert "| PLG-MI\\* on No defence |" in section and "A star: a validity check" in section
+
+
+# --- in words -------------------------------------------------------------------------------------
+
+
+def cell(share, low, high, kind="identities", defense="trapmid"):
+    interval = None if low is None else Interval(low=low, high=high, kind=kind, n=24)
+    return Cell("plgmi", defense, [], Measured(share, interval))
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "high", "kind", "said"),
+    [
+        (0.8, 0.51, 0.95, "identities", "false"),
+        (0.2, 0.05, 0.49, "identities", "true"),
+        (0.8, 0.5, 0.95, "identities", "unknown"),
+        (0.8, 0.7, 0.9, "range", "unknown"),  # two seeds have no confidence interval
+        (0.9, 0.85, 0.95, "seeds", "false"),
+        (None, None, None, "", "unknown"),
+    ],
+)
+def test_what_most_hits_are_is_said_where_the_interval_says_it(share, low, high, kind, said):
+    assert cell(share, low, high, kind).kind == said
+
+
+def test_every_attack_is_in_one_sentence():
+    some = [
+        cell(0.8, 0.6, 0.9),
+        cell(0.7, 0.55, 0.9, defense="none_aug"),
+        cell(0.3, 0.2, 0.4, defense="none"),
+    ]
+    false, true = judges.meaning(some, "verifier")[1:3]
+    assert false.startswith("**Mostly false positives**") and false.endswith(
+        ": PLG-MI on Trap-MID 80.0 %, No defence, Trap-MID's augmentation (control) 70.0 %."
+    )
+    assert true.startswith("**Mostly real**") and "PLG-MI on No defence 30.0 %." in true
+
+
+def test_the_most_that_all_judges_grant_is_that_of_the_best_attack(two):
+    granted = judges.meaning(judges.cells(two), "verifier")[0]
+    hits = {"gmi": (4, 6), "plgmi": (12, 14), "plgmi_distil": (42, 44)}
+    agreed = {attack: sum(one // 2 // 2 for one in seeds) for attack, seeds in hits.items()}
+    assert max(agreed, key=agreed.get) == "plgmi_distil"
+    (rate,) = re.findall(r"Trap-MID ([\d.]+) % \(PLG-MI on a student\)", granted)
+    own = [fake_study._judged(one / 100, one)["agree"] for one in hits["plgmi_distil"]]
+    assert float(rate) == pytest.approx(50 * sum(own), abs=0.06)
+
+
+def test_a_number_that_one_seed_lacks_is_the_mean_of_the_others(two):
+    rows = [two.inputs.attack_runs[f"plgmi-none-{seed}"] for seed in (0, 1)]
+    object.__setattr__(rows[1], "judges", None)
+    assert measured(rows, "judges.agree").value == rows[0].judges.agree
+    assert measured(rows[1:], "judges.agree") == Measured(None)
+    assert measured(rows[:1], "judges.agree").words() == "23.5 (18–28)"

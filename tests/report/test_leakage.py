@@ -1,0 +1,160 @@
+"""What leaks of people's looks: which group, and whether a defence lets less of it out."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from matplotlib.figure import Figure
+
+import fake_study
+from fake_report import read
+from trapmid.metrics.statistics.intervals import Interval
+from trapmid.report import figures, findings, leakage, trait_chart
+from trapmid.report.judged import Measured
+from trapmid.report.leakage import Leakage, Trait
+from trapmid.report.sections import attributes
+
+PNG = b"\x89PNG\r\n"
+
+
+def number(value, low=None, high=None, kind="identities"):
+    return Measured(value, None if low is None else Interval(low=low, high=high, kind=kind, n=24))
+
+
+def trait(name, leaked, ceiling=0.9):
+    return Trait(name, leaked, 0.48, ceiling)
+
+
+def leak(defense, leaked, aa1=0.5, traits=(), seeds=1):
+    overall = trait("everything together", leaked, 1.0)
+    return Leakage(defense, "plgmi", aa1, seeds, overall, list(traits))
+
+
+BASE = leak("none", number(0.9, 0.85, 0.95), aa1=0.8)
+
+
+@pytest.mark.parametrize(
+    ("leaked", "said"),
+    [
+        (number(0.7, 0.6, 0.8), "less"),
+        (number(0.7, 0.6, 0.85), "cannot tell"),  # they meet
+        (number(0.97, 0.96, 0.99), "more"),
+        (number(0.7), "cannot tell"),
+        (number(0.7, 0.69, 0.71, "range"), "cannot tell"),  # of two seeds
+        (number(None), "cannot tell"),
+    ],
+)
+def test_less_and_more_are_said_where_the_intervals_do_not_meet(leaked, said):
+    assert leakage.compared(leak("trapmid", leaked), BASE) == said
+
+
+def test_what_is_left_is_counted_above_chance():
+    """0.7 is half of the way from chance to 0.9."""
+    assert leakage.share_left(leak("trapmid", number(0.7)), BASE) == pytest.approx(0.5)
+    assert leakage.share_left(leak("trapmid", number(0.4)), BASE) == 0.0
+    assert leakage.share_left(BASE, leak("none", number(0.5))) is None
+
+
+def test_a_defence_is_held_against_its_own_setting():
+    found = {name: leak(name, number(0.9)) for name in ("none", "none@other", "ted@other", "ted")}
+    assert leakage.undefended(found, "ted@other") is found["none@other"]
+    assert leakage.undefended(found, "ted") is found["none"]
+    assert leakage.undefended(found, "none@other") is None
+    assert leakage.undefended({"ted": found["ted"]}, "ted") is None
+
+
+def test_the_sentence_answers_the_claim():
+    traits = [
+        trait("skin", number(0.73, 0.6, 0.8)),
+        trait("iris", number(0.7, 0.6, 0.8), ceiling=0.54),  # cannot be read at all
+        trait("glasses", number(0.53, 0.45, 0.6)),
+    ]
+    one = leak("trapmid", number(0.7, 0.6, 0.8), aa1=0.6, traits=traits)
+    assert attributes.sentence(one, BASE) == (
+        "**Trap-MID**: looks leak less, not the evaluator's verdict alone. By PLG-MI 70.0 % (60.0 "
+        "to 80.0 %) of others are farther away. Of what leaks without a defence above chance, 50 % "
+        "is left; of AA-1, 75 %. 1 of 2 features is above chance: skin."
+    )
+    assert attributes.sentence(BASE, None) == (
+        "**No defence**: by PLG-MI 90.0 % (85.0 to 95.0 %) of others are farther away. No feature "
+        "is above chance, of 0 that can be read."
+    )
+
+
+# --- the study's ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("leaks")
+    return root, fake_study.write(root, (0, 1))
+
+
+@pytest.fixture(scope="module")
+def found(study):
+    return read(*study)
+
+
+def test_a_defence_has_the_numbers_of_its_strongest_attack(found):
+    """Trap-MID's is the student: 42 and 44 hits, of which the reader takes 14 each."""
+    one = leakage.leakages(*found)["trapmid"]
+    assert (one.attack, one.seeds, one.aa1) == ("plgmi_distil", 2, 0.43)
+    assert one.overall.leaked.value == pytest.approx(0.5 + 0.14 / 2)
+    assert one.overall.ceiling == pytest.approx(0.5 + 0.98 / 2)
+    assert one.overall.floor == pytest.approx(0.5 + 0.01 / 2)
+    assert [(t.name, t.leaked.value) for t in one.traits] == [("skin", one.overall.leaked.value)]
+    assert one.overall.leaked.interval.kind == "range" and not one.traits[0].leaks
+
+
+def test_a_judge_of_other_people_is_no_ceiling(study):
+    root, made = study
+    inputs, metrics = read(root, copy.deepcopy(made))
+    for block in inputs.params["attack_runs"].values():
+        block["identity"] = "data/features/judges/another.pt"
+    one = leakage.leakages(inputs, metrics)["trapmid"]
+    assert one.overall.ceiling is None
+    assert "everything together 57 %, skin 57 %." in attributes._told(one)
+
+
+def test_every_defence_has_a_chart_that_is_told(found):
+    inputs, metrics = found
+    drawn = figures._attributes(inputs, metrics)
+    assert list(drawn) == [f"figures/attributes/{name}.png" for name in fake_study.DEFENSES]
+    assert all(png.startswith(PNG) for png in drawn.values())
+    given = findings.Findings(inputs=inputs, metrics=metrics, pictures=drawn)
+    pictures = attributes.attributes(given).blocks[-1].shown
+    assert pictures[2].caption == "PLG-MI on a student on Trap-MID"
+    assert "skin 57 % of at most 99 %" in pictures[2].alt
+
+
+# --- the chart ------------------------------------------------------------------------------------
+
+
+def drawn(*traits, undefended=()):
+    ax = Figure().subplots()
+    for row, one in enumerate(traits):
+        trait_chart._draw_range(ax, row, one)
+    trait_chart._draw_others(ax, [one.name for one in traits], undefended)
+    for row, one in enumerate(traits):
+        trait_chart._draw_dot(ax, row, one)
+    trait_chart._name_axes(ax, traits)
+    return ax
+
+
+def test_every_number_is_where_it_belongs():
+    ax = drawn(trait("skin", number(0.7, 0.6, 0.8)), undefended=[trait("skin", number(0.9))])
+    spots = {line.get_marker(): list(line.get_xdata()) for line in ax.lines}
+    assert spots["|"] == [48.0] and spots["D"] == [90.0]
+    assert spots["s"] == [70.0] and spots["o"] == [90.0]
+    assert [60.0, 80.0] in [list(line.get_xdata()) for line in ax.lines]
+
+
+def test_what_cannot_be_read_is_in_brackets():
+    ax = drawn(trait("skin", number(0.7)), trait("iris", number(0.7), ceiling=0.54))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["skin", "(iris colour)"]
+
+
+def test_a_low_interval_stays_on_the_axis():
+    low, _ = drawn(trait("skin", number(0.4, 0.2, 0.6))).get_xlim()
+    assert low < 20
