@@ -63,11 +63,13 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
         aa1=0.8,
         interval=Ends(0.72, 0.8651, "seeds"),
         judged={"agree": 0.325, "accepted": 0.355, "verifier_aa1": 0.5, "identity_aa1": 0.4},
+        agreed=Ends(0.2, 0.45, "seeds"),
         accuracy=1.0,
     )
     assert one.sentence() == (
         "**No defence**: one attack, PLG-MI, gets AA-1 **80.0 %** (95 % interval 72.0 to 86.5 %, "
-        "mean of 3 seeds). All judges agree on **32.5 %** (verifier 35.5 %, appearance 40.0 %). "
+        "mean of 3 seeds). All judges agree on **32.5 %** (95 % interval 20.0 to 45.0 %): "
+        "verifier 35.5 %, appearance 40.0 %. "
         "Its test accuracy is 100.0 %."
     )
 
@@ -78,7 +80,7 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
         ({"seeds": 2}, " (mean of 2 seeds)."),
         (
             {"judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None}},
-            "**10.0 %**. All judges agree on **5.0 %** (verifier 10.0 %).",
+            "**10.0 %**. All judges agree on **5.0 %**: verifier 10.0 %.",
         ),
         ({"interval": Ends(0.0, 0.25, "identities")}, " (95 % interval 0.0 to 25.0 %)."),
         ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),

@@ -152,6 +152,7 @@ def test_one_seed_has_the_intervals_of_its_run(tmp_path):
     assert scores["intervals"] == {
         "aa1": fake_study.interval(scores["aa1"]),
         "aa5": fake_study.interval(scores["aa5"]),
+        "judges.agree": fake_study.interval(scores["judges"]["agree"]),
     }
     assert made["targets"]["none"]["intervals"].keys() == {
         "test_accuracy",

@@ -33,6 +33,11 @@ class Ends(NamedTuple):
     high: float
     kind: str  # as in metrics.statistics.intervals
 
+    def words(self) -> str:
+        """In percent."""
+        words = _WORDS.get(self.kind, "95 % interval")
+        return f"{words} {100 * self.low:.1f} to {100 * self.high:.1f} %"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
@@ -45,6 +50,7 @@ class Headline:
     aa1: float | None
     interval: Ends | None = None  # of AA-1
     judged: Mapping[str, float | None] | None = None  # `means.JudgedMeans`; None: no other judge
+    agreed: Ends | None = None  # the interval of what all judges agree on
     doubted: bool = False  # a check of the attack failed
     partial: bool = False  # it attacked a part of the people
     accuracy: float | None = None  # of the target on test images
@@ -71,7 +77,8 @@ class Headline:
             return "no attack ran."
         strongest = f"the strongest of {self.attacks} attacks" if self.attacks > 1 else "one attack"
         seeds = f", mean of {self.seeds} seeds" if self.seeds > 1 else ""
-        details = f"{self._interval()}{seeds}".removeprefix(", ")
+        interval = "" if self.interval is None else self.interval.words()
+        details = f"{interval}{seeds}".removeprefix(", ")
         attack = names.attack(self.attack) + (f" ({gloss})" if gloss else "")
         return (
             f"{strongest}, {attack}, gets AA-1 "
@@ -87,14 +94,9 @@ class Headline:
             for name, words in _JUDGES.items()
             if (rate := self.judged[name]) is not None
         ]
-        return f"All judges agree on **{percent(self.judged['agree'], 1)}** ({', '.join(parts)})."
-
-    def _interval(self) -> str:
-        if self.interval is None:
-            return ""
-        low, high = self.interval.low, self.interval.high
-        words = _WORDS.get(self.interval.kind, "95 % interval")
-        return f"{words} {100 * low:.1f} to {100 * high:.1f} %"
+        ends = "" if self.agreed is None else f" ({self.agreed.words()})"
+        agree = percent(self.judged["agree"], 1)
+        return f"All judges agree on **{agree}**{ends}: {', '.join(parts)}."
 
     def _cost(self) -> str:
         if self.accuracy is None:
@@ -125,6 +127,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         seeds=len(found.attack_runs.get((attack, defense), ())),
         aa1=worst["aa1"],
         interval=interval_of(found.metrics, attack, defense),
+        agreed=interval_of(found.metrics, attack, defense, "judges.agree"),
         judged=found.metrics["attacks"].get(attack, {}).get(defense, {}).get("judges"),
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
@@ -146,10 +149,12 @@ def sentences(found: Iterable[Headline]) -> list[str]:
     return lines
 
 
-def interval_of(metrics: Mapping[str, Any], attack: str | None, defense: str) -> Ends | None:
-    """The interval of AA-1 beside the rate in metrics.json; None where there is none."""
+def interval_of(
+    metrics: Mapping[str, Any], attack: str | None, defense: str, name: str = "aa1"
+) -> Ends | None:
+    """The interval of a rate, AA-1 unless named, in metrics.json; None where there is none."""
     scores = metrics["attacks"].get(attack, {}).get(defense, {})
-    found = scores.get("intervals", {}).get("aa1")
+    found = scores.get("intervals", {}).get(name)
     return None if found is None else Ends(found["low"], found["high"], found["kind"])
 
 

@@ -11,9 +11,11 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from trapmid.artifacts.results import ResultError
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report.averages import intervals_of, mean_of, robust_means, spread_of
 from trapmid.report.differences import Shares, comparisons
 from trapmid.report.groups import FLOOR, Blocks, Groups, attack_run_label
+from trapmid.report.judged import measured
 from trapmid.report.marks import Marks
 from trapmid.scoring.judged import JudgedScores
 from trapmid.scoring.means import (
@@ -34,6 +36,7 @@ from trapmid.scoring.scores import (
     Recognition,
     Targets,
     TargetScores,
+    rounded,
 )
 
 
@@ -216,11 +219,17 @@ _NOT_MEANS = ("intervals", "judges")
 def _recognition(rows: Sequence[Recognition], *, seeds: bool = True) -> RecognitionMeans:
     """Means; `seeds`: whether the rows are seeds of one experiment, of which intervals can be."""
     names = [one.name for one in fields(RecognitionMeans) if one.name not in _NOT_MEANS]
+    attacks = [one for one in rows if isinstance(one, AttackScores)]
     return RecognitionMeans(
         **{name: mean_of([getattr(one, name) for one in rows]) for name in names},
-        intervals=intervals_of(rows if seeds else (), ("aa1", "aa5")),
-        judges=_judged([one.judges for one in rows if isinstance(one, AttackScores)]),
+        intervals=intervals_of(rows if seeds else (), ("aa1", "aa5")) | _agreed(attacks),
+        judges=_judged([one.judges for one in attacks]),
     )
+
+
+def _agreed(rows: Sequence[AttackScores]) -> dict[str, Interval]:
+    found = measured(rows, "judges.agree").interval
+    return {} if found is None else rounded({"judges.agree": found})
 
 
 def _judged(rows: Sequence[JudgedScores | None]) -> JudgedMeans | None:
@@ -229,8 +238,9 @@ def _judged(rows: Sequence[JudgedScores | None]) -> JudgedMeans | None:
         return None
     verified = [one.verifier for one in there if one.verifier is not None]
     identified = [one.identity for one in there if one.identity is not None]
+    voices = [one for one in there if one.verifier is not None or one.identity is not None]
     return JudgedMeans(
-        agree=mean_of([one.agree for one in there]),
+        agree=mean_of([one.agree for one in voices]),  # a second evaluator alone has none
         accepted=mean_of([one.accepted for one in verified]),
         verifier_aa1=mean_of([one.aa1 for one in verified]),
         identity_aa1=mean_of([one.aa1 for one in identified]),
