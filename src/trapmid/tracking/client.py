@@ -123,7 +123,9 @@ def log_data(client: Any, run_id: str, used: Iterable[DataUsed]) -> None:
                 digest=data.digest,
                 source_type="local",
                 source=json.dumps({"uri": data.folder}),
-                schema=json.dumps({"mlflow_tensorspec": {"features": data.tensor, "targets": None}}),
+                schema=json.dumps(
+                    {"mlflow_tensorspec": {"features": data.images, "targets": None}}
+                ),
                 profile=json.dumps(data.counts),
             ),
             [InputTag("mlflow.data.context", data.context)],

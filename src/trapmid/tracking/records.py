@@ -70,10 +70,14 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     """
     lock = lock_digests(root)
     records = tuple(
-        _record(params, root, section, row, lock) for section in _SECTIONS for row in params[section]
+        _record(params, root, section, row, lock)
+        for section in _SECTIONS
+        for row in params[section]
     )
     summary = results.read_json(root / "reports" / "metrics.json")
-    agreed = agreement(params, {r.tags["row"]: r.metrics[AGREE] for r in records if AGREE in r.metrics})
+    agreed = agreement(
+        params, {r.tags["row"]: r.metrics[AGREE] for r in records if AGREE in r.metrics}
+    )
     shown = (
         root / "params.yaml",
         root / "dvc.lock",
