@@ -156,8 +156,11 @@ def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterat
 
 def _kind(rt: Runtime) -> dict[str, str]:
     """What of a machine decides the digits that it computes."""
-    cpu = torch.backends.cpu.get_cpu_capability() if rt.device.type == "cpu" else ""
-    return {"device": rt.device.type, "instructions": cpu, "precision": rt.precision}
+    found = {"device": rt.device.type, "precision": rt.precision}
+    if rt.device.type != "cpu":
+        return {**found, "instructions": "", "onednn": ""}
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {**found, "instructions": capability, "onednn": onednn_level()}
 
 
 @contextmanager

@@ -251,7 +251,7 @@ class Store:
         # Studies share most pictures: one copy of each, and links to it.
         kept = self._served / "content" / digest([], [Path(local_path)])
         if not kept.exists():
-            kept.parent.mkdir(exist_ok=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             half = kept.with_suffix(".half")
             shutil.copyfile(local_path, half)
             half.replace(kept)
