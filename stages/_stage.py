@@ -28,7 +28,13 @@ from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.config import names
 from trapmid.config.params import Study
-from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
+from trapmid.runtime import (
+    Runtime,
+    bf16_is_native,
+    choose_device,
+    choose_precision,
+    onednn_level,
+)
 
 _watch = Watch(Path(sys.argv[0]).stem)
 _AS_DVC_CALLS_IT = re.compile(r"^([^@]*:)?[a-z_]+@")  # DVC_STAGE: ../dvc.yaml:train_target@none-0
