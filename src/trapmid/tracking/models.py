@@ -7,6 +7,7 @@ without pickle, so MLflow is told to load it by `trapmid.tracking.served`.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,15 @@ DESCRIPTION = "MLmodel"
 """The file in it that MLflow reads."""
 
 CHECKPOINT = "model.pt"
-_FLAVORS = {"python_function": {"loader_module": "trapmid.tracking.served", "data": CHECKPOINT}}
+"""The file in it with the weights."""
+
+_FLAVORS = {
+    "python_function": {
+        "loader_module": "trapmid.tracking.served",
+        "data": CHECKPOINT,
+        "python_version": platform.python_version(),
+    }
+}
 
 
 @dataclass(frozen=True, kw_only=True)
