@@ -209,12 +209,13 @@ def _check_content(home):
     assert attack.data.tags["evaluator"] == "evaluator"
     assert attack.data.tags["dvc.lock.md5"] == hashlib.md5(LOCK.encode()).hexdigest()
     # 12 hits: the verifier accepts 6, the reader is right about 4, and all agree on 3.
-    assert attack.data.metrics["Main/judges.agree"] == 0.03
-    assert attack.data.metrics["Main/judges.verifier.accepted"] == 0.06
-    assert attack.data.metrics["Main/judges.identity.aa1"] == 0.04
+    assert attack.data.metrics["Main/agree"] == 0.03
+    assert attack.data.metrics["Main/verifier"] == 0.06
+    assert attack.data.metrics["Main/identity"] == 0.04
     assert attack.data.metrics["judges.disagreement.verifier.false_positives"] == 6
-    assert attack.data.metrics["Main/aa1.low"] == 0.07
-    assert attack.data.metrics["Main/aa1.high"] == 0.17
+    assert attack.data.metrics["Traits/judges.identity.attributes.Male.others"] == 0.5
+    assert attack.data.metrics["aa1.low"] == 0.07
+    assert attack.data.metrics["aa1.high"] == 0.17
     assert attack.data.metrics["paper.aa1"] == 0.11
     assert attack.data.metrics["fidelity.kid"] == 0.25
     assert not any("intervals" in name for name in attack.data.metrics)

@@ -10,17 +10,29 @@ from typing import Any
 from trapmid.artifacts import results
 from trapmid.tracking.values import PARAM_LENGTH, numbers
 
-HEADLINE = (
-    *("aa1", "aa1.low", "aa1.high"),
-    *("judges.agree", "judges.verifier.accepted", "judges.identity.aa1"),
-    *("aa5", "knn_dist", "frechet", "test_accuracy", "trapdoor_success"),
-)
-"""The scores of a row that MLflow's pages are to show first."""
+HEADLINE = {
+    "aa1": "aa1",
+    "judges.agree": "agree",
+    "judges.verifier.accepted": "verifier",
+    "judges.identity.aa1": "identity",
+    "aa5": "aa5",
+    "knn_dist": "knn_dist",
+    "frechet": "frechet",
+    "test_accuracy": "test_accuracy",
+    "trapdoor_success": "trapdoor_success",
+}
+"""The scores of a row that MLflow's pages are to show first, and what they are called there.
+
+A chart's title has room for a dozen letters. An end of an interval makes no chart of use.
+"""
 
 FIRST = "Main"
 """Their section there; MLflow puts metrics that name no section last."""
 
-AGREE = f"{FIRST}/judges.agree"
+TRAITS = "Traits"
+"""The section of what a judge reads of single attributes and groups of parameters."""
+
+AGREE = f"{FIRST}/{HEADLINE['judges.agree']}"
 """What the share on which all judges agree is called in a run."""
 
 STAGES = {
@@ -35,6 +47,7 @@ STAGES = {
 }
 """Sections of params.yaml whose rows have a run, and what a row of them is."""
 
+_OF_TRAITS = ("judges.identity.attributes.", "judges.identity.groups.")
 _FLOOR = "random"  # the attack that attacks nothing
 _WITHIN = re.compile(r"(?<![^.])intervals\.")
 _SIZE = re.compile(r"(?<![^.])intervals\..*\.n$")
@@ -143,6 +156,15 @@ def with_intervals(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def sectioned(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics, `HEADLINE` first by name and in order: MLflow compares by the first."""
-    first = {f"{FIRST}/{name}": metrics[name] for name in HEADLINE if name in metrics}
-    return first | {name: value for name, value in metrics.items() if name not in HEADLINE}
+    """The metrics, `HEADLINE` first by name and in order: MLflow compares by the first.
+
+    What a judge reads of single traits has a section of its own, which can be folded: it is two
+    thirds of an attack's numbers.
+    """
+    shown = {name: short for name, short in HEADLINE.items() if name in metrics}
+    first = {f"{FIRST}/{short}": metrics[name] for name, short in shown.items()}
+    left = {name: value for name, value in metrics.items() if name not in HEADLINE}
+    return first | {
+        f"{TRAITS}/{name}" if name.startswith(_OF_TRAITS) else name: value
+        for name, value in left.items()
+    }
