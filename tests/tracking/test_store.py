@@ -13,8 +13,9 @@ import pytest
 from stores import FEW, LOCK, by_row, children, client, collected, few, files, runs, studies
 
 import fake_study
+from trapmid.tracking.models import Model
 from trapmid.tracking.records import collect
-from trapmid.tracking.store import EXPERIMENT
+from trapmid.tracking.store import EXPERIMENT, Store
 from trapmid.tracking.track import track
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
@@ -58,6 +59,17 @@ def test_a_model_is_a_link_and_comes_back(place, tmp_path):
     shutil.rmtree(model)
     assert track(study, home) == (1, 4)
     assert files(home, by_row(home, "targets")["trapmid-0"], "model") == {"MLmodel", "model.pt"}
+
+
+@pytest.mark.parametrize(
+    ("remote", "size", "takes"), [(True, 4, True), (True, 5, False), (False, 5, True)]
+)
+def test_a_server_is_sent_no_large_model(tmp_path, remote, size, takes):
+    model = Model(file=tmp_path / "model.pt", image_size=32, classes=20)
+    model.file.write_bytes(bytes(size * 2**20))
+    store = Store.__new__(Store)
+    store._remote = remote
+    assert store._takes(model) == takes and not store._takes(None)
 
 
 def test_a_run_of_a_version_that_named_no_data_is_made_anew(place, home, tmp_path):
