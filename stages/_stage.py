@@ -28,7 +28,13 @@ from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.config import names
 from trapmid.config.params import Study
-from trapmid.runtime import Runtime, bf16_is_native, choose_device, choose_precision
+from trapmid.runtime import (
+    Runtime,
+    bf16_is_native,
+    choose_device,
+    choose_precision,
+    onednn_level,
+)
 
 _watch = Watch(Path(sys.argv[0]).stem)
 _AS_DVC_CALLS_IT = re.compile(r"^([^@]*:)?[a-z_]+@")  # DVC_STAGE: ../dvc.yaml:train_target@none-0
@@ -156,8 +162,11 @@ def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterat
 
 def _kind(rt: Runtime) -> dict[str, str]:
     """What of a machine decides the digits that it computes."""
-    cpu = torch.backends.cpu.get_cpu_capability() if rt.device.type == "cpu" else ""
-    return {"device": rt.device.type, "instructions": cpu, "precision": rt.precision}
+    found = {"device": rt.device.type, "precision": rt.precision}
+    if rt.device.type != "cpu":
+        return {**found, "instructions": "", "onednn": ""}
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {**found, "instructions": capability, "onednn": onednn_level()}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from trapmid.runtime import (
     counter_uniform,
     eval_mode,
     frozen,
+    onednn_level,
     stream_seed,
 )
 
@@ -153,6 +155,52 @@ def test_auto_is_bf16_where_the_processor_has_it_and_may_use_it(
     assert choose_precision("auto", cpu) == chosen
     assert choose_precision("fp32", cpu) == "fp32" and choose_precision("bf16", cpu) == "bf16"
     assert choose_precision("auto", torch.device("mps")) == "fp32"
+
+
+_CALLED = {  # by oneDNN's own log
+    "Intel SSE4.1": "SSE41",
+    "Intel AVX": "AVX",
+    "Intel AVX2": "AVX2",
+    "Intel AVX2 with Intel DL Boost": "AVX2_VNNI",
+    "Intel AVX-512 with AVX512BW, AVX512VL, and AVX512DQ extensions": "AVX512_CORE",
+    "Intel AVX-512 with Intel DL Boost": "AVX512_CORE_VNNI",
+    "Intel AVX-512 with Intel DL Boost and bfloat16 support": "AVX512_CORE_BF16",
+}
+_CONVOLVES = "import torch; torch.nn.Conv2d(3, 8, 3)(torch.rand(2, 3, 8, 8))"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bound", ["", "AVX2", "avx512_core", "AVX512_CORE_AMX", "nonsense"])
+def test_the_level_of_onednn_is_the_one_that_it_logs(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", bound)
+    log = subprocess.run(
+        [sys.executable, "-c", _CONVOLVES],
+        env=os.environ | {"ONEDNN_VERBOSE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    said = re.search(r"info,cpu,isa:(.*)", log)
+    if said is None or said[1] not in _CALLED:
+        pytest.skip(f"a processor that this test does not know: {said and said[1]}")
+    assert onednn_level() == _CALLED[said[1]]
+
+
+def test_the_level_of_onednn_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No x86: none. A bound above the processor's level is no bound, one below it is the level."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"neon": True})
+    assert onednn_level() == ""
+    laptop = dict.fromkeys(("sse4_1", "avx", "avx2", "avx_vnni"), True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: laptop)
+    assert onednn_level() == "AVX2_VNNI"
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    assert onednn_level() == "AVX2"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    assert onednn_level() == "AVX2_VNNI"
 
 
 POLICY = """

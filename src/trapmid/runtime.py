@@ -19,6 +19,24 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 PRECISIONS = ("fp32", "bf16")
 _BF16_CPUS = ("amx_bf16", "avx512_bf16")
+_ONEDNN = {  # dnnl_cpu_isa_t, the lowest first, and what torch calls the features of each
+    "SSE41": ("sse4_1",),
+    "AVX": ("avx",),
+    "AVX2": ("avx2",),
+    "AVX2_VNNI": ("avx2", "avx_vnni"),
+    "AVX2_VNNI_2": ("avx2", "avx_vnni", "avx_vnni_int8", "avx_ne_convert"),
+    "AVX512_CORE": ("avx512_f", "avx512_bw", "avx512_vl", "avx512_dq"),
+    "AVX512_CORE_VNNI": ("avx512_f", "avx512_vnni"),
+    "AVX512_CORE_BF16": ("avx512_vnni", "avx512_bf16"),
+    "AVX10_1_512": ("avx512_bf16", "avx512_fp16", "avx_vnni"),
+    "AVX10_1_512_AMX": ("avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+    "AVX10_1_512_AMX_FP16": ("avx512_fp16", "amx_tile", "amx_bf16", "amx_fp16"),
+}
+_ONEDNN_OLDER = {
+    "AVX512_CORE_FP16": "AVX10_1_512",
+    "AVX512_CORE_AMX": "AVX10_1_512_AMX",
+    "AVX512_CORE_AMX_FP16": "AVX10_1_512_AMX_FP16",
+}
 _MASK_63 = (1 << 63) - 1
 
 
@@ -73,6 +91,25 @@ def bf16_is_native(device: torch.device) -> bool:
     allowed = level in ("ALL", "DEFAULT") or any(w in level for w in ("BF16", "FP16", "AMX"))
     has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return allowed and any(has.get(name, False) for name in _BF16_CPUS)
+
+
+def onednn_level() -> str:
+    """The highest of oneDNN's instruction sets that this processor has and oneDNN may use.
+
+    It decides the last bits of convolutions and matrix products, as torch's own capability does of
+    everything else. oneDNN says it only in its log, so its rule is repeated here: the processor's
+    level, or the lower one of `ONEDNN_MAX_CPU_ISA`; a name that it does not know is no bound.
+    Empty: the processor is not of the x86 family, or torch is too old to say what it has.
+    """
+    has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = list(_ONEDNN)
+    reached = [name for name, needs in _ONEDNN.items() if all(map(has.get, needs))]
+    if not reached:
+        return ""
+    bound = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA", "")
+    bound = _ONEDNN_OLDER.get(bound.upper(), bound.upper())
+    last = names.index(bound) if bound in names else len(names)
+    return [name for name in reached if names.index(name) <= last][-1]
 
 
 def stream_seed(seed: int, *scope: object) -> int:

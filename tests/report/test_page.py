@@ -506,6 +506,18 @@ def test_the_batch_size_is_stated(pages):
     assert "100, chosen by the memory; no result depends on it" in pages.markdown
 
 
+def test_the_instruction_sets_are_stated(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,))
+    folder = tmp_path / "reports/training"
+    stats = json.loads((folder / "targets/none-0/stats.json").read_text(encoding="utf-8"))
+    other = stats | {"instructions": "AVX512"}
+    del other["onednn"]  # of a version that did not record it
+    fake_study.write_json(folder / "targets/none-0/stats.json", other)
+    text = build(tmp_path, study, curves_alone)[0][1]
+    line = "**Instruction sets**: torch AVX2, oneDNN AVX2; torch AVX512, oneDNN not recorded;"
+    assert line in text
+
+
 def test_what_stood_in_and_what_was_counted(pages):
     rows = {row[1]: row for row in table(pages, "### What stood in")}
     assert list(rows) == [NONE, CONTROL, TRAPMID]  # one line for all seeds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from stores import FEW, collected, few
+from stores import FEW, LOCK, collected, few, write_classifier
 
 import fake_study
 from trapmid.tracking.track import track
@@ -25,10 +25,12 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished") / "study"
     root.mkdir()
     fake_study.write(root, seeds=(0,))
-    summary = {"evaluator": {"test_accuracy": 0.97}, "worst": {"trapmid": {"aa1": 0.42}}}
+    worst = {"aa1": 0.42, "intervals": {"aa1": fake_study.interval(0.42)}}
+    summary = {"evaluator": {"test_accuracy": 0.97}, "worst": {"trapmid": worst}}
     fake_study.write_json(root / "reports" / "metrics.json", summary)
     (root / "reports" / "report.html").write_text("<p>report</p>", encoding="utf-8")
-    (root / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
+    (root / "dvc.lock").write_text(LOCK, encoding="utf-8")
+    write_classifier(root / "models/targets/trapmid-0/model.pt")
     return root
 
 

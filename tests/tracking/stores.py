@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import fake_study
+from toy import BLOCKS, PEOPLE, Memory, plan, private, runtime
+from trapmid import wiring
+from trapmid.artifacts import classifiers
+from trapmid.config.study import TargetRow
 from trapmid.tracking.records import collect
 from trapmid.tracking.store import EXPERIMENT
 
@@ -22,6 +26,45 @@ FEW = (
 def few(study):
     """The study with a few of its rows: a row takes a fifth of a second to track."""
     return replace(study, records=tuple(r for r in study.records if r.name in FEW))
+
+
+LOCK = """schema: '2.0'
+stages:
+  prepare_data@faces:
+    outs:
+    - path: data/prepared/faces/manifest.csv
+      hash: md5
+      md5: 0123456789abcdef0123456789abcdef
+      size: 9
+  train_target@trapmid-0:
+    outs:
+    - path: models/targets/trapmid-0/model.pt
+      hash: md5
+      md5: fedcba9876543210fedcba9876543210
+      size: 9
+"""
+"""What DVC writes of the study's data and of its one model."""
+
+
+def write_classifier(path):
+    """A target of the people of the study, hardly trained."""
+    init = path.parent / "random"
+    path.parent.mkdir(parents=True)
+    init.write_text("random\n", encoding="utf-8")
+    row = TargetRow(
+        data="faces",
+        arch="small_vgg",
+        defense="none",
+        method="none",
+        block="none",
+        training="target",
+        init=str(init),
+        seed=0,
+    )
+    defense = wiring.defense(*BLOCKS["none"], "none")
+    people = private(20, 32)
+    trained = classifiers.train(row, plan(epochs=1), defense, people, runtime(), Memory())
+    classifiers.save(path, "trapmid-0", row, trained, 32, PEOPLE)
 
 
 def client(home):

@@ -49,8 +49,8 @@ def _axes(*rows):
 
 def test_any_two_rows_can_be_compared(place):
     rows = [record.params for record in collected(place).records]
-    # evaluator, pretrained, targets, public prior, students, guided priors, attack runs
-    assert len(rows) == 1 + 1 + 3 + 1 + 3 + 6 + 13
+    # evaluator, pretrained, targets, public prior, students, guided priors, attack runs, judges
+    assert len(rows) == 1 + 1 + 3 + 1 + 3 + 6 + 13 + 2
     for one, other in itertools.combinations(rows, 2):
         axes = _axes(one, other)
         assert len(axes) == 3 and (one.keys() & other.keys()).issuperset(axes), (one, other)

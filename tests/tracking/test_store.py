@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -9,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stores import FEW, by_row, children, client, collected, few, files, runs, studies
+from stores import FEW, LOCK, by_row, children, client, collected, few, files, runs, studies
 
 import fake_study
+from trapmid.tracking.models import Model
 from trapmid.tracking.records import collect
-from trapmid.tracking.store import EXPERIMENT
+from trapmid.tracking.store import EXPERIMENT, Store
 from trapmid.tracking.track import track
 
 # MLflow 3 and SQLAlchemy 2.1 disagree about names that both will drop; nothing of ours is meant.
@@ -46,6 +48,35 @@ def test_a_known_study_is_not_tracked_twice(place, home):
         assert sorted(run.info.run_name for run in children(home, parent)) == sorted(FEW)
     scores.write_text(text, encoding="utf-8")  # as DVC restores it
     assert track(few(collected(place)), home) == (0, 5)
+
+
+def test_a_model_is_a_link_and_comes_back(place, tmp_path):
+    """On one file system it takes no space; a run that lost it is made anew."""
+    study, home = few(collected(place)), tmp_path / "new"
+    assert track(study, home) == (5, 0)
+    model = _folder(home, by_row(home, "targets")["trapmid-0"]) / "model"
+    assert (model / "model.pt").samefile(place / "models/targets/trapmid-0/model.pt")
+    shutil.rmtree(model)
+    assert track(study, home) == (1, 4)
+    assert files(home, by_row(home, "targets")["trapmid-0"], "model") == {"MLmodel", "model.pt"}
+
+
+@pytest.mark.parametrize(
+    ("remote", "size", "takes"), [(True, 4, True), (True, 5, False), (False, 5, True)]
+)
+def test_a_server_is_sent_no_large_model(tmp_path, remote, size, takes):
+    model = Model(file=tmp_path / "model.pt", image_size=32, classes=20)
+    model.file.write_bytes(bytes(size * 2**20))
+    store = Store.__new__(Store)
+    store._remote = remote
+    assert store._takes(model) == takes and not store._takes(None)
+
+
+def test_a_run_of_a_version_that_named_no_data_is_made_anew(place, home, tmp_path):
+    old = few(collected(place))
+    old = replace(old, records=tuple(replace(one, data=()) for one in old.records))
+    assert track(old, tmp_path / "old") == (5, 0)
+    assert track(few(collected(place)), tmp_path / "old") == (4, 1)
 
 
 def _whole(home):
@@ -174,7 +205,32 @@ def _check_content(home):
     assert files(home, target, "pictures") == {"triggers.png", "poisoned.png"}
     assert len(files(home, target, "images")) == 4  # two images and their previews
 
+    assert target.data.tags["model.md5"] == "fedcba9876543210fedcba9876543210"
+    assert target.data.metrics["test_accuracy.low"] == 0.87
+    assert files(home, target, "model") == {"MLmodel", "model.pt"}
+    (used,) = target.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("faces", "0123456789abcdef" * 2)
+    assert json.loads(used.dataset.source) == {"uri": "data/prepared/faces"}
+    assert json.loads(used.dataset.profile)["identities"] == 20
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+
     attack = by_row(home, "attack_runs")["plgmi-trapmid-0"]
+    (used,) = attack.inputs.dataset_inputs
+    assert [tag.value for tag in used.tags] == ["attack"]
+    assert attack.data.tags["judges"] == "verifier identity"
+    assert attack.data.tags["evaluator"] == "evaluator"
+    assert attack.data.tags["dvc.lock.md5"] == hashlib.md5(LOCK.encode()).hexdigest()
+    # 12 hits: the verifier accepts 6, the reader is right about 4, and all agree on 3.
+    assert attack.data.metrics["Main/agree"] == 0.03
+    assert attack.data.metrics["Main/verifier"] == 0.06
+    assert attack.data.metrics["Main/identity"] == 0.04
+    assert attack.data.metrics["judges.disagreement.verifier.false_positives"] == 6
+    assert attack.data.metrics["Traits/judges.identity.attributes.Male.others"] == 0.5
+    assert attack.data.metrics["aa1.low"] == 0.07
+    assert attack.data.metrics["aa1.high"] == 0.17
+    assert attack.data.metrics["paper.aa1"] == 0.11
+    assert attack.data.metrics["fidelity.kid"] == 0.25
+    assert not any("intervals" in name for name in attack.data.metrics)
     assert attack.info.run_name == "attack/plgmi-trapmid-0"
     assert attack.data.tags["attack"] == "plgmi"
     assert attack.data.tags["defense"] == "trapmid"
@@ -194,6 +250,10 @@ def _check_content(home):
     assert parent.info.start_time == 1772352000000
     assert parent.data.metrics["evaluator.test_accuracy"] == 0.97
     assert parent.data.metrics["Main/worst_aa1.trapmid"] == 0.42
+    assert parent.data.metrics["Main/worst_aa1.trapmid.low"] == 0.37
+    # The attack through a student has 42 hits; a quarter of a row's hits please all judges.
+    assert parent.data.metrics["Main/worst_agree.trapmid"] == 0.105
+    assert parent.data.tags["judges"] == "verifier identity"
     assert parent.data.params["trapdoor.alpha"] == "0.1"
     assert len(parent.data.tags["dvc.lock.md5"]) == 32
     names = files(home, parent)

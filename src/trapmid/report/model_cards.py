@@ -176,7 +176,7 @@ def _training(found: Findings, row: str) -> dict[str, str]:
 
 
 def _infrastructure(stats: Mapping[str, Any]) -> str:
-    known = ("device", "torch", "precision", "instructions")
+    known = ("device", "torch", "precision", "instructions", "onednn")
     return f"{', '.join(f'{name} {stats[name]}' for name in known if name in stats)}."
 
 

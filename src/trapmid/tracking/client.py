@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import logging
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from trapmid.artifacts import results
 from trapmid.tracking import database
 from trapmid.tracking.address import Address, sqlite_uri
+from trapmid.tracking.inputs import DataUsed
 from trapmid.tracking.patience import SECONDS, within
 from trapmid.tracking.values import allowed
 
@@ -108,3 +110,27 @@ def fill(
         most = _VALUES_PER_CALL - len(now)
         client.log_batch(run.info.run_id, metrics=points[:most], params=now)
         points = points[most:]
+
+
+def log_data(client: Any, run_id: str, used: Iterable[DataUsed]) -> None:
+    """Names the data sets of a run; no image and no table is read."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    found = [
+        DatasetInput(
+            Dataset(
+                name=data.name,
+                digest=data.digest,
+                source_type="local",
+                source=json.dumps({"uri": data.folder}),
+                schema=json.dumps(
+                    {"mlflow_tensorspec": {"features": data.images, "targets": None}}
+                ),
+                profile=json.dumps(data.counts),
+            ),
+            [InputTag("mlflow.data.context", data.context)],
+        )
+        for data in used
+    ]
+    if found:
+        client.log_inputs(run_id, datasets=found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from trapmid.config.params import of_row
@@ -27,8 +28,17 @@ def row_tags(params: Mapping[str, Any], section: str, row: str) -> dict[str, str
         "surrogate": block.get("surrogate"),
         "queried_model": _queried_kind(params, block.get("queried_model")),
         "seed": block.get("seed"),
+        "evaluator": block.get("evaluator"),
+        "judges": _judges(block),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _judges(block: Mapping[str, Any]) -> str | None:
+    """Rows of `judges` beside the evaluator; None: the row names none."""
+    files = (str(block.get(role, "")) for role in ("verifier", "identity"))
+    found = [Path(file).stem for file in files if file.startswith("data/features/judges/")]
+    return " ".join(found) or None
 
 
 def _queried_kind(params: Mapping[str, Any], queried_model: str | None) -> str | None:
@@ -50,6 +60,8 @@ def row_blocks(params: Mapping[str, Any], section: str, row: str) -> dict[str, A
         found[_BLOCK[section]] = of_row(params, section, row)
     if section in ("evaluators", "pretrained", "targets"):
         found |= _classifier(params, section, row)
+    if section == "judges":
+        found["evaluation"] = params["evaluation"]
     if section == "attack_runs":
         found |= {"inversion": params["inversion"], "evaluation": params["evaluation"]}
         kind, _, prior = str(block["prior"]).removeprefix("models/priors/").partition("/")

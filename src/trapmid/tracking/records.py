@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +13,23 @@ from typing import Any
 
 from trapmid.artifacts import results
 from trapmid.scoring.scores import KINDS
-from trapmid.tracking.headlines import STAGES, headline, sectioned, study_headline, study_scores
+from trapmid.tracking.headlines import (
+    AGREE,
+    STAGES,
+    agreement,
+    headline,
+    sectioned,
+    study_headline,
+    study_scores,
+    with_intervals,
+)
+from trapmid.tracking.inputs import DataUsed, data_used, lock_digests, manifest
+from trapmid.tracking.models import Model, target_model
 from trapmid.tracking.named import row_blocks, row_tags
 from trapmid.tracking.values import digest, flat, numbers
 
-_ROWS = (*results.TRAINED, "leaks", "signatures")  # sections of params.yaml that hold rows
+_SECTIONS = (*results.TRAINED, "judges")  # whose rows have a run
+_ROWS = (*_SECTIONS, "leaks", "signatures")  # sections of params.yaml that hold rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,8 @@ class Record:
     metrics: dict[str, float]
     curve: results.History | None
     pictures: dict[str, Path]  # by name
+    data: tuple[DataUsed, ...]
+    model: Model | None  # None: the row is no target, or its checkpoint is not here
     started: int | None  # ms since 1970; None: the stage did not say
     ended: int | None
 
@@ -55,13 +68,16 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     Raises:
         ValueError: a result file is missing or malformed.
     """
-    data = _data_digests(params, root)
+    lock = lock_digests(root)
     records = tuple(
-        _record(params, root, section, row, data)
-        for section in results.TRAINED
+        _record(params, root, section, row, lock)
+        for section in _SECTIONS
         for row in params[section]
     )
     summary = results.read_json(root / "reports" / "metrics.json")
+    agreed = agreement(
+        params, {r.tags["row"]: r.metrics[AGREE] for r in records if AGREE in r.metrics}
+    )
     shown = (
         root / "params.yaml",
         root / "dvc.lock",
@@ -76,74 +92,81 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     return Study(
         name=name,
         key=key,
-        tags={"stage": "study", "profile": str(params["profile"]), **_identity(root)}
-        | {f"data.{name}.md5": digest for name, digest in data.items()},
+        tags=_study_tags(params, root, lock),
         params=study_headline(params) | flat(blocks),
-        metrics=study_scores(params, summary) | numbers(summary),
+        metrics=study_scores(params, summary, agreed) | with_intervals(numbers(summary)),
         files=tuple(path for path in shown if path.exists()),
         records=records,
     )
 
 
 def _record(
-    params: Mapping[str, Any], root: Path, section: str, row: str, data: Mapping[str, str]
+    params: Mapping[str, Any], root: Path, section: str, row: str, lock: Mapping[str, str]
 ) -> Record:
     folder = results.training_folder(root, section, row)
-    stats = results.read_json(folder / "stats.json")
+    # A judge is shipped: nobody trained it here.
+    stats = {} if section == "judges" else results.read_json(folder / "stats.json")
     scores: dict[str, float] = {}
     files = []
     if section in KINDS:
-        scores = numbers(KINDS[section].read(root, row).to_json())
+        scores = with_intervals(numbers(KINDS[section].read(root, row).to_json()))
         files.append(results.scores_path(root, section, row))
     history = folder / "history.csv"
     curve = None
-    if history.exists() or section != "attack_runs":
+    if history.exists() or section not in ("attack_runs", "judges"):
         curve = results.read_history(history)
         files.append(history)
-    pictures = {
-        path.stem: path for path in sorted(results.samples_folder(root, section, row).glob("*.png"))
-    }
-    if section == "attack_runs":
-        pictures["reconstructions"] = results.grid_path(root, row)
-    files += [path for path in pictures.values() if path.exists()]
+    pictures = _pictures(root, section, row)
+    files += pictures.values()
     row_params = flat(row_blocks(params, section, row))
     times = {f"cost.{key}": value for key, value in numbers(stats).items()}
-    name = f"{STAGES[section]}/{row}"
-    tags = {"stage": STAGES[section], "section": section, "row": row}
-    tags["profile"] = str(params["profile"])
-    used = params[section][row].get("data")
-    tags |= {"data.md5": data[used]} if used in data else {}
-    tags |= {"device": str(stats.get("device", "")), "torch": str(stats.get("torch", ""))}
     names = row_tags(params, section, row)
     return Record(
-        name=name,
+        name=f"{STAGES[section]}/{row}",
         # stats.json is left out: how long it took is no part of what came out.
         key=digest([section, row, row_params], files),
-        tags=tags | names,
+        tags=_tags(params, section, row, lock) | _machine(stats) | names,
         params=headline(params[section][row], section, row, names) | row_params,
         metrics=sectioned(scores | times),
         curve=curve,
-        pictures={name: path for name, path in pictures.items() if path.exists()},
+        pictures=pictures,
+        data=data_used(params, root, section, row, lock),
+        model=target_model(params, root, row) if section == "targets" else None,
         started=_milliseconds(stats, "started", folder),
         ended=_milliseconds(stats, "ended", folder),
     )
 
 
-def _data_digests(params: Mapping[str, Any], root: Path) -> dict[str, str]:
-    """What DVC knows the prepared data by: the manifest's digest, which has one of every image.
+def _pictures(root: Path, section: str, row: str) -> dict[str, Path]:
+    samples = sorted(results.samples_folder(root, section, row).glob("*.png"))
+    found = {path.stem: path for path in samples}
+    if section == "attack_runs":
+        found["reconstructions"] = results.grid_path(root, row)
+    return {name: path for name, path in found.items() if path.exists()}
 
-    MLflow's own datasets are not used: their digest covers the first 10,000 rows.
-    """
-    lock = root / "dvc.lock"
-    if not lock.exists():
-        return {}
-    text = lock.read_text(encoding="utf-8")
-    found = {}
-    for name in params["data"]:
-        manifest = re.escape(f"data/prepared/{name}/manifest.csv")
-        if digests := re.findall(rf"path: {manifest}\n +hash: md5\n +md5: (\w+)\n", text):
-            found[name] = digests[-1]
-    return found
+
+def _tags(
+    params: Mapping[str, Any], section: str, row: str, lock: Mapping[str, str]
+) -> dict[str, str]:
+    """Which row it is, and what DVC knows its data and its model by."""
+    found = {"stage": STAGES[section], "section": section, "row": row}
+    found["profile"] = str(params["profile"])
+    files = {"model.md5": f"models/targets/{row}/model.pt"} if section == "targets" else {}
+    files["data.md5"] = manifest(str(params[section][row].get("data")))
+    return found | {name: lock[file] for name, file in files.items() if file in lock}
+
+
+def _machine(stats: Mapping[str, Any]) -> dict[str, str]:
+    """What decides the last bits of a result; empty: it was not recorded."""
+    known = ("device", "torch", "precision", "instructions", "onednn")
+    return {name: str(stats[name]) for name in known if stats.get(name)}
+
+
+def _study_tags(params: Mapping[str, Any], root: Path, lock: Mapping[str, str]) -> dict[str, str]:
+    data = {f"data.{name}.md5": lock.get(manifest(name)) for name in params["data"]}
+    tags = {"stage": "study", "profile": str(params["profile"])}
+    tags |= {"judges": " ".join(params["judges"])}
+    return tags | _identity(root) | {name: md5 for name, md5 in data.items() if md5}
 
 
 def _milliseconds(stats: Mapping[str, Any], key: str, folder: Path) -> int | None:

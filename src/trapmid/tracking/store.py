@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from trapmid.tracking import models
 from trapmid.tracking.address import Address
-from trapmid.tracking.client import connect, fill
+from trapmid.tracking.client import connect, fill, log_data
+from trapmid.tracking.models import Model
 from trapmid.tracking.patience import Patient
 from trapmid.tracking.records import Record, Study
 from trapmid.tracking.values import digest
@@ -32,7 +34,11 @@ ARTIFACTS = "mlartifacts"
 _LOCATION = "mlflow-artifacts:/trapmid"
 _FILES_PER_IMAGE = 2  # MLflow keeps a preview beside it
 _GRID = "reconstructions"  # the picture of an attack, and the parent's folder of them all
-_INHERITED = ("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME")  # of a study, by its rows
+_MOST_SENT = 4 * 2**20  # bytes of a model that a server is sent; a link costs nothing
+_INHERITED = (  # of a study, by its rows
+    *("git.rev", "mlflow.source.git.commit", "DVC_EXP_NAME"),
+    "dvc.lock.md5",
+)
 
 
 class Tracked(NamedTuple):
@@ -101,7 +107,7 @@ class Store:
         return found, mended
 
     def _is_whole(self, run: Any, parent: Any, record: Record) -> bool:
-        """Whether the run is finished, of this parent, and has its pictures still.
+        """Whether the run is finished, of this parent, and has its data and files still.
 
         Any other is made anew: what it has already would be there twice, since MLflow gives its
         images random names.
@@ -109,6 +115,10 @@ class Store:
         if run.info.status != "FINISHED":
             return False
         if run.data.tags.get("mlflow.parentRunId") != parent.info.run_id:
+            return False
+        if len(run.inputs.dataset_inputs) < len(record.data):
+            return False  # of a version that did not name them
+        if self._takes(record.model) and models.DESCRIPTION not in self._files(run, models.FOLDER):
             return False
         files = {path.name for path in record.pictures.values()}
         return not files or (
@@ -197,10 +207,15 @@ class Store:
         tags = {**record.tags, **same, KEY: record.key}
         tags |= {"mlflow.source.name": "stages/track.py"}
         tags |= {"mlflow.parentRunId": parent.info.run_id}
+        model = record.model if self._takes(record.model) else None
+        tags |= {} if model is None else model.tags()
         run = self._create(record.name, tags, record.started)
         params = record.params | {"Study": parent.info.run_name}
         fill(self._client, run, params, record.metrics, record.curve)
+        log_data(self._client, run.info.run_id, record.data)
         self._add_pictures(run, record.pictures)
+        if model is not None:
+            self._add_model(run, model)
         self._client.set_terminated(run.info.run_id, "FINISHED", end_time=record.ended)
         return run
 
@@ -232,21 +247,30 @@ class Store:
         return self._served / uri.removeprefix("mlflow-artifacts:/")
 
     def _write(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
-        folder = self._place(run_id) / (artifact_path or "")
-        folder.mkdir(parents=True, exist_ok=True)
+        file = self._place(run_id) / (artifact_path or "") / Path(local_path).name
         # Studies share most pictures: one copy of each, and links to it.
         kept = self._served / "content" / digest([], [Path(local_path)])
         if not kept.exists():
-            kept.parent.mkdir(exist_ok=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             half = kept.with_suffix(".half")
             shutil.copyfile(local_path, half)
             half.replace(kept)
-        file = folder / Path(local_path).name
-        file.unlink(missing_ok=True)
-        try:
-            file.hardlink_to(kept)
-        except OSError:  # a file system without links
-            shutil.copyfile(kept, file)
+        _link(kept, file)
+
+    def _takes(self, model: Model | None) -> bool:
+        """Whether the run is to have the model: a server would be given up over a large file."""
+        return model is not None and not (self._remote and model.size > _MOST_SENT)
+
+    def _add_model(self, run: Any, model: Model) -> None:
+        """The checkpoint, and what says how it is loaded."""
+        run_id = run.info.run_id
+        if self._remote:
+            self._client.log_artifact(run_id, str(model.file), models.FOLDER)
+        else:
+            # A checkpoint is written under another name and renamed: nobody writes into this one.
+            _link(model.file.resolve(), self._place(run_id) / models.FOLDER / models.CHECKPOINT)
+        place = f"{models.FOLDER}/{models.DESCRIPTION}"
+        self._client.log_dict(run_id, model.description(), place)
 
     def _add_pictures(self, run: Any, pictures: Mapping[str, Path]) -> None:
         """As files, and as images that the compare view can show side by side."""
@@ -260,3 +284,13 @@ class Store:
                 self._client.log_image(
                     run.info.run_id, rgb, key=f"Pictures/{name}", step=0, timestamp=time
                 )
+
+
+def _link(kept: Path, file: Path) -> None:
+    """Makes `file` a link to `kept`, or a copy of it where there are no links."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    try:
+        file.hardlink_to(kept)
+    except OSError:
+        shutil.copyfile(kept, file)

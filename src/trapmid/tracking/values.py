@@ -42,6 +42,11 @@ def allowed(name: str) -> str:
     return re.sub(r"[^\w\-. /]", "_", name)
 
 
+def tensor_spec(dtype: str, *shape: int) -> str:
+    """MLflow's schema of one array, as JSON; a size of -1 may be any."""
+    return json.dumps([{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}])
+
+
 def digest(values: Iterable[Any], files: Iterable[Path]) -> str:
     """SHA-256 of values, as JSON, and of the bytes of files."""
     found = hashlib.sha256(json.dumps(list(values), sort_keys=True, default=str).encode())

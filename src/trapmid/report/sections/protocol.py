@@ -64,7 +64,20 @@ def _runs(found: Findings) -> dict[str, str]:
         "depends on it",
         "Seeds of targets and attacks": ", ".join(map(str, found.seeds)),
         "Epoch kept of a target": f"by {chosen} accuracy",
+        "Instruction sets": f"{_instructions(found)}; another processor computes other last bits, "
+        "and so other scores",
     }
+
+
+def _instructions(found: Findings) -> str:
+    """What the processors computed with, by the records of all trainings and attacks."""
+    rows = [one for section in found.inputs.stats.values() for one in section.values()]
+    used = {
+        f"torch {one['instructions']}, oneDNN {one.get('onednn') or 'not recorded'}"
+        for one in rows
+        if one.get("instructions")
+    }
+    return "; ".join(sorted(used)) or "not recorded"
 
 
 def _measures(found: Findings) -> dict[str, str]:
