@@ -332,6 +332,35 @@ def test_the_table_ends_with_what_failed():
     assert lines[-1] == f"gate: 1 of {len(gate.flatten(read(BASELINE)))} failed"
 
 
+JUDGED = {"agree": 0.3, "accepted": 0.5, "verifier_aa1": 0.6, "identity_aa1": None}
+
+
+@pytest.mark.parametrize(
+    ("defense", "name", "value", "passes"),
+    [
+        ("trapmid", "agree", 0.35, True),
+        ("trapmid", "agree", 0.36, False),
+        ("trapmid", "accepted", 0.3, False),
+        ("none", "agree", 0.4, True),  # a control moves further
+        ("none", "verifier_aa1", 0.3, False),
+    ],
+)
+def test_what_judges_say_is_held_to_the_tolerance_of_aa1(defense, name, value, passes):
+    old, new = (
+        doctored(f"attacks.plgmi.{defense}.judges", JUDGED | changed)
+        for changed in ({}, {name: value})
+    )
+    wrong = [v.metric for v in compare(new, old) if not v.passed]
+    assert wrong == ([] if passes else [f"attacks.plgmi.{defense}.judges.{name}"])
+
+
+def test_judges_that_an_older_baseline_does_not_know_are_new():
+    new = doctored("attacks.plgmi.none.judges", JUDGED)
+    assert failed(new) == []
+    gone = [v.metric for v in compare(BASELINE, new) if not v.passed]
+    assert gone == [f"attacks.plgmi.none.judges.{name}" for name in sorted(JUDGED)]
+
+
 def test_the_spread_over_seeds_is_not_compared() -> None:
     """A baseline of three seeds and a run of one have other entries there, not other scores."""
     summary = {

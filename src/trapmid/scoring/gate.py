@@ -79,7 +79,7 @@ def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
     """The study's leaves by dotted path, as its file has them.
 
     Left out are `spread` and `study`, which depend on the seeds, intervals and comparisons, which
-    follow from what is judged, and which attack a worst case is.
+    follow from what is judged, which attack a worst case is, and judges that nobody asked.
     """
     parts = ("evaluator", "targets", "attacks", "worst", "references", "checks")
     content = asdict(study)
@@ -87,7 +87,7 @@ def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
     return {
         path: value
         for path, value in leaves
-        if not path.endswith((".attack", ".failed")) and ".intervals." not in path
+        if not path.endswith((".attack", ".failed", ".judges")) and ".intervals." not in path
     }
 
 
@@ -208,10 +208,17 @@ _KINDS = {
     "trapdoor_success": "trapdoor_success",
     "aa1": "attack_accuracy",
     "aa5": "attack_accuracy",
+    "agree": "attack_accuracy",
+    "accepted": "attack_accuracy",
+    "verifier_aa1": "attack_accuracy",
+    "identity_aa1": "attack_accuracy",
     "knn_dist": "distance",
     "frechet": "distance",
 }
-"""Metric -> the tolerance that judges it. The number of successes is AA-1, counted."""
+"""Metric -> the tolerance that judges it. The number of successes is AA-1, counted.
+
+The judges' rates are of the same images as AA-1, and have its tolerance.
+"""
 
 
 def _limit(metric: str, before: float, tolerances: Gate) -> _Limit:
@@ -225,7 +232,8 @@ def _limit(metric: str, before: float, tolerances: Gate) -> _Limit:
     if name not in _KINDS or (section == "worst" and name == "aa5"):
         return _Limit(None, None, "-")
     kind = _KINDS[name]
-    if kind == "attack_accuracy" and metric.split(".")[-2].split("@")[0] in tolerances.controls:
+    defense = metric.replace(".judges.", ".").split(".")[-2].split("@")[0]
+    if kind == "attack_accuracy" and defense in tolerances.controls:
         kind = "control_accuracy"
     tolerance = getattr(tolerances, kind)
     if kind == "distance":
