@@ -203,8 +203,10 @@ def test_the_report_says_what_cannot_be_told():
     shown = compared.compared(Told(found)).blocks[1].frame
     assert len(shown) == len(found)
     assert set(shown["Verdict"]) == {"cannot tell"}
-    line = shown[(shown["Attack"] == "plgmi") & (shown["Defence"] == "trapmid")].iloc[0]
-    one = of(found, "plgmi", "trapmid", line["Against"])
-    assert line["These targets"] == "lower"
-    assert line["Difference"] == f"{100 * one['difference']:.1f}"
+    pair = "Trap-MID, against: No defence"
+    line = shown[(shown["Attack"] == "PLG-MI") & (shown["Defence, against"] == pair)].iloc[0]
+    one = of(found, "plgmi", "trapmid", "none")
+    assert line["These targets"] == "lower" and one["difference"] < 0
+    assert line["Difference"] == f"−{-100 * one['difference']:.1f}"
+    assert line["Seeds, people"] == f"1, {one['identities']}"
     assert compared.compared(Told([])).blocks == []

@@ -56,6 +56,16 @@ def test_the_nearest_recognised_image_is_shown():
         assert leak.recognised is recognised
 
 
+def test_an_image_on_which_all_judges_agree_comes_first():
+    judged = scored((1, 1, 1, 1, 0), (9.0, 1.0, 5.0, 4.0, 0.5))
+    for agreed, shown in (((1, 0, 1, 0, 1), 2), ((0, 0, 0, 0, 1), 1), ((0, 0, 0, 0, 0), 1)):
+        judged["judged"] = {"agreed": torch.tensor(agreed).bool()}
+        leak = leaks.nearest(PRIVATE, OWNERS, made(), judged)
+        assert torch.equal(leak.rebuilt, made()["images"][shown]) and leak.recognised
+    judged["judged"] = {}  # no judge was asked
+    assert torch.equal(leaks.nearest(PRIVATE, OWNERS, made(), judged).rebuilt, leak.rebuilt)
+
+
 def test_bytes_are_read_as_shades():
     leak = leaks.nearest(
         (PRIVATE * 255).to(torch.uint8), OWNERS, made(), scored((0, 0, 0, 1, 0), (1.0,) * 5)

@@ -34,9 +34,11 @@ def nearest(
     private: Tensor,
     private_labels: Tensor,
     made: Mapping[str, Tensor],
-    scored: Mapping[str, Tensor],
+    scored: Mapping[str, Any],
 ) -> Leak | None:
-    """Of the recognised reconstructions the one nearest to its person; of all, where none is.
+    """Of the images on which all judges agree the one nearest to its person.
+
+    Where there is none: of those that the evaluator recognises; where none is, of all.
 
     Near is small KNN distance, in the evaluator's features; of the person's private images the one
     with the smallest squared difference of pixels is shown. None: the attack found nothing.
@@ -45,12 +47,14 @@ def nearest(
         private: (M, 3, S, S) private training images, uint8 or float in [0, 1].
         private_labels: (M,) int64.
         made: `images` (N, 3, S, S), `labels` (N,) and `found` (N,) bool.
-        scored: `hit` (N,) bool and `knn` (N,).
+        scored: `hit` (N,) bool and `knn` (N,); of judges `judged`, with `agreed` (N,) bool.
     """
     found = made["found"]
     if not found.any():
         return None
-    among = found & scored["hit"] if (found & scored["hit"]).any() else found
+    hit = found & scored["hit"]
+    agreed = hit & scored.get("judged", {}).get("agreed", hit)
+    among = next(some for some in (agreed, hit, found) if some.any())
     index = int(torch.where(among, scored["knn"], torch.inf).argmin())
     own = _float(private[private_labels == made["labels"][index]])
     rebuilt = _float(made["images"][index])
@@ -62,7 +66,7 @@ def draw(
     params: Mapping[str, Any],
     root: Path,
     strongest: Mapping[str, str | None],
-    scored: Mapping[str, Mapping[str, Tensor]],
+    scored: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, bytes]:
     """The picture by its path under reports/; nothing where no attack found anything.
 
@@ -114,7 +118,7 @@ def _first_row(params: Mapping[str, Any], attack: str | None, defense: str) -> s
 
 
 def _of_row(
-    params: Mapping[str, Any], root: Path, row: str, scored: Mapping[str, Tensor]
+    params: Mapping[str, Any], root: Path, row: str, scored: Mapping[str, Any]
 ) -> Leak | None:
     data = params["attack_runs"][row]["data"]
     private = checkpoints.load(root / f"data/prepared/{data}/private.pt")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trapmid.metrics.statistics.comparisons import LEAST_SEEDS
+from trapmid.report import names
 from trapmid.report.blocks import Line, Section, table
 from trapmid.report.findings import Findings
 from trapmid.report.words import rate
@@ -20,15 +21,15 @@ test over people. The 95 % interval is that of the verdict, or of these targets 
 that correction."""
 
 _HEADS = (
-    *("Attack", "Defence", "Against", "Verdict", "These targets"),
-    *("Seeds", "People", "Difference", "95 % interval", "p (Holm)", "Would find"),
+    *("Attack", "Defence, against", "Verdict", "These targets"),
+    *("Difference", "95 % interval", "p (Holm)", "Would find", "Seeds, people"),
 )
 
 
 def compared(found: Findings) -> Section:
     """Every comparison of the study; without any, no section."""
     lines = [_line(one) for one in found.metrics.get("comparisons", ())]
-    return Section("Comparisons", [_ABOUT, table("lllllr", _HEADS, lines)] if lines else [])
+    return Section("Comparisons", [_ABOUT, table("lpllr", _HEADS, lines)] if lines else [])
 
 
 def _line(one: Mapping[str, Any]) -> Line:
@@ -36,11 +37,18 @@ def _line(one: Mapping[str, Any]) -> Line:
     ends = tested["interval"]
     return Line(
         (
-            *(one["attack"], one["defense"], one["against"], one["verdict"]),
-            *(one["these_targets"]["verdict"], str(len(one["seeds"])), str(one["identities"])),
-            rate(one["difference"], 1),
-            "–" if ends is None else f"{rate(ends['low'], 1)} to {rate(ends['high'], 1)}",
+            names.attack(one["attack"]),
+            f"{names.defense(one['defense'])}, against: {names.defense(one['against'])}",
+            *(one["verdict"], one["these_targets"]["verdict"]),
+            _signed(one["difference"]),
+            "–" if ends is None else f"{_signed(ends['low'])} to {_signed(ends['high'])}",
             f"{tested['p_holm']:.2g}",
             rate(tested["detectable"], 1),
+            f"{len(one['seeds'])}, {one['identities']}",
         )
     )
+
+
+def _signed(value: float) -> str:
+    """In percentage points, with a sign that is no hyphen."""
+    return f"{100 * value:+.1f}".replace("-", "−")

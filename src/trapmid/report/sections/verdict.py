@@ -50,7 +50,8 @@ _READ_TRADE_OFF = (
 )
 _READ_WORST = (
     "The worst reconstruction. Above a private face, below what the strongest attack made of it: "
-    "of the recognised images, the one nearest to its person (picked by result)."
+    "of the images on which all judges agree (else: that are recognised), the one nearest to its "
+    "person, picked by result."
 )
 
 
