@@ -15,20 +15,20 @@ from trapmid.metrics.statistics import intervals
 PEOPLE = np.repeat(np.arange(20), 6)
 
 
-def score_interval(successes: int, n: int) -> tuple[float, float]:
-    """Wilson 1927, written out."""
-    z, p = 1.959963984540054, successes / n
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return middle - reach, middle + reach
+def score_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    found = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return found.low, found.high
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 9), (1, 9), (2, 9), (9, 9), (1, 1), (97, 120)])
-def test_wilson_is_its_formula_and_stays_within_0_and_1(successes, n):
-    found = intervals.wilson(successes, n)
-    assert (found.low, found.high) == pytest.approx(score_interval(successes, n), abs=1e-12)
-    assert 0 <= found.low <= successes / n <= found.high <= 1
-    assert (found.kind, found.n) == ("wilson", n)
+def test_wilson_is_scipys_and_stays_within_0_and_1(successes, n):
+    for confidence in (0.5, 0.95, 1 - 1e-6):
+        found = intervals.wilson(successes, n, confidence)
+        assert (found.low, found.high) == pytest.approx(
+            score_interval(successes, n, confidence), abs=1e-14
+        )
+        assert 0 <= found.low <= successes / n <= found.high <= 1
+        assert (found.kind, found.n) == ("wilson", n)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_wilson_has_the_published_values(successes, n, low, high):
 
 
 def test_wilson_refuses_no_trials():
-    with pytest.raises(ValueError, match="n"):
+    with pytest.raises(ValueError, match="0 successes of 0 trials"):
         intervals.wilson(0, 0)
-    with pytest.raises(ValueError, match="k"):
+    with pytest.raises(ValueError, match="3 successes of 2 trials"):
         intervals.wilson(3, 2)
 
 
