@@ -18,9 +18,8 @@ from trapmid.scoring.recognition import Evaluator
 
 def main(row: str) -> None:
     study = load_params()
-    attack_run = params.build(
-        AttackRunRow, params.section(study, f"attack_runs.{row}"), f"attack_runs.{row}"
-    )
+    place = f"attack_runs.{row}"
+    attack_run = params.build(AttackRunRow, params.section(study, place), place)
     evaluation = params.build(Evaluation, params.section(study, "evaluation"), "evaluation")
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     rt = runtime(attack_run.seed)

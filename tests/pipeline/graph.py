@@ -147,7 +147,11 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
         names += [
             f"judges/{study['judges'][Path(row[key]).stem]['method']}.py"
             for key in ("verifier", "identity")
+            if row[key] != "weights/none"
         ]
+        if row["second_evaluator"] != "weights/none":
+            second = Path(row["second_evaluator"]).parent.name
+            names.append(f"targets/{study['evaluators'][second]['arch']}.py")
     if stage.kind == "evaluate_judge":
         names.append(f"judges/{row['method']}.py")
     if SECTIONS[stage.kind] in ("public_priors", "guided_priors"):
