@@ -49,8 +49,13 @@ TARGETS_SCORES = {f"evaluate_target@{row}" for row in TARGETS}
 RECOGNISE = EVALUATE - TARGETS_SCORES - JUDGES
 
 
+def scored(inverts: set[str]) -> set[str]:
+    """The scores of attacks: an attack's file says how its own code scores it."""
+    return {row.replace("invert", "evaluate") for row in inverts}
+
+
 def after(inverts: set[str]) -> set[str]:
-    return inverts | {row.replace("invert", "evaluate") for row in inverts} | READERS
+    return inverts | scored(inverts) | READERS
 
 
 def beta(study: Checkout) -> None:
@@ -188,7 +193,7 @@ SEED_1 = {
         (trapdoor_code, {"train_target@trapmid-0"}, AFTER_TRAPMID),
         (type_of_label_attacks, LABEL_ONLY, after(LABEL_ONLY)),
         (drawing, {"report"}, READERS),
-        (attack_code, PLGMI, after(PLGMI)),
+        (attack_code, PLGMI | scored(PLGMI), after(PLGMI)),
         (attack_parameter, PLGMI | READERS, after(PLGMI)),
         (metric, RECOGNISE, RECOGNISE | READERS),
         (grid, EVALUATE | READERS, EVALUATE | READERS),

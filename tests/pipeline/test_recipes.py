@@ -67,7 +67,7 @@ class New:
     stages: set[str]  # that this brings
     folder: str = ""  # of src/trapmid; empty: no file
     like: str = ""  # the module in it that is copied to mine.py
-    user: str = ""  # the kind of stage that depends on it
+    users: str = ""  # the kinds of stages that depend on it
 
 
 def block(*where: str) -> str:
@@ -83,13 +83,13 @@ ATTACKS = of("invert evaluate", *(f"mine-{target}" for target in TARGETS))
 NEW_TARGET = of("train_target evaluate_target", "mine") | of("train_guided_prior", "plgmi-mine")
 NEW_TARGET |= of("invert evaluate", "gmi-mine", "plgmi-mine")  # by the rows with a star
 NEW = {
-    "attack": New(MINE, ATTACKS, "attacks", "gmi", "invert"),
+    "attack": New(MINE, ATTACKS, "attacks", "gmi", "invert evaluate"),
     "attack on one target": New(
         MINE | {"attack_runs": readme_row().replace("}", "of: [trapmid]}")},
         of("invert evaluate", "mine-trapmid"),
         "attacks",
         "gmi",
-        "invert",
+        "invert evaluate",
     ),
     "variant of an attack": New({"attack_runs": "mine-*: {method: gmi, set: {steps: 7}}"}, ATTACKS),
     "variant of a defence": New(
@@ -159,7 +159,7 @@ def test_a_method_is_a_file_a_block_and_a_row(clean, new):
     assert set(after) - set(before) == new.stages
     assert all(after[name] == stage for name, stage in before.items())
     unit = f"{new.folder}/mine"
-    assert {s.kind for s in after.values() if unit in s.units} == {new.user} - {""}
+    assert {s.kind for s in after.values() if unit in s.units} == set(new.users.split())
 
 
 @pytest.mark.slow

@@ -27,9 +27,10 @@ from trapmid.artifacts.lineage import Traced
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.scoring import references, verdicts
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
+from trapmid.scoring.described import Shown
 from trapmid.scoring.judge import ScoredJudge, score_judge
 from trapmid.scoring.judged import Disagreement
-from trapmid.scoring.recognition import Evaluator, Shown
+from trapmid.scoring.recognition import Evaluator
 from trapmid.scoring.scores import JudgeScores
 from trapmid.types import Judge, Reader, Verifier
 

@@ -20,11 +20,12 @@ from trapmid.scoring.described import (
     Loaded,
     Private,
     Setup,
+    Shown,
     describe,
     trapdoor_success,
 )
 from trapmid.scoring.fidelity import fidelity
-from trapmid.scoring.recognition import Evaluator, Recognised, Shown, recognise
+from trapmid.scoring.recognition import Evaluator, Recognised, recognise
 from trapmid.scoring.references import SignatureReference, cosines, public_cosines, public_features
 from trapmid.scoring.scores import (
     AttackProtocol,

@@ -52,6 +52,22 @@ class Setup(NamedTuple):
     rt: Runtime
 
 
+class Shown(NamedTuple):
+    """N images that are to show people of known class."""
+
+    images: Tensor  # (N, 3, S, S) float32, or uint8
+    labels: Tensor  # (N,) int64, the classes
+    draws: Tensor  # (N,) int64, tells the images of one class apart
+    found: Tensor  # (N,) bool; False: no image of the attack's, but what stands in its place
+
+    @classmethod
+    def real(cls, private: Private, split: str) -> Shown:
+        """The private images of a split, as if an attack had made them."""
+        labels = private[f"{split}_labels"]
+        found = torch.ones(len(labels), dtype=torch.bool)
+        return cls(private[f"{split}_images"], labels, torch.arange(len(labels)), found)
+
+
 class Examined(NamedTuple):
     """Test images as a classifier sees them, its accuracies, and every classifier's checks."""
 

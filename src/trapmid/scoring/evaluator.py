@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trapmid.scoring import checks
-from trapmid.scoring.described import Private, Setup, examine
+from trapmid.scoring.described import Private, Setup, Shown, examine
 from trapmid.scoring.fidelity import fidelity
-from trapmid.scoring.recognition import Evaluator, Shown, recognise
+from trapmid.scoring.recognition import Evaluator, recognise
 from trapmid.scoring.scores import EvaluatorScores, rounded
 
 

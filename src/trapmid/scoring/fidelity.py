@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from trapmid.metrics import frechet, kid, neighbours, prdc
-from trapmid.scoring.described import Setup
-from trapmid.scoring.recognition import Recognised, Shown
+from trapmid.scoring.described import Setup, Shown
+from trapmid.scoring.recognition import Recognised
 from trapmid.scoring.references import EvaluatorReference
 from trapmid.scoring.scores import Fidelity
 

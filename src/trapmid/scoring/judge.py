@@ -11,9 +11,8 @@ from trapmid.artifacts.judges import LoadedJudge, Opened
 from trapmid.artifacts.lineage import Traced
 from trapmid.metrics import accuracy, verification
 from trapmid.scoring import checks, judge_checks
-from trapmid.scoring.described import Private, Setup
+from trapmid.scoring.described import Private, Setup, Shown
 from trapmid.scoring.judged import IdentityScores, VerifierQuality
-from trapmid.scoring.recognition import Shown
 from trapmid.scoring.scores import JudgeScores, rounded
 from trapmid.scoring.verdicts import identity_scores, read, vectors, verify
 from trapmid.types import Reader

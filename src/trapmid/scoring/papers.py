@@ -11,11 +11,10 @@ from torch import Tensor
 from trapmid.metrics import accuracy, features, knn
 from trapmid.metrics.features import Description
 from trapmid.metrics.signature import Detection
-from trapmid.scoring.described import Setup, describe
+from trapmid.scoring.described import Setup, Shown, describe
 from trapmid.scoring.recognition import (
     Evaluator,
     Recognised,
-    Shown,
     compared,
     distance,
     mean_distance,

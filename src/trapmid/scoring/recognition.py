@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from trapmid.metrics import accuracy, frechet, knn
 from trapmid.metrics.features import Description
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.scoring.described import Loaded, Private, Setup, describe, inception_features
+from trapmid.scoring.described import Loaded, Setup, Shown, describe, inception_features
 from trapmid.scoring.references import EvaluatorReference
 from trapmid.scoring.scores import Recognition
 
@@ -27,22 +26,6 @@ class Evaluator(NamedTuple):
 
     loaded: Loaded
     reference: EvaluatorReference
-
-
-class Shown(NamedTuple):
-    """N images that are to show people of known class."""
-
-    images: Tensor  # (N, 3, S, S) float32, or uint8
-    labels: Tensor  # (N,) int64, the classes
-    draws: Tensor  # (N,) int64, tells the images of one class apart
-    found: Tensor  # (N,) bool; False: no image of the attack's, but what stands in its place
-
-    @classmethod
-    def real(cls, private: Private, split: str) -> Shown:
-        """The private images of a split, as if an attack had made them."""
-        labels = private[f"{split}_labels"]
-        found = torch.ones(len(labels), dtype=torch.bool)
-        return cls(private[f"{split}_images"], labels, torch.arange(len(labels)), found)
 
 
 class Recognised(NamedTuple):

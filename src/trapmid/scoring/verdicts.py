@@ -17,7 +17,7 @@ from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.metrics import accuracy, features, identification, verification
 from trapmid.metrics.statistics.intervals import Interval, of_mean, of_rate
 from trapmid.metrics.verification import Verdicts
-from trapmid.scoring.described import Setup, describe
+from trapmid.scoring.described import Setup, Shown, describe
 from trapmid.scoring.judged import (
     Disagreement,
     GroupScores,
@@ -26,7 +26,6 @@ from trapmid.scoring.judged import (
     Likeness,
     VerifierScores,
 )
-from trapmid.scoring.recognition import Shown
 from trapmid.types import Judge, Reader
 
 
