@@ -51,7 +51,7 @@ def test_every_module_has_a_page(pages: Path) -> None:
 @pytest.mark.slow
 def test_fields_say_what_they_hold_and_what_is_refused(pages: Path) -> None:
     gmi = text(pages / "trapmid/attacks/gmi.html")
-    assert "latents are clipped to [-bound, bound]; refused where it is not positive" in gmi
+    assert "latents are clipped to [-bound, bound]; refused where it is not in (0, 1e+30]" in gmi
     assert "steps: int" in gmi
     types = text(pages / "trapmid/types.html")
     for words in (

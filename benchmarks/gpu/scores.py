@@ -29,7 +29,8 @@ def measurements(book: Book) -> dict[str, Measure]:
 def _describe(world: World) -> Iterator[Row]:
     """Images to features by the profile's evaluator, which is where the time of a metric goes."""
     rt = world.runtime()
-    (evaluator,) = world.study["evaluators"].values()
+    judged = next(iter(world.study["attack_runs"].values()))
+    evaluator = world.study["evaluators"][judged["evaluator"]]
     model = world.network(evaluator["arch"], rt)
     images = world.images(world.sizes.reconstructed, rt.device).cpu()
     features.describe(model, images[:BATCH], batch_size=BATCH, rt=rt)
