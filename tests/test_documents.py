@@ -100,7 +100,7 @@ FOLLOWED = {
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",
     "dvc remote add --local": "nothing: the same with --default is followed",
     "pip install dvc-ssh": "nothing: a download",
-    "pip install 'trapmid[faces]'": "nothing: a download",
+    "pip install --editable '.[faces]'": "nothing: a download",
     "dvc remote add --default store ssh://me@lab.example.org/srv/trapmid": "nothing: a server",
     "dvc remote modify --local store keyfile ~/.ssh/id_ed25519": "nothing: a server",
     "dvc repro --force": DAMAGED,

@@ -98,7 +98,7 @@ def test_the_contrastive_loss_is_that_of_a_loop() -> None:
 def test_dlib_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ValueError, match=r"^judge dlib: not installed; `pip install 'trapmid\[faces\]'`$"
+        ValueError, match=r"^judge dlib: not installed; `pip install --editable '\.\[faces\]'`$"
     ):
         dlib.Judge(32)
 

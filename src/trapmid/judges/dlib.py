@@ -66,6 +66,6 @@ def chips(images: Tensor) -> Tensor:
 def _network() -> Any:
     found = importlib.util.find_spec("face_recognition_models")  # finds, does not import
     if found is None or found.origin is None or importlib.util.find_spec("dlib") is None:
-        raise ValueError("judge dlib: not installed; `pip install 'trapmid[faces]'`")
+        raise ValueError("judge dlib: not installed; `pip install --editable '.[faces]'`")
     weights = Path(found.origin).parent / "models" / _WEIGHTS
     return importlib.import_module("dlib").face_recognition_model_v1(str(weights))
