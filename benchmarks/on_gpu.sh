@@ -9,5 +9,8 @@
 # (benchmarks/results). See benchmarks/gpu/__init__.py.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export PYTHONPATH="$PWD/src:$PWD/benchmarks${PYTHONPATH:+:$PYTHONPATH}:$PWD/build/on_gpu/packages"
+export PYTHONPATH="$PWD/src:$PWD/benchmarks${PYTHONPATH:+:$PYTHONPATH}"
+if [[ " $* " != *" --prepare "* ]]; then # which replaces these packages, so must not find them
+  PYTHONPATH+=":$PWD/build/on_gpu/packages"
+fi
 exec "${PYTHON:-python3}" -m gpu "$@"
