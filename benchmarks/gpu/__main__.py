@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
 import shutil
 import signal
@@ -35,18 +36,27 @@ PARTS = {
     "metrics": Part("gpu.scores", 60),
     "agreement": Part("gpu.agreement", 90),
     "variants": Part("gpu.variants", 140),
+    "faces": Part("gpu.real", 520),
 }
 
 
 def main() -> None:
     words = _words()
     if words.prepare:
-        _prepare()
+        _prepare(words.faces)
+        return
+    if words.judge:
+        importlib.import_module("gpu.judge").main(words.judge, words.out)
         return
     device = torch.device("cpu") if words.toy else choose_device()
     if not words.toy and device.type != "cuda":
         sys.exit("on_gpu: error: no CUDA device here; --toy tries every part on the CPU")
-    book = Book(out=words.out.resolve(), toy=words.toy, device=device, code=code_digest())
+    book = Book(
+        out=words.out.resolve(), toy=words.toy, device=device, code=code_digest(), end=words.until
+    )
+    if words.lane:
+        importlib.import_module("gpu.real").lane(book)
+        return
     if words.part:
         _run_part(book, words.part)
         return
@@ -65,7 +75,11 @@ def _words() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, help="$OUT or benchmarks/results; toy: build/on_gpu/toy"
     )
+    parser.add_argument("--faces", type=Path, help="with --prepare: CelebA's folder, packed, too")
+    parser.add_argument("--judge", type=Path, help="dlib judges the reconstructions of a folder")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, default=math.inf, help=argparse.SUPPRESS)
     words = parser.parse_args()
     usual = PREPARED / "toy" if words.toy else Path(os.environ.get("OUT") or RESULTS)
     words.out = words.out or usual
@@ -87,7 +101,7 @@ def _run_all(book: Book, parts: list[str], seconds: float) -> None:
 def _in_a_process(book: Book, name: str, seconds: float) -> str:
     """How the part ended; its output is in the log."""
     command = [sys.executable, "-m", "gpu", "--part", name, "--out", str(book.out)]
-    command += ["--toy"] if book.toy else []
+    command += ["--until", str(time.time() + seconds), *(["--toy"] if book.toy else [])]
     book.out.mkdir(parents=True, exist_ok=True)
     with book.file(".log").open("a", encoding="utf-8") as log:
         print(f"--- {name}", file=log, flush=True)
@@ -114,8 +128,16 @@ def _run_part(book: Book, name: str) -> None:
         book.run(name, measurement, measure)
 
 
-def _prepare() -> None:
-    """Copies the pure part of ruamel.yaml, without which the library reads no parameters."""
+def _prepare(faces: Path | None) -> None:
+    """Puts into the ignored folder what a bare machine lacks: ruamel.yaml, and images if asked."""
+    _copy_yaml()
+    print(f"{PREPARED.relative_to(ROOT)}: take it along; Git ignores it", flush=True)
+    if faces is not None:
+        importlib.import_module("gpu.faces").main(faces)
+
+
+def _copy_yaml() -> None:
+    """The pure part of ruamel.yaml, without which the library reads no parameters."""
     spec = find_spec("ruamel.yaml")
     if spec is None or not spec.submodule_search_locations:
         sys.exit("on_gpu: error: --prepare needs ruamel.yaml; run it where the study is installed")
@@ -123,7 +145,6 @@ def _prepare() -> None:
     shutil.rmtree(target, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
     shutil.copytree(spec.submodule_search_locations[0], target, ignore=ignored)
-    print(f"{PREPARED.relative_to(ROOT)}: take it along; Git ignores it")
 
 
 def _fetch_yaml(*, toy: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import platform
 import re
 import traceback
@@ -56,6 +58,7 @@ class Book:
     toy: bool
     device: torch.device
     code: str
+    end: float = math.inf  # when it must be over, in seconds since 1970
 
     @property
     def _of(self) -> str:
@@ -111,6 +114,10 @@ class Book:
         """A number of an earlier measurement."""
         return next((one["value"] for one in self.rows() if one["name"] == name), None)
 
+    def publish(self) -> None:
+        """Writes the file of results: of two processes at once the slower one may have less."""
+        _write(self.file(".json"), self.rows())
+
     def take_over(self) -> None:
         """Takes finished measurements of this device and code out of the files of results."""
         for file in sorted(
@@ -144,7 +151,7 @@ class Book:
     def _keep(self, measurement: str, rows: list[Row]) -> None:
         """At its end a measurement is among the results, whatever becomes of the next."""
         _write(self._place(measurement), rows)
-        _write(self.file(".json"), self.rows())
+        self.publish()
 
 
 def _read(file: Path) -> list[Row]:
@@ -154,6 +161,6 @@ def _read(file: Path) -> list[Row]:
 
 def _write(file: Path, rows: list[Row]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".new")
+    beside = file.with_suffix(f".{os.getpid()}")  # several processes may write
     beside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     beside.replace(file)
