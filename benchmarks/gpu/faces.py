@@ -22,7 +22,7 @@ from gpu.results import PREPARED, ROOT
 from trapmid import wiring
 from trapmid.config import params
 from trapmid.config.study import DataRow
-from trapmid.data.prepare import Prepared, prepare
+from trapmid.data.prepare import prepare
 from trapmid.profiles.compose import compose
 
 FILE = PREPARED / "faces.pt"
@@ -40,7 +40,6 @@ class Faces(NamedTuple):
     test_labels: Tensor
     public: Tensor  # (M, 3, S, S) uint8
     people: Tensor  # (M,) int64, whom a public image shows
-    embeddings: Tensor  # (M, D) float32, what a recogniser makes of the public images
 
     @property
     def size(self) -> int:
@@ -72,19 +71,10 @@ def prepare_faces(folder: Path) -> Faces:
     source = replace(row.private, path=str(folder))
     reader = wiring.reader(source.reader)
     prepared = prepare(replace(row, private=source, public=source), reader, reader)
-    judge = wiring.judge("dlib")(row.image_size)
-    parts = [judge(part.float() / 255) for part in prepared.public.split(256)]
-    return of(prepared, torch.cat(parts))
-
-
-def of(prepared: Prepared, embeddings: Tensor) -> Faces:
-    """The prepared images, and what a recogniser makes of the public ones."""
-    private = prepared.private
     people = [int(r.identity.rpartition(":")[2]) for r in prepared.manifest if r.split == "public"]
     names = ("train_images", "train_labels", "test_images", "test_labels")
-    return Faces(
-        *(private[name] for name in names), prepared.public, torch.tensor(people), embeddings
-    )
+    private = [prepared.private[name] for name in names]
+    return Faces(*private, prepared.public, torch.tensor(people))
 
 
 def pack(faces: Faces, file: Path, limit: int = LIMIT) -> int:
@@ -126,8 +116,7 @@ def unpack(file: Path) -> Faces:
     labels = content["train_labels"], content["test_labels"]
     counts = [len(labels[0]), len(labels[1]), len(content["people"])]
     train, test, public = whole.split(counts)
-    embeddings = content["embeddings"].float()
-    return Faces(train, labels[0], test, labels[1], public, content["people"], embeddings)
+    return Faces(train, labels[0], test, labels[1], public, content["people"])
 
 
 def _content(faces: Faces, files: Sequence[bytes]) -> dict[str, Any]:
@@ -137,7 +126,6 @@ def _content(faces: Faces, files: Sequence[bytes]) -> dict[str, Any]:
         "train_labels": faces.train_labels,
         "test_labels": faces.test_labels,
         "people": faces.people,
-        "embeddings": faces.embeddings.half(),
     }
 
 

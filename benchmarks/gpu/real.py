@@ -2,8 +2,7 @@
 
 The blocks are those of the profile `celeba_mid`, but for what `QUICK` changes. Every training and
 every search is first timed for a few steps, and then as long as its share of the seconds allows.
-Targets start from a network that learnt a recogniser's embedding of the public images; target and
-that recogniser, as a judge, so have a common ancestor. The evaluator starts from public people.
+Targets and evaluator start from networks that learnt to tell public people apart.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from gpu import attackers, learners
 from gpu.faces import FILE, unpack
 from gpu.lanes import Phase, Room, work
 from gpu.results import ROOT, Book, Measure, Row, row
@@ -37,25 +37,27 @@ def measurements(book: Book) -> dict[str, Measure]:
 def phases(world: Subjects) -> dict[str, Phase]:
     """The study, the most valuable phase first."""
     first = {
-        "trunk": Phase((), 32, world.trunk),
-        "gmi-prior": Phase((), 45, world.public_gmi),
-        "plgmi-start": Phase((), 60, world.public_plgmi),
-        "none": Phase(("trunk",), 14, partial(world.target, "none")),
-        "trapmid": Phase(("trunk",), 60, partial(world.target, "trapmid")),
-        "strangers": Phase((), 25, world.strangers),
-        "evaluator": Phase(("strangers",), 30, world.evaluator),
+        "target-start": Phase((), 35, partial(learners.strangers, world, "target")),
+        "gmi-prior": Phase((), 45, partial(attackers.public, world, "gmi-prior", "gmi")),
+        "plgmi-start": Phase((), 60, partial(attackers.public, world, "plgmi-start", "plgmi")),
+        "none": Phase(("target-start",), 14, partial(learners.target, world, "none")),
+        "trapmid": Phase(("target-start",), 60, partial(learners.target, world, "trapmid")),
+        "evaluator-start": Phase((), 25, partial(learners.strangers, world, "evaluator")),
+        "evaluator": Phase(("evaluator-start",), 30, partial(learners.evaluator, world)),
     }
     second: dict[str, Phase] = {}
     for target in TARGETS:
         if target not in first:
-            second[target] = Phase(("trunk",), 14, partial(world.target, target))
+            second[target] = Phase(("target-start",), 14, partial(learners.target, world, target))
         second |= _attacks(world, target)
     return first | second | _attack(world, "plus", "trapmid")
 
 
 def _attacks(world: Subjects, target: str) -> dict[str, Phase]:
-    search = Phase(("gmi-prior", target), 12, partial(world.attack, "gmi", target))
-    scores = Phase((f"gmi-{target}", "evaluator"), 2, partial(world.score, "gmi", target))
+    search = Phase(("gmi-prior", target), 12, partial(attackers.attack, world, "gmi", target))
+    scores = Phase(
+        (f"gmi-{target}", "evaluator"), 2, partial(attackers.score, world, "gmi", target)
+    )
     return {
         **_attack(world, "plgmi", target),
         f"gmi-{target}": search,
@@ -67,9 +69,11 @@ def _attack(world: Subjects, name: str, target: str) -> dict[str, Phase]:
     """PLG-MI or PLG-MI+: the guided prior, the search, the evaluator's verdict."""
     prior, found = f"{name}-prior-{target}", f"{name}-{target}"
     return {
-        prior: Phase(("plgmi-start", target), 18, partial(world.guided, name, target)),
-        found: Phase((prior,), 16, partial(world.attack, name, target)),
-        f"{found}-scores": Phase((found, "evaluator"), 2, partial(world.score, name, target)),
+        prior: Phase(("plgmi-start", target), 18, partial(attackers.guided, world, name, target)),
+        found: Phase((prior,), 16, partial(attackers.attack, world, name, target)),
+        f"{found}-scores": Phase(
+            (found, "evaluator"), 2, partial(attackers.score, world, name, target)
+        ),
     }
 
 

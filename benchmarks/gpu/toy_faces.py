@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gpu.faces import Faces, pack
 
-PRIVATE, STRANGERS, SIZE, DIM = 4, 6, 32, 8
+PRIVATE, STRANGERS, SIZE = 4, 6, 32
 
 
 def write(file: Path) -> None:
@@ -17,11 +17,7 @@ def write(file: Path) -> None:
     train, test = _images(range(PRIVATE), 8, 0), _images(range(PRIVATE), 4, 1)
     public = _images(range(PRIVATE, PRIVATE + STRANGERS), 8, 2)
     people = _labels(STRANGERS, 8)
-    embeddings = torch.randn(STRANGERS, DIM, generator=torch.Generator().manual_seed(3))
-    faces = Faces(
-        train, _labels(PRIVATE, 8), test, _labels(PRIVATE, 4), public, people, embeddings[people]
-    )
-    pack(faces, file)
+    pack(Faces(train, _labels(PRIVATE, 8), test, _labels(PRIVATE, 4), public, people), file)
 
 
 def _labels(people: int, each: int) -> Tensor:
