@@ -179,10 +179,12 @@ class Runtime:
         """`module` on the device, its kernels laid out as the device computes them fastest.
 
         On a CPU that is channels last: a training step of the laptop profile's target takes 1.4 to
-        1.8 times less (AVX2, two cores). The layout is memory's affair: shapes stay as they are.
+        1.8 times less (AVX2, two cores). On a GPU it is so in bf16: of the paper's VGG16 1.36 times
+        less with Trap-MID, 1.09 times without a defence (H100); in fp32 nobody measured it alone.
+        The layout is memory's affair: shapes stay as they are.
         """
         module = module.to(self.device)
-        if self.device.type == "cpu":
+        if self.device.type == "cpu" or (self.device.type == "cuda" and self.precision == "bf16"):
             module = module.to(memory_format=torch.channels_last)
         return module
 

@@ -1,0 +1,131 @@
+"""Hours of one GPU for each of the paper's tables, from the throughputs that were measured on it.
+
+    python benchmarks/gpu_hours.py [benchmarks/results/<date>-<device>.json]
+
+Epochs and steps are those of profiles/paper.yaml; one epoch, iteration or step costs what the file
+of results says. A defence whose training was not timed counts as none, and one that plants
+triggers as Trap-MID. PLG-MI+ and ++ count as PLG-MI. What nobody timed is open: evaluators,
+LOMMA's students, BREP-MI, IR-50 and IR-152. So the hours are a floor.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+MEASURED = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
+PEOPLE, IMAGES_EACH = 1000, 5
+
+FIVE = ("none", "mid", "bido", "negls", "trapmid")
+PLANTED = ("trapmid", "trapmid_negls", "variant")  # a variant of Trap-MID
+EPOCHS = {"negls": "negls", "trapmid_negls": "negls", "bido": "adam"}  # else `target`
+PRIORS = {"plgmi": "plgmi", "kedmi": "kedmi", "lomma_kedmi": "kedmi"}  # learnt of every target
+
+
+class Runs(NamedTuple):
+    """Rows of a profile: so many targets of each defence, each attacked by each attack."""
+
+    targets: Mapping[str, int]
+    attacks: Sequence[str]
+    trained: bool = True  # False: another line of the same table trains these targets
+
+
+def each(seeds: int, *defenses: str) -> dict[str, int]:
+    return dict.fromkeys(defenses, seeds)
+
+
+_STARRED = {**each(1, *FIVE), "trapmid": 5}
+TABLES: dict[str, list[Runs]] = {
+    "1": [Runs(each(5, *FIVE), ("gmi", "kedmi", "plgmi"))],
+    "2": [Runs(each(5, *FIVE), ("lomma_gmi", "lomma_kedmi"))],
+    "4": [Runs(each(5, "trapmid"), ("plgmi", "plgmi", "plgmi", "plgmi"))],  # two sets, with ++
+    "6": [Runs({"variant": 2, "trapmid": 1}, ("plgmi",))],
+    "7": [Runs({"variant": 3, "trapmid": 1}, ("plgmi",))],
+    "8": [Runs({"none": 1, "variant": 3, "trapmid": 1}, ("plgmi",))],
+    "14": [Runs(_STARRED, ("plgmi",))],
+    "15": [
+        Runs(_STARRED, ("plgmi",)),
+        Runs(each(5, "trapmid"), ("plgmi", "plgmi"), trained=False),
+    ],
+    "17": [
+        Runs(
+            each(5, "trapmid", "trapmid_negls"),
+            ("gmi", "kedmi", "plgmi", "lomma_gmi", "lomma_kedmi"),
+        )
+    ],
+}
+
+
+class Costs:
+    """Seconds of everything that a table is made of.
+
+    Args:
+        measured: the rows of a file of results.
+        profile: profiles/paper.yaml.
+    """
+
+    def __init__(self, measured: Sequence[Mapping[str, Any]], profile: Mapping[str, Any]) -> None:
+        self._rows = {one["name"]: one for one in measured}
+        self._profile = profile
+
+    def _of(self, name: str) -> float:
+        return float(self._rows[name]["value"])
+
+    def target(self, defense: str) -> float:
+        """A whole training of VGG16 on 27,000 images."""
+        plan = self._profile["classifier_training"][EPOCHS.get(defense, "target")]
+        kind = "trapmid" if defense in PLANTED else "none"
+        return float(plan["epochs"]) * self._of(f"training/default: {kind}: epoch")
+
+    def prior(self, method: str) -> float:
+        """A whole training of a prior."""
+        return float(self._profile["prior_training"][method]["steps"]) * self._of(
+            f"priors/{method}: iteration"
+        )
+
+    def search(self, attack: str) -> float:
+        """The search for every image of every person."""
+        step = self._rows[f"searches/{attack}: step"]
+        method = "lomma" if attack.startswith("lomma") else attack
+        batches = PEOPLE * IMAGES_EACH / step["batch_size"]
+        return float(self._profile["attacks"][method]["steps"]) * batches * float(step["value"])
+
+    def table(self, runs: Sequence[Runs]) -> dict[str, float]:
+        """Hours of targets, priors and searches; GMI's public prior once, where one is searched."""
+        parts = dict.fromkeys(("targets", "priors", "searches"), 0.0)
+        if any(name in ("gmi", "lomma_gmi") for one in runs for name in one.attacks):
+            parts["priors"] += self.prior("gmi")
+        for one in runs:
+            for defense, count in one.targets.items():
+                parts["targets"] += count * self.target(defense) * one.trained
+                for attack in one.attacks:
+                    if attack in PRIORS:
+                        parts["priors"] += count * self.prior(PRIORS[attack])
+                    parts["searches"] += count * self.search(attack)
+        return {name: seconds / 3600 for name, seconds in parts.items()}
+
+
+def markdown(costs: Costs) -> str:
+    """The table of docs/reproduce.md."""
+    lines = ["| table | targets | priors | searches | hours |", "|---|---|---|---|---|"]
+    for name, runs in TABLES.items():
+        parts = costs.table(runs)
+        cells = [f"{value:.1f}" for value in (*parts.values(), sum(parts.values()))]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def load(file: Path = MEASURED) -> Costs:
+    """The costs that `file` and profiles/paper.yaml say."""
+    profile = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text("utf-8"))
+    return Costs(json.loads(file.read_text("utf-8")), profile)
+
+
+if __name__ == "__main__":
+    print(markdown(load(*map(Path, sys.argv[1:2]))))

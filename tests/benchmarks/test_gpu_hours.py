@@ -1,0 +1,103 @@
+"""What the documents say a GPU takes, against the file of results."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import gpu_hours
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PERFORMANCE = (ROOT / "docs/performance.md").read_text("utf-8")
+
+TRAINED = {  # a line of the first table -> where its rows are, and the matrix rate it is held to
+    "fp32": ("training/fp32", "fp32"),
+    "default: TF32 in convolutions": ("training/default", "tf32"),
+    "bf16": ("training/bf16", "bf16"),
+    "bf16, channels last": ("variants/bf16 channels last", "bf16"),
+    "TF32, channels last, autotuned": ("variants/tf32 channels last autotuned", "tf32"),
+}
+TIMED = {
+    "GMI's prior": "priors/gmi: iteration",
+    "KED-MI's prior": "priors/kedmi: iteration",
+    "PLG-MI's prior": "priors/plgmi: iteration",
+    "GMI's search": "searches/gmi: step",
+    "KED-MI's search": "searches/kedmi: step",
+    "LOMMA on GMI's prior": "searches/lomma_gmi: step",
+    "LOMMA on KED-MI's prior": "searches/lomma_kedmi: step",
+    "PLG-MI's search": "searches/plgmi: step",
+}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in json.loads(gpu_hours.MEASURED.read_text("utf-8"))}
+
+
+def line(name: str) -> list[float]:
+    """The numbers of a line of a table, one a cell; the first number where a cell has several."""
+    (found,) = [one for one in PERFORMANCE.splitlines() if one.startswith(f"| {name} |")]
+    cells = found.strip("| ").split(" | ")[1:]
+    numbers = [re.search(r"\d[\d,]*\.?\d*", cell.split(":")[-1]) for cell in cells]
+    return [float(one[0].replace(",", "")) for one in numbers if one]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_table_of_epochs_is_what_was_measured(
+    name: str, measured: dict[str, dict[str, Any]]
+) -> None:
+    place, kind = TRAINED[name]
+
+    def value(row: str) -> float:
+        return float(measured[row]["value"])
+
+    expected = []
+    for defense in ("none", "trapmid"):
+        steps = 27000 // 64
+        ideal = value(f"training/work: {defense}") / value(f"machine/rates: rate {kind}") / 1000
+        expected += [value(f"{place}: {defense}: epoch"), steps * ideal]
+    expected += [value(f"{place}: cost of trapmid over none")]
+    expected += [value(f"{place}: trapmid: peak memory")]
+    assert line(name) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_the_table_of_steps_is_what_was_measured(
+    name: str, measured: dict[str, dict[str, Any]]
+) -> None:
+    row = measured[TIMED[name]]
+    seconds, whole = line(name)[-2:]
+    assert seconds == pytest.approx(row["value"], rel=0.01)
+    other = "whole training" if "iteration" in TIMED[name] else "image"
+    assert whole == pytest.approx(
+        measured[f"{TIMED[name].split(':')[0]}: {other}"]["value"], rel=0.01
+    )
+
+
+def test_hours_are_products_of_counts_and_measured_seconds(
+    measured: dict[str, dict[str, Any]],
+) -> None:
+    """Table 7 by hand: four targets with triggers, a prior and a search of PLG-MI each."""
+    epoch = measured["training/default: trapmid: epoch"]["value"]
+    iteration = measured["priors/plgmi: iteration"]["value"]
+    step = measured["searches/plgmi: step"]["value"]
+    found = gpu_hours.load().table(gpu_hours.TABLES["7"])
+    assert found["targets"] == pytest.approx(4 * 50 * epoch / 3600)
+    assert found["priors"] == pytest.approx(4 * 30000 * iteration / 3600)
+    assert found["searches"] == pytest.approx(4 * 600 * 50 * step / 3600)  # 50 batches of 100
+
+
+def test_gmi_learns_one_public_prior_for_all_targets() -> None:
+    costs = gpu_hours.load()
+    one = costs.table([gpu_hours.Runs({"none": 1}, ("gmi",))])
+    ten = costs.table([gpu_hours.Runs({"none": 10}, ("gmi",))])
+    assert one["priors"] == ten["priors"] == pytest.approx(costs.prior("gmi") / 3600)
+    assert ten["searches"] == pytest.approx(10 * one["searches"])
+
+
+def test_reproduce_has_the_table_that_the_script_prints() -> None:
+    document = (ROOT / "docs/reproduce.md").read_text("utf-8")
+    assert gpu_hours.markdown(gpu_hours.load()) in document

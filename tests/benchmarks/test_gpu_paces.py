@@ -1,0 +1,23 @@
+"""As many steps as fit into the time that is left."""
+
+from __future__ import annotations
+
+import pytest
+from gpu.paces import steps_within
+
+
+@pytest.mark.parametrize(
+    ("seconds", "each", "expected"),
+    [(10.0, 0.01, 850), (1.0, 0.01, 85), (0.001, 0.01, 1), (1e6, 0.01, 6000)],
+)
+def test_steps_fill_85_per_cent_of_the_seconds(seconds: float, each: float, expected: int) -> None:
+    """A start of three seconds, the same for any number of steps, does not count as one."""
+    asked: list[int] = []
+
+    def run(steps: int) -> float:
+        asked.append(steps)
+        return 3.0 + each * steps
+
+    found = steps_within(seconds, run, most=6000)
+    assert found == pytest.approx(expected, abs=1)
+    assert asked == [4, 4, 12]
