@@ -112,6 +112,15 @@ FOLLOWED = {
     "ln -s /disk/celeba data/external/celeba": (
         f"{RECIPES}::test_own_faces_in_the_layout_that_the_readme_shows"
     ),
+    "benchmarks/on_gpu.sh --prepare --faces data/external/celeba": (
+        "tests/benchmarks/test_gpu_faces.py::test_faces_of_a_folder_are_packed"
+    ),
+    "benchmarks/on_gpu.sh --parts faces --seconds 200": (
+        "tests/benchmarks/test_on_gpu.py::test_the_second_call_makes_what_is_missing_and_no_more"
+    ),
+    "benchmarks/on_gpu.sh --judge FOLDER --out FOLDER": (
+        "tests/benchmarks/test_gpu_judge.py::test_the_right_people_are_accepted_and_others_refused"
+    ),
 }
 """Command -> the test or script that runs it, or why nothing does."""
 

@@ -54,7 +54,7 @@ class Faces(NamedTuple):
 
 def main(folder: Path) -> None:
     """Packs the people of `folder`, CelebA's layout, and says what it made."""
-    faces = prepare_faces(folder)
+    faces = read(folder, row_of_profile())
     quality = pack(faces, FILE)
     size = FILE.stat().st_size / 2**20
     print(
@@ -64,10 +64,14 @@ def main(folder: Path) -> None:
     )
 
 
-def prepare_faces(folder: Path) -> Faces:
-    """The data row of the profile `celeba_mid`, read from `folder` in CelebA's layout."""
+def row_of_profile() -> DataRow:
+    """The data row of `celeba_mid`."""
     study = params.parse(compose("celeba_mid", folder=ROOT / "profiles"))
-    row = params.build(DataRow, params.section(study, "data.celeba"), "data.celeba")
+    return params.build(DataRow, params.section(study, "data.celeba"), "data.celeba")
+
+
+def read(folder: Path, row: DataRow) -> Faces:
+    """The people of `row`, read from `folder` in the layout of its private side."""
     source = replace(row.private, path=str(folder))
     reader = wiring.reader(source.reader)
     prepared = prepare(replace(row, private=source, public=source), reader, reader)

@@ -30,12 +30,17 @@ TARGETS = ("none", "trapmid", "none_aug")  # in the order of their value
 
 
 def measurements(book: Book) -> dict[str, Measure]:
-    """One measurement: the lanes, each a process that writes its phases' own rows."""
+    """One measurement: the lanes, each a process that writes its phases' own rows.
+
+    It is made again while a phase is missing.
+    """
+    if not all(map(_room(book).has, phases(None))):
+        book.forget(f"{PART}/study")
     return {"study": partial(_lanes, book)}
 
 
-def phases(world: Subjects) -> dict[str, Phase]:
-    """The study, the most valuable phase first."""
+def phases(world: Subjects | None) -> dict[str, Phase]:
+    """The study, the most valuable phase first; None: their names, for nobody to make."""
     first = {
         "target-start": Phase((), 35, partial(learners.strangers, world, "target")),
         "gmi-prior": Phase((), 45, partial(attackers.public, world, "gmi-prior", "gmi")),
@@ -53,7 +58,7 @@ def phases(world: Subjects) -> dict[str, Phase]:
     return first | second | _attack(world, "plus", "trapmid")
 
 
-def _attacks(world: Subjects, target: str) -> dict[str, Phase]:
+def _attacks(world: Subjects | None, target: str) -> dict[str, Phase]:
     search = Phase(("gmi-prior", target), 12, partial(attackers.attack, world, "gmi", target))
     scores = Phase(
         (f"gmi-{target}", "evaluator"), 2, partial(attackers.score, world, "gmi", target)
@@ -65,7 +70,7 @@ def _attacks(world: Subjects, target: str) -> dict[str, Phase]:
     }
 
 
-def _attack(world: Subjects, name: str, target: str) -> dict[str, Phase]:
+def _attack(world: Subjects | None, name: str, target: str) -> dict[str, Phase]:
     """PLG-MI or PLG-MI+: the guided prior, the search, the evaluator's verdict."""
     prior, found = f"{name}-prior-{target}", f"{name}-{target}"
     return {

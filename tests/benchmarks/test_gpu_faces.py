@@ -9,6 +9,9 @@ import pytest
 import torch
 from gpu import faces, toy_faces
 from gpu.results import PREPARED, ROOT
+from PIL import Image
+
+from trapmid.config.study import DataRow, Source
 
 
 def some(count: int = 3, size: int = 16) -> faces.Faces:
@@ -67,6 +70,38 @@ def test_git_ignores_the_people_and_what_is_made_of_them(file: Path) -> None:
         ["git", "ls-files", "build"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert tracked.stdout == ""
+
+
+def test_faces_of_a_folder_are_packed(tmp_path: Path) -> None:
+    """Grey levels in CelebA's layout: two private people of four images, three public ones."""
+    folder = tmp_path / "celeba/img_align_celeba"
+    folder.mkdir(parents=True)
+    shown = [2, 2, 2, 2, 5, 5, 5, 5, 7, 8, 9]
+    for number, person in enumerate(shown):
+        Image.new("RGB", (178, 218), (25 * person,) * 3).save(folder / f"{number:06}.png")
+    lines = "".join(f"{number:06}.png {person}\n" for number, person in enumerate(shown))
+    (tmp_path / "celeba/identity_CelebA.txt").write_text(lines, encoding="utf-8")
+    source = Source(reader="celeba", path="nowhere")
+    row = DataRow(
+        private=source,
+        public=source,
+        image_size=16,
+        identities=2,
+        min_images=4,
+        test_fraction=0.25,
+        val_fraction=0.0,
+        public_images=None,
+        public_max_images=3,
+        public_above=None,
+        seed=0,
+    )
+    faces.pack(faces.read(tmp_path / "celeba", row), tmp_path / "faces.pt")
+    back = faces.unpack(tmp_path / "faces.pt")
+    assert back.train_labels.tolist() == [0, 0, 0, 1, 1, 1] and back.test_labels.tolist() == [0, 1]
+    assert back.people.tolist() == [7, 8, 9]
+    for images, people in ((back.test_images, [2, 5]), (back.public, [7, 8, 9])):
+        expected = 25 * torch.tensor(people)[:, None, None, None]
+        assert (images.int() - expected).abs().max() <= 1
 
 
 def test_toy_people_differ(tmp_path: Path) -> None:

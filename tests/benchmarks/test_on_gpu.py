@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("machine", "tests", "training", "priors", "searches", "metrics", "agreement", "variants")
+STUDY = ("none", "trapmid", "none_aug", "evaluator")  # classifiers of the part `faces`
 
 
 def on_gpu(out: Path, *words: str, **environment: str) -> str:
@@ -48,7 +49,14 @@ def test_the_second_call_makes_what_is_missing_and_no_more(tmp_path: Path) -> No
     first = on_gpu(out, "--toy", "--seconds", "800", PYTHONPATH=missing)
     rows = results(out)
     assert not [row for row in rows if row.get("failed")], first
-    assert {row["measurement"].partition("/")[0] for row in rows} == {*PARTS}
+    assert {row["measurement"].partition("/")[0] for row in rows} == {*PARTS, "faces"}
+    for name in STUDY:  # toy people are colours: told apart or not, the share has its interval
+        row = next(row for row in rows if row["name"] == f"faces/{name}: test accuracy")
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+    made = {f.stem for f in out.glob("*.pt")}
+    assert made == {f"{a}-{t}" for a in ("gmi", "plgmi") for t in STUDY[:3]} | {"plus-trapmid"}
+    scored = {row["measurement"] for row in rows if row["name"].endswith("AA-1")}
+    assert scored == {f"faces/{name}-scores" for name in made}
     assert all(row["toy"] is True and row["device"].startswith("cpu") for row in rows)
     for row in rows:
         assert {"name", "value", "unit", "torch", "precision", "date", "code"} <= row.keys()
@@ -63,7 +71,8 @@ def test_the_second_call_makes_what_is_missing_and_no_more(tmp_path: Path) -> No
     second = log.read_text("utf-8").split("--- machine")[2]
     measurements = {row["measurement"] for row in rows}
     there = {line.partition(":")[0] for line in second.splitlines() if "there already" in line}
-    assert there == measurements - {lost}
+    phases = {name for name in measurements if name.startswith("faces/")} - {"faces/study"}
+    assert there == measurements - phases - {lost}
     after = results(out)
     dates = {row["name"]: row["date"] for row in rows}
     assert {row["name"] for row in after} == dates.keys()
