@@ -77,24 +77,33 @@ class Costs:
     def _of(self, name: str) -> float:
         return float(self._rows[name]["value"])
 
+    def epoch(self, defense: str) -> float:
+        """One epoch of VGG16 on 27,000 images."""
+        return self._of(f"training/default: {'trapmid' if defense in PLANTED else 'none'}: epoch")
+
+    def iteration(self, prior: str) -> float:
+        """One iteration of a prior's training."""
+        return self._of(f"priors/{prior}: iteration")
+
+    def of_image(self, attack: str) -> float:
+        """One step of the search for one image of a full batch."""
+        step = self._rows[f"searches/{attack}: step"]
+        return float(step["value"]) / float(step["batch_size"])
+
     def target(self, defense: str) -> float:
-        """A whole training of VGG16 on 27,000 images."""
+        """A whole training of the paper's target."""
         plan = self._profile["classifier_training"][EPOCHS.get(defense, "target")]
-        kind = "trapmid" if defense in PLANTED else "none"
-        return float(plan["epochs"]) * self._of(f"training/default: {kind}: epoch")
+        return float(plan["epochs"]) * self.epoch(defense)
 
     def prior(self, method: str) -> float:
         """A whole training of a prior."""
-        return float(self._profile["prior_training"][method]["steps"]) * self._of(
-            f"priors/{method}: iteration"
-        )
+        return float(self._profile["prior_training"][method]["steps"]) * self.iteration(method)
 
     def search(self, attack: str) -> float:
         """The search for every image of every person."""
-        step = self._rows[f"searches/{attack}: step"]
         method = "lomma" if attack.startswith("lomma") else attack
-        batches = PEOPLE * IMAGES_EACH / step["batch_size"]
-        return float(self._profile["attacks"][method]["steps"]) * batches * float(step["value"])
+        steps = float(self._profile["attacks"][method]["steps"])
+        return steps * self.of_image(attack) * PEOPLE * IMAGES_EACH
 
     def table(self, runs: Sequence[Runs]) -> dict[str, float]:
         """Hours of targets, priors and searches; GMI's public prior once, where one is searched."""
@@ -109,6 +118,29 @@ class Costs:
                         parts["priors"] += count * self.prior(PRIORS[attack])
                     parts["searches"] += count * self.search(attack)
         return {name: seconds / 3600 for name, seconds in parts.items()}
+
+
+def mid(costs: Costs, profile: Mapping[str, Any], people: int, images: int) -> float:
+    """Hours of the profile `celeba_mid`, whose blocks are `profile`, as far as they were timed.
+
+    Five of PLG-MI's priors and searches (four targets, and PLG-MI+ on Trap-MID), four of GMI's.
+
+    Args:
+        people: private ones.
+        images: their training images.
+    """
+    plans, steps = profile["classifier_training"], profile["attacks"]
+    names = {"none": "target", "none_aug": "target", "trapmid": "target", "negls": "negls"}
+    seconds = sum(
+        float(plans[plan]["epochs"]) * costs.epoch(name) * images / 27000
+        for name, plan in names.items()
+    )
+    for attack, count in (("gmi", 4), ("plgmi", 5)):
+        learnt = 1 if attack == "gmi" else count
+        training = float(profile["prior_training"][attack]["steps"]) * costs.iteration(attack)
+        searched = float(steps[attack]["steps"]) * costs.of_image(attack) * people * IMAGES_EACH
+        seconds += learnt * training + count * searched
+    return seconds / 3600
 
 
 def markdown(costs: Costs) -> str:

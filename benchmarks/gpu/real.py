@@ -47,8 +47,8 @@ def phases(world: Subjects | None) -> dict[str, Phase]:
         "plgmi-start": Phase((), 60, partial(attackers.public, world, "plgmi-start", "plgmi")),
         "none": Phase(("target-start",), 14, partial(learners.target, world, "none")),
         "trapmid": Phase(("target-start",), 60, partial(learners.target, world, "trapmid")),
-        "evaluator-start": Phase((), 25, partial(learners.strangers, world, "evaluator")),
-        "evaluator": Phase(("evaluator-start",), 30, partial(learners.evaluator, world)),
+        "evaluator-start": Phase((), 40, partial(learners.strangers, world, "evaluator")),
+        "evaluator": Phase(("evaluator-start",), 40, partial(learners.evaluator, world)),
     }
     second: dict[str, Phase] = {}
     for target in TARGETS:

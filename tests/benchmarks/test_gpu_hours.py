@@ -9,6 +9,7 @@ from typing import Any
 
 import gpu_hours
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PERFORMANCE = (ROOT / "docs/performance.md").read_text("utf-8")
@@ -101,3 +102,20 @@ def test_gmi_learns_one_public_prior_for_all_targets() -> None:
 def test_reproduce_has_the_table_that_the_script_prints() -> None:
     document = (ROOT / "docs/reproduce.md").read_text("utf-8")
     assert gpu_hours.markdown(gpu_hours.load()) in document
+
+
+def test_the_profile_for_an_hour_takes_one(measured: dict[str, dict[str, Any]]) -> None:
+    profile = yaml.safe_load((ROOT / "profiles/celeba_mid.yaml").read_text("utf-8"))
+    hours = gpu_hours.mid(gpu_hours.load(), profile, people=126, images=3049)
+    assert 0.7 < hours < 1  # evaluators and scores come to it
+    # A sum by hand, in seconds
+    epoch = {
+        name: measured[f"training/default: {name}: epoch"]["value"] for name in ("none", "trapmid")
+    }
+    targets = ((60 + 60 + 80) * epoch["none"] + 60 * epoch["trapmid"]) * 3049 / 27000
+    gmi = 12000 * measured["priors/gmi: iteration"]["value"]
+    gmi += 4 * 1000 * 630 / 250 * measured["searches/gmi: step"]["value"]
+    plgmi = 5 * 1000 * measured["priors/plgmi: iteration"]["value"]
+    plgmi += 5 * 200 * 630 / 100 * measured["searches/plgmi: step"]["value"]
+    assert hours == pytest.approx((targets + gmi + plgmi) / 3600)
+    assert f"{60 * hours:.0f} minutes of it were timed" in PERFORMANCE
