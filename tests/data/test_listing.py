@@ -34,7 +34,7 @@ def test_a_name_stays_inside_its_folder(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("number", ["12345678901234567890", "9" * 5000])
 def test_an_identity_of_too_many_digits(tmp_path: Path, number: str) -> None:
-    with pytest.raises(DataError, match=r"list\.txt:1: an identity must have 18 digits") as caught:
+    with pytest.raises(DataError, match=r"list\.txt:1: identity must have 18 digits") as caught:
         read_list(listed(tmp_path, f"a.jpg {number}\n"))
     assert len(str(caught.value)) < 300
 
