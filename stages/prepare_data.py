@@ -11,15 +11,22 @@ from trapmid.artifacts import checkpoints, lineage
 from trapmid.config import params
 from trapmid.config.study import DataRow
 from trapmid.data import links, sample
-from trapmid.data.prepare import prepare, to_csv
+from trapmid.data.prepare import Prepared, prepare, to_csv
 
 
 def main(name: str) -> None:
     where = f"data.{name}"
-    row = params.build(DataRow, params.section(_stage.load_params(), where), where)
+    block = params.section(_stage.load_params(), where)
+    row = params.build(DataRow, block, where)
     for source in (row.private, row.public):
         links.check(Path(source.path))
-    prepared = prepare(row, wiring.reader(row.private.reader), wiring.reader(row.public.reader))
+    readers = wiring.reader(row.private.reader), wiring.reader(row.public.reader)
+    with _stage.resumable_folder(f"prepare_data {name}", block) as scratch:
+        prepared = prepare(row, *readers, scratch)
+        _write(name, row, prepared)
+
+
+def _write(name: str, row: DataRow, prepared: Prepared) -> None:
     if prepared.left_out:
         print(
             f"{name}: {prepared.left_out} images of {row.public.path} are left out: with the same "

@@ -18,7 +18,8 @@ from trapmid.data import contract
 from trapmid.data.celeba import Reader
 from trapmid.data.contract import Verdict, check
 from trapmid.data.listing import DataError
-from trapmid.data.prepare import Prepared, pixel_hash, prepare, to_csv
+from trapmid.data.pixels import pixel_hash
+from trapmid.data.prepare import Prepared, prepare, to_csv
 from trapmid.data.tables import read_manifest
 
 

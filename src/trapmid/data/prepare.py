@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from trapmid.config.study import DataRow
 from trapmid.data import splits
-from trapmid.data.listing import DataError, Entry, Reader
-
-_WORKERS = 8  # PIL decodes outside the interpreter's lock
+from trapmid.data.decoding import load
+from trapmid.data.listing import Entry, Reader
 
 
 class ManifestRow(NamedTuple):
@@ -30,7 +26,7 @@ class ManifestRow(NamedTuple):
     label: str  # 0 .. identities - 1; empty if public
     split: str  # train, val, test or public
     size: int
-    hash: str  # of the prepared pixels, see `pixel_hash`
+    hash: str  # of the prepared pixels, see `pixels.pixel_hash`
 
 
 @dataclass(frozen=True)
@@ -51,16 +47,18 @@ class _Item(NamedTuple):
     split: str
 
 
-def prepare(row: DataRow, private: Reader, public: Reader) -> Prepared:
+def prepare(row: DataRow, private: Reader, public: Reader, scratch: Path | None = None) -> Prepared:
     """Reads, splits, crops and resizes one data set.
 
     Args:
         row: its parameters.
         private: the reader of `row.private`.
         public: the reader of `row.public`.
+        scratch: a folder that keeps decoded images, see `decoding.load`; they are mapped from it.
 
     Raises:
         DataError: a list, an image or the set of identities is wrong.
+        OSError: `scratch` cannot be written.
     """
     own = private.entries(Path(row.private.path))
     others = own if row.public == row.private else public.entries(Path(row.public.path))
@@ -71,24 +69,26 @@ def prepare(row: DataRow, private: Reader, public: Reader) -> Prepared:
         for label, part in enumerate(chosen.parts)
         for entry in part[index]
     ]
-    n_private = len(items)
-    items += [_Item(entry, None, "public") for entry in chosen.public]
-    images = torch.empty(len(items), 3, row.image_size, row.image_size, dtype=torch.uint8)
-    _load(private, items[:n_private], images[:n_private], "private images")
-    _load(public, items[n_private:], images[n_private:], "public images")
+    inside = load(
+        private,
+        [item.entry for item in items],
+        row.image_size,
+        "private images",
+        scratch and scratch / "private",
+    )
+    outside = load(
+        public, chosen.public, row.image_size, "public images", scratch and scratch / "public"
+    )
     tensors: dict[str, Tensor] = {"identities": torch.tensor(chosen.identities)}
+    first = 0
     for name in splits.SPLITS:
-        here = [index for index, item in enumerate(items[:n_private]) if item.split == name]
-        tensors[f"{name}_images"] = images[here]
-        labels = [items[index].label for index in here]
+        labels = [item.label for item in items if item.split == name]
+        tensors[f"{name}_images"] = inside.images[first : first + len(labels)]
         tensors[f"{name}_labels"] = torch.tensor(labels, dtype=torch.int64)
-    manifest = _manifest(row, items, images)
-    return Prepared(tensors, images[n_private:].clone(), manifest, chosen.left_out)
-
-
-def pixel_hash(image: Tensor) -> str:
-    """SHA-256 of the bytes of an image (3, S, S) uint8, as 64 hexadecimal digits."""
-    return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
+        first += len(labels)
+    items += [_Item(entry, None, "public") for entry in chosen.public]
+    manifest = _manifest(row, items, [*inside.hashes, *outside.hashes])
+    return Prepared(tensors, outside.images, manifest, chosen.left_out)
 
 
 def to_csv(manifest: Sequence[ManifestRow]) -> bytes:
@@ -100,33 +100,12 @@ def to_csv(manifest: Sequence[ManifestRow]) -> bytes:
     return stream.getvalue().encode()
 
 
-def _load(reader: Reader, items: Sequence[_Item], into: Tensor, what: str) -> None:
-    """Fills `into`, row by row; the first wrong image in order stops it all."""
-
-    def load(index: int) -> None:
-        entry = items[index].entry
-        try:
-            into[index] = reader.load(entry.file, into.shape[-1])
-        except DataError as error:
-            where = f" ({entry.line})" if entry.line else ""
-            raise DataError(f"{error}{where}") from None
-
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        done = pool.map(load, range(len(items)))
-        try:
-            for _ in tqdm(done, total=len(items), desc=what, unit="img", mininterval=1):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _manifest(row: DataRow, items: Sequence[_Item], images: Tensor) -> list[ManifestRow]:
+def _manifest(row: DataRow, items: Sequence[_Item], hashes: Sequence[str]) -> list[ManifestRow]:
     private, public = row.private, row.public
     twice = private.reader == public.reader and private.path != public.path
     public_name = f"{public.reader}-public" if twice else public.reader
     rows = []
-    for item, image in zip(items, images, strict=True):
+    for item, digest in zip(items, hashes, strict=True):
         source, name = (
             (public, public_name) if item.split == "public" else (private, private.reader)
         )
@@ -138,7 +117,7 @@ def _manifest(row: DataRow, items: Sequence[_Item], images: Tensor) -> list[Mani
                 label="" if item.label is None else str(item.label),
                 split=item.split,
                 size=row.image_size,
-                hash=pixel_hash(image),
+                hash=digest,
             )
         )
     return rows

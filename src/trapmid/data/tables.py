@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trapmid.data.likeness import NEAR, fingerprints, nearest
 from trapmid.data.listing import DataError
-from trapmid.data.prepare import pixel_hash
+from trapmid.data.pixels import pixel_hash
 from trapmid.data.splits import SPLITS
 
 NO_TWIN = "none"
