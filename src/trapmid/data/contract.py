@@ -89,10 +89,9 @@ def check(
         "identities": int(manifest["label"].nunique()) if "label" in manifest else 0,
         **{key: len(private[f"{key}_images"]) for key in SPLITS},
         "public": len(public),
-        "private_twins": _twins(results),
     }
     content = {"data": name, "success": success, "expectations": results, "counts": counts}
-    return Verdict(content, success)
+    return Verdict(content | {"private_twins": _twins(results)}, success)
 
 
 def _twins(results: Sequence[Mapping[str, Any]]) -> int:
