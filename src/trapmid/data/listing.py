@@ -78,7 +78,7 @@ def read_lines(path: Path, what: str) -> Iterator[Line]:
     for number, text in enumerate(_lines(path, what), start=1):
         if text.strip():
             commas = "," in text if commas is None else commas
-            cells = next(csv.reader([text])) if commas else text.split()
+            cells = next(csv.reader([text], skipinitialspace=True)) if commas else text.split()
             yield Line(number, text, [cell.strip() for cell in cells])
 
 
@@ -112,6 +112,28 @@ def read_list(path: Path, kind: str = "identity") -> list[Named]:
     if not named:
         raise DataError(f"{path}: lists no image")
     return named
+
+
+def read_names(path: Path) -> list[tuple[str, str]]:
+    """The lines `<file name>` of a list file, each with its place; the first may be a header.
+
+    Raises:
+        DataError: the file is missing or empty, a line is malformed, a name comes twice.
+    """
+    first: dict[str, int] = {}
+    for number, text, words in read_lines(path, "'<file name>'"):
+        if number == 1 and len(words) == 1 and "." not in words[0]:
+            continue
+        try:
+            name = file_name(words[0] if len(words) == 1 else "")
+        except DataError:
+            raise DataError(f"{path}:{number}: must be '<file name>', is {text[:60]!r}") from None
+        if name in first:
+            raise DataError(f"{path}:{number}: {name} is on line {first[name]} already")
+        first[name] = number
+    if not first:
+        raise DataError(f"{path}: lists no image")
+    return [(name, f"{path.name}:{number}") for name, number in first.items()]
 
 
 def check_regular(file: Path, what: str) -> None:

@@ -57,7 +57,7 @@ class Pixels:
     def __init__(self, entries: Sequence[Entry], size: int, folder: Path | None) -> None:
         shape = (len(entries), 3, size, size)
         self.known: dict[int, str] = {}  # hash by row
-        self.file = None if folder is None else folder / "pixels"
+        self.file = folder / "pixels" if folder and entries else None  # nothing maps no bytes
         if self.file is None:
             self.images = torch.empty(shape, dtype=torch.uint8)
             return
