@@ -35,7 +35,7 @@ def _write(name: str, row: DataRow, prepared: Prepared) -> None:
         )
     if copies := prepared.sources["public_copies"]:
         print(
-            f"{name}: {len(copies)} images of {row.public.path} are left out: they are byte-wise "
+            f"{name}: {len(copies)} images of {row.public.path} are left out: they are "
             f"copies of private ones, as {copies[0]}",
             file=sys.stderr,
         )

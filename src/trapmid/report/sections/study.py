@@ -53,8 +53,10 @@ def _of_row(found: Findings, row: str) -> list[Block]:
     words = f"{row}: private identities, then public images"
     return [
         f"### Data: {escaped(row)}",
-        f"{escaped(counts)}.{escaped(_copies_and_lists(contract))} Images are {size} × {size} "
-        f"pixels; private from `{block['private']['reader']}`, public from `{block['public']['reader']}` layout.",
+        f"{escaped(counts)}.{escaped(_copies_and_lists(contract))} "
+        f"Images are {size} × {size} pixels; "
+        f"private from `{block['private']['reader']}`, "
+        f"public from `{block['public']['reader']}` layout.",
         Pictures([Picture(f"figures/data/{row}.png", words)]),
         Fold(title, [_contract(contract)], opened=held < len(contract["expectations"])),
     ]
