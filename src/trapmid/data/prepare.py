@@ -51,9 +51,7 @@ class _Item(NamedTuple):
     split: str
 
 
-def prepare(
-    row: DataRow, private: Reader, public: Reader, scratch: Path | None = None
-) -> Prepared:
+def prepare(row: DataRow, private: Reader, public: Reader, scratch: Path | None = None) -> Prepared:
     """Reads, splits, crops and resizes one data set.
 
     Args:
