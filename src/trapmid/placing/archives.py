@@ -60,8 +60,8 @@ def is_archive(file: Path) -> bool:
 def unpack(archive: Path, folder: Path, place: Place) -> int:
     """Writes the wanted files of an archive; returns how many.
 
-    All names, kinds and sizes of a zip archive are looked at before the first file is written, those
-    of a tar archive one by one, for its list is spread over it.
+    All names, kinds and sizes of a zip archive are looked at before the first file is written,
+    those of a tar archive one by one, for its list is spread over it.
 
     Raises:
         DataError: the archive is not whole; a name leads out of the folder, or comes twice; a file
@@ -116,14 +116,14 @@ def _wanted(
         if to is None:
             continue
         if to in taken:
-            raise DataError(f"{archive}: holds {ascii(to)} twice")
+            raise DataError(f"{archive}: holds {to!a} twice")
         taken.add(to)
         total += member.size
         most = LARGEST_LIST if to.endswith(_TEXTS) else LARGEST
         if member.size > most or total > TOTAL:
             size, most = (member.size, most) if member.size > most else (total, TOTAL)
             raise DataError(
-                f"{archive}: {ascii(member.name)} makes {size:,} bytes, must be {most:,} at most"
+                f"{archive}: {member.name!a} makes {size:,} bytes, must be {most:,} at most"
             )
         yield member, to
 

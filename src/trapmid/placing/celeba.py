@@ -79,7 +79,7 @@ def _archive(source: Path) -> Path | None:
     if not source.is_dir():
         if not archives.is_archive(source):
             raise DataError(
-                f"{source}: is neither a folder nor a .zip or .tar archive; unpack it yourself first"
+                f"{source}: is neither a folder nor a .zip or .tar archive; unpack it yourself"
             )
         return source
     places = [source, *(source / name for name in ("celeba", "Img", "celeba/Img"))]
