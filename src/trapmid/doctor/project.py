@@ -13,7 +13,9 @@ from trapmid.doctor.finding import Finding
 from trapmid.profiles import preflight
 
 _PARAMS = "params.yaml"
-_MADE = ("data/raw/", "models/")  # stages write these
+_DRAWN = "data/raw/"  # stages write here, ...
+_MADE = ("data/", "models/")  # ... and here
+_OF_USERS = ("data/external/", "models/external/")  # but not here
 _NO_FILE = {
     "random": "none by choice",
     "none": "none by choice",
@@ -61,7 +63,7 @@ def data(home: Path) -> Iterator[Finding]:
         where = home / path
         if where.is_dir() and any(where.iterdir()):
             yield Finding("data", f"{name}: {path} is there")
-        elif path.startswith(_MADE):
+        elif path.startswith(_DRAWN):
             yield Finding("data", f"{name}: `dvc repro` makes {path}")
         else:
             command = f"`trapmid data {_PLACED.get(reader, reader)} --from PATH`"
@@ -76,10 +78,14 @@ def weights(home: Path) -> Iterator[Finding]:
         for name, row in rows.items() if isinstance(rows, Mapping) else ():
             for key in _KEYS if isinstance(row, Mapping) else ():
                 value = row.get(key)
-                if isinstance(value, str) and "/" in value and not value.startswith(_MADE):
+                if isinstance(value, str) and "/" in value and not _is_made(value):
                     named.setdefault(value, f"{section}.{name}")
     for path, row in sorted(named.items()):
         yield _weights(home / path, path, row)
+
+
+def _is_made(path: str) -> bool:
+    return path.startswith(_MADE) and not path.startswith(_OF_USERS)
 
 
 def _weights(file: Path, path: str, row: str) -> Finding:
