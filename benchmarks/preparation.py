@@ -1,13 +1,13 @@
 """How fast a CelebA of full size is prepared and checked, how much memory that takes.
 
-    python benchmarks/preparation.py FOLDER [--images 202599] [--public-images all] [--faces PATH]
+    python benchmarks/preparation.py FOLDER [--images 202599] [--everything] [--faces PATH] [--kill]
 
 It fabricates a tree with CelebA's layout and counts in FOLDER/celeba (once; two gigabytes, outside
 of Git), prepares it at 64 pixels with the derived rule, and checks the contract. A line each:
 images a second, beside a loop that only decodes (Pillow's libjpeg-turbo, and torchvision's) on as
 many processes in the same run; memory; seconds of the contract; the counts. --faces decodes the
-files of a CelebA that is there instead of fabricated ones. --kill ends the preparation in the
-middle first, and says how many pictures were decoded again.
+files of a CelebA that is there instead of fabricated ones. --everything makes all other people
+public. --kill ends the preparation after 20 s first, and says how many images were kept.
 """
 
 from __future__ import annotations
