@@ -423,9 +423,9 @@ def test_what_cannot_be_taken_is_one_line_and_leaves_nothing(
 def test_too_many_bytes_together(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(archives, "TOTAL", 30_000)
+    monkeypatch.setattr(archives, "TOTAL", 10_000)
     assert cli.main(["data", "celeba", "--from", str(authors_archive(here))]) == 1
-    assert "bytes, must be 30,000 at most" in capsys.readouterr().err
+    assert "bytes, must be 10,000 at most" in capsys.readouterr().err
 
 
 def test_a_disk_without_room_is_known_before(
