@@ -24,8 +24,9 @@ import torch
 
 from _unchanged import ChangedError, Watch
 from trapmid.artifacts import checkpoints, locks
+from trapmid.artifacts import scratch as unfinished
 from trapmid.artifacts.checkpoints import CheckpointError
-from trapmid.artifacts.scratch import Scratch, scratch
+from trapmid.artifacts.scratch import Scratch
 from trapmid.config import names
 from trapmid.config.params import Study
 from trapmid.runtime import (
@@ -156,8 +157,17 @@ def scratch_root() -> Path:
 def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
     """A place for the state of a training that `blocks`, `files` and this run's code define."""
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    with scratch(scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)) as checkpointer:
+    with unfinished.scratch(
+        scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)
+    ) as checkpointer:
         yield checkpointer
+
+
+@contextmanager
+def resumable_folder(title: str, blocks: Any) -> Iterator[Path]:
+    """A folder for unfinished work that `blocks` and this run's code define."""
+    with unfinished.folder(scratch_root(), title, blocks, _watch.code()) as folder:
+        yield folder
 
 
 def _kind(rt: Runtime) -> dict[str, str]:

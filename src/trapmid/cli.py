@@ -22,8 +22,8 @@ BASELINE = Path("reports/baseline.json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand in the current folder; returns the exit code.
 
-    A foreseen error is one line on stderr and exit code 2; a regression, and a dvc.lock that a
-    crash cut off, is exit code 1.
+    A foreseen error is one line on stderr and exit code 2; a regression, a dvc.lock that a crash
+    cut off, data that cannot be taken, and what a study misses, is exit code 1.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--yes", action="store_true", help="remove them")
     clean.set_defaults(run=_clean)
 
+    _add_data(commands)
+    doctor = commands.add_parser("doctor", help="what this machine has, and what a study misses")
+    doctor.set_defaults(run=_doctor)
+
     ui = commands.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
     ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")
     ui.add_argument("--no-browser", action="store_true", help="only print the link")
@@ -82,6 +86,45 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
     export.set_defaults(run=_export)
     return parser
+
+
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    data = commands.add_parser("data", help="put a data set that you have where studies read it")
+    data.add_argument("name", choices=["celeba", "lfw"])
+    data.add_argument("--from", dest="source", type=Path, help="folder or archive")
+    data.add_argument("--to", type=Path, help="default: data/external/NAME")
+    data.add_argument("--copy", action="store_true", help="copy files instead of linking them")
+    data.add_argument("--identities", type=Path, help="celeba: the list of people, if not there")
+    data.set_defaults(run=_data)
+
+
+def _data(options: argparse.Namespace) -> int:
+    from trapmid.placing import celeba, lfw
+
+    try:
+        if options.name == "lfw":
+            told = lfw.place(options.source, options.to or lfw.PLACE, copy=options.copy)
+        elif options.source is None:
+            raise ValueError("--from is missing: CelebA comes from its authors, never from here")
+        else:
+            told = celeba.place(
+                options.source,
+                options.to or celeba.PLACE,
+                copy=options.copy,
+                identities=options.identities,
+            )
+    except (ValueError, OSError) as error:
+        return min(_refuse([str(error)], f"trapmid {options.command}"), 1)
+    print(*told, sep="\n")
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from trapmid.doctor import examination
+
+    findings = examination.examine(Path())
+    print(*(finding.line() for finding in findings), sep="\n")
+    return 1 if any(finding.is_fatal for finding in findings) else 0
 
 
 def _gate(options: argparse.Namespace) -> int:

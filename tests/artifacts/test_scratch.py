@@ -117,7 +117,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
         checkpointer.save(parts(0), 1)
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
         assert refused.returncode == 1
-        assert "BlockingIOError: training x: another process is training it" in refused.stderr
+        assert "BlockingIOError: training x: another process is at work on it" in refused.stderr
         assert checkpointer.restore(parts(1)) == 1  # and it did no harm
         with (
             pytest.raises(BlockingIOError, match="another process"),

@@ -68,7 +68,7 @@ def data_row() -> Callable[..., DataRow]:
         return where if isinstance(where, Source) else Source(reader="celeba", path=str(where))
 
     def make(
-        private: Path | str = "a", public: Path | str | Source = "a", **changes: Any
+        private: Path | str | Source = "a", public: Path | str | Source = "a", **changes: Any
     ) -> DataRow:
         fields: dict[str, Any] = {
             "private": side(private),

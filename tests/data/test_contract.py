@@ -18,7 +18,8 @@ from trapmid.data import contract
 from trapmid.data.celeba import Reader
 from trapmid.data.contract import Verdict, check
 from trapmid.data.listing import DataError
-from trapmid.data.prepare import Prepared, pixel_hash, prepare, to_csv
+from trapmid.data.pixels import pixel_hash
+from trapmid.data.prepare import Prepared, prepare, to_csv
 from trapmid.data.tables import read_manifest
 
 
@@ -47,6 +48,7 @@ def test_good_data_keep_the_contract(verdict_of: Verdicts, manifest: pd.DataFram
     assert content["data"] == "toy"
     assert content["success"] is True
     assert content["counts"] == {"identities": 3, "train": 12, "val": 3, "test": 3, "public": 11}
+    assert content["private_twins"] == 0
     keys = {"suite", "expectation", "column", "kwargs", "success", "unexpected", "checked"}
     assert all(set(row) == keys | {"examples"} for row in content["expectations"])
 
@@ -133,11 +135,17 @@ def test_a_class_without_test_images(verdict_of: Verdicts, manifest: pd.DataFram
 
 
 def test_twins(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
-    manifest.loc[1, "hash"] = manifest.loc[0, "hash"]
+    manifest.loc[1, "hash"] = manifest.loc[0, "hash"]  # both in train
+    allowed = verdict_of(manifest)
+    assert broken(allowed) == {("pixels", "hash")}  # the tensors have no twin
+    assert allowed.content["private_twins"] == 2
+    manifest.loc[13, "hash"] = manifest.loc[0, "hash"]  # in val
     manifest.loc[2, "hash"] = manifest["hash"].iloc[-1]
     manifest.loc[4, "path"] = manifest.loc[5, "path"]
-    names = broken(verdict_of(manifest))
-    assert {("private", "hash"), ("private", "public_twins"), ("manifest", "path")} <= names
+    verdict = verdict_of(manifest)
+    wrong = {("private", "split_twin"), ("private", "public_twin"), ("manifest", "path")}
+    assert broken(verdict) == wrong | {("pixels", "hash")}
+    assert [near(verdict, f"{kind}_twin")["unexpected"] for kind in ("split", "public")] == [3, 1]
 
 
 def saved_again(celeba: Path, source: str, copy: str) -> None:

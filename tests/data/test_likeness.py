@@ -15,7 +15,7 @@ from torch import Tensor
 from smooth import picture
 from trapmid.data.celeba import CROP
 from trapmid.data.drawing.images import portraits
-from trapmid.data.likeness import NEAR, fingerprints, nearest
+from trapmid.data.likeness import NEAR, fingerprints, near, nearest
 from trapmid.data.pictures import to_tensor
 
 Change = Callable[[Image.Image], Image.Image]
@@ -86,3 +86,18 @@ def test_nearest_counts_the_bits_that_differ() -> None:
 
 def test_no_image_has_no_fingerprint() -> None:
     assert fingerprints(torch.empty(0, 3, 16, 16, dtype=torch.uint8)).shape == (0, 255)
+
+
+def test_near_is_nearest_within_the_bound() -> None:
+    """Copies with so many bits flipped, among others; blocks and tiles have ends inside."""
+    stream = torch.Generator().manual_seed(1)
+    others = torch.randint(0, 2, (4200, 255), generator=stream) * 2.0 - 1
+    of = torch.randint(0, len(others), (1100,), generator=stream)
+    prints = others[of].clone()
+    for row, flipped in enumerate(torch.randint(0, 2 * NEAR, (1100,), generator=stream).tolist()):
+        prints[row, torch.randperm(255, generator=stream)[:flipped]] *= -1
+    distance, place = nearest(prints, others)
+    expected = torch.where(distance <= NEAR, place, -1)
+    assert 400 < int((expected >= 0).sum()) < 700
+    assert torch.equal(near(prints, others), expected)
+    assert near(prints[:2], others[:0]).tolist() == [-1, -1]

@@ -40,6 +40,30 @@ def test_the_first_able_identities_are_private_in_ascending_order(data_row: Rows
     assert plan(entries, entries, data_row()).identities == (5, 21, 30)
 
 
+def test_who_has_most_images_may_come_first(data_row: Rows) -> None:
+    """PPA's rule (high-resolution track): by count, of equals who appears first in the list."""
+    lines = [
+        17,
+        4,
+        9,
+        9,
+        4,
+        17,
+        4,
+        9,
+        30,
+        30,
+        30,
+        30,
+    ]  # 12 lines: 17 has 2, 4 and 9 have 3, 30 has 4
+    entries = [Entry(Path(f"img/{n:06d}.jpg"), who, "") for n, who in enumerate(lines, start=1)]
+    row = data_row(min_images=3, private_order="images", val_fraction=0.0)
+    assert plan(entries, entries, row).identities == (30, 4, 9)
+    backwards = [Entry(Path(f"img/{99 - n:06d}.jpg"), who, "") for n, who in enumerate(lines)]
+    assert plan(backwards, backwards, row).identities == (30, 9, 4)
+    assert plan(entries, entries, data_row(min_images=3, val_fraction=0.0)).identities == (4, 9, 30)
+
+
 @pytest.mark.parametrize(
     ("images", "test"), [(30, 3), (31, 4), (34, 4), (35, 4), (9, 1), (10, 1), (11, 2), (70, 7)]
 )

@@ -53,6 +53,7 @@ TENSORS = [
 
 TEXTS = [
     ("validate_data toy", MANIFEST),
+    ("validate_data toy", "data/prepared/toy/sources.json"),
     ("evaluate_target trapmid-0", MANIFEST),
     ("report", "reports/scores/attack_runs/plgmi-none-0.json"),
     ("report", "reports/scores/targets/trapmid-0.json"),

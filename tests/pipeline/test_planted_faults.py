@@ -23,7 +23,7 @@ from trapmid import cli
 from trapmid.artifacts import checkpoints, lineage
 from trapmid.config import params
 from trapmid.config.evaluation import Checks
-from trapmid.data.prepare import pixel_hash
+from trapmid.data.pixels import pixel_hash
 from trapmid.report import summary
 from trapmid.scoring import checks
 from trapmid.scoring.scores import (

@@ -56,6 +56,24 @@ def test_people_must_be_the_same(profile: str, changed: str, place: str) -> None
     assert problems(profile, PUBLIC, change) == []
 
 
+LISTS = {"train": "train.txt", "test": "test.txt", "public": "public.txt"}
+
+
+@pytest.mark.parametrize(
+    ("other", "key"),
+    [
+        ({"lists": LISTS}, "lists.train, lists.test"),
+        ({"lists": LISTS | {"test": "more.txt"}}, "lists.train, lists.test"),
+        ({"private_order": "images"}, "private_order"),
+        ({"private_order": "number", "lists": None}, None),
+    ],
+)
+def test_lists_and_order_decide_who_is_private(other: dict[str, Any], key: str | None) -> None:
+    lines = problems("small", other, ("attack_runs.plgmi-none-0.data", "other"))
+    words = f" differ in {key}: they must have the same private people"
+    assert not lines if key is None else any(line.endswith(words) for line in lines)
+
+
 @pytest.mark.parametrize(
     ("profile", "changed", "value", "line"),
     [

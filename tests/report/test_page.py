@@ -756,6 +756,18 @@ def test_a_broken_expectation_is_marked(tmp_path):
     assert "1 of 2 expectations hold" in made.html
 
 
+def test_copies_and_lists_are_stated(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    path = tmp_path / "reports/data/faces.json"
+    contract = json.loads(path.read_text(encoding="utf-8"))
+    one = {"file": "train.txt", "md5": "ab12", "kind": "own list"}
+    contract |= {"private_twins": 20, "sources": {"public_copies": ["a.jpg"], "lists": [one]}}
+    fake_study.write_json(path, contract)
+    words = "Private images with a copy: 20; copies left out of the public: 1. "
+    made = written(tmp_path, study)
+    assert f"{words}train.txt: own list, MD5 ab12. Images are" in made.markdown
+
+
 def test_every_parameter_is_stated(pages, study):
     """Rows have tables of their own; what they change of a block is stated, too."""
     text = html.unescape(pages.html)

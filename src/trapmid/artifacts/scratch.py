@@ -100,27 +100,38 @@ class Scratch(InMemory):
 
 @contextmanager
 def scratch(root: Path, title: str, *identity: Any) -> Iterator[Scratch]:
-    """A scratch folder for the training that `identity` (JSON values) defines.
-
-    The folder goes when the block ends well, and stays for a later run when it does not.
+    """A `Scratch` for the training that `identity` (JSON values) defines, in a `folder` of its own.
 
     Raises:
         BlockingIOError: another process is training the same thing.
         DivergedError: the block raised it; the message begins with `title`.
     """
+    with folder(root, title, *identity) as place:
+        try:
+            yield Scratch(place, title)
+        except DivergedError as error:
+            raise DivergedError(f"{title}: {error}") from None
+
+
+@contextmanager
+def folder(root: Path, title: str, *identity: Any) -> Iterator[Path]:
+    """A folder for the unfinished work that `identity` (JSON values) defines.
+
+    It goes when the block ends well, and stays for a later run when it does not.
+
+    Raises:
+        BlockingIOError: another process is at the same work.
+    """
     key = hashlib.sha256(json.dumps([title, *identity], sort_keys=True).encode()).hexdigest()[:20]
-    folder = root / key
-    folder.mkdir(parents=True, exist_ok=True)
+    place = root / key
+    place.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(root / f"{key}.lock", blocking=False).acquire()
     except Timeout:
-        raise BlockingIOError(f"{title}: another process is training it ({folder})") from None
+        raise BlockingIOError(f"{title}: another process is at work on it ({place})") from None
     with lock:
-        try:
-            yield Scratch(folder, title)
-        except DivergedError as error:
-            raise DivergedError(f"{title}: {error}") from None
-        shutil.rmtree(folder, ignore_errors=True)
+        yield place
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _put_back(parts: Mapping[str, Stateful], saved: Mapping[str, Any]) -> str | None:

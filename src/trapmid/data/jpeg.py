@@ -31,12 +31,23 @@ def is_damaged(content: bytes, pixels: bytes) -> bool:
     end = content.find(_END, start)
     if min(start, end) < 0:
         return False  # without an end the decoder itself complains
-    lost = bytes(len(pixels) // 128 + 64)  # four bits for every block of 64 values, and some
-    if lost in content[start:end] or _decoded(content[:end] + _MORE + content[end:]) != pixels:
+    if has_gap(content, len(pixels)) or _decoded(content[:end] + _MORE + content[end:]) != pixels:
         return True
     tails = _TAILS if end - start >= _TAIL else ()
     changed = (content[: end - _TAIL] + one * _TAIL + content[end:] for one in tails)
     return bool(tails) and all(_decoded(one) == pixels for one in changed)
+
+
+def has_gap(content: bytes, values: int) -> bool:
+    """Whether zeros lie in the data of a JPEG file that are more than a flat picture has.
+
+    Args:
+        content: the file.
+        values: how many it decodes to, channels included.
+    """
+    start = _data(content)
+    lost = bytes(values // 128 + 64)  # four bits for every block of 64 values, and some
+    return start >= 0 and content.find(lost, start, content.find(_END, start)) >= 0
 
 
 def _data(content: bytes) -> int:

@@ -18,6 +18,8 @@ NEAR = 28  # bits that may differ: saved again up to 12, trimmed by a pixel 26; 
 _SIDE, _KEPT = 32, 16  # pixels of the small picture, frequencies kept of each direction
 _BITS = _KEPT**2 - 1  # the mean grey is left out
 _BLOCK = 1024
+_TILE = 4096  # others at once: their products with a block stay in the processor's cache
+_HALF = 128  # bits that are compared first
 
 
 class Nearest(NamedTuple):
@@ -37,6 +39,33 @@ def nearest(prints: Tensor, others: Tensor) -> Nearest:
     found = [(block @ others.T).max(dim=1) for block in prints.split(_BLOCK)]  # exact in float32
     distances = [(_BITS - agreement) / 2 for agreement, _ in found]
     return Nearest(torch.cat(distances).long(), torch.cat([place for _, place in found]))
+
+
+def near(prints: Tensor, others: Tensor) -> Tensor:
+    """(N,) int64: for each image the place of the nearest of `others` within `NEAR`; -1: none is.
+
+    Of several as near the first. Half of the bits rule out nearly every pair, and that is cheaper
+    than `nearest` by more than half.
+
+    Args:
+        prints: (N, 255), see `fingerprints`.
+        others: (M, 255).
+    """
+    found = torch.full((len(prints),), -1)
+    closest = torch.full((len(prints),), NEAR + 1)
+    for first in range(0, len(prints), _BLOCK):
+        block = prints[first : first + _BLOCK]
+        for start in range(0, len(others), _TILE):
+            tile = others[start : start + _TILE]
+            agreement = (block[:, :_HALF] @ tile[:, :_HALF].T).amax(dim=1)
+            rows = (agreement >= _HALF - 2 * NEAR).nonzero()[:, 0]
+            if not len(rows):
+                continue
+            distance, place = nearest(block[rows], tile)
+            closer = distance < closest[first + rows]
+            closest[first + rows[closer]] = distance[closer]
+            found[first + rows[closer]] = start + place[closer]
+    return found
 
 
 def fingerprints(images: Tensor) -> Tensor:

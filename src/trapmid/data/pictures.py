@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from trapmid.data import jpeg
+from trapmid.data import jpeg, libjpeg
 from trapmid.data.listing import DataError, check_regular
 
 # Of a picture that is too large, or whose EXIF is broken, Pillow warns; here both are errors.
 warnings.filterwarnings("error", module=r"PIL\.(Image|TiffImagePlugin)$")
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_USUAL = 2**24  # bytes of a file that is read as a whole
 _LYING = range(5, 9)  # EXIF: width and height change places
 
 
@@ -35,6 +37,8 @@ def read_picture(file: Path, mode: str, size: tuple[int, int] | None) -> Image.I
         DataError: the file is missing, cannot be decoded, or is none of the above.
     """
     check_regular(file, "image")
+    if libjpeg.listens() and (quick := _quickly(file, size)) is not None:
+        return quick if mode == "RGB" else quick.convert(mode)
     try:
         with Image.open(file) as opened:
             _check_size(file, opened, size)
@@ -54,7 +58,7 @@ def read_picture(file: Path, mode: str, size: tuple[int, int] | None) -> Image.I
 def to_tensor(picture: Image.Image, size: int) -> Tensor:
     """An RGB picture as (3, size, size) uint8, resized by PIL's antialiasing bilinear filter."""
     scaled = picture.resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(scaled)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(scaled).transpose(2, 0, 1).copy())
 
 
 def _check_size(file: Path, picture: Image.Image, size: tuple[int, int] | None) -> None:
@@ -63,6 +67,20 @@ def _check_size(file: Path, picture: Image.Image, size: tuple[int, int] | None) 
         width, height = height, width
     if size not in (None, (width, height)):
         raise DataError(f"{file}: is {width}x{height}, must be {size[0]}x{size[1]}")
+
+
+def _quickly(file: Path, size: tuple[int, int] | None) -> Image.Image | None:
+    """A usual JPEG that libjpeg takes for whole, decoded once; None: it needs a closer look."""
+    try:
+        content = file.read_bytes() if file.stat().st_size <= _USUAL else b""
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as head:
+            turned = head.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            usual = head.mode == "RGB" and not turned and size in (None, head.size)
+            if not usual or jpeg.has_gap(content, 3 * head.width * head.height):
+                return None
+    except Exception:  # what is wrong with it, the closer look says
+        return None
+    return libjpeg.decode(content)
 
 
 def _check_intact(file: Path, picture: Image.Image) -> None:

@@ -6,17 +6,19 @@ The column `path` of each names the row in messages.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from trapmid.data.likeness import NEAR, fingerprints, nearest
+from trapmid.data.likeness import fingerprints, near
 from trapmid.data.listing import DataError
-from trapmid.data.prepare import pixel_hash
+from trapmid.data.pixels import pixel_hash
 from trapmid.data.splits import SPLITS
+
+_BLOCK = 256  # images whose statistics are taken at once
 
 NO_TWIN = "none"
 """In a column of near twins: there is none."""
@@ -49,6 +51,21 @@ def sides(known: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def twins(manifest: pd.DataFrame) -> dict[str, pd.Series[int]]:
+    """Columns: whether a private image's very pixels are in another split, and public (1) or not.
+
+    Those of public images are 0.
+    """
+    inside = manifest["split"].isin(SPLITS)
+    in_splits = manifest[inside].groupby("hash")["split"].nunique()
+    in_public = manifest["hash"].isin(set(manifest["hash"][~inside]))
+    in_other = manifest["hash"].map(in_splits).gt(1)
+    return {
+        "public_twin": (inside & in_public).astype(int),
+        "split_twin": (inside & in_other).astype(int),
+    }
+
+
 def near_twins(
     paths: Sequence[str], private: Mapping[str, Tensor], public: Tensor
 ) -> dict[str, list[str]]:
@@ -72,14 +89,8 @@ def near_twins(
 
 
 def _twin(prints: Tensor, others: Tensor, paths: Sequence[str]) -> list[str]:
-    if not len(others):
-        return [NO_TWIN] * len(prints)
-    found = nearest(prints, others)
-    near = (found.distance <= NEAR).tolist()
-    return [
-        paths[place] if is_near else NO_TWIN
-        for place, is_near in zip(found.place.tolist(), near, strict=True)
-    ]
+    found = near(prints, others).tolist()
+    return [NO_TWIN if place < 0 else paths[place] for place in found]
 
 
 def identities(inside: pd.DataFrame) -> pd.DataFrame:
@@ -113,20 +124,32 @@ def pixels(manifest: pd.DataFrame, private: Mapping[str, Tensor], public: Tensor
     labels = torch.cat([private[f"{name}_labels"] for name in SPLITS]).tolist()
     if len(manifest) != sum(map(len, parts)):
         raise DataError(f"manifest.csv: has {len(manifest)} rows for {sum(map(len, parts))} images")
-    rows = [
-        {
-            "mean": float((values := image.double() / 255).mean()),
-            "std": float(values.std(unbiased=False)),
-            "tensor": f"{image.dtype} {'x'.join(map(str, image.shape))}",
-            "tensor_hash": pixel_hash(image),
-        }
-        for part in parts
-        for image in part
-    ]
+    moments = [pair for part in parts for pair in _moments(part)]
+    columns = {
+        "mean": [mean for mean, _ in moments],
+        "std": [deviation for _, deviation in moments],
+        "tensor": [
+            f"{part.dtype} {'x'.join(map(str, part.shape[1:]))}" for part in parts for _ in part
+        ],
+        "tensor_hash": [pixel_hash(image) for part in parts for image in part],
+    }
     # -1 stands for "no label" on both sides: two missing values would not count as equal.
-    return pd.DataFrame(rows).assign(
+    return pd.DataFrame(columns).assign(
         path=manifest["path"].to_numpy(),
         hash=manifest["hash"].to_numpy(),
         label=manifest["label"].fillna(-1).astype(int).to_numpy(),
         tensor_label=labels + [-1] * len(public),
     )
+
+
+def _moments(images: Tensor) -> Iterator[tuple[float, float]]:
+    """Mean and deviation of each image (3, S, S), in [0, 1].
+
+    By sums of whole numbers, which are exact in float64: in blocks they are what they are alone.
+    """
+    for block in images.split(_BLOCK):
+        values = block.flatten(1).double()
+        count, total = values.shape[1], values.sum(dim=1)
+        spread = count * values.square().sum(dim=1) - total.square()
+        means, deviations = total / (255 * count), spread.clamp(min=0).sqrt() / (255 * count)
+        yield from zip(means.tolist(), deviations.tolist(), strict=True)

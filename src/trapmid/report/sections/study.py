@@ -53,11 +53,27 @@ def _of_row(found: Findings, row: str) -> list[Block]:
     words = f"{row}: private identities, then public images"
     return [
         f"### Data: {escaped(row)}",
-        f"{escaped(counts)}. Images are {size} × {size} pixels; private from "
-        f"`{block['private']['reader']}`, public from `{block['public']['reader']}` layout.",
+        f"{escaped(counts)}.{escaped(_copies_and_lists(contract))} "
+        f"Images are {size} × {size} pixels; "
+        f"private from `{block['private']['reader']}`, "
+        f"public from `{block['public']['reader']}` layout.",
         Pictures([Picture(f"figures/data/{row}.png", words)]),
         Fold(title, [_contract(contract)], opened=held < len(contract["expectations"])),
     ]
+
+
+def _copies_and_lists(contract: Mapping[str, Any]) -> str:
+    """Pictures under several names, and the lists that said who goes where; empty: neither is."""
+    sources = contract.get("sources", {})
+    copies = contract.get("private_twins", 0), len(sources.get("public_copies", []))
+    words = ""
+    if any(copies):
+        words += (
+            f" Private images with a copy: {copies[0]}; copies left out of the public: {copies[1]}."
+        )
+    for one in sources.get("lists", []):
+        words += f" {one['file']}: {one['kind']}, MD5 {one['md5']}."
+    return words
 
 
 def _contract(contract: Mapping[str, Any]) -> Table:

@@ -1,0 +1,145 @@
+"""The folder: params.yaml, the data and the weights that its rows name, what a run will take."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from trapmid.doctor.finding import Finding
+from trapmid.profiles import preflight
+
+_PARAMS = "params.yaml"
+_DRAWN = "data/raw/"  # stages write here, ...
+_MADE = ("data/", "models/")  # ... and here
+_OF_USERS = ("data/external/", "models/external/")  # but not here
+_NO_FILE = {
+    "random": "none by choice",
+    "none": "none by choice",
+    "torchvision": "torchvision's, fetched when they are first needed",
+}
+_KEYS = ("init", "model", "verifier", "identity", "second_evaluator", "side_information")
+_PLACED = {"celeba": "celeba", "lfw": "lfw"}  # reader: what `trapmid data` calls it
+_SHOWN = 3
+
+TIMES = {
+    "small": "8 min 47 s with AVX2, 7 min 43 s with AVX-512 and bf16, on two idle cores",
+    "digits": "3 min beside a test run on two cores",
+    "attacks": "about two hours with JOBS=2 on two cores",
+    "attacks_seeds": "about three hours with JOBS=2 on two cores",
+    "attacks_sweep": "20 min on two cores",
+    "wide": "under half an hour a seed on two cores",
+}
+"""What profiles took, by README.md and docs/machines.md."""
+
+
+def params(home: Path) -> Iterator[Finding]:
+    """Whether all of params.yaml can be built."""
+    file = home / _PARAMS
+    if not file.is_file():
+        text = f"{_PARAMS}: no such file"
+        yield Finding("params", text, "missing", "run this at the root; `trapmid profile small`")
+        return
+    found = preflight.problems(file.read_text(encoding="utf-8", errors="replace"))
+    for problem in found[:_SHOWN]:
+        yield Finding("params", problem, "missing", "`trapmid check` lists all that is wrong")
+    if not found:
+        study = _read(home)
+        seeds = ", ".join(map(str, study.get("seeds", [])))
+        runs = len(study["attack_runs"])
+        yield Finding("params", f"profile {study['profile']}, seeds {seeds}, {runs} attack runs")
+
+
+def data(home: Path) -> Iterator[Finding]:
+    """The folders of every row of `data`."""
+    places: dict[str, tuple[str, str]] = {}
+    for name, row in _read(home)["data"].items():
+        for side in ("private", "public"):
+            places.setdefault(row[side]["path"], (name, row[side]["reader"]))
+    for path, (name, reader) in places.items():
+        where = home / path
+        if where.is_dir() and any(where.iterdir()):
+            yield Finding("data", f"{name}: {path} is there")
+        elif path.startswith(_DRAWN):
+            yield Finding("data", f"{name}: `dvc repro` makes {path}")
+        else:
+            command = f"`trapmid data {_PLACED.get(reader, reader)} --from PATH`"
+            remedy = command if reader in _PLACED else "see docs/celeba.md for the layout"
+            yield Finding("data", f"{name}: {path} is not there", "missing", remedy)
+
+
+def weights(home: Path) -> Iterator[Finding]:
+    """The files that rows start from or judge by, apart from those that stages make."""
+    named: dict[str, str] = {}
+    for section, rows in _read(home).items():
+        for name, row in rows.items() if isinstance(rows, Mapping) else ():
+            for key in _KEYS if isinstance(row, Mapping) else ():
+                value = row.get(key)
+                if isinstance(value, str) and "/" in value and not _is_made(value):
+                    named.setdefault(value, f"{section}.{name}")
+    for path, row in sorted(named.items()):
+        yield _weights(home / path, path, row)
+
+
+def _is_made(path: str) -> bool:
+    return path.startswith(_MADE) and not path.startswith(_OF_USERS)
+
+
+def _weights(file: Path, path: str, row: str) -> Finding:
+    if not file.is_file():
+        remedy = f"put it there, or give {row} another; weights/random is a choice, too"
+        return Finding("weights", f"{path}: no such file ({row})", "missing", remedy)
+    word = file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size < 64 else ""
+    if word.strip() in _NO_FILE:
+        return Finding("weights", f"{path}: {_NO_FILE[word.strip()]}")
+    sums = file.with_name("SHA256SUMS")
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if file.name not in known:
+        return Finding("weights", f"{path}: {file.stat().st_size / 1e6:.1f} MB")
+    if hashlib.sha256(file.read_bytes()).hexdigest() != known[file.name]:
+        text = f"{path}: its digest is not that of SHA256SUMS"
+        return Finding("weights", text, "missing", f"`git checkout {path}`")
+    return Finding("weights", f"{path}: there, its digest is right")
+
+
+def packages(home: Path) -> Iterator[Finding]:
+    """Optional packages; one that a row's judge needs is missing, others are told of."""
+    study = _read(home) if (home / _PARAMS).is_file() else {}
+    judges = [row.get("method") for row in study.get("judges", {}).values()]
+    faces = all(find_spec(name) for name in ("dlib", "face_recognition_models"))
+    install = "`pip install --editable '.[{}]'`"
+    if faces:
+        yield Finding("packages", "faces: dlib's recogniser, a judge of photographs")
+    elif "dlib" in judges:
+        text = "faces is not installed, and a judge of this study is dlib"
+        yield Finding("packages", text, "missing", install.format("faces"))
+    else:
+        yield Finding("packages", "faces is not installed: no recogniser of photographs as judge")
+    robust = find_spec("pyautoattack") is not None
+    text = "robustness: AutoAttack's own code, to compare with"
+    yield Finding("packages", text if robust else "robustness is not installed: no comparison "
+                  "with AutoAttack's own code")  # fmt: skip
+
+
+def times(home: Path) -> Iterator[Finding]:
+    """What a run takes: as it was measured, and what the last one of this folder took."""
+    profile = str(_read(home)["profile"])
+    measured = TIMES.get(profile, "no measured time; docs/reproduce.md has what is known")
+    yield Finding("time", f"profile {profile}: {measured}")
+    files = sorted((home / "reports" / "training").rglob("stats.json"))
+    stats = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    if stats:
+        seconds = sum(one["seconds"] for one in stats)
+        most = max(one["peak_memory_mb"] for one in stats) / 1024
+        text = f"the {len(stats)} trainings in reports/training took {seconds / 60:.0f} min"
+        yield Finding("time", f"{text} and {most:.1f} GiB of memory at most")
+
+
+def _read(home: Path) -> dict[str, Any]:
+    from trapmid.config import params as parameters
+
+    return parameters.read(home / _PARAMS)

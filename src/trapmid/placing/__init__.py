@@ -1,0 +1,1 @@
+"""Data sets that somebody has, put where a study reads them: linked, copied or unpacked."""

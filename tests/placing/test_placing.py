@@ -1,0 +1,458 @@
+"""`trapmid data`: what people have becomes a folder that is read, or one line and nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smooth import picture
+from trapmid import cli
+from trapmid.data import celeba as celeba_layout
+from trapmid.data import lfw as lfw_layout
+from trapmid.data import links
+from trapmid.placing import archives, celeba, lfw
+
+NAMES = [f"{number:06d}.jpg" for number in range(1, 7)]
+LIST = "".join(f"{name} {1 + index // 3}\n" for index, name in enumerate(NAMES))
+
+
+def jpeg(seed: int, size: tuple[int, int] = celeba_layout.SIZE) -> bytes:
+    stream = io.BytesIO()
+    picture(*size, seed).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+PICTURES = {name: jpeg(seed) for seed, name in enumerate(NAMES)}
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def zipped(file: Path, files: dict[str, bytes]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file
+
+
+def aligned(folder: str = "img_align_celeba") -> dict[str, bytes]:
+    return {f"{folder}/{name}": content for name, content in PICTURES.items()}
+
+
+IDENTITIES = {"identity_CelebA.txt": LIST.encode()}
+NESTED = aligned("img_align_celeba/img_align_celeba")
+
+
+# --- what people have: each makes it below a folder, and returns what --from names ----------------
+
+
+def plain(here: Path) -> Path:
+    return write(here / "plain", aligned() | IDENTITIES)
+
+
+def torchvisions(here: Path) -> Path:
+    files = {f"celeba/{name}": content for name, content in (aligned() | IDENTITIES).items()}
+    return write(here / "torchvision", files)
+
+
+def authors_archive(here: Path) -> Path:
+    write(here / "drive" / "Anno", IDENTITIES)
+    return zipped(here / "drive" / "Img" / "img_align_celeba.zip", aligned())
+
+
+def folder_of_the_archive(here: Path) -> Path:
+    return authors_archive(here).parent
+
+
+def archive_beside_its_list(here: Path) -> Path:
+    write(here / "both", IDENTITIES)
+    return zipped(here / "both" / "img_align_celeba.zip", aligned()).parent
+
+
+def kaggles_archive_with_a_list(here: Path) -> Path:
+    notes = {"__MACOSX/img_align_celeba/._000001.jpg": b"note", "list_attr_celeba.csv": b"a,b\n"}
+    return zipped(here / "archive.zip", NESTED | IDENTITIES | notes)
+
+
+def linked_inside(here: Path) -> Path:
+    folder = plain(here)
+    (folder / "img_align_celeba").rename(here / "elsewhere")
+    (folder / "img_align_celeba").symlink_to(here / "elsewhere")
+    return folder
+
+
+def packed_as_tar(here: Path) -> Path:
+    source = plain(here)
+    with tarfile.open(here / "celeba.tar.gz", "w:gz") as tar:
+        tar.add(source, arcname="celeba")
+    return here / "celeba.tar.gz"
+
+
+def with_blanks_and_umlauts(here: Path) -> Path:
+    return write(here / "Gesichter für alle", aligned() | IDENTITIES)
+
+
+HAVE = [
+    plain,
+    torchvisions,
+    authors_archive,
+    folder_of_the_archive,
+    archive_beside_its_list,
+    kaggles_archive_with_a_list,
+    linked_inside,
+    packed_as_tar,
+    with_blanks_and_umlauts,
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a study is the working directory, and beside it what people have."""
+    (tmp_path / "study").mkdir()
+    monkeypatch.chdir(tmp_path / "study")
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", [[], ["--copy"]], ids=["link", "copy"])
+@pytest.mark.parametrize("have", HAVE, ids=lambda have: have.__name__)
+def test_it_is_read_where_studies_read_it(
+    here: Path, capsys: pytest.CaptureFixture[str], have: Callable[[Path], Path], words: list[str]
+) -> None:
+    source = have(here)
+    assert cli.main(["data", "celeba", "--from", str(source), *words]) == 0
+    place = Path("data/external/celeba")
+    links.check(place)
+    entries = celeba_layout.Reader().entries(place)
+    assert [entry.identity for entry in entries] == [1, 1, 1, 2, 2, 2]
+    assert [entry.file.read_bytes() for entry in entries] == list(PICTURES.values())
+    printed = capsys.readouterr().out
+    assert "6 pictures of 2 people" in printed
+    assert "identity_CelebA.txt: NOT the file" in printed
+    assert all(sentence in printed for sentence in celeba.TERMS) and len(celeba.TERMS) == 2
+    linked = {file.is_symlink() for file in (place, entries[0].file)}
+    assert linked == {False} if words or source.is_file() else True
+    assert [one.name for one in Path("data/external").iterdir()] == ["celeba"]
+
+
+def test_a_folder_that_fits_is_one_link(here: Path) -> None:
+    source = plain(here)
+    celeba.place(source, Path("faces"), copy=False, identities=None)
+    assert Path("faces").is_symlink() and Path("faces").resolve() == source
+
+
+def test_a_list_from_elsewhere(here: Path) -> None:
+    """Kaggle's archive has none."""
+    named = write(here, {"who.txt": LIST.encode()}) / "who.txt"
+    source = zipped(here / "archive.zip", NESTED)
+    celeba.place(source, Path("faces"), copy=False, identities=named)
+    assert len(celeba_layout.Reader().entries(Path("faces"))) == 6
+
+
+def test_the_digests_are_those_of_torchvision() -> None:
+    from torchvision.datasets import CelebA
+
+    known = {name: digest for _, digest, name in CelebA.file_list}
+    assert {*celeba._LISTS.items(), celeba._ARCHIVE} <= {*known.items()}
+
+
+def test_the_digests_of_lfw_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import _lfw
+
+    files = _lfw.FUNNELED_ARCHIVE, _lfw.ARCHIVE
+    assert {file.filename: file.checksum for file in files} == lfw._ARCHIVES
+
+
+def test_a_file_with_the_known_digest_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = hashlib.md5(LIST.encode(), usedforsecurity=False).hexdigest()
+    monkeypatch.setitem(celeba._LISTS, "identity_CelebA.txt", digest)
+    told = celeba.place(plain(here), Path("faces"), copy=False, identities=None)
+    assert "identity_CelebA.txt: the file that torchvision knows, by MD5" in told
+
+
+# --- LFW ------------------------------------------------------------------------------------------
+
+PEOPLE = {
+    f"lfw_funneled/{name}/{name}_{number:04d}.jpg": jpeg(number, lfw_layout.SIZE)
+    for name, count in (("Al_Gore", 2), ("Jane_Doe", 1))
+    for number in range(1, count + 1)
+}
+
+
+def lfw_home(here: Path) -> Path:
+    write(here / "data_home" / "lfw_home", PEOPLE | {"pairs.txt": b"10\t300\n"})
+    return here / "data_home" / "lfw_home"
+
+
+def lfw_tar(here: Path) -> Path:
+    source = write(here / "unpacked", PEOPLE | {"lfw_funneled/pairs_01.txt": b"1"})
+    with tarfile.open(here / "lfw-funneled.tgz", "w:gz") as tar:
+        tar.add(source / "lfw_funneled", arcname="lfw_funneled")
+    return here / "lfw-funneled.tgz"
+
+
+@pytest.mark.parametrize("words", [[], ["--copy"]], ids=["link", "copy"])
+@pytest.mark.parametrize("have", [lfw_home, lfw_tar], ids=lambda have: have.__name__)
+def test_lfw_is_read_where_studies_read_it(
+    here: Path, capsys: pytest.CaptureFixture[str], have: Callable[[Path], Path], words: list[str]
+) -> None:
+    assert cli.main(["data", "lfw", "--from", str(have(here)), *words]) == 0
+    entries = lfw_layout.Reader().entries(Path("data/external/lfw"))
+    assert {str(Path(*entry.file.parts[-3:])) for entry in entries} == set(PEOPLE)
+    printed = capsys.readouterr().out
+    assert "3 pictures of 2 people; all of LFW has 13,233 and 5,749" in printed
+    assert all(sentence in printed for sentence in lfw.TERMS)
+
+
+def test_lfw_is_looked_for_where_scikit_learn_keeps_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(here / "data_home"))
+    assert cli.main(["data", "lfw"]) == 1
+    error = capsys.readouterr().err
+    assert "lfw_home: no such folder; `python -c 'from sklearn" in error
+    lfw_home(here)
+    assert cli.main(["data", "lfw"]) == 0
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def nothing(here: Path) -> Path:
+    return here / "nothing"
+
+
+def circle(here: Path) -> Path:
+    (here / "circle").symlink_to(here / "circle")
+    return here / "circle"
+
+
+def empty_folder(here: Path) -> Path:
+    return write(here / "empty", {"readme.md": b""})
+
+
+def no_list(here: Path) -> Path:
+    return write(here / "without", aligned())
+
+
+def kaggles_archive(here: Path) -> Path:
+    return zipped(here / "archive.zip", NESTED)
+
+
+def missing_pictures(here: Path) -> Path:
+    folder = plain(here)
+    for name in NAMES[2:4]:
+        (folder / "img_align_celeba" / name).unlink()
+    return folder
+
+
+def empty_picture(here: Path) -> Path:
+    return write(plain(here), {f"img_align_celeba/{NAMES[4]}": b""})
+
+
+def other_size(here: Path) -> Path:
+    return write(plain(here), {f"img_align_celeba/{NAMES[0]}": jpeg(0, (64, 64))})
+
+
+def line_twice(here: Path) -> Path:
+    return write(plain(here), {"identity_CelebA.txt": (LIST + LIST[:13]).encode()})
+
+
+def list_of_other_bytes(here: Path) -> Path:
+    return write(plain(here), {"identity_CelebA.txt": "ü".encode("latin-1")})
+
+
+def half_a_zip(here: Path) -> Path:
+    file = authors_archive(here)
+    file.write_bytes(file.read_bytes()[:20_000])
+    return file
+
+
+def changed_zip(here: Path) -> Path:
+    file = authors_archive(here)
+    content = bytearray(file.read_bytes())
+    content[3000] ^= 255
+    file.write_bytes(content)
+    return file
+
+
+def no_bytes(here: Path) -> Path:
+    return write(here, {"img_align_celeba.zip": b""}) / "img_align_celeba.zip"
+
+
+def web_page(here: Path) -> Path:
+    """What a browser saves where a download asks for a name first."""
+    return write(here, {"celeba.zip": b"<!DOCTYPE html><p>Sign in"}) / "celeba.zip"
+
+
+def seven_zip(here: Path) -> Path:
+    return write(here, {"img_align_celeba_png.7z": b"7z"}) / "img_align_celeba_png.7z"
+
+
+def slip(here: Path) -> Path:
+    return zipped(here / "slip.zip", aligned() | IDENTITIES | {"../../marker": b"out"})
+
+
+def absolute_slip(here: Path) -> Path:
+    return zipped(here / "slip.zip", aligned() | IDENTITIES | {"/tmp/marker.txt": b"out"})
+
+
+def windows_slip(here: Path) -> Path:
+    file = zipped(here / "slip.zip", aligned() | IDENTITIES | {"..x..xmarker.txt": b"out"})
+    file.write_bytes(file.read_bytes().replace(b"..x..xmarker", b"..\\..\\marker"))
+    return file
+
+
+def link_in_a_zip(here: Path) -> Path:
+    file = zipped(here / "link.zip", aligned() | IDENTITIES)
+    with zipfile.ZipFile(file, "a") as archive:
+        info = zipfile.ZipInfo("img_align_celeba/evil.jpg")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "/etc/passwd")
+    return file
+
+
+def link_in_a_tar(here: Path) -> Path:
+    file = packed_as_tar(here)
+    with tarfile.open(file, "w") as tar:
+        info = tarfile.TarInfo("celeba/img_align_celeba/evil.jpg")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(info)
+    return file
+
+
+def half_a_tar(here: Path) -> Path:
+    file = packed_as_tar(here)
+    file.write_bytes(file.read_bytes()[:20_000])
+    return file
+
+
+def bomb(here: Path) -> Path:
+    """Thirty megabytes of zeros in thirty kilobytes."""
+    zeros = {"img_align_celeba/000007.jpg": bytes(30_000_000)}
+    return zipped(here / "bomb.zip", aligned() | IDENTITIES | zeros)
+
+
+def lying_zip(here: Path) -> Path:
+    """The list of the archive says ten bytes of a picture that has thousands."""
+    file = zipped(here / "lying.zip", aligned() | IDENTITIES)
+    content = bytearray(file.read_bytes())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = (10).to_bytes(4, "little")
+    file.write_bytes(content)
+    return file
+
+
+def twice(here: Path) -> Path:
+    file = zipped(here / "twice.zip", aligned() | IDENTITIES)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("copy/img_align_celeba/000001.jpg", b"other")
+    return file
+
+
+def with_a_password(here: Path) -> Path:
+    file = zipped(here / "locked.zip", aligned() | IDENTITIES)
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    file.write_bytes(content)
+    return file
+
+
+def pipe(here: Path) -> Path:
+    os.mkfifo(here / "celeba.zip")
+    return here / "celeba.zip"
+
+
+REFUSED: list[tuple[Callable[[Path], Path], str]] = [
+    (nothing, "nothing: no such file or folder"),
+    (circle, "circle: no such file or folder"),
+    (empty_folder, "empty: no folder img_align_celeba or img_align_celeba_png"),
+    (no_list, "without: no identity_CelebA.txt, which says who is in a picture"),
+    (kaggles_archive, "no identity_CelebA.txt, which says who is in a picture; Kaggle's copy"),
+    (missing_pictures, "2 are missing, first 000003.jpg (identity_CelebA.txt:3)"),
+    (empty_picture, "1 are empty (0 bytes), first 000005.jpg (identity_CelebA.txt:5)"),
+    (other_size, "000001.jpg: is 64x64, must be 178x218"),
+    (line_twice, "identity_CelebA.txt:7: 000001.jpg is on line 1 already"),
+    (list_of_other_bytes, "identity_CelebA.txt: not a text file in UTF-8"),
+    (half_a_zip, "is no whole archive (File is not a zip file); was its download cut off?"),
+    (changed_zip, "img_align_celeba.zip: is no whole archive ("),
+    (no_bytes, "img_align_celeba.zip: is no whole archive ("),
+    (web_page, "celeba.zip: is no whole archive ("),
+    (seven_zip, "is neither a folder nor a .zip or .tar archive; unpack it yourself"),
+    (slip, "the name '../../marker' leads out of the folder; nothing is unpacked"),
+    (absolute_slip, "the name '/tmp/marker.txt' leads out of the folder"),
+    (windows_slip, r"the name '..\\..\\marker.txt' leads out of the folder"),
+    (link_in_a_zip, "'img_align_celeba/evil.jpg' is a link, and only files are unpacked"),
+    (link_in_a_tar, "'celeba/img_align_celeba/evil.jpg' is a link, and only files are unpacked"),
+    (half_a_tar, "celeba.tar.gz: is no whole archive ("),
+    (bomb, "'img_align_celeba/000007.jpg' makes 30,000,000 bytes, must be 16,777,216 at most"),
+    (lying_zip, "lying.zip: is no whole archive ("),
+    (twice, "twice.zip: holds 'img_align_celeba/000001.jpg' twice"),
+    (with_a_password, "is a file with a password, and only files are unpacked"),
+    (pipe, "celeba.zip: is no regular file, and only such are read"),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), REFUSED, ids=lambda v: getattr(v, "__name__", ""))
+def test_what_cannot_be_taken_is_one_line_and_leaves_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], Path], words: str
+) -> None:
+    source = make(here)
+    before = sorted(here.rglob("*"))
+    assert cli.main(["data", "celeba", "--from", str(source)]) == 1
+    error = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(error) == 1 and error[0].startswith("trapmid data: error: ") and words in error[0]
+    assert ".partial" not in error[0]
+    left = [one for one in sorted(here.rglob("*")) if one not in before]
+    assert [one for one in left if one.name not in ("data", "external")] == []
+    assert not Path("/tmp/marker.txt").exists()
+
+
+def test_too_many_bytes_together(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(archives, "TOTAL", 10_000)
+    assert cli.main(["data", "celeba", "--from", str(authors_archive(here))]) == 1
+    assert "bytes, must be 10,000 at most" in capsys.readouterr().err
+
+
+def test_a_disk_without_room_is_known_before(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usage = archives.shutil.disk_usage("/")._replace(free=archives._SPARE)
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage)
+    assert cli.main(["data", "celeba", "--from", str(authors_archive(here))]) == 1
+    assert f"the disk has {archives._SPARE:,} left" in capsys.readouterr().err
+
+
+def test_a_place_that_is_taken_stays_as_it_is(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(Path("data/external/celeba"), {"mine.txt": b"mine"})
+    assert cli.main(["data", "celeba", "--from", str(plain(here))]) == 1
+    assert "data/external/celeba: is there already; remove it, or" in capsys.readouterr().err
+    assert [one.name for one in Path("data/external/celeba").iterdir()] == ["mine.txt"]
+
+
+def test_celeba_is_never_fetched(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "celeba"]) == 1
+    assert "--from is missing: CelebA comes from its authors" in capsys.readouterr().err
+
+
+def test_what_a_killed_run_left_is_swept_away(here: Path) -> None:
+    write(Path("data/external/.celeba.partial"), {"img_align_celeba/old.jpg": b"old"})
+    celeba.place(authors_archive(here), Path("data/external/celeba"), copy=False, identities=None)
+    assert [one.name for one in Path("data/external").iterdir()] == ["celeba"]
+    assert not Path("data/external/celeba/img_align_celeba/old.jpg").exists()
