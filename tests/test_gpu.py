@@ -169,6 +169,12 @@ def test_every_class_is_attacked_in_a_batch_that_fits() -> None:
     assert all(v.device.type == "cpu" for v in found.rows.values() if isinstance(v, Tensor))
 
 
+@pytest.mark.parametrize(("precision", "last"), [("fp32", False), ("bf16", True)])
+def test_kernels_are_channels_last_in_bf16(precision: str, last: bool) -> None:
+    weight = runtime(GPU, precision).place(torch.nn.Conv2d(3, 4, 3)).weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) is last
+
+
 def test_features_are_those_of_the_cpu() -> None:
     target, pixels = seeded(ToyTarget, CLASSES).eval(), images(10)
     describe = partial(features.describe, images=pixels, batch_size=4)

@@ -259,6 +259,18 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device().type in ("cpu", "cuda", "mps")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("device", "last"), [("cpu", True), ("meta", False)])
+def test_a_network_is_placed_as_its_device_computes(
+    device: str, last: bool, precision: str
+) -> None:
+    """On a CPU kernels are channels last; where nobody measured, they stay as they are."""
+    rt = Runtime(device=torch.device(device), seed=0, precision=precision)
+    weight = rt.place(nn.Conv2d(3, 4, 3)).weight
+    assert weight.device.type == device
+    assert weight.is_contiguous(memory_format=torch.channels_last) is last
+
+
 def test_eval_mode_gives_every_part_its_mode_back() -> None:
     model = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)))
     model.train()

@@ -42,12 +42,15 @@ PARTS = {
 
 def main() -> None:
     words = _words()
-    if words.prepare:
-        _prepare(words.faces)
-        return
-    if words.judge:
-        importlib.import_module("gpu.judge").main(words.judge, words.out)
-        return
+    try:
+        if words.prepare:
+            _prepare(words.faces)
+            return
+        if words.judge:
+            importlib.import_module("gpu.judge").main(words.judge, words.out)
+            return
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"on_gpu: error: {error}")
     device = torch.device("cpu") if words.toy else choose_device()
     if not words.toy and device.type != "cuda":
         sys.exit("on_gpu: error: no CUDA device here; --toy tries every part on the CPU")

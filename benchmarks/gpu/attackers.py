@@ -36,7 +36,7 @@ def public(world: Subjects, name: str, method: str, seconds: float) -> Iterator[
 
     The autoencoder alone, then with the critic; each for its share of the seconds.
     """
-    rt = world.runtime(world.study["prior_training"][method]["precision"])
+    rt = world.runtime()  # in fp32, in which these trainings were timed on a GPU
 
     def fit(alone: int, steps: int, clock: types.Checkpointer) -> Prior:
         block = _block(world, method, {"vae_gan": {**VAE, "alone": alone}, "steps": steps})
@@ -59,7 +59,7 @@ def public(world: Subjects, name: str, method: str, seconds: float) -> Iterator[
 
 def guided(world: Subjects, attack: str, target: str, seconds: float) -> Iterator[Row]:
     """PLG-MI's prior of one target, or PLG-MI+'s."""
-    rt = world.runtime(world.study["prior_training"]["plgmi"]["precision"])
+    rt = world.runtime()
     model, known = world.classifier(target, rt), _known(world, attack, target, rt)
     changes = GUIDED | (PLUS if attack == "plus" else {})
     start = world.room.file("plgmi-start")

@@ -7,6 +7,7 @@ evaluator. Rows have intervals over people. Images stay where they are.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,13 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from gpu.faces import FILE, Faces, unpack
-from gpu.results import Book, Row, code_digest
+from gpu.results import PREPARED, Book, Row, code_digest
 from gpu.subjects import rate
 from trapmid import wiring
 from trapmid.metrics import accuracy, verification
 from trapmid.metrics.features import as_float
 
+VECTORS = PREPARED / "vectors.pt"
 FALSE_ACCEPTS = 0.01  # of impostors, at the verifier's threshold
 _BATCH = 256
 _KEYS = ("device", "torch", "toy", "code")
@@ -37,12 +39,34 @@ def main(folder: Path, out: Path) -> None:
     Raises:
         FileNotFoundError: no people were packed, or the folder has no reconstructions.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
     faces = unpack(FILE)
-    judge_folder(folder, out, faces, wiring.judge("dlib")(faces.size))
+    embed = wiring.judge("dlib")(faces.size)
+    judge_folder(folder, out, faces, embed, real_vectors(faces, embed, VECTORS))
 
 
-def judge_folder(folder: Path, out: Path, faces: Faces, embed: Embed) -> Book:
-    """As `main`, with these people and this embedding; returns the book of its rows."""
+def real_vectors(faces: Faces, embed: Embed, file: Path) -> tuple[Tensor, Tensor]:
+    """The embeddings of the private training and test images; kept in `file`, of these images."""
+    images = hashlib.sha256(faces.train_images.numpy().tobytes())
+    images.update(faces.test_images.numpy().tobytes())
+    if file.exists():
+        kept = torch.load(file, weights_only=True)
+        if kept["images"] == images.hexdigest():
+            return kept["train"], kept["test"]
+    train, test = vectors(embed, faces.train_images), vectors(embed, faces.test_images)
+    torch.save({"images": images.hexdigest(), "train": train, "test": test}, file)
+    return train, test
+
+
+def judge_folder(
+    folder: Path, out: Path, faces: Faces, embed: Embed, real: tuple[Tensor, Tensor]
+) -> Book:
+    """As `main`, with these people and this embedding; returns the book of its rows.
+
+    Args:
+        real: what `real_vectors` returns.
+    """
     files = sorted(file for file in folder.glob("*.pt") if not file.stem.endswith("-scores"))
     found = {file.stem: torch.load(file, weights_only=True) for file in files}
     found = {name: content for name, content in found.items() if "images" in content}
@@ -50,7 +74,7 @@ def judge_folder(folder: Path, out: Path, faces: Faces, embed: Embed) -> Book:
         raise FileNotFoundError(f"{folder}: no file of reconstructions")
     toy = any(content["toy"] for content in found.values())
     book = Book(out.resolve(), toy, torch.device("cpu"), code_digest())
-    panel = Panel.of(faces, embed)
+    panel = Panel.of(faces, embed, *real)
     book.forget("judge/real")
     book.run("judge", "real", panel.on_real)
     for name, content in found.items():
@@ -73,9 +97,8 @@ class Panel:
     labels: Tensor  # (N,) int64
 
     @classmethod
-    def of(cls, faces: Faces, embed: Embed) -> Panel:
+    def of(cls, faces: Faces, embed: Embed, train: Tensor, test: Tensor) -> Panel:
         """Learns from the training images; the threshold is that of the test images' impostors."""
-        train, test = vectors(embed, faces.train_images), vectors(embed, faces.test_images)
         templates = verification.templates(train, faces.train_labels, faces.classes)
         impostors = verification.others(verification.distances(test, templates), faces.test_labels)
         head = LogisticRegression(C=10.0, max_iter=2000)

@@ -99,6 +99,13 @@ def test_gmi_learns_one_public_prior_for_all_targets() -> None:
     assert ten["searches"] == pytest.approx(10 * one["searches"])
 
 
+def test_most_of_the_first_table_is_plgmis_prior() -> None:
+    costs = gpu_hours.load()
+    learnt = 25 * costs.prior("plgmi") / 3600  # five targets of five defences
+    share = learnt / sum(costs.table(gpu_hours.TABLES["1"]).values())
+    assert share == pytest.approx(2 / 3, abs=0.01) and "prior is two thirds" in PERFORMANCE
+
+
 def test_reproduce_has_the_table_that_the_script_prints() -> None:
     document = (ROOT / "docs/reproduce.md").read_text("utf-8")
     assert gpu_hours.markdown(gpu_hours.load()) in document

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gpu.faces import Faces
-from gpu.judge import judge_folder
+from gpu.judge import judge_folder, real_vectors
 from torch import Tensor
 
 PEOPLE, EACH = 5, 6
@@ -49,7 +49,8 @@ def test_the_right_people_are_accepted_and_others_refused(people: Faces, tmp_pat
     came.mkdir()
     save(came / "gmi-none.pt", images(shown % PEOPLE, 2), labels)
     torch.save({}, came / "gmi-none-scores.pt")
-    judge_folder(came, tmp_path / "out", people, colour)
+    real = real_vectors(people, colour, tmp_path / "vectors.pt")
+    judge_folder(came, tmp_path / "out", people, colour, real)
     (file,) = (tmp_path / "out").glob("*.json")
     rows = {one["name"]: one for one in json.loads(file.read_text("utf-8"))}
     for name in ("accepted", "nearest template", "head AA-1"):
@@ -73,5 +74,21 @@ def test_the_right_people_are_accepted_and_others_refused(people: Faces, tmp_pat
 
 def test_no_reconstructions_are_one_line(people: Faces, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file of reconstructions"):
-        judge_folder(tmp_path, tmp_path / "out", people, colour)
+        judge_folder(tmp_path, tmp_path / "out", people, colour, (torch.empty(0), torch.empty(0)))
     assert not (tmp_path / "out").exists()
+
+
+def test_embeddings_are_kept_for_the_same_images_alone(people: Faces, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def counted(shown: Tensor) -> Tensor:
+        asked.append(len(shown))
+        return colour(shown)
+
+    file = tmp_path / "vectors.pt"
+    first = real_vectors(people, counted, file)
+    assert torch.equal(first[1], colour(people.test_images.float() / 255))
+    again = real_vectors(people, counted, file)
+    assert all(map(torch.equal, first, again)) and sum(asked) == 2 * PEOPLE * EACH
+    other = people._replace(test_images=people.test_images.flip(0))
+    assert torch.equal(real_vectors(other, counted, file)[1], first[1].flip(0))

@@ -116,3 +116,14 @@ def test_without_a_gpu_it_refuses_in_one_line(tmp_path: Path) -> None:
         "on_gpu: error: no CUDA device here; --toy tries every part on the CPU\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--prepare", "--faces", "nowhere"], ["--judge", "nowhere"]])
+def test_a_folder_that_is_not_there_is_one_line(words: list[str], tmp_path: Path) -> None:
+    command = [str(ROOT / "benchmarks/on_gpu.sh"), *words, "--out", str(tmp_path)]
+    env = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.startswith("on_gpu: error: nowhere: ") and done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
