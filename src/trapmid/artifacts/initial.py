@@ -58,8 +58,13 @@ def state_in(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
     return state
 
 
+def entry(content: Mapping[str, Any]) -> str | None:
+    """Where the state of the network stands in the content of a file; None: alone."""
+    return next((k for k in _WRAPPERS if isinstance(content.get(k), Mapping)), None)
+
+
 def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    key = next((k for k in _WRAPPERS if isinstance(content.get(k), Mapping)), None)
+    key = entry(content)
     state: Mapping[str, Any] = content if key is None else content[key]
     if averaged := [k for k in content if key is not None and _EMA.search(str(k))]:
         print(f"{path}: took {key!r}, not {', '.join(map(repr, averaged))}", file=sys.stderr)

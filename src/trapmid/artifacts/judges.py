@@ -106,7 +106,8 @@ def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opene
     """The judge `judges/<method>.py` with the weights of `path`.
 
     Args:
-        path: what `save_weights` wrote; weights/none: the judge has weights of its own.
+        path: what `save_weights` or `trapmid import` wrote; weights/none: the judge has weights of
+            its own.
         image_size: of the study; taken by a judge that has no weights file.
 
     Raises:
@@ -123,7 +124,8 @@ def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opene
     if content.get("judge") != method:
         raise CheckpointError(f"{path}: holds a judge {content.get('judge')!r}, not {method!r}")
     try:
-        learnt_from = params.build(LearntFrom, content["learnt_from"], f"{path}: learnt_from")
+        who = content["learnt_from"]
+        learnt_from = who and params.build(LearntFrom, who, f"{path}: learnt_from")
     except ParamsError as error:
         raise CheckpointError(str(error)) from None
     judge = cls(content["image_size"])
