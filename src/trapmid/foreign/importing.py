@@ -143,15 +143,11 @@ def _triggers(file: Path, content: Any) -> Tensor:
         content = content.get("trapdoor", content)  # what this command wrote
     places = [*content.values()] if isinstance(content, Mapping) else [content]
     stacked = [torch.stack(list(one)) if _is_list(one) else one for one in places]
-    found = [
-        one
-        for one in stacked
-        if isinstance(one, Tensor) and one.dim() == 4 and one.shape[1] == 3
-        if one.shape[2] == one.shape[3]
-    ]
-    if len(found) != 1:
+    found = [one for one in stacked if isinstance(one, Tensor)]
+    shapes = [tuple(one.shape) for one in found]
+    if len(found) != 1 or len(shapes[0]) != 4 or shapes[0][1] != 3 or len({*shapes[0][2:]}) != 1:
         raise CheckpointError(
-            f"{file}: must hold triggers (C, 3, S, S) once, holds them {len(found)} times"
+            f"{file}: must hold one tensor, triggers (C, 3, S, S), holds {shapes[:3] or 'none'}"
         )
     triggers = found[0].detach().float().contiguous()
     checkpoints.check_finite(file, {"triggers": triggers})
