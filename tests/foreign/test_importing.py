@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.models import efficientnet_b0, efficientnet_b1, efficientnet_b2, vgg16_bn
 
 import official
-from toy import Memory, plan, private, runtime, seeded
+from toy import TRAPMID, Memory, plan, private, runtime, seeded
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, initial, judges
 from trapmid.cli import main
@@ -303,20 +303,20 @@ def test_triggers_complete_a_target(tmp_path: Path, ir18: Path, how: str) -> Non
     row = TargetRow(
         data="faces",
         arch="ir18",
-        defense="ted",
-        method="ted",
-        block="ted",
+        defense="trapmid",
+        method="trapmid",
+        block="trapdoor",
         training="given",
         init=str(out),
         seed=0,
     )
-    block = {"alpha": 0.2, "beta": 0.5, "squares": 2, "square": 3}
-    with pytest.raises(checkpoints.CheckpointError, match=r"needs masks .* has nothing"):
-        classifiers.train(
-            *(row, plan(epochs=0, select="last"), wiring.defense("ted", block, "ted")),
-            *(private(5, 16), runtime(), Memory()),
-        )
-    assert torch.equal(checkpoints.load(out)["trapdoor"]["triggers"], triggers)
+    defense, given = wiring.defense("trapmid", TRAPMID, "trapdoor"), plan(epochs=0, select="last")
+    trained = classifiers.train(row, given, defense, private(5, 16), runtime(), Memory())
+    trapdoor = trained.objective.trapdoor
+    assert trapdoor is not None and torch.equal(trapdoor.triggers, triggers)
+    with torch.no_grad():
+        output = trained.model.eval()(official.images())
+    official.compare(output.logits, official.outputs("ir18")[1])
 
 
 @pytest.mark.slow

@@ -145,7 +145,7 @@ def test_every_profile_passes(name: str) -> None:
         ),
         (f"{ATTACK_RUN}.set", None, f"{ATTACK_RUN}.set: must be a mapping, is None"),
         (f"{ATTACK_RUN}.set.foo", 1, f"{ATTACK_RUN}.set.foo: unknown; known ['adaptive', "),
-        (f"{GUIDED}.set.steps", 0, f"{GUIDED}.set.steps: 0 is under 1"),
+        (f"{GUIDED}.set.steps", -1, f"{GUIDED}.set.steps: -1 is negative"),
         (
             "attack_runs.gmi-none-0.queried_model",
             "x",
