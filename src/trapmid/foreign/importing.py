@@ -30,7 +30,7 @@ from trapmid.training.classifier import Splits
 JUDGES = {
     "facenet-vggface2": Kind(
         rules=names.FACENET,
-        facts=lambda state: {"judge": "facenet", "image_size": 160, "learnt_from": None},
+        facts=lambda state: {"judge": "facenet", "image_size": 160},
         network=lambda facts: wiring.judge("facenet")(facts["image_size"]),
     ),
 }
