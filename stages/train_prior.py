@@ -43,6 +43,8 @@ def main(kind: str, name: str) -> None:
         prior = priors.start(training, size, classes, Path(row.init), rt)
         with records(folder, rt, checkpointer) as stats:
             training.fit(prior, public, target, known, rt, checkpointer)
+            if checkpointer.history() is None:
+                checkpointer.log({}, 0)  # without steps nothing is learnt: a curve of no numbers
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
         checkpoints.save(folder / "samples.pt", {"samples": priors.samples(prior, classes, rt)})
         path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")

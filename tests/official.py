@@ -3,6 +3,9 @@
 `reference/networks.json` holds the first values, mean and deviation of every output of the official
 code (its `origin`) under this fill, computed once. The rule: tensor `name` with flat index i gets
 s_i = sin(0.7391 i + 2 pi (crc32(name) mod 1000) / 1000), scaled by what the tensor is.
+
+`reference/states.txt` has the names and shapes of the official states, a tensor a line; `bn.@ 64`
+stands for the five tensors of a batch normalisation of 64 channels.
 """
 
 from __future__ import annotations
@@ -51,6 +54,24 @@ def fill(module: nn.Module, official_name: Callable[[str], str]) -> None:
     """Fills every tensor of `module` as the official one that `official_name` gives."""
     state = module.state_dict()
     module.load_state_dict({name: value(official_name(name), like) for name, like in state.items()})
+
+
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+def state(network: str) -> dict[str, Tensor]:
+    """The official state of a network under the fill, as its file would hold it."""
+    filled, here = {}, False
+    for line in (REFERENCE.parent / "states.txt").read_text().splitlines():
+        name, *shape = line.split()
+        if name == "#":
+            here = shape == [network]
+        elif here:
+            for key in (name[:-1] + leaf for leaf in _NORM) if name.endswith("@") else (name,):
+                counter = key.endswith("num_batches_tracked")
+                like = torch.tensor(0) if counter else torch.empty([int(n) for n in shape])
+                filled[key] = value(key, like)
+    return filled
 
 
 def images(size: int = 64) -> Tensor:

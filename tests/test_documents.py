@@ -122,6 +122,18 @@ FOLLOWED = {
     "md5sum --check --quiet": DAMAGED,
     "dvc exp push origin fuzzy-cat": CLONE,
     "dvc exp pull origin fuzzy-cat": CLONE,
+    "trapmid import": "nothing: a family of commands",
+    **dict.fromkeys(
+        (
+            "trapmid import VGG16.tar --as vgg16 --with trigger.tar --out "
+            "weights/official/trapmid.pt --data celeba",
+            "trapmid import G.tar --as plgmi-g --with D.tar --out weights/official/plgmi.pt",
+            "trapmid import FaceNet_95.88.tar --as facenet112 --out weights/official/facenet112.pt",
+            "trapmid import 20180402-114759-vggface2.pt --as facenet-vggface2 --out "
+            "weights/official/facenet.pt",
+        ),
+        "nothing: needs files of others; tests/foreign/test_importing.py makes such",
+    ),
     "ln -s /disk/celeba data/external/celeba": (
         f"{RECIPES}::test_own_faces_in_the_layout_that_the_readme_shows"
     ),

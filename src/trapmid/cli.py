@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand in the current folder; returns the exit code.
 
     A foreseen error is one line on stderr and exit code 2; a regression, a dvc.lock that a crash
-    cut off, data that cannot be taken, and what a study misses, is exit code 1.
+    cut off, a checkpoint or data that cannot be taken, and what a study misses, is exit code 1.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -85,6 +85,22 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
     export.set_defaults(run=_export)
+
+    take = commands.add_parser("import", help="make a published checkpoint a file that rows name")
+    take.add_argument("file", type=Path, metavar="FILE", help="a .tar or .pth of others")
+    take.add_argument("--as", dest="kind", required=True, metavar="KIND", help="what FILE is")
+    take.add_argument("--out", type=Path, required=True, help="e.g. weights/official/vgg16.pt")
+    take.add_argument(
+        "--with",
+        dest="beside",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="what completes it: a critic, triggers, other students",
+    )
+    take.add_argument("--data", metavar="ROW", help="score it on the test images of this row")
+    take.set_defaults(run=_import)
     return parser
 
 
@@ -262,6 +278,25 @@ def _export(options: argparse.Namespace) -> int:
     except CheckpointError as error:
         raise ValueError(error) from None
     print(f"{digest}  {options.file}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from trapmid.artifacts.checkpoints import CheckpointError
+    from trapmid.foreign import importing
+    from trapmid.runtime import Runtime, choose_device
+
+    if options.kind not in importing.NAMES:
+        raise ValueError(f"--as: no {options.kind!r}; there are {', '.join(importing.NAMES)}")
+    rt = Runtime(device=choose_device(), seed=0, precision="fp32")
+    try:
+        lines = importing.import_file(
+            options.file, options.kind, options.out, options.beside, options.data, rt
+        )
+    except CheckpointError as error:
+        print(f"trapmid import: error: {error}", file=sys.stderr)
+        return 1
+    print(*lines, sep="\n")
     return 0
 
 

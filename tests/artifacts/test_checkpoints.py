@@ -172,7 +172,7 @@ def test_a_missing_file_and_a_file_without_a_dictionary(tmp_path: Path) -> None:
 
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
     torch.save({"x": io.StringIO}, tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match=r"x\.pt: not a checkpoint \(UnpicklingError"):
+    with pytest.raises(CheckpointError, match=r"x\.pt: holds a _io\.StringIO; .* nothing was run"):
         checkpoints.load_foreign(tmp_path / "x.pt")
 
 

@@ -19,7 +19,7 @@ from trapmid.judges.verifier import contrastive_loss
 from trapmid.types import Judge, Reader, Verifier
 
 ROOT = Path(__file__).parents[2]
-METHODS = {"dlib": Verifier, "portrait": Reader, "verifier": Verifier}
+METHODS = {"dlib": Verifier, "facenet": Verifier, "portrait": Reader, "verifier": Verifier}
 TRAINED = ("portrait", "verifier")
 HAS_FACES = all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))
 

@@ -181,6 +181,15 @@ def test_fitting_moves_both_networks_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
+def test_without_steps_a_prior_stays_as_it_is(name: str) -> None:
+    _, fresh = make(name)
+    checkpointer = Memory()
+    prior = fit(name, checkpointer, steps=0)
+    assert same_state(prior.state_dict(), fresh.state_dict())
+    assert not prior.training and checkpointer.rows == []
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_a_training_that_diverges_stops_at_its_first_point(name: str) -> None:
     training, prior = make(name)
     broken = prior.critic if hasattr(prior, "critic") else prior.discriminator

@@ -145,7 +145,7 @@ def test_every_profile_passes(name: str) -> None:
         ),
         (f"{ATTACK_RUN}.set", None, f"{ATTACK_RUN}.set: must be a mapping, is None"),
         (f"{ATTACK_RUN}.set.foo", 1, f"{ATTACK_RUN}.set.foo: unknown; known ['adaptive', "),
-        (f"{GUIDED}.set.steps", 0, f"{GUIDED}.set.steps: 0 is under 1"),
+        (f"{GUIDED}.set.steps", -1, f"{GUIDED}.set.steps: -1 is negative"),
         (
             "attack_runs.gmi-none-0.queried_model",
             "x",
@@ -250,10 +250,12 @@ def test_the_command(
     file.write_text(SMALL, encoding="utf-8")
     assert cli.main(["check"]) == 0
     assert "can be built" in capsys.readouterr().out
-    file.write_text(changed("classifier_training.target.epochs", 0), encoding="utf-8")
+    file.write_text(changed("classifier_training.target.epochs", -1), encoding="utf-8")
     assert cli.main(["check"]) == 2
     printed = capsys.readouterr()
-    assert printed.err == "trapmid check: error: classifier_training.target.epochs: 0 is under 1\n"
+    assert (
+        printed.err == "trapmid check: error: classifier_training.target.epochs: -1 is negative\n"
+    )
     assert printed.out == ""
 
 

@@ -21,7 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from torch import nn
 
 from trapmid.artifacts import sources
@@ -43,6 +45,12 @@ _MARK = b"trapmid sha256 "
 _SEAL_SIZE = len(_NO_COMMENT) + len(_MARK) + 2 * hashlib.sha256().digest_size
 _CHUNK = 2**20  # bytes that are hashed at once: images of a study need not fit into memory twice
 
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)")  # how torch names a type that it does not unpickle
+_NUMBERS: list[Any] = [  # a scalar of NumPy is made of its type and its bytes, and runs nothing
+    np.dtype,
+    *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(type(np.dtype(kind)) for kind in ("f8", "f4", "f2", "i8", "i4", "u8", "u1", "?")),
+]
 _QUOTED = re.compile(r'"([^"]+)"')
 
 _REMEDY = "delete it, then `dvc repro`; if it comes back damaged, see docs/sharing.md"
@@ -89,16 +97,28 @@ def load(path: Path) -> dict[str, Any]:
     with _open(path) as stream:
         if not _is_sealed(stream):
             raise CheckpointError(f"{path}: damaged, or not written by this version; {_REMEDY}")
-        return _content(path, stream)
+        return _dictionary(path, _content(path, stream))
 
 
 def load_foreign(path: Path) -> dict[str, Any]:
     """What anybody's `torch.save` wrote, on the CPU; a file of `save` is held to its digest.
 
+    Numbers of NumPy are read: many trainers keep an accuracy beside the weights.
+
     Raises:
-        CheckpointError: the file is missing, damaged or no checkpoint.
+        CheckpointError: the file is missing, damaged or no checkpoint, or holds another type than
+            tensors and plain values; it is named, and nothing of it was run.
     """
-    with _open(path) as stream:
+    return _dictionary(path, load_anything(path))
+
+
+def load_anything(path: Path) -> Any:
+    """As `load_foreign`, whatever the file holds at its top: a tensor, a list.
+
+    Raises:
+        CheckpointError: as `load_foreign`.
+    """
+    with _open(path) as stream, torch.serialization.safe_globals(_NUMBERS):
         if _is_marked(stream) and not _is_sealed(stream):
             raise CheckpointError(f"{path}: damaged; {_REMEDY}")
         return _content(path, stream)
@@ -229,14 +249,22 @@ def _open(path: Path) -> BinaryIO:
         raise CheckpointError(f"{path}: is a folder, must be a file") from None
 
 
-def _content(path: Path, stream: BinaryIO) -> dict[str, Any]:
+def _content(path: Path, stream: BinaryIO) -> Any:
     stream.seek(0)
     try:
-        content = torch.load(stream, map_location="cpu", weights_only=True)
+        return torch.load(stream, map_location="cpu", weights_only=True)
     except (*_UNREADABLE, OSError) as error:  # OSError 22: torch seeks before a cut file's start
+        if (refused := _REFUSED.search(str(error))) is not None:
+            raise CheckpointError(
+                f"{path}: holds a {refused[1]}; only tensors, plain values and NumPy's numbers are "
+                "read, and nothing was run; save its state_dict() instead"
+            ) from None
         first_line = "".join(str(error).splitlines()[:1])
         reason = f"{type(error).__name__}: {first_line}"
         raise CheckpointError(f"{path}: not a checkpoint ({reason})") from None
+
+
+def _dictionary(path: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a dictionary, holds {type(content).__name__}")
     return content

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
-from trapmid.types import Target
+from trapmid.types import Target, Trapdoor
 
 RANDOM, TORCHVISION = "random", "torchvision"
 
@@ -33,19 +33,38 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
     Raises:
         CheckpointError: the file is missing, damaged, or holds no weights.
     """
+    word = _word(path)
+    return word if word is not None else state_in(path, checkpoints.load_foreign(path))
+
+
+def _word(path: Path) -> str | None:
     if path.is_file() and path.stat().st_size < 64:
         word = path.read_text(encoding="utf-8", errors="replace").strip()
         if word in (RANDOM, TORCHVISION):
             return word
-    state = _unwrapped(path, checkpoints.load_foreign(path))
+    return None
+
+
+def state_in(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The state of the network in the content of the file `path`, see `initial_state`.
+
+    Raises:
+        CheckpointError: there is none, or a weight is not finite.
+    """
+    state = _unwrapped(path, content)
     if all(name.startswith(_PARALLEL) for name in state):
         state = {name.removeprefix(_PARALLEL): value for name, value in state.items()}
     checkpoints.check_finite(path, state)
     return state
 
 
+def entry(content: Mapping[str, Any]) -> str | None:
+    """Where the state of the network stands in the content of a file; None: alone."""
+    return next((k for k in _WRAPPERS if isinstance(content.get(k), Mapping)), None)
+
+
 def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    key = next((k for k in _WRAPPERS if isinstance(content.get(k), Mapping)), None)
+    key = entry(content)
     state: Mapping[str, Any] = content if key is None else content[key]
     if averaged := [k for k in content if key is not None and _EMA.search(str(k))]:
         print(f"{path}: took {key!r}, not {', '.join(map(repr, averaged))}", file=sys.stderr)
@@ -75,6 +94,51 @@ def start(network: Target, arch: str, init: Path) -> None:
         network.start_from(state)
     except RuntimeError as error:
         raise CheckpointError(f"{init}: does not fit {arch}: {checkpoints.misfit(error)}") from None
+
+
+def take(
+    path: Path, arch: str, image_size: int, network: Target, trapdoor: Trapdoor | None
+) -> None:
+    """Gives a network everything that the file `path` holds, its head, too, in place.
+
+    Args:
+        path: a checkpoint of a study, what `trapmid import` wrote, or a bare state in our names.
+        arch: module of `trapmid.targets` from which `network` was made.
+        image_size: what it was made for.
+        network: adapted by its defence.
+        trapdoor: gets the triggers, and the masks, that the file has; None: there is none.
+
+    Raises:
+        CheckpointError: the file cannot be used, holds another network, or no triggers.
+    """
+    if (word := _word(path)) is not None:
+        raise CheckpointError(f"{path}: {word!r} is no finished network; name a file of weights")
+    content = checkpoints.load_foreign(path)
+    made_for = {"arch": arch, "num_classes": network.num_classes, "image_size": image_size}
+    for key, wanted in made_for.items():
+        if content.get(key, wanted) != wanted:
+            raise CheckpointError(f"{path}: {key} is {content[key]!r}, the row's is {wanted!r}")
+    state = state_in(path, content)
+    try:
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: does not fit {arch}: {checkpoints.misfit(error)}") from None
+    if trapdoor is not None:
+        _take_triggers(path, content.get("trapdoor") or {}, trapdoor)
+
+
+def _take_triggers(path: Path, saved: Mapping[str, Any], trapdoor: Trapdoor) -> None:
+    checkpoints.check_finite(path, saved)
+    for name, own in (("triggers", trapdoor.triggers), ("masks", trapdoor.masks)):
+        if own is None:
+            continue
+        value = saved.get(name)
+        if not isinstance(value, Tensor) or value.shape != own.shape:
+            found = tuple(value.shape) if isinstance(value, Tensor) else "nothing"
+            raise CheckpointError(
+                f"{path}: the trapdoor needs {name} {tuple(own.shape)}, the file has {found}"
+            )
+        own.copy_(value)
 
 
 def _of_torchvision(network: Target, arch: str, init: Path) -> Mapping[str, Tensor]:

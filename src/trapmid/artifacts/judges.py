@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -106,7 +106,8 @@ def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opene
     """The judge `judges/<method>.py` with the weights of `path`.
 
     Args:
-        path: what `save_weights` wrote; weights/none: the judge has weights of its own.
+        path: what `save_weights` or `trapmid import` wrote; weights/none: the judge has weights of
+            its own.
         image_size: of the study; taken by a judge that has no weights file.
 
     Raises:
@@ -122,13 +123,17 @@ def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opene
     content = checkpoints.load(path)
     if content.get("judge") != method:
         raise CheckpointError(f"{path}: holds a judge {content.get('judge')!r}, not {method!r}")
-    try:
-        learnt_from = params.build(LearntFrom, content["learnt_from"], f"{path}: learnt_from")
-    except ParamsError as error:
-        raise CheckpointError(str(error)) from None
+    learnt_from = None if "imported" in content else _learnt_from(path, content)
     judge = cls(content["image_size"])
     checkpoints.load_strictly(path, judge, content["state"])
     return Opened(_frozen(judge, rt), method, content["image_size"], learnt_from)
+
+
+def _learnt_from(path: Path, content: Mapping[str, Any]) -> LearntFrom:
+    try:
+        return params.build(LearntFrom, content["learnt_from"], f"{path}: learnt_from")
+    except ParamsError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def save(path: Path, opened: Opened, reference: Mapping[str, Tensor], people: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, Natural, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.training import vae_gan
@@ -45,7 +45,7 @@ class Prior(types.Prior):
 class Training(types.PriorTraining):
     latent_dim: Count
     width: Count
-    steps: Count  # of the critic
+    steps: Natural  # of the critic; 0: the prior is taken as `init` gives it
     critic_steps: Count  # per step of the generator
     batch_size: Count
     lr: Positive

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid import types
-from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, Natural, NonNegative, Positive
 from trapmid.nets import dcgan
 from trapmid.nets.minibatch import ClassDiscriminator
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
@@ -63,7 +63,7 @@ class Prior(types.Prior):
 class Training(types.PriorTraining):
     latent_dim: Count
     width: Count
-    steps: Count  # of the discriminator
+    steps: Natural  # of the discriminator; 0: the prior is taken as `init` gives it
     critic_steps: Count  # per step of the generator
     batch_size: Count
     lr_generator: Positive

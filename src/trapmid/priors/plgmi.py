@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trapmid import losses, types
 from trapmid.augment import PlgView
-from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
+from trapmid.config.bounds import Count, Momentum, Natural, NonNegative, Positive
 from trapmid.nets import snresnet
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
 from trapmid.training import vae_gan
@@ -53,7 +53,7 @@ class Training(types.PriorTraining):
     latent_dim: Count
     width: Count
     top_n: Count
-    steps: Count  # of the generator
+    steps: Natural  # of the generator; 0: the prior is taken as `init` gives it
     critic_steps: Count  # per step of the generator
     batch_size: Count
     lr_generator: Positive

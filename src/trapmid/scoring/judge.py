@@ -80,7 +80,7 @@ def _lineage(opened: Opened, private: Private) -> list[checks.Check]:
 def _whom(opened: Opened) -> str:
     who = opened.learnt_from
     if who is None:
-        return "people unknown here: its weights come with a package"
+        return "people unknown here: its weights were published"
     return f"drawn people {who.first} to {who.last} of seed {who.seed}"
 
 
