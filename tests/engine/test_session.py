@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from engine_graph import NAMES, quiet
 
+from trapmid.engine import cluster
 from trapmid.engine.session import Plan, environment
 
 pytestmark = pytest.mark.slow
 RUN = """
 import sys
-from pathlib import Path
+from pathlib import Path, PosixPath
 from trapmid.engine import session
 sys.exit(session.run(Path(), session.Plan({})))
 """
@@ -66,8 +67,10 @@ def test_lock_cache_and_files_are_those_of_dvc(make_repository):
     assert "9 run" in printed
     assert ours.lock == plain.lock
     assert files(ours.root / ".dvc/cache") == files(plain.root / ".dvc/cache")
-    for name in (".gitignore", "report", "score-b.json", "shown"):
+    for name in ("report", "score-b.json", "shown"):
         assert (ours.root / name).read_bytes() == (plain.root / name).read_bytes()
+    ignored = [sorted((one.root / ".gitignore").read_text().split()) for one in (ours, plain)]
+    assert ignored[0] == ignored[1]
     assert ours.ran().keys() == plain.ran().keys()
     assert "up to date" in ours.dvc("status")
     assert "9 unchanged" in run(ours)
@@ -191,6 +194,49 @@ def test_a_resource_that_no_worker_has(make_repository):
         printed = run(ours, code=1, scheduler=address, resources={"GPU": 1.0})
     assert "--resource GPU=1: none of 1 workers has it" in printed
     assert ours.ran() == {}
+
+
+_SBATCH = """#!/bin/sh
+setsid sh "$1" > "$0.log" 2>&1 &
+echo "Submitted batch job $!"
+"""
+_SCANCEL = """#!/bin/sh
+kill -- -"$1" || true
+"""
+
+
+def test_slurm_gets_its_workers(make_repository, tmp_path, monkeypatch):
+    """A stand-in for sbatch starts the job's script here."""
+    plain, ours = make_repository("plain"), make_repository("ours")
+    for name, text in {"sbatch": _SBATCH, "scancel": _SCANCEL}.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    keys = "{queue: all, cores: 1, processes: 1, memory: 1GB, jobs: 2, interface: lo}"
+    (tmp_path / "slurm.yaml").write_text(keys, encoding="utf-8")
+    printed = run(ours, slurm=tmp_path / "slurm.yaml")
+    assert "9 run" in printed
+    plain.dvc("repro", "--quiet")
+    assert ours.lock == plain.lock
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{jobs: 0, cores: 1, memory: 1GB}", "jobs: must be 1 or more, is 0"),
+        ("[1, 2]", "must be keys and values"),
+        ("{jobs: 1, cores: 1, memory: 1GB, nonsense: 3}", "nonsense"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_wrong_file_for_slurm_is_one_line(tmp_path, text, why):
+    file = tmp_path / "slurm.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=why) as caught, cluster.slurm(file, {}):
+        pass
+    assert str(caught.value).startswith(f"{file}: ")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_scheduler_that_does_not_answer(make_repository):
