@@ -49,7 +49,9 @@ FOLLOWED = {
     "trapmid run STAGE ...": f"{ENGINE}::test_one_stage_and_what_it_needs",
     "trapmid run": f"{ENGINE}::test_lock_cache_and_files_are_those_of_dvc",
     "trapmid run --scheduler tcp://HOST:8786": f"{ENGINE}::test_a_lost_worker_is_replaced_once",
-    "trapmid run --scheduler tcp://HOST:8786 --resource GPU=1": f"{ENGINE}::test_a_resource_that_no_worker_has",
+    "trapmid run --scheduler tcp://HOST:8786 --resource GPU=1": (
+        f"{ENGINE}::test_a_resource_that_no_worker_has"
+    ),
     "trapmid run --slurm slurm.yaml": f"{ENGINE}::test_slurm_gets_its_workers",
     "dvc exp run -S trapdoor.beta=0.1": DAY,
     "make exp": DAY,
