@@ -4,10 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# How many targets `make repro` works on at a time. One is plain `dvc repro`; more pay off in a study of
-# many targets: the networks of a laptop study are too small for several cores.
+# How many stages `make repro` works on at a time. One is plain `dvc repro`; more is `trapmid run`, which
+# pays off in a study of many targets: the networks of a laptop study are too small for several cores.
 JOBS ?= 1
-SHARE = $(shell python3 -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")
 
 # A test uses one core, so the tests are shared among the cores, file by file, because the tests of a file
 # share what is dear to make: at most four at a time, for the memory they take. (Groups would say the same more
@@ -17,18 +16,14 @@ SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile
 # Where `make ui` answers.
 PORT = 5000
 
-# The stages that belong to one target, in an order that can be run; ROW: its name in params.yaml.
-OF_A_TARGET := train_target@ROW train_surrogate@*-ROW leak_signatures@ROW estimate_signatures@ROW \
-  train_guided_prior@*-ROW invert@*-ROW evaluate_target@ROW evaluate@*-ROW
-
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro side-by-side test lint check faults docs ui exp gate install clean weights judges
+.PHONY: help repro test lint check faults docs ui exp gate install clean weights judges
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
-	@echo "            (JOBS=2: two targets at a time, for a study of many)"
+	@echo "            (JOBS=2: two stages at a time, for a study of many targets)"
 	@echo "make test   install, run every test (ten minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (three and a half minutes on two cores)"
 	@echo "make faults plant faults in a finished study; each must be named (fifteen minutes at most)"
@@ -48,21 +43,11 @@ $(VENV)/.installed: pyproject.toml
 
 repro: install
 	trapmid check
-	@[ "$(JOBS)" = 1 ] || $(MAKE) --no-print-directory side-by-side
-	dvc repro
+	@if [ "$(JOBS)" = 1 ]; then echo "dvc repro"; dvc repro; \
+	else echo "trapmid run --jobs $(JOBS)"; trapmid run --jobs "$(JOBS)"; fi
 	@echo
 	@echo "The report:  $(CURDIR)/reports/report.html"
 	@echo "The runs:    make ui   (MLflow; it prints the link)"
-
-# DVC runs one stage after another, but several of it may share a folder as long as no two touch one
-# stage: hence first what all targets share, then single stages only (whose upstream DVC leaves alone).
-side-by-side:
-	dvc repro --glob code 'evaluate_evaluator@*' 'evaluate_judge@*' 'pretrain@*' 'train_public_prior@*'
-	@mkdir -p .scratch
-	@dvc stage list --name-only | sed -n 's/^train_target@//p' | \
-	OMP_NUM_THREADS=$(SHARE) xargs -P $(JOBS) -I ROW sh -c 'echo "begin $$1"; \
-	  dvc --wait-for-lock repro --single-item --glob $(patsubst %,"%",$(subst ROW,$$1,$(OF_A_TARGET))) \
-	  >".scratch/$$1.log" 2>&1 && echo "end $$1" || { echo "failed $$1: see .scratch/$$1.log"; exit 1; }' job ROW
 
 test: install
 	pytest -m "not faults" $(SHARED)

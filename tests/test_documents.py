@@ -19,7 +19,7 @@ RECIPES = "tests/pipeline/test_recipes.py"
 SHARING = "tests/pipeline/test_sharing.py"
 DAY = f"{RECIPES}::test_a_day_of_work"
 PROFILES = f"{DVC}::test_every_row_is_a_stage"  # of every profile; their studies take hours
-SIDE_BY_SIDE = "tests/pipeline/test_side_by_side.py::test_it_leaves_nothing_but_the_report"
+SIDE_BY_SIDE = "tests/pipeline/test_side_by_side.py::test_scores_and_books_are_those_of_dvc"
 CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 DAMAGED = f"{SHARING}::test_a_damaged_object_of_the_cache_is_found_and_made_again"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
@@ -27,6 +27,7 @@ CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 RAW = f"{SHARING}::test_raw_data_go_to_a_clone"
 PLACING = "tests/placing/test_placing.py::test_"
 
+ENGINE = "tests/engine/test_session.py"
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
@@ -47,7 +48,14 @@ FOLLOWED = {
     "dvc repro": MAKEFILE,
     "dvc status": f"{RECIPES}::test_status_lists_exactly_the_new_rows",
     "dvc dag": f"{DVC}::test_the_paper_graph_resolves",
-    "dvc --wait-for-lock repro --single-item --glob": MAKEFILE,
+    "trapmid run --jobs 2": SIDE_BY_SIDE,
+    "trapmid run STAGE ...": f"{ENGINE}::test_one_stage_and_what_it_needs",
+    "trapmid run": f"{ENGINE}::test_lock_cache_and_files_are_those_of_dvc",
+    "trapmid run --scheduler tcp://HOST:8786": f"{ENGINE}::test_a_lost_worker_is_replaced_once",
+    "trapmid run --scheduler tcp://HOST:8786 --resource GPU=1": (
+        f"{ENGINE}::test_a_resource_that_no_worker_has"
+    ),
+    "trapmid run --slurm slurm.yaml": f"{ENGINE}::test_slurm_gets_its_workers",
     "dvc exp run -S trapdoor.beta=0.1": DAY,
     "make exp": DAY,
     "make exp KEEP='trapdoor|aa1'": DAY,
@@ -114,6 +122,7 @@ FOLLOWED = {
     "dvc remote add --local": "nothing: the same with --default is followed",
     "pip install dvc-ssh": "nothing: a download",
     "pip install --editable '.[faces]'": "nothing: a download",
+    "pip install --editable '.[scale]'": "nothing: a download",
     "dvc remote add --default store ssh://me@lab.example.org/srv/trapmid": "nothing: a server",
     "dvc remote modify --local store keyfile ~/.ssh/id_ed25519": "nothing: a server",
     "dvc repro --force": DAMAGED,

@@ -66,6 +66,23 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, nargs="?", default=PARAMS, help="default: params.yaml")
     check.set_defaults(run=_check)
 
+    run = commands.add_parser("run", help="bring the study up to date, several stages at a time")
+    run.add_argument("stages", nargs="*", metavar="STAGE", help="with all upstream; default: all")
+    run.add_argument("--jobs", type=_count, default=1, help="stages at a time here; default: 1")
+    run.add_argument("--threads", type=_count, help="of a stage; default: its share of the cores")
+    where = run.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:8786")
+    where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML: queue, cores, jobs, ...")
+    run.add_argument(
+        "--resource",
+        type=_resource,
+        action="append",
+        default=[],
+        metavar="NAME=AMOUNT",
+        help="what every stage takes of a worker: GPU=1",
+    )
+    run.set_defaults(run=_run)
+
     clean = commands.add_parser(
         "clean", help="list files that no row of params.yaml makes any more, or remove them"
     )
@@ -232,6 +249,25 @@ def _profile(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run(options: argparse.Namespace) -> int:
+    from trapmid.engine import session
+    from trapmid.profiles import lockfile, preflight
+
+    found = preflight.problems(PARAMS.read_text(encoding="utf-8"))
+    broken = lockfile.problem(Path("dvc.lock"))
+    if found or broken:
+        return _refuse([*found, *([broken] if broken else [])], f"trapmid {options.command}")
+    plan = session.Plan(
+        targets=tuple(options.stages),
+        jobs=options.jobs,
+        threads=options.threads,
+        scheduler=options.scheduler,
+        slurm=options.slurm,
+        resources=dict(options.resource),
+    )
+    return session.run(Path(), plan)
+
+
 def _clean(options: argparse.Namespace) -> int:
     from trapmid import leftovers
     from trapmid.config import params
@@ -254,6 +290,23 @@ def _clean(options: argparse.Namespace) -> int:
     else:
         print(f"{len(paths)} left over; `trapmid clean --yes` removes them")
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _resource(text: str) -> tuple[str, float]:
+    name, _, amount = text.partition("=")
+    try:
+        found = name, float(amount)
+    except ValueError:
+        found = name, 0.0
+    if not name or not found[1] > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be NAME=AMOUNT, the amount above 0")
+    return found
 
 
 def _port(text: str) -> int:

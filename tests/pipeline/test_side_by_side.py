@@ -1,48 +1,43 @@
-"""`make repro JOBS=2`: targets side by side, each by a DVC of its own in one folder."""
+"""`trapmid run` on a study: several stages at a time, and the same scores as by `dvc repro`."""
 
 from __future__ import annotations
 
-import re
-
-import graph
 import pytest
-from checkout import ROOT
 
-
-def listed() -> dict[str, str]:
-    """The Makefile's stages of one target: kind -> pattern of its rows."""
-    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    found = re.search(r"^OF_A_TARGET := (.*)$", text, re.MULTILINE)
-    assert found
-    return dict(word.split("@") for word in found[1].split())
-
-
-def test_it_lists_every_stage_of_a_target_in_running_order():
-    of_a_target = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "attack_runs")
-    kinds = [kind for kind, section in graph.SECTIONS.items() if section in of_a_target]
-    assert list(listed()) == kinds
+SHORTER = ("params.yaml", "  plgmi:\n    steps: 3\n", "  plgmi:\n    steps: 2\n")
 
 
 @pytest.mark.slow
-def test_it_leaves_nothing_but_the_report(study):
+def test_scores_and_books_are_those_of_dvc(studied, tmp_path):
     """Two of three targets have something to do, at the same time."""
-    study.edit("params.yaml", "  plgmi:\n    steps: 3\n", "  plgmi:\n    steps: 2\n")
-    process = study.start("make", "side-by-side", "JOBS=2")
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed
-    for row in ("none-0", "none_aug-0", "trapmid-0"):
-        assert f"begin {row}" in printed and f"end {row}" in printed
-        log = (study.root / f".scratch/{row}.log").read_text(encoding="utf-8")
-        assert (f"Running stage 'invert@plgmi-{row}'" in log) == (row != "none_aug-0")
-    assert study.changed() == {"report", "track"}
-    assert study.repro() == ["report", "track"]
+    ours, plain = (studied.copy(tmp_path / name) for name in ("ours", "plain"))
+    for one in (ours, plain):
+        one.edit(*SHORTER)
+    code, printed = ours.trapmid("run", "--jobs", "2")
+    assert code == 0, printed
+    ran = plain.repro()
+    assert "invert@plgmi-trapmid-0" in ran
+    assert sorted(line.split()[3] for line in printed.splitlines() if "] end" in line) == sorted(
+        ran
+    )
+    assert f"{len(ran)} run" in printed.splitlines()[-1]
+    assert ours.scores() == plain.scores()
+    assert ours.changed() == set()
+    assert ours.repro() == []
 
 
 @pytest.mark.slow
-def test_a_failure_names_its_log(study):
+def test_a_stage_that_is_not_there_is_one_line(study):
+    code, printed = study.trapmid("run", "train_target@nobody-0")
+    assert code == 2
+    assert printed.startswith("trapmid run: error: dvc: ") and "train_target@nobody-0" in printed
+    assert len(printed.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_params_are_checked_before(study):
     study.edit("params.yaml", "beta: 0.3", "beta: -1")
-    process = study.start("make", "side-by-side", "JOBS=2")
-    printed, _ = process.communicate()
-    assert process.returncode != 0
-    assert "failed trapmid-0: see .scratch/trapmid-0.log" in printed
-    assert "beta" in (study.root / ".scratch/trapmid-0.log").read_text(encoding="utf-8")
+    code, printed = study.trapmid("run", "--jobs", "2")
+    assert code == 2
+    assert printed.startswith("trapmid run: error: ") and "beta" in printed
+    assert not (study.root / ".scratch/run").exists()

@@ -1,0 +1,1 @@
+"""Runs DVC's graph on an engine: one driver keeps DVC's books, executors run commands alone."""

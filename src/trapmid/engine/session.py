@@ -1,0 +1,109 @@
+"""`trapmid run`: brings a study up to date on this machine's cores, a Dask cluster, or Slurm."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trapmid.artifacts import locks
+from trapmid.engine import cluster, commands, driver
+from trapmid.engine.bookkeeping import BookkeepingError, Books
+from trapmid.engine.cluster import Engine
+
+_LOCK = Path(".dvc/tmp/trapmid-run.lock")
+_THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to run, and where."""
+
+    targets: tuple[str, ...] = ()  # stages, with all upstream; none: the whole study
+    jobs: int = 1  # commands at a time on this machine
+    threads: int | None = None  # of a command; null: see `environment`
+    scheduler: str | None = None  # address of a Dask scheduler
+    slurm: Path | None = None  # file, see `cluster.slurm`
+    resources: Mapping[str, float] = field(default_factory=dict)  # that a command takes of a worker
+
+
+def run(root: Path, plan: Plan) -> int:
+    """Runs a study; prints a line for every stage that had something to do. The exit code.
+
+    Raises:
+        ValueError: the engine cannot be reached, or DVC's files cannot be read.
+        BlockingIOError: another `trapmid run` is at work in `root`.
+    """
+    begun = time.monotonic()
+    with locks.only_one(root / _LOCK, "trapmid run"):
+        given = environment(os.environ, plan)  # before an engine starts: it changes os.environ
+        try:
+            books = Books(root, given, plan.targets)
+        except (BookkeepingError, ValueError) as error:
+            raise ValueError(f"dvc: {error}") from None
+        try:
+            with _engine(plan) as engine:
+                if engine.link:
+                    print(f"dashboard: {engine.link}", flush=True)
+                outcome = driver.run(books, engine.executor, engine.slots, _say)
+        except KeyboardInterrupt:
+            print("trapmid run: stopped; the next run goes on from here", file=sys.stderr)
+            return 130
+        finally:
+            books.close()
+    _say(_summary(outcome, time.monotonic() - begun))
+    return 1 if outcome.failed else 0
+
+
+def environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:
+    """The environment of every command: this process's, with a share of the cores.
+
+    What the user has set stays. Elsewhere than on this machine, and for one command at a time,
+    nothing is set: torch takes all cores.
+    """
+    made = dict(own)
+    if plan.threads is not None:
+        made[_THREADS] = str(plan.threads)
+    elif plan.jobs > 1 and _here(plan):
+        made.setdefault(_THREADS, str(max(1, (os.cpu_count() or 1) // plan.jobs)))
+    return made
+
+
+def _here(plan: Plan) -> bool:
+    return plan.scheduler is None and plan.slurm is None
+
+
+@contextmanager
+def _engine(plan: Plan) -> Iterator[Engine]:
+    if plan.scheduler is not None:
+        with cluster.at(plan.scheduler, plan.resources) as engine:
+            yield engine
+    elif plan.slurm is not None:
+        with cluster.slurm(plan.slurm, plan.resources) as engine:
+            yield engine
+    else:
+        with ThreadPoolExecutor(plan.jobs) as threads:
+            try:
+                yield Engine(threads, lambda: plan.jobs, "")
+            except BaseException:
+                commands.stop_all()
+                raise
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _summary(outcome: driver.Outcome, seconds: float) -> str:
+    said = [f"{n} {what}" for what, n in outcome.counts.items()]
+    said += [f"{len(outcome.left)} not run, for they hang from a failed one"] * bool(outcome.left)
+    slowest = sorted(outcome.seconds.items(), key=lambda item: -item[1])[:3]
+    text = f"{', '.join(said) or 'no stage'}; {seconds:.0f} s"
+    if slowest:
+        text += f"; slowest: {', '.join(f'{name} {took:.0f} s' for name, took in slowest)}"
+    return text

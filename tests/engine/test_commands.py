@@ -1,0 +1,64 @@
+"""A command runs with the environment that it was given, and with no other."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from trapmid.engine import commands
+from trapmid.engine.commands import Command
+
+
+def command(tmp_path, *scripts, **environment):
+    lines = tuple(("/bin/sh", "-c", script) for script in scripts)
+    return Command("a", lines, str(tmp_path), environment, str(tmp_path / "logs/a.log"))
+
+
+def test_its_output_is_in_the_log(tmp_path):
+    ended = commands.execute(command(tmp_path, "echo out; echo err >&2; pwd"))
+    assert ended.code == 0 and 0 < ended.seconds < 30
+    log = (tmp_path / "logs/a.log").read_text(encoding="utf-8")
+    assert log.splitlines() == ["out", "err", str(tmp_path)]
+
+
+def test_it_has_no_variable_of_this_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONLY_HERE", "1")
+    commands.execute(command(tmp_path, "echo [$ONLY_HERE] [$OURS]", OURS="2"))
+    assert commands.last_lines(str(tmp_path / "logs/a.log")) == ["[] [2]"]
+
+
+def test_the_first_line_that_fails_is_the_last(tmp_path):
+    ended = commands.execute(command(tmp_path, "echo 1", "echo 2; exit 7", "echo 3"))
+    assert ended.code == 7
+    assert commands.last_lines(str(tmp_path / "logs/a.log")) == ["1", "2"]
+
+
+def test_a_signal_is_a_negative_code(tmp_path):
+    assert commands.execute(command(tmp_path, "kill -9 $$")).code == -9
+
+
+def test_no_log_has_no_lines(tmp_path):
+    assert commands.last_lines(str(tmp_path / "none")) == []
+
+
+def test_all_can_be_stopped(tmp_path):
+    ended = []
+    thread = threading.Thread(
+        target=lambda: ended.append(commands.execute(command(tmp_path, "exec sleep 60")))
+    )
+    thread.start()
+    while not (tmp_path / "logs/a.log").exists() or not commands._RUNNING:
+        time.sleep(0.01)
+    commands.stop_all()
+    thread.join(timeout=30)
+    assert ended and ended[0].code == -15
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shells")
+def test_it_reads_nothing_from_the_terminal(tmp_path):
+    ended = commands.execute(command(tmp_path, "cat; echo end"))
+    assert ended.code == 0
+    assert commands.last_lines(str(tmp_path / "logs/a.log")) == ["end"]

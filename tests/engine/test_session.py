@@ -1,0 +1,264 @@
+"""`trapmid run` on a real DVC repository: books, lock and cache as `dvc repro` leaves them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from engine_graph import NAMES, quiet
+
+from trapmid.engine import cluster
+from trapmid.engine.session import Plan, environment
+
+pytestmark = pytest.mark.slow
+RUN = """
+import sys
+from pathlib import Path, PosixPath
+from trapmid.engine import session
+sys.exit(session.run(Path(), session.Plan({})))
+"""
+
+
+def start(repository, **plan) -> subprocess.Popen[str]:
+    """A driver in a process of its own: DVC changes the logging and the folder of a process."""
+    words = ", ".join(f"{name}={value!r}" for name, value in plan.items())
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN.format(words)],
+        cwd=repository.root,
+        env=quiet(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def run(repository, code: int = 0, **plan) -> str:
+    process = start(repository, **plan)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == code, printed
+    return printed
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything in the cache."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def until(found, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def test_lock_cache_and_files_are_those_of_dvc(make_repository):
+    plain, ours = make_repository("plain"), make_repository("ours")
+    plain.dvc("repro", "--quiet")
+    printed = run(ours, jobs=3)
+    assert "9 run" in printed
+    assert ours.lock == plain.lock
+    assert files(ours.root / ".dvc/cache") == files(plain.root / ".dvc/cache")
+    for name in ("report", "score-b.json", "shown"):
+        assert (ours.root / name).read_bytes() == (plain.root / name).read_bytes()
+    ignored = [sorted((one.root / ".gitignore").read_text().split()) for one in (ours, plain)]
+    assert ignored[0] == ignored[1]
+    assert ours.ran().keys() == plain.ran().keys()
+    assert "up to date" in ours.dvc("status")
+    assert "9 unchanged" in run(ours)
+    assert ours.ran() == {}
+
+
+def test_what_is_stale_runs_or_comes_back(make_repository):
+    plain, ours = make_repository("plain"), make_repository("ours")
+    for values in ({}, {"b": "5"}, {}):
+        for one in (plain, ours):
+            one.write(**values)
+        plain.dvc("repro", "--quiet")
+        printed = run(ours, jobs=2)
+        assert ours.lock == plain.lock
+        ran = ours.ran()
+        assert ran.keys() == plain.ran().keys()
+    assert "restored train@b" in printed  # as dvc does with the run cache
+    assert ran == {}
+
+
+def test_a_failing_row_stops_only_what_hangs_from_it(make_repository):
+    ours = make_repository("ours")
+    ours.write(b="fail")
+    printed = run(ours, code=1, jobs=2)
+    assert "failed train@b: exit code 3;" in printed and "it fails here" in printed
+    assert "3 not run" in printed  # score@b, report, show
+    assert ours.ran().keys() == {"train@a", "train@b", "train@c", "score@a", "score@c"}
+    ours.write()
+    assert "4 run" in run(ours)
+    plain = make_repository("plain")
+    plain.dvc("repro", "--quiet")
+    assert sorted(ours.lock.splitlines()) == sorted(plain.lock.splitlines())
+
+
+def test_one_stage_and_what_it_needs(make_repository):
+    ours = make_repository("ours")
+    run(ours, targets=("score@b",))
+    assert ours.ran().keys() == {"train@b", "score@b"}
+    assert (ours.root / "digest").exists() and not (ours.root / "report").exists()
+
+
+def test_an_unknown_stage_is_one_line(make_repository):
+    printed = run(make_repository("ours"), code=1, targets=("none",))
+    assert printed.splitlines()[-1].startswith("ValueError: dvc: ")
+
+
+def test_a_driver_that_was_killed_goes_on(make_repository):
+    """Its commands end with it where the stage looks after that; here they are killed by hand."""
+    ours = make_repository("ours")
+    (ours.root / "wait-train@c").touch()
+    process = start(ours, jobs=2)
+    until(lambda: "score@b" in ours.lock if (ours.root / "dvc.lock").exists() else False)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (ours.root / "wait-train@c").unlink()
+    before = ours.ran()
+    assert before["train@c"] == 1
+    printed = run(ours, jobs=2)
+    assert "5 unchanged" in printed and "4 run" in printed
+    assert ours.ran().keys() == {"train@c", "score@c"}
+    plain = make_repository("plain")
+    plain.dvc("repro", "--quiet")
+    assert sorted(ours.lock.splitlines()) == sorted(plain.lock.splitlines())
+    assert "up to date" in ours.dvc("status")
+
+
+def test_two_at_once_refuse_each_other(make_repository):
+    ours = make_repository("ours")
+    (ours.root / "wait-train@a").touch()
+    process = start(ours, jobs=1)
+    until(lambda: (ours.root / "ran/train@a").exists())
+    try:
+        second = run(ours, code=1)
+        assert f"trapmid run: another process is at work on it (pid {process.pid})" in second
+        assert "is busy" in ours.dvc("repro", code=255)
+    finally:
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped" in printed
+    (ours.root / "wait-train@a").unlink()
+    assert "8 run" in run(ours)
+
+
+def test_a_lost_worker_is_replaced_once(make_repository):
+    from distributed import LocalCluster
+
+    ours, plain = make_repository("ours"), make_repository("plain")
+    plain.dvc("repro", "--quiet")
+    (ours.root / "wait-train@b").touch()
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        process = start(ours, scheduler=cluster.scheduler_address)
+        until(lambda: (ours.root / "ran/train@b").exists())
+        (ours.root / "wait-train@b").unlink()
+        busy = [w for w in cluster.workers.values() if _children(w.pid)]
+        assert len(busy) == 1
+        os.kill(busy[0].pid, signal.SIGKILL)
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    assert ours.lock == plain.lock
+    assert ours.ran()["train@b"] == 2
+    assert "up to date" in ours.dvc("status")
+
+
+def _children(pid: int) -> list[str]:
+    """The commands that a process has begun."""
+    import psutil
+
+    found = psutil.Process(pid).children(recursive=True)
+    return [one.name() for one in found if one.name() in ("sh", "sleep")]
+
+
+def test_a_resource_that_no_worker_has(make_repository):
+    from distributed import LocalCluster
+
+    ours = make_repository("ours")
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        printed = run(ours, code=1, scheduler=address, resources={"GPU": 1.0})
+    assert "--resource GPU=1: none of 1 workers has it" in printed
+    assert ours.ran() == {}
+
+
+_SBATCH = """#!/bin/sh
+setsid sh "$1" > "$0.log" 2>&1 &
+echo "Submitted batch job $!"
+"""
+_SCANCEL = """#!/bin/sh
+kill -- -"$1" || true
+"""
+
+
+def test_slurm_gets_its_workers(make_repository, tmp_path, monkeypatch):
+    """A stand-in for sbatch starts the job's script here."""
+    plain, ours = make_repository("plain"), make_repository("ours")
+    for name, text in {"sbatch": _SBATCH, "scancel": _SCANCEL}.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    keys = "{queue: all, cores: 1, processes: 1, memory: 1GB, jobs: 2, interface: lo}"
+    (tmp_path / "slurm.yaml").write_text(keys, encoding="utf-8")
+    printed = run(ours, slurm=tmp_path / "slurm.yaml")
+    assert "9 run" in printed
+    plain.dvc("repro", "--quiet")
+    assert ours.lock == plain.lock
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{jobs: 0, cores: 1, memory: 1GB}", "jobs: must be 1 or more, is 0"),
+        ("[1, 2]", "must be keys and values"),
+        ("{jobs: 1, cores: 1, memory: 1GB, nonsense: 3}", "nonsense"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_wrong_file_for_slurm_is_one_line(tmp_path, text, why):
+    file = tmp_path / "slurm.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=why) as caught, cluster.slurm(file, {}):
+        pass
+    assert str(caught.value).startswith(f"{file}: ")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_scheduler_that_does_not_answer(make_repository):
+    printed = run(make_repository("ours"), code=1, scheduler="tcp://127.0.0.1:9")
+    assert "--scheduler tcp://127.0.0.1:9: no answer" in printed.splitlines()[-1]
+
+
+def test_the_stages_of_the_graph_are_known(make_repository):
+    ours = make_repository("ours")
+    assert sorted(ours.dvc("stage", "list", "--name-only").split()) == sorted(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("own", "plan", "threads"),
+    [
+        ({}, Plan(), None),
+        ({}, Plan(jobs=10**6), "1"),
+        ({"OMP_NUM_THREADS": "7"}, Plan(jobs=2), "7"),
+        ({"OMP_NUM_THREADS": "7"}, Plan(jobs=2, threads=3), "3"),
+        ({}, Plan(jobs=2, scheduler="tcp://x"), None),
+        ({}, Plan(scheduler="tcp://x", threads=2), "2"),
+    ],
+)
+def test_threads_of_a_command(own, plan, threads):
+    assert environment(own, plan).get("OMP_NUM_THREADS") == threads
