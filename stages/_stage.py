@@ -29,6 +29,7 @@ from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.config import names
 from trapmid.config.params import Study
 from trapmid.runtime import (
+    Machine,
     Runtime,
     bf16_is_native,
     choose_device,
@@ -158,6 +159,11 @@ def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterat
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     with scratch(scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)) as checkpointer:
         yield checkpointer
+
+
+def computed_on(rt: Runtime) -> Machine:
+    """What the scores of a row are computed on, for its file."""
+    return Machine(**_kind(rt), torch=str(torch.__version__))
 
 
 def _kind(rt: Runtime) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_record
+from _scores import write_scores
+from _stage import load_params, run, runtime
 from trapmid.artifacts import checkpoints, classifiers, judges, lineage, side_information
 from trapmid.artifacts.lineage import Traced
 from trapmid.config import params
@@ -52,7 +53,7 @@ def main(row: str) -> None:
     data = Data(private, public)
     scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
-    write_record(Path(f"reports/scores/attack_runs/{row}.json"), scored.scores.to_json())
+    write_scores(scored.scores, rt)
 
 
 if __name__ == "__main__":

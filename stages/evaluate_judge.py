@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_record
+from _scores import write_scores
+from _stage import load_params, run, runtime
 from trapmid.artifacts import checkpoints, judges, lineage
 from trapmid.artifacts.lineage import Traced
 from trapmid.config import params
@@ -30,7 +31,7 @@ def main(row: str) -> None:
     setup = Setup(evaluation, bounds, rt)
     scored = score_judge(row, opened, private, known, Traced(file, people, None), setup)
     judges.save(file, opened, scored.reference, people)
-    write_record(Path(f"reports/scores/judges/{row}.json"), scored.scores.to_json())
+    write_scores(scored.scores, rt)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from trapmid.scoring.scores import (
     Recognition,
     Targets,
     TargetScores,
+    machines,
     rounded,
 )
 
@@ -83,6 +84,7 @@ def summarise(
         },
         spread=_spreads(groups, targets, attack_runs),
         comparisons=comparisons(params, attack_runs, worst, shares or {}),
+        computed_on=machines(evaluators, targets, attack_runs),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
     ).to_json()
 
