@@ -142,6 +142,7 @@ def params(
                 "seed": 7,
             }
         },
+        "trained_judges": {},
         "judges": {
             "verifier": {
                 "data": "faces",
@@ -186,6 +187,7 @@ def params(
         "leaks": {},
         "signatures": {},
         "surrogate_training": {"distil": {"epochs": 3}},
+        "judge_training": {"verifier": {"steps": 5}},
         "guided_priors": guided,
         "prior_training": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
         "attacks": {

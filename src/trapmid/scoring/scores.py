@@ -217,6 +217,7 @@ class JudgeScores(RowScores):
     verifier: VerifierQuality | None  # None: the judge reads parameters
     identity: IdentityScores | None  # of real private test images; None: the judge verifies
     reliability: dict[str, float]  # of every parameter that it reads; empty: it reads none
+    votes: bool = True  # whether it has a voice in "all judges agree"
 
 
 Judges = Mapping[str, JudgeScores]
