@@ -141,8 +141,8 @@ def test_a_number_that_one_seed_lacks_is_the_mean_of_the_others(two):
     ("rows", "added"),
     [
         (("verifier", "identity"), ", the verifier accepts the image, and nobody is nearer by"),
-        (("verifier",), ", and the verifier accepts the image"),
-        (("verifier", "looks"), ", and the verifier accepts the image"),
+        (("verifier",), " and the verifier accepts the image"),
+        (("verifier", "looks"), " and the verifier accepts the image"),
         (("looks",), ""),
     ],
 )

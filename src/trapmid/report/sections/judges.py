@@ -35,8 +35,8 @@ _FALSE = "A hit of the evaluator that the {judge} refuses is a false positive."
 _TABLE = (
     "In percent, means over seeds; in brackets 95 % intervals (of two seeds their range). All "
     "judges agree: the evaluator names the attacked person{voices}. False positives are a share of "
-    "the evaluator's hits, false negatives of the images that the {judge} takes for the person. Distance: from the attacked "
-    "person by parameters, in deviations between people; in brackets from others."
+    "the evaluator's hits, false negatives of the images that the {judge} takes for the person. "
+    "Distance: from the attacked person by parameters, in deviations between people; in brackets from others."
 )
 _REFUSED = (
     "Refused is not unlike: a verifier that lets few impostors pass also refuses some images that "
@@ -134,12 +134,10 @@ def _how(own: Iterable[JudgeScores], judge: str) -> str:
 def _voices(own: Iterable[JudgeScores]) -> str:
     """What the judges beside the evaluator add to "all judges agree"."""
     kinds = {"verifier" if one.verifier else "reader" for one in own if one.votes}
-    said = {
-        "verifier": "the verifier accepts the image",
-        "reader": "nobody is nearer by parameters",
-    }
-    parts = [words for kind, words in said.items() if kind in kinds]
-    return ", and ".join(["", *parts]) if len(parts) < 2 else f", {parts[0]}, and {parts[1]}"
+    accepts, nearer = "the verifier accepts the image", "nobody is nearer by parameters"
+    if len(kinds) == 2:
+        return f", {accepts}, and {nearer}"
+    return "".join(f" and {accepts if kind == 'verifier' else nearer}" for kind in kinds)
 
 
 def _quality(own: Iterable[JudgeScores]) -> list[str]:
