@@ -36,7 +36,8 @@ _TABLE = (
     "In percent, means over seeds; in brackets 95 % intervals (of two seeds their range). All "
     "judges agree: the evaluator names the attacked person{voices}. False positives are a share of "
     "the evaluator's hits, false negatives of the images that the {judge} takes for the person. "
-    "Distance: from the attacked person by parameters, in deviations between people; in brackets from others."
+    "Distance: from the attacked person by parameters, in deviations between people; in "
+    "brackets from others."
 )
 _REFUSED = (
     "Refused is not unlike: a verifier that lets few impostors pass also refuses some images that "
