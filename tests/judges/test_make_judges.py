@@ -1,4 +1,4 @@
-"""`make judges` at toy size, from nothing: its script leaves both judges, whole, and nothing else."""
+"""`make judges` at toy size, from nothing: its script leaves both judges and nothing else."""
 
 from __future__ import annotations
 
