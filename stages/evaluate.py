@@ -49,8 +49,10 @@ def main(row: str) -> None:
     evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))
     planted = features / f"targets/{attack_run.target}.pt"
     signature = references.load_target(planted, target, private)
-    attacked = AttackedModel(target, queried_model, students, signature)
-    data = Data(private, public)
+    attacked, data = (
+        AttackedModel(target, queried_model, students, signature),
+        Data(private, public),
+    )
     scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
     write_scores(scored.scores, rt)
