@@ -44,15 +44,12 @@ def main(row: str) -> None:
     file = Path(f"data/reconstructions/{row}.pt")
     made_from = {"queried_model": queried_model.path, "side_information": side}
     evidence = Evidence.of(lineage.load_made_from(file, target.traced, made_from))
-    features = Path("data/features")
-    seen = features / f"evaluators/{attack_run.evaluator}.pt"
+    folder = Path("data/features")
+    seen = folder / f"evaluators/{attack_run.evaluator}.pt"
     evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))
-    planted = features / f"targets/{attack_run.target}.pt"
-    signature = references.load_target(planted, target, private)
-    attacked, data = (
-        AttackedModel(target, queried_model, students, signature),
-        Data(private, public),
-    )
+    signature = references.load_target(folder / f"targets/{attack_run.target}.pt", target, private)
+    attacked = AttackedModel(target, queried_model, students, signature)
+    data = Data(private, public)
     scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
     write_scores(scored.scores, rt)
