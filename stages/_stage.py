@@ -29,7 +29,6 @@ from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.config import names
 from trapmid.config.params import Study
 from trapmid.runtime import (
-    Machine,
     Runtime,
     bf16_is_native,
     choose_device,
@@ -161,9 +160,9 @@ def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterat
         yield checkpointer
 
 
-def computed_on(rt: Runtime) -> Machine:
-    """What the scores of a row are computed on, for its file."""
-    return Machine(**_kind(rt), torch=str(torch.__version__))
+def computed_on(rt: Runtime) -> dict[str, str]:
+    """The fields of `scoring.machine.Machine`: on what this stage computes."""
+    return {**_kind(rt), "torch": str(torch.__version__)}
 
 
 def _kind(rt: Runtime) -> dict[str, str]:

@@ -193,21 +193,6 @@ class Runtime:
         return nullcontext()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What of a machine decides the last bits of what it computes."""
-
-    device: str  # its kind: cpu, cuda, mps
-    precision: str
-    instructions: str  # torch's capability of the CPU; empty: not a CPU
-    onednn: str  # see `onednn_level`
-    torch: str  # version
-
-    def __str__(self) -> str:
-        own = f" {self.instructions or '?'}, oneDNN {self.onednn or '?'}"
-        return f"{self.device}{own if self.device == 'cpu' else ''}, torch {self.torch}"
-
-
 @contextmanager
 def eval_mode(*modules: nn.Module) -> Iterator[None]:
     """Puts the modules into eval mode for the block, then gives every submodule its mode back."""

@@ -16,8 +16,8 @@ from torch import Tensor
 
 import fake_study
 from trapmid.artifacts.results import ResultError
-from trapmid.runtime import Machine
 from trapmid.scoring.checks import EXPLANATIONS
+from trapmid.scoring.machine import Machine
 from trapmid.scoring.scores import KINDS, AttackScores, RowScores, machines, rounded
 from trapmid.scoring.target import score_target
 

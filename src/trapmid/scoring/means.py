@@ -14,7 +14,7 @@ from typing import Any, Self
 from trapmid.artifacts import results
 from trapmid.metrics.statistics.comparisons import Verdict
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.runtime import Machine
+from trapmid.scoring.machine import Machine
 
 
 @dataclass(frozen=True, kw_only=True)

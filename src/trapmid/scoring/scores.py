@@ -17,8 +17,8 @@ from trapmid.metrics.robustness import ExampleDetection, Robustness
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
-from trapmid.runtime import Machine
 from trapmid.scoring.judged import IdentityScores, JudgedScores, VerifierQuality
+from trapmid.scoring.machine import Machine
 
 T = TypeVar("T")
 R = TypeVar("R", bound="RowScores")
