@@ -170,6 +170,11 @@ def resumable_folder(title: str, blocks: Any) -> Iterator[Path]:
         yield folder
 
 
+def computed_on(rt: Runtime) -> dict[str, str]:
+    """The fields of `scoring.machine.Machine`: on what this stage computes."""
+    return {**_kind(rt), "torch": str(torch.__version__)}
+
+
 def _kind(rt: Runtime) -> dict[str, str]:
     """What of a machine decides the digits that it computes."""
     found = {"device": rt.device.type, "precision": rt.precision}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_record
+from _scores import write_scores
+from _stage import load_params, run, runtime
 from trapmid.artifacts import checkpoints, classifiers, judges, lineage, side_information
 from trapmid.artifacts.lineage import Traced
 from trapmid.config import params
@@ -43,16 +44,15 @@ def main(row: str) -> None:
     file = Path(f"data/reconstructions/{row}.pt")
     made_from = {"queried_model": queried_model.path, "side_information": side}
     evidence = Evidence.of(lineage.load_made_from(file, target.traced, made_from))
-    features = Path("data/features")
-    seen = features / f"evaluators/{attack_run.evaluator}.pt"
+    folder = Path("data/features")
+    seen = folder / f"evaluators/{attack_run.evaluator}.pt"
     evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))
-    planted = features / f"targets/{attack_run.target}.pt"
-    signature = references.load_target(planted, target, private)
+    signature = references.load_target(folder / f"targets/{attack_run.target}.pt", target, private)
     attacked = AttackedModel(target, queried_model, students, signature)
     data = Data(private, public)
     scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
-    write_record(Path(f"reports/scores/attack_runs/{row}.json"), scored.scores.to_json())
+    write_scores(scored.scores, rt)
 
 
 if __name__ == "__main__":

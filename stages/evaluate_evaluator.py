@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_record
+from _scores import write_scores
+from _stage import load_params, run, runtime
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.lineage import load_public
 from trapmid.config import params
@@ -31,7 +32,7 @@ def main(row: str) -> None:
     scores = score_evaluator(row, Evaluator(loaded, reference), private, setup)
     features = Path(f"data/features/evaluators/{row}.pt")
     references.save_evaluator(features, loaded, private, reference)
-    write_record(Path(f"reports/scores/evaluators/{row}.json"), scores.to_json())
+    write_scores(scores, rt)
 
 
 if __name__ == "__main__":

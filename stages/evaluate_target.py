@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from _stage import load_params, run, runtime, write_record
+from _scores import write_scores
+from _stage import load_params, run, runtime
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.lineage import load_public
 from trapmid.config import params
@@ -32,7 +33,7 @@ def main(row: str) -> None:
         scores = score_target(row, loaded, private, csv.DictReader(manifest), reference, setup)
     features = Path(f"data/features/targets/{row}.pt")
     references.save_target(features, loaded, private, reference)
-    write_record(Path(f"reports/scores/targets/{row}.json"), scores.to_json())
+    write_scores(scores, rt)
 
 
 if __name__ == "__main__":

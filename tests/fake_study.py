@@ -142,6 +142,7 @@ def params(
                 "seed": 7,
             }
         },
+        "trained_judges": {},
         "judges": {
             "verifier": {
                 "data": "faces",
@@ -186,6 +187,7 @@ def params(
         "leaks": {},
         "signatures": {},
         "surrogate_training": {"distil": {"epochs": 3}},
+        "judge_training": {"verifier": {"steps": 5}},
         "guided_priors": guided,
         "prior_training": {"gmi": {"steps": 300}, "plgmi": {"steps": 200}},
         "attacks": {
@@ -345,6 +347,13 @@ def interval(rate: float, kind: str = "identities", n: int = 20) -> dict[str, An
     return {"low": round(low, 4), "high": round(high, 4), "kind": kind, "n": n}
 
 
+MACHINE = {
+    "device": "cpu",
+    "precision": "fp32",
+    "instructions": "AVX2",
+    "onednn": "AVX2",
+    "torch": "2.14.1",
+}
 _PRDC = {"precision": 0.4, "recall": 0.6, "density": 0.3, "coverage": 0.2}
 FIDELITY = {
     "kid": 0.25,
@@ -370,6 +379,7 @@ def _evaluator(row: str) -> dict[str, Any]:
         "ceiling_fidelity": FIDELITY,
         "checks": {"deterministic": True, "evaluator_accuracy": True},
         "failed_checks": {},
+        "computed_on": MACHINE,
     }
 
 
@@ -397,6 +407,7 @@ def _judge(row: str) -> dict[str, Any]:
         "reliability": {} if verifies else {"masculinity": 0.8, "age": 0.3},
         "checks": {"judge_knows_no_private_person": True, **own},
         "failed_checks": {},
+        "computed_on": MACHINE,
     }
 
 
@@ -482,6 +493,7 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
         "stochastic": block["defense"] == "mid",
         "checks": {} if block["defense"] == "mid" else {"deterministic": True},
         "failed_checks": {},
+        "computed_on": MACHINE,
     }
 
 
@@ -573,6 +585,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         },
         "checks": {"target_agreement": True},
         "failed_checks": {},
+        "computed_on": MACHINE,
     }
 
 

@@ -49,6 +49,20 @@ def test_the_gate_passes_and_fails(place, capsys):
     assert "FAIL  rose by 0.77" in capsys.readouterr().out
 
 
+def test_scores_of_another_machine_are_said_and_judged_as_any(place, capsys):
+    assert cli.main(["gate", "--update"]) == 0
+    assert "note: " not in capsys.readouterr().out
+    rewrite(place, lambda metrics: metrics["computed_on"][0].update(instructions="AVX512"))
+    assert cli.main(["gate"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "note: scored on cpu AVX512, oneDNN AVX2, torch 2.14.1; "
+        "the baseline on cpu AVX2, oneDNN AVX2, torch 2.14.1: last bits differ"
+    )
+    rewrite(place, lambda metrics: metrics.pop("computed_on"))  # as of an older version
+    assert cli.main(["gate"]) == 0
+    assert "note: " not in capsys.readouterr().out
+
+
 def test_update_copies_the_scores(place):
     assert cli.main(["gate", "--update"]) == 0
     read = (place / "reports" / "baseline.json").read_bytes()

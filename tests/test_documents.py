@@ -116,7 +116,7 @@ FOLLOWED = {
     "dvc exp run -S attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
-    "make judges": "nothing: ten minutes of training",
+    "make judges": "tests/judges/test_make_judges.py::test_both_judges_are_made_from_drawn_people",
     "trapmid clean": "tests/pipeline/test_leftovers.py::"
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",
     "dvc remote add --local": "nothing: the same with --default is followed",

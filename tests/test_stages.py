@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import fake_study
+from trapmid.runtime import Runtime, onednn_level
+from trapmid.scoring.scores import TargetScores
+
 STAGES = Path(__file__).parents[1] / "stages"
 NAMES = sorted(path.stem for path in STAGES.glob("[!_]*.py"))
 
@@ -60,6 +64,21 @@ def test_a_row_may_be_named_as_dvc_names_it(stage, tmp_path, monkeypatch, word):
     (tmp_path / "params.yaml").write_text("raw: {}\n", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"^make_raw: error: raw: no 'toy'; has none"):
         stage("make_raw", word)
+
+
+def test_scores_say_on_what_they_were_computed(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(STAGES))
+    monkeypatch.setattr(sys, "argv", ["stages/evaluate_target.py"])
+    monkeypatch.chdir(tmp_path)
+    study = fake_study.params(seeds=(0,))
+    scores = fake_study.scores(study)[1]["none-0"]
+    rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
+    __import__("_scores").write_scores(scores, rt)
+    found = TargetScores.read(tmp_path, "none-0").computed_on
+    assert (found.device, found.precision, found.torch) == ("cpu", "fp32", torch.__version__)
+    assert found.instructions == torch.backends.cpu.get_cpu_capability()
+    assert found.onednn == onednn_level()
+    assert TargetScores.read(tmp_path, "none-0").test_accuracy == scores.test_accuracy
 
 
 @pytest.mark.slow

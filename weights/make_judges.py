@@ -19,20 +19,22 @@ from tqdm import tqdm
 
 from trapmid.artifacts import judges
 from trapmid.artifacts.judges import LearntFrom
+from trapmid.artifacts.scratch import Scratch
+from trapmid.config.study import JudgeTraining
 from trapmid.data.drawing.images import portraits
 from trapmid.data.drawing.vectors import identity_vectors
 from trapmid.judges import portrait, verifier
-from trapmid.metrics import features, identification
 from trapmid.runtime import Runtime
-from trapmid.training import degradations, judging
-from trapmid.training.judging import Batch, Faces, Plan
+from trapmid.training import judging
+from trapmid.training.judging import Faces
+from trapmid.types import Saving
 
 SIZE, SEED = 32, 0
-FIRST, PEOPLE, HELD_OUT, IMAGES = 1_000_000, 2000, 100, 4
+FIRST, PEOPLE, HELD_OUT, IMAGES, STEPS = 1_000_000, 2000, 100, 4, 1500
 CHUNK = 50  # people drawn at a time: so many fit into memory
 PLANS = {
-    "verifier": Plan(steps=1500, people=40, images_each=4, nobodies=24, lr=2e-3, weight_decay=0.05),
-    "portrait": Plan(steps=1500, people=120, images_each=1, nobodies=0, lr=2e-3, weight_decay=0.05),
+    "verifier": {"people": 40, "images_each": 4, "nobodies": 24},
+    "portrait": {"people": 120, "images_each": 1, "nobodies": 0},
 }
 
 
@@ -42,34 +44,13 @@ def draw(first: int, count: int) -> Faces:
     for start in tqdm(range(first, first + count, CHUNK), desc="drawing", unit="chunk"):
         people = range(start, min(start + CHUNK, first + count))
         pairs = [(person, image) for person in people for image in range(IMAGES)]
-        drawn = portraits(pairs, seed=SEED, size=SIZE)
-        parts.append(drawn.reshape(len(people), IMAGES, 3, SIZE, SIZE))
-    return Faces(torch.cat(parts), vectors(first, count))
+        parts.append(portraits(pairs, seed=SEED, size=SIZE))
+    vectors = identity_vectors(range(first, first + count), seed=SEED).float()
+    return Faces(torch.cat(parts), torch.full((count,), IMAGES), vectors)
 
 
-def vectors(first: int, count: int) -> torch.Tensor:
-    return identity_vectors(range(first, first + count), seed=SEED).float()
-
-
-def contrast(embeddings: torch.Tensor, batch: Batch) -> torch.Tensor:
-    return verifier.contrastive_loss(embeddings, batch.people)
-
-
-def error(readings: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Squared, in units of each parameter's variance over uniform draws."""
-    return 12 * (readings - batch.vectors).square().mean()
-
-
-def calibrate(judge: portrait.Judge, faces: Faces, held_out: Faces, rt: Runtime) -> None:
-    """Writes into the judge how parameters vary, and how far a reading of each can be relied on."""
-    images = held_out.images.flatten(0, 1)
-    with rt.seeded("calibration"):
-        images = degradations.degrade(features.as_float(images))
-    read = features.vectors(judge, images, batch_size=200, rt=rt)
-    truth = held_out.vectors.repeat_interleave(IMAGES, dim=0)
-    judge.reliability.copy_(identification.reliability(read, truth))
-    judge.mean.copy_(faces.vectors.mean(dim=0))
-    judge.deviation.copy_(faces.vectors.std(dim=0))
+def plan(name: str) -> JudgeTraining:
+    return JudgeTraining(**PLANS[name], steps=STEPS, lr=2e-3, weight_decay=0.05, keep_every=STEPS)
 
 
 def main(folder: Path) -> None:
@@ -80,9 +61,10 @@ def main(folder: Path) -> None:
     )
     with rt.seeded("initial weights", "judges"):
         telling, reading = rt.place(verifier.Judge(SIZE)), rt.place(portrait.Judge(SIZE))
-    judging.fit(telling, contrast, faces, PLANS["verifier"], rt)
-    judging.fit(reading, error, faces, PLANS["portrait"], rt)
-    calibrate(reading, faces, held_out, rt)
+    for name, judge in (("verifier", telling), ("portrait", reading)):
+        saving = Saving(Scratch(folder, name), STEPS)
+        judging.fit(judge, judge.loss, faces, plan(name), rt, saving)
+    judging.calibrate(reading, faces, held_out, rt)
     for name, judge in (("verifier", telling), ("portrait", reading)):
         judges.save_weights(folder / f"{name}.pt", name, judge, SIZE, learnt_from)
 

@@ -181,6 +181,8 @@ def _gate(options: argparse.Namespace) -> int:
     like = now if old is None or other else old
     verdicts = gate.compare(now, like, tolerances)
     print(gate.table(verdicts, tolerances))
+    if note := gate.other_machine(now, like):
+        print(f"note: {note}")
     if options.update:
         return _update(made, options.scores, now)
     return 0 if all(verdict.passed for verdict in verdicts) else 1

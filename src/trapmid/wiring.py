@@ -14,11 +14,13 @@ from torch import Tensor
 
 from trapmid.config import params
 from trapmid.config.params import ParamsError
+from trapmid.config.study import JudgeTraining
 from trapmid.types import (
     Attack,
     Defense,
     Judge,
     LabelAttack,
+    Learns,
     PaperScoring,
     PriorTraining,
     Surrogate,
@@ -78,6 +80,18 @@ def target(arch: str) -> type[Target]:
 def judge(name: str) -> type[Judge]:
     """The judge class of `judges/<name>.py`."""
     return cast(type[Judge], _role("judges", name))
+
+
+def judge_training(name: str, block: Any, where: str | None = None) -> JudgeTraining:
+    """How the judge `judges/<name>.py` learns, by the block called `where`.
+
+    Raises:
+        ParamsError: it does not learn from the people of a study, or the block is wrong.
+    """
+    if not issubclass(judge(name), Learns):
+        known = [other for other in names("judges") if issubclass(judge(other), Learns)]
+        raise ParamsError(f"judges: {name!r} is not trained here; {', '.join(known)} are")
+    return params.build(JudgeTraining, block, where or f"judge_training.{name}")
 
 
 def trapdoor(triggers: Tensor, alpha: float, masks: Tensor | None) -> Trapdoor:

@@ -10,7 +10,7 @@ import torch
 from toy import runtime, seeded
 from trapmid.artifacts import checkpoints, judges
 from trapmid.artifacts.checkpoints import CheckpointError
-from trapmid.artifacts.judges import LearntFrom, Opened
+from trapmid.artifacts.judges import LearntFrom, LearntFromPublic, Opened
 from trapmid.config.study import AttackRunRow
 from trapmid.judges import portrait, verifier
 
@@ -94,6 +94,23 @@ def test_a_method_needs_the_weights_that_it_needs(none: Path, weights: Path) -> 
         judges.open_weights("verifier", none, 16, runtime())
     with pytest.raises(ValueError, match=r"^judge dlib: model: needs no file, weights/none, is "):
         judges.open_weights("dlib", weights, 16, runtime())
+
+
+def test_public_people_are_said_by_their_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "model.pt"
+    whom = LearntFromPublic(data="faces", people=3, images=9, identities=(4, 7))
+    judges.save_weights(file, "verifier", verifier.Judge(16), 16, whom)
+    found = judges.open_weights("verifier", file, 16, runtime()).learnt_from
+    assert found == whom and set(found.numbers) == {4, 7}
+    assert str(found) == "3 public people of faces (9 images)"
+    assert 1_000_099 in WHO.numbers and 1_000_100 not in WHO.numbers
+
+
+def test_a_verifier_takes_no_truth(weights: Path, none: Path, tmp_path: Path) -> None:
+    opened = judges.open_weights("verifier", weights, 16, runtime())
+    assert judges.truth_of(opened, none, []) is None
+    with pytest.raises(ValueError, match=r"^judge verifier: truth: it reads none; needs weights/n"):
+        judges.truth_of(opened, tmp_path / "table.csv", [])
 
 
 @pytest.mark.parametrize("change", [{"learnt_from": {"maker": "x"}}, {"learnt_from": None}])

@@ -57,7 +57,7 @@ def test_wrong_json_is_named(tmp_path, text):
 
 def test_every_training_has_a_section():
     """What transfer learning starts from is trained, too, but never attacked, so never scored."""
-    assert set(KINDS) - {"judges"} < set(results.TRAINED)  # judges come trained
+    assert set(KINDS) - {"judges"} < set(results.TRAINED)  # shipped, or of trained_judges
     assert "pretrained" in set(results.TRAINED) - set(KINDS)
 
 

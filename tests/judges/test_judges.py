@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,26 @@ from trapmid import wiring
 from trapmid.artifacts import judges
 from trapmid.data.drawing.attributes import GROUPS
 from trapmid.data.drawing.vectors import ATTRIBUTES
-from trapmid.judges import dlib
+from trapmid.judges import attributes, dlib, portrait
 from trapmid.judges.verifier import contrastive_loss
-from trapmid.types import Judge, Reader, Verifier
+from trapmid.types import FaceBatch, Judge, Person, Reader, Verifier
 
 ROOT = Path(__file__).parents[2]
-METHODS = {"dlib": Verifier, "facenet": Verifier, "portrait": Reader, "verifier": Verifier}
+METHODS = {
+    "attributes": Reader,
+    "dlib": Verifier,
+    "facenet": Verifier,
+    "portrait": Reader,
+    "verifier": Verifier,
+}
 TRAINED = ("portrait", "verifier")
+PUBLISHED = (  # line 2 of CelebA's list_attr_celeba.txt
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
+    "Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee "
+    "Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard "
+    "Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair "
+    "Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young"
+)
 HAS_FACES = all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))
 
 
@@ -90,6 +104,86 @@ def test_the_contrastive_loss_is_that_of_a_loop() -> None:
     assert len(terms) == 5
     found = contrastive_loss(embeddings, torch.tensor(people))
     assert float(found) == pytest.approx(float(sum(terms)) / 5)
+
+
+def test_a_verifier_s_loss_is_contrastive_and_a_portrait_s_is_squared() -> None:
+    people = torch.tensor([0, 0, 1, 1, -1])
+    vectors = torch.rand(5, 41, generator=torch.Generator().manual_seed(0))
+    batch = FaceBatch(torch.rand(5, 3, 32, 32), people, vectors[:4] / 2)
+    assert torch.equal(
+        made("verifier").loss(vectors, batch),  # type: ignore[operator]
+        contrastive_loss(vectors, people),
+    )
+    squares = sum(float((value / 2) ** 2) for value in vectors[:4].flatten())
+    loss = made("portrait").loss(vectors, batch)  # type: ignore[operator]
+    assert float(loss) == pytest.approx(12 * squares / (4 * 41), rel=1e-5)
+
+
+# --- CelebA's attributes --------------------------------------------------------------------------
+
+
+def test_the_attributes_are_celeba_s() -> None:
+    assert tuple(PUBLISHED.split()) == attributes.NAMES and len(attributes.NAMES) == 40
+    grouped = [name for group in attributes.GROUPS.values() for name in group]
+    assert sorted(grouped) == sorted(attributes.NAMES)
+
+
+def test_the_loss_of_attributes_is_their_cross_entropy() -> None:
+    """A reading of 0.25 where the share is 1, and where it is 0; nobody is left out."""
+    readings = torch.full((3, 40), 0.25)
+    shares = torch.tensor([[1.0], [0.0]]).expand(2, 40)
+    batch = FaceBatch(torch.zeros(3, 3, 32, 32), torch.tensor([0, 1, -1]), shares)
+    loss = made("attributes").loss(readings, batch)  # type: ignore[operator]
+    assert float(loss) == pytest.approx(-(math.log(0.25) + math.log(0.75)) / 2)
+
+
+def person(*files: str) -> Person:
+    return Person(1, files, tuple(range(len(files))))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    file = tmp_path / "list_attr_celeba.txt"
+    lines = ["3", "Smiling Male", "1.jpg 1 1", "2.jpg -1 1", "3.jpg -1 -1"]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def test_a_person_has_the_share_of_the_images_with_a_mark(table: Path) -> None:
+    people = [person("celeba/img/1.jpg", "celeba/img/2.png"), person("celeba/img/3.jpg")]
+    found = attributes.Judge.truth(table, people)
+    assert found.shape == (2, 40)
+    smiling, male = (attributes.NAMES.index(name) for name in ("Smiling", "Male"))
+    assert found[:, smiling].tolist() == [0.5, 0] and found[:, male].tolist() == [1, 0]
+    assert float(found.sum()) == 1.5  # what the table does not have nobody has
+
+
+def test_an_image_or_an_attribute_that_is_unknown_is_named(table: Path) -> None:
+    with pytest.raises(ValueError, match=rf"^{table}: has no image 4$"):
+        attributes.Judge.truth(table, [person("celeba/img/4.jpg")])
+    table.write_text(table.read_text(encoding="utf-8").replace("Male", "Tall"), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"^{table}: Tall is none of CelebA's attributes$"):
+        attributes.Judge.truth(table, [person("celeba/img/1.jpg")])
+
+
+def test_what_cannot_be_read_is_left_out() -> None:
+    judge = made("attributes")
+    assert isinstance(judge, attributes.Judge) and not judge.votes
+    judge.reliability.zero_()
+    judge.reliability[[attributes.NAMES.index(name) for name in ("Bald", "Smiling")]] = 0.5
+    assert list(judge.groups) == ["hair length", "mouth"]
+    vectors = torch.zeros(2, 40)
+    vectors[1, attributes.NAMES.index("Bald")] = 0.75
+    marks = {name: found.tolist() for name, found in judge.marks(vectors).items()}
+    assert marks == {"Bald": [False, True], "Smiling": [False, False]}
+
+
+def test_a_portrait_needs_the_number_of_everybody(tmp_path: Path) -> None:
+    nobody = Person(None, ("ffhq/00000/00001.png",), (0,))
+    with pytest.raises(
+        ValueError, match=r"t\.csv: has no ffhq/00000/00001\.png, of whom no number"
+    ):
+        portrait.Judge.truth(tmp_path / "t.csv", [nobody])
 
 
 # --- dlib -----------------------------------------------------------------------------------------

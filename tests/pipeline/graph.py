@@ -18,6 +18,7 @@ SECTIONS = {
     "leak_signatures": "leaks",
     "estimate_signatures": "signatures",
     "train_guided_prior": "guided_priors",
+    "train_judge": "trained_judges",
     "invert": "attack_runs",
     "evaluate_evaluator": "evaluators",
     "evaluate_target": "targets",
@@ -152,7 +153,7 @@ def _named(stage: Stage, study: dict[str, Any]) -> list[str]:
         if row["second_evaluator"] != "weights/none":
             second = Path(row["second_evaluator"]).parent.name
             names.append(f"targets/{study['evaluators'][second]['arch']}.py")
-    if stage.kind == "evaluate_judge":
+    if stage.kind in ("train_judge", "evaluate_judge"):
         names.append(f"judges/{row['method']}.py")
     if SECTIONS[stage.kind] in ("public_priors", "guided_priors"):
         names.append(f"priors/{row['method']}.py")

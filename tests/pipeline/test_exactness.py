@@ -23,7 +23,7 @@ GUIDED = [
 ]
 SURROGATES = ["students-trapmid-0", "finetuned-trapmid-0"]
 TARGETS = ["none-0", "none_aug-0", "trapmid-0"]
-JUDGES = {"evaluate_judge@verifier", "evaluate_judge@identity"}
+JUDGES = {f"evaluate_judge@{row}" for row in ("verifier", "identity", "attributes")}
 EVALUATE = {
     "evaluate_evaluator@evaluator",
     *JUDGES,

@@ -137,6 +137,29 @@ def _shared_name_that_ends_with_a_seed() -> list[tuple[str, Any]]:
     return [("evaluators.judge-1", judge), *rows]
 
 
+@pytest.mark.slow
+def test_a_judge_learns_the_strangers_of_those_whom_it_judges() -> None:
+    row = {"data": "other", "method": "verifier", "block": "judge_training.verifier"}
+    trained = row | {"min_images": 2, "truth": "weights/none", "seed": 0}
+    learnt = ("judges.verifier.model", "models/judges/own/model.pt")
+    there = ("trained_judges.own", trained)
+    assert problems("small", PUBLIC, there, learnt) == []
+    assert problems("small", OTHERS, there, learnt) == [
+        "judges.verifier.model: trained_judges.own learnt from the public people of other, which "
+        "has other private people than faces (min_images)"
+    ]
+    block = {"method": "attributes", "block": "judge_training.attributes"}
+    assert problems("small", PUBLIC, ("trained_judges.own", trained | block), learnt) == [
+        "judges.verifier.method: verifier, but trained_judges.own is attributes"
+    ]
+    assert problems("small", PUBLIC, learnt) == [
+        "judges.verifier.model: no 'own' in trained_judges; there are none"
+    ]
+    assert problems("small", PUBLIC, ("trained_judges.own", trained | {"method": "dlib"})) == [
+        "judges: 'dlib' is not trained here; attributes, portrait, verifier are"
+    ]
+
+
 def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
     assert seeds() == []
     assert seeds(*_shared_name_that_ends_with_a_seed()) == []

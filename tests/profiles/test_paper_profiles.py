@@ -81,6 +81,12 @@ REVIEWED = {
             "precision": "fp32",
         },
     },
+    "judge_training": {  # ours
+        "verifier": {"steps": 1500, "people": 40, "images_each": 4, "nobodies": 24, "lr": 0.002}
+        | {"weight_decay": 0.05, "keep_every": 250},
+        "attributes": {"steps": 1500, "people": 120, "images_each": 1, "nobodies": 0, "lr": 0.002}
+        | {"weight_decay": 0.05, "keep_every": 250},
+    },
     "surrogate_training": {
         "distil": {
             "batch_size": 64,

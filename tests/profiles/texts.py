@@ -48,6 +48,7 @@ leaks:
 signatures:
   trapmid: {target: trapmid}
   none: {target: none}
+trained_judges: {}
 judges: {}
 guided_priors:
   plgmi-none: {target: none, init: models/priors/public/gmi/prior.pt}

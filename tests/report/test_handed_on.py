@@ -53,9 +53,10 @@ def of(numbers, row, metric):
 
 
 def test_a_line_is_one_number(numbers):
-    assert list(numbers[0]) == (
-        ["row", "section", "attack", "defence", "seed", "metric", "value", "low", "high"]
-    )
+    assert list(numbers[0]) == [
+        *("row", "section", "attack", "defence", "seed", "metric", "value", "low", "high"),
+        "computed_on",
+    ]
     keys = [
         tuple(line[k] for k in ("row", "section", "attack", "defence", "metric"))
         for line in numbers
@@ -76,6 +77,7 @@ def test_the_numbers_are_those_of_the_files(found, numbers):
         "value": "0.14",
         "low": "0.09",
         "high": "0.19",
+        "computed_on": "cpu AVX2, oneDNN AVX2, torch 2.14.1",
     }
     (agreed,) = of(numbers, "plgmi-trapmid-1", "judges.agree")
     assert (agreed["value"], agreed["low"], agreed["high"]) == ("0.035", "0.0", "0.085")
@@ -99,7 +101,7 @@ def test_an_interval_has_its_columns(found):
     }
     text = scores_table.tidy(found.inputs, {"targets": {}, "attacks": attacks})
     assert text.endswith(
-        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6\n,attack_runs,gmi,none,mean,aa5,0.7,,\n"
+        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6,\n,attack_runs,gmi,none,mean,aa5,0.7,,,\n"
     )
 
 

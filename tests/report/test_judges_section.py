@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -134,3 +135,21 @@ def test_a_number_that_one_seed_lacks_is_the_mean_of_the_others(two):
     assert measured(rows, "judges.agree").value == rows[0].judges.agree
     assert measured(rows[1:], "judges.agree") == Measured(None)
     assert measured(rows[:1], "judges.agree").words() == "23.5 (18–28)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "added"),
+    [
+        (("verifier", "identity"), ", the verifier accepts the image, and nobody is nearer by"),
+        (("verifier",), " and the verifier accepts the image"),
+        (("verifier", "looks"), " and the verifier accepts the image"),
+        (("looks",), ""),
+    ],
+)
+def test_a_reader_of_looks_has_no_voice(two, rows, added):
+    own = dict(two.inputs.judges)
+    own["looks"] = replace(own["identity"], votes=False)
+    chosen = [own[row] for row in rows]
+    assert judges._voices(chosen).startswith(added) and (added or not judges._voices(chosen))
+    assert ("it has no voice" in judges._how(chosen, "verifier")) == ("looks" in rows)
+    assert judges._title(own["looks"]) == "Reader of attributes"

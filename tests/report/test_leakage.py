@@ -158,3 +158,18 @@ def test_what_cannot_be_read_is_in_brackets():
 def test_a_low_interval_stays_on_the_axis():
     low, _ = drawn(trait("skin", number(0.4, 0.2, 0.6))).get_xlim()
     assert low < 20
+
+
+def test_attributes_are_listed_one_by_one_between_floor_and_ceiling(tmp_path):
+    """The strongest attack on Trap-MID hits 42 of 100, so 14 are nearest: 0.5 + 0.14 / 2."""
+    study = fake_study.write(tmp_path, (0,))
+    inputs, metrics = read(tmp_path, study)
+    given = findings.Findings(inputs=inputs, metrics=metrics, pictures={})
+    (fold,) = [b for b in attributes.attributes(given).blocks if hasattr(b, "opened")]
+    assert fold.title == "1 yes/no attributes, one by one"
+    (line,) = fold.blocks[1].frame.to_numpy().tolist()
+    heads = list(fold.blocks[1].frame.columns)
+    assert heads[0] == "Attribute" and heads[-1] == "Real images"
+    assert line[:2] == ["Male", "50.5"]  # random latents: 1 of 100
+    assert line[heads.index("PLG-MI on a student on Trap-MID")] == "57.0"
+    assert line[-1] == "99.0"

@@ -173,10 +173,10 @@ ROW_CHECKS = {
         lambda: judge_checks.blank_images_refused(float("nan"), 0.01),
     ),
     "judge_knows_no_private_person": (
-        lambda: judge_checks.judge_knows_no_private_person(torch.arange(1, 25), 25, 30),
-        lambda: judge_checks.judge_knows_no_private_person(torch.arange(1, 25), 24, 30),
-        lambda: judge_checks.judge_knows_no_private_person(torch.arange(25, 30), 0, 25),
-        lambda: judge_checks.judge_knows_no_private_person(torch.arange(0), 24, 30),
+        lambda: judge_checks.judge_knows_no_private_person(range(1, 25), range(25, 31), "x"),
+        lambda: judge_checks.judge_knows_no_private_person(range(1, 25), {7, 99}, "x"),
+        lambda: judge_checks.judge_knows_no_private_person(range(25, 30), range(26), "x"),
+        lambda: judge_checks.judge_knows_no_private_person([], {24}, "x"),
     ),
     "checkpoint_verified": (
         lambda: checks.checkpoint_verified(0.9004, 0.9),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from torch import Tensor
 import fake_study
 from trapmid.artifacts.results import ResultError
 from trapmid.scoring.checks import EXPLANATIONS
-from trapmid.scoring.scores import KINDS, AttackScores, RowScores, rounded
+from trapmid.scoring.machine import Machine
+from trapmid.scoring.scores import KINDS, AttackScores, RowScores, machines, rounded
 from trapmid.scoring.target import score_target
 
 
@@ -49,6 +51,22 @@ def by_kind() -> list[RowScores]:
     study = fake_study.params(seeds=(0,), defenses=fake_study.WIDE)
     parts = (fake_study.judge_scores(study), *fake_study.scores(study))
     return [scores for part in parts for scores in part.values()]
+
+
+def test_every_machine_is_named_once() -> None:
+    first, second = by_kind()[:2]
+    other = replace(second, computed_on=Machine(**{**fake_study.MACHINE, "torch": "3.0.0"}))
+    older = replace(second, computed_on=None)
+    found = machines({"a": first, "b": first, "c": older}, {"d": other})
+    assert [str(one) for one in found] == [
+        "cpu AVX2, oneDNN AVX2, torch 2.14.1",
+        "cpu AVX2, oneDNN AVX2, torch 3.0.0",
+    ]
+
+
+def test_a_gpu_is_named_without_instruction_sets() -> None:
+    gpu = Machine(device="cuda", precision="fp32", instructions="", onednn="", torch="2.14.1")
+    assert str(gpu) == "cuda, torch 2.14.1"
 
 
 def test_what_is_written_is_read() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from trapmid.artifacts.judges import LearntFrom, LoadedJudge, Opened, Panel
 from trapmid.artifacts.lineage import Traced
+from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.scoring import references, verdicts
 from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
@@ -61,10 +63,19 @@ class OfColour(Reader):
     """Reads the parameters of the person whose colour is the nearest, each a little too high."""
 
     names = ATTRIBUTES
+    groups: ClassVar = GROUPS
+    marks = staticmethod(binary_attributes)
+    truth = staticmethod(lambda table, people: TRUTH)
 
     def forward(self, images: Tensor) -> Tensor:
         nearest = torch.cdist(images.mean(dim=(2, 3)), COLOURS + 0.05).argmin(dim=1)
         return TRUTH[nearest] + 0.01
+
+
+class OfLooks(OfColour):
+    """The same, without a voice."""
+
+    votes = False
 
 
 @pytest.fixture
@@ -204,6 +215,19 @@ def test_verdicts_on_an_attack(panel: Panel) -> None:
     )
     assert found.scores.disagreement == {"verifier": counts, "identity": counts}
     assert found.rows["agreed"].sum() == 18
+
+
+def test_a_reader_of_looks_has_no_voice(people: dict[str, Tensor], panel: Panel) -> None:
+    looks, hit = loaded(OfLooks(8), people), torch.ones(20, dtype=torch.bool)
+    assert scored(OfLooks(8), people).scores.votes is False
+    both = verdicts.judge(panel._replace(identity=looks), shown(), hit, SETUP)
+    usual = verdicts.judge(panel, shown(), hit, SETUP).scores
+    assert both.scores is not None and usual is not None
+    assert both.scores.identity == usual.identity
+    assert set(both.scores.disagreement) == {"verifier"} and "identity" not in both.rows
+    alone = verdicts.judge(Panel(None, looks), shown(), torch.arange(20) > 4, SETUP).scores
+    assert alone is not None and alone.identity == usual.identity
+    assert (alone.n_agree, alone.disagreement) == (15, {})
 
 
 def test_attributes_are_shares_of_equal_marks(panel: Panel) -> None:

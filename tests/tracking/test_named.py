@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fake_study
+from trapmid.tracking.named import row_blocks
 from trapmid.tracking.records import collect
 
 
@@ -28,3 +29,12 @@ def test_tags_and_parameters_follow_what_a_attack_run_names(place):
     assert adaptive.params["side_information.top_n"] == "30" and adaptive.params["leak.rank"] == "3"
     assert found["attack_runs", "gmi-trapmid-0"].params["side_information_training.epochs"] == "3"
     assert "queried_model" not in found["targets", "trapmid-0"].tags
+
+
+def test_a_judge_that_learns_has_its_training():
+    study = fake_study.params(seeds=(0,))
+    block = {"block": "judge_training.verifier", "set": {"steps": 9}}
+    study["trained_judges"]["own"] = {"data": "faces", "method": "verifier", "seed": 0, **block}
+    found = row_blocks(study, "trained_judges", "own")
+    assert dict(found["judge_training"]) == {"steps": 9}
+    assert found["data"] == study["data"]["faces"]

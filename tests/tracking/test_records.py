@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,23 @@ def test_a_time_that_is_none(place):
     fake_study.write_json(stats, {"seconds": 9.0, "started": "yesterday"})
     with pytest.raises(ValueError, match=r"none-0/stats\.json: started: no time: 'yesterday'"):
         collected(place)
+
+
+def test_equal_scores_of_two_machines_are_one_result(place):
+    def keys():
+        study = collected(place)
+        return {"study": study.key, **{record.name: record.key for record in study.records}}
+
+    before, file = keys(), place / "reports/scores/targets/none-0.json"
+    scores = json.loads(file.read_text(encoding="utf-8"))
+    scores["computed_on"]["onednn"] = "AVX512_CORE"
+    fake_study.write_json(file, scores)
+    assert keys() == before
+    fake_study.write_json(file, scores | {"test_accuracy": 0.5})
+    assert {name for name, key in keys().items() if key != before[name]} == {
+        "study",
+        "target/none-0",
+    }
 
 
 def test_the_key_is_the_content(place):

@@ -1,13 +1,14 @@
 """Judges between files and memory: their weights, and what they need to judge one study's attacks.
 
-Weights lie in weights/, in half precision, without a digest of their code, as initial weights do.
-They say from whom they were learnt. `evaluate_judge` puts network and references into one file per
+Weights lie in weights/ or, learnt from a study's public people, in models/judges; in half
+precision, without a digest of their code, as initial weights do. They say from whom they were
+learnt. `evaluate_judge` puts network and references into one file per
 row, about one set of private people, and that file has the digests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from trapmid.config import params
 from trapmid.config.params import ParamsError
 from trapmid.config.study import AttackRunRow
 from trapmid.runtime import Runtime
-from trapmid.types import Judge, Reader, Verifier
+from trapmid.types import Judge, Person, Reader, Verifier
 
 NONE = "none"
 """The word in weights/none: no file, by choice."""
@@ -39,6 +40,35 @@ class LearntFrom:
     first: int
     last: int  # included
 
+    @property
+    def numbers(self) -> Collection[int]:
+        """By which the study's private people are known, too."""
+        return range(self.first, self.last + 1)
+
+    def __str__(self) -> str:
+        return f"drawn people {self.first} to {self.last} of seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearntFromPublic:
+    """The people from whom a judge learnt: public ones of a data row."""
+
+    data: str
+    people: int
+    images: int
+    identities: tuple[int, ...]  # numbers of those who are of the private images' source
+
+    @property
+    def numbers(self) -> Collection[int]:
+        """By which the study's private people are known, too."""
+        return set(self.identities)
+
+    def __str__(self) -> str:
+        return f"{self.people} public people of {self.data} ({self.images} images)"
+
+
+Whom = LearntFrom | LearntFromPublic
+
 
 class Opened(NamedTuple):
     """A judge on the runtime's device, in eval mode, frozen."""
@@ -46,7 +76,7 @@ class Opened(NamedTuple):
     judge: Judge
     method: str
     image_size: int  # that it was made for; it resizes others inside
-    learnt_from: LearntFrom | None  # None: nobody here trained it
+    learnt_from: Whom | None  # None: nobody here trained it
 
 
 class LoadedJudge(NamedTuple):
@@ -78,9 +108,7 @@ def is_none(path: Path) -> bool:
     return path.is_file() and path.stat().st_size < 64 and path.read_text().strip() == NONE
 
 
-def save_weights(
-    path: Path, method: str, judge: Judge, image_size: int, learnt_from: LearntFrom
-) -> None:
+def save_weights(path: Path, method: str, judge: Judge, image_size: int, learnt_from: Whom) -> None:
     """Writes trained weights in half precision.
 
     Raises:
@@ -123,17 +151,32 @@ def open_weights(method: str, path: Path, image_size: int, rt: Runtime) -> Opene
     content = checkpoints.load(path)
     if content.get("judge") != method:
         raise CheckpointError(f"{path}: holds a judge {content.get('judge')!r}, not {method!r}")
-    learnt_from = None if "imported" in content else _learnt_from(path, content)
+    learnt_from = None if "imported" in content else _whom(path, content.get("learnt_from"))
     judge = cls(content["image_size"])
     checkpoints.load_strictly(path, judge, content["state"])
     return Opened(_frozen(judge, rt), method, content["image_size"], learnt_from)
 
 
-def _learnt_from(path: Path, content: Mapping[str, Any]) -> LearntFrom:
+def _whom(path: Path, content: Any) -> Whom:
+    kinds: tuple[type[Whom], ...] = (LearntFrom, LearntFromPublic)
+    public = isinstance(content, Mapping) and "identities" in content
     try:
-        return params.build(LearntFrom, content["learnt_from"], f"{path}: learnt_from")
+        return params.build(kinds[public], content, f"{path}: learnt_from")
     except ParamsError as error:
         raise CheckpointError(str(error)) from None
+
+
+def truth_of(opened: Opened, table: Path, people: Sequence[Person]) -> Tensor | None:
+    """What a reader is to read off images of `people`: (P, A) of `table`; None: weights/none.
+
+    Raises:
+        ValueError: the judge reads nothing, or the table does not fit it.
+    """
+    if is_none(table):
+        return None
+    if not isinstance(opened.judge, Reader):
+        raise ValueError(f"judge {opened.method}: truth: it reads none; needs weights/none")
+    return opened.judge.truth(table, people)
 
 
 def save(path: Path, opened: Opened, reference: Mapping[str, Tensor], people: str) -> None:

@@ -24,6 +24,7 @@ TRAINED = (
     "public_priors",
     "surrogates",
     "guided_priors",
+    "trained_judges",
     "attack_runs",
 )
 """Sections whose rows leave curves, times and samples."""

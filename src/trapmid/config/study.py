@@ -199,12 +199,38 @@ class GuidedPriorRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeTraining:
+    """How a judge learns: `steps` batches of so many people."""
+
+    steps: Count
+    people: Count  # in a batch
+    images_each: Count  # at most; of a person who has fewer, all
+    nobodies: Natural  # images of nobody in a batch
+    lr: Positive  # at most: it rises over a tenth of the steps and falls to 0 along a cosine
+    weight_decay: NonNegative
+    keep_every: Count  # steps between two saved training states
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedJudgeRow:
+    """A judge that learns from the public people of a data row."""
+
+    data: str
+    method: str  # module of trapmid.judges
+    block: str  # place of the method's parameters: judge_training.<method>
+    min_images: Count  # it learns from people with at least so many images
+    truth: str  # table of what it is to read off an image; weights/none: the method reads nothing
+    seed: Natural
+    set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
+
+
+@dataclass(frozen=True, kw_only=True)
 class JudgeRow:
     """A judge of reconstructions beside the evaluators."""
 
     data: str  # whose private images it is measured on, and measures attacks by
     method: str  # module of trapmid.judges
-    model: str  # its weights; weights/none: they come with a package
+    model: str  # its weights: shipped, or of `trained_judges`; weights/none: of a package
     truth: str  # table of everybody's parameters; weights/none: the method reads none
     seed: Natural
 
@@ -255,6 +281,7 @@ ROWS: dict[str, type[Any]] = {
     "leaks": LeakRow,
     "signatures": SignatureRow,
     "guided_priors": GuidedPriorRow,
+    "trained_judges": TrainedJudgeRow,
     "judges": JudgeRow,
     "attack_runs": AttackRunRow,
 }

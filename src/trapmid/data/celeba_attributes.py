@@ -32,7 +32,15 @@ def attributes(root: Path) -> Attributes:
     Raises:
         DataError: the list is missing, cut off or malformed.
     """
-    path = celeba.find_list(root, LIST)
+    return read(celeba.find_list(root, LIST))
+
+
+def read(path: Path) -> Attributes:
+    """The list of attributes in a file.
+
+    Raises:
+        DataError: it is missing, cut off or malformed.
+    """
     lines = listing.read_lines(path, "'<file name> <1 or -1> ...'")
     names, announced = _head(path, lines)
     of: dict[str, tuple[bool, ...]] = {}

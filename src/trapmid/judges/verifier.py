@@ -1,7 +1,8 @@
 """A verifier: who is on two images is told by how far their embeddings lie apart.
 
 Trained by supervised contrastive learning (Khosla et al., NeurIPS 2020, eq. 2) on people who are in
-no study. It has no classes, so it cannot be fooled into the attacked one as a classifier can.
+no study, or on the public ones of a study. It has no classes, so it cannot be fooled into the
+attacked one as a classifier can.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid.nets.face_trunk import FaceTrunk
-from trapmid.types import Verifier
+from trapmid.types import FaceBatch, Learns, Verifier
 
 _DIM = 128
 _TEMPERATURE = 0.1
 
 
-class Judge(Verifier):
+class Judge(Verifier, Learns):
     """Unit embeddings of faces, (N, 128)."""
+
+    least_images = 2
 
     def __init__(self, image_size: int) -> None:
         super().__init__(image_size)
@@ -26,6 +29,9 @@ class Judge(Verifier):
 
     def forward(self, images: Tensor) -> Tensor:
         return F.normalize(self.trunk(images), dim=1)
+
+    def loss(self, vectors: Tensor, batch: FaceBatch) -> Tensor:
+        return contrastive_loss(vectors, batch.people)
 
 
 def contrastive_loss(embeddings: Tensor, people: Tensor) -> Tensor:

@@ -22,6 +22,11 @@ IMPLIED: dict[str, dict[str, str]] = {
         "queried_model": "models/targets/{target}",
         "side_information": "weights/none",
     },
+    "trained_judges": {
+        "method": "{row}",
+        "block": "judge_training.{method}",
+        "truth": "weights/none",
+    },
     "judges": {"method": "{row}", "truth": "weights/none"},
     "attack_runs": {
         "verifier": "weights/none",
@@ -57,6 +62,7 @@ ORDER = (
     "identity",
     "second_evaluator",
     "model",
+    "min_images",
     "truth",
     "init",
     "data",

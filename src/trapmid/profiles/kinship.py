@@ -62,7 +62,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         for name, row in content[section].items()
         for line in _row(content, f"{section}.{name}", row, keys)
     ]
-    return [*lines, *_pretrained(content), *_seeds(content)]
+    return [*lines, *_pretrained(content), *_judges(content), *_seeds(content)]
 
 
 def _row(
@@ -124,6 +124,23 @@ def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
                     f"targets.{name}.init: pretrained.{start} learnt people of "
                     f"{sides[0]['path']}, where the private ones come from; name other data"
                 )
+
+
+def _judges(content: Mapping[str, Any]) -> Iterator[str]:
+    """Judges whose weights were learnt here: by the same method, of the same people's strangers."""
+    for name, row in content["judges"].items():
+        start = PurePosixPath(row["model"])
+        if str(start.parent.parent) != "models/judges":
+            continue
+        trained = content["trained_judges"][start.parent.name]
+        place = f"trained_judges.{start.parent.name}"
+        if trained["method"] != row["method"]:
+            yield f"judges.{name}.method: {row['method']}, but {place} is {trained['method']}"
+        if differing := _differing(content["data"], row["data"], trained["data"]):
+            yield (
+                f"judges.{name}.model: {place} learnt from the public people of {trained['data']}, "
+                f"which has other private people than {row['data']} ({', '.join(differing)})"
+            )
 
 
 def _seeds(content: Mapping[str, Any]) -> Iterator[str]:

@@ -33,6 +33,7 @@ BUILDERS: dict[str, Callable[[str, Any, str], Any]] = {
     "public_priors": wiring.prior_training,
     "surrogates": wiring.surrogate,
     "guided_priors": wiring.prior_training,
+    "trained_judges": wiring.judge_training,
     "attack_runs": wiring.attack,
 }
 """Section of rows -> how the method of one of its rows is built."""
@@ -53,6 +54,7 @@ _MADE = {
     "models/surrogates/": "surrogates",
     "models/leaks/": "leaks",
     "models/signatures/": "signatures",
+    "models/judges/": "trained_judges",
     "data/features/judges/": "judges",
     "models/priors/public/": "public_priors",
     "models/priors/guided/": "guided_priors",
@@ -123,6 +125,7 @@ def _blocks(content: Mapping[str, Any]) -> Iterator[str]:
     for section, build in (
         ("prior_training", wiring.prior_training),
         ("surrogate_training", wiring.surrogate),
+        ("judge_training", wiring.judge_training),
         ("attacks", wiring.attack),
     ):
         for name, block in content[section].items():

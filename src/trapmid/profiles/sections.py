@@ -16,6 +16,7 @@ ROWS = (
     "leaks",
     "signatures",
     "guided_priors",
+    "trained_judges",
     "judges",
     "attack_runs",
 )
@@ -27,6 +28,7 @@ NO_DEFENSES = (
     "classifier_training",
     "prior_training",
     "surrogate_training",
+    "judge_training",
     "attacks",
     "inversion",
     "evaluation",
@@ -41,7 +43,13 @@ CLASSIFIERS = ("evaluators", "pretrained", "targets")
 FANNED = ("targets", "surrogates", "leaks", "signatures", "guided_priors", "attack_runs")
 """Sections whose rows are repeated for every seed: the row K becomes `K-<seed>`."""
 
-BLOCKS = ("classifier_training", "prior_training", "surrogate_training", "attacks")
+BLOCKS = (
+    "classifier_training",
+    "prior_training",
+    "surrogate_training",
+    "judge_training",
+    "attacks",
+)
 """Sections that hold blocks of parameters by name."""
 
 STAR = "*"

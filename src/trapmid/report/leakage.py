@@ -6,7 +6,7 @@ farther from an image than the attacked person: a half where the image says noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -49,6 +49,8 @@ class Leakage(NamedTuple):
     seeds: int
     overall: Trait  # all parameters together
     traits: list[Trait]  # those that real images show best come first
+    # Yes/no attributes: share of images with the attacked person's mark.
+    marks: Sequence[Trait] = ()
 
     @property
     def readable(self) -> list[Trait]:
@@ -82,23 +84,16 @@ def _of(inputs: Inputs, defense: str, worst: Mapping[str, Any], rows: list[str])
         return None
     block = inputs.params["attack_runs"][rows[0]]
     floor, ceiling = _floor(inputs, block), ceiling_of(inputs, block)
-    traits = [
-        Trait(
-            group,
-            measured(scores, f"judges.identity.groups.{group}.farther"),
-            at(floor, f"groups.{group}.farther") if floor else None,
-            at(ceiling, f"groups.{group}.farther") if ceiling else None,
-        )
-        for group in first.groups
-    ]
-    overall = Trait(
-        "everything together",
-        measured(scores, "judges.identity.farther"),
-        floor.farther if floor else None,
-        ceiling.farther if ceiling else None,
-    )
+
+    def trait(name: str, path: str) -> Trait:
+        ends = (at(one, path) if one else None for one in (floor, ceiling))
+        return Trait(name, measured(scores, f"judges.identity.{path}"), *ends)
+
+    traits = [trait(group, f"groups.{group}.farther") for group in first.groups]
     traits.sort(key=lambda trait: (-(trait.ceiling or 0), trait.name))
-    return Leakage(defense, worst["attack"], worst["aa1"], len(rows), overall, traits)
+    overall = trait("everything together", "farther")
+    marks = [trait(name, f"attributes.{name}.attacked") for name in first.attributes]
+    return Leakage(defense, worst["attack"], worst["aa1"], len(rows), overall, traits, marks)
 
 
 def _floor(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:

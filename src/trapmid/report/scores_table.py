@@ -1,8 +1,9 @@
 """All scores as one tidy table: a line per number.
 
 Columns: row (of params.yaml; empty for a mean over seeds), section, attack, defence, seed, metric,
-value, low and high (the ends of its interval, where it has one). Rates are
-fractions. What could not be measured has no line.
+value, low and high (the ends of its interval, where it has one), computed_on (device, instruction
+sets and torch of the row's evaluation; empty for a mean). Rates are fractions. What could not be
+measured has no line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from trapmid.scoring.scores import RowScores
 
 _NOT_SCORES = {
     *("row", "seed", "attack", "defense", "target", "protocol"),
-    *("checks", "failed_checks"),
+    *("checks", "failed_checks", "computed_on"),
 }
 
 
@@ -34,6 +35,7 @@ class Number(NamedTuple):
     value: float
     low: float | None = None
     high: float | None = None
+    computed_on: str = ""
 
 
 def tidy(inputs: Inputs, metrics: Mapping[str, Any]) -> str:
@@ -61,8 +63,9 @@ def _of_rows(inputs: Inputs) -> Iterator[Number]:
     for scores in rows:
         seed = inputs.params[scores.section][scores.row]["seed"]
         attack, defence = (getattr(scores, name, "") for name in ("attack", "defense"))
+        machine = str(scores.computed_on or "")
         for found in _bounded(asdict(scores)):
-            yield Number(scores.row, scores.section, attack, defence, str(seed), *found)
+            yield Number(scores.row, scores.section, attack, defence, str(seed), *found, machine)
 
 
 def _means(metrics: Mapping[str, Any]) -> Iterator[Number]:

@@ -36,6 +36,7 @@ from trapmid.scoring.scores import (
     Recognition,
     Targets,
     TargetScores,
+    machines,
     rounded,
 )
 
@@ -83,6 +84,7 @@ def summarise(
         },
         spread=_spreads(groups, targets, attack_runs),
         comparisons=comparisons(params, attack_runs, worst, shares or {}),
+        computed_on=machines(evaluators, targets, attack_runs),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
     ).to_json()
 
@@ -238,9 +240,9 @@ def _judged(rows: Sequence[JudgedScores | None]) -> JudgedMeans | None:
         return None
     verified = [one.verifier for one in there if one.verifier is not None]
     identified = [one.identity for one in there if one.identity is not None]
-    voices = [one for one in there if one.verifier is not None or one.identity is not None]
+    voices = [one for one in there if one.disagreement.keys() & {"verifier", "identity"}]
     return JudgedMeans(
-        agree=mean_of([one.agree for one in voices]),  # a second evaluator alone has none
+        agree=mean_of([one.agree for one in voices]),  # a second evaluator has none
         accepted=mean_of([one.accepted for one in verified]),
         verifier_aa1=mean_of([one.aa1 for one in verified]),
         identity_aa1=mean_of([one.aa1 for one in identified]),

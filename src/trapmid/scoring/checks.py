@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trapmid import losses
-from trapmid.config.evaluation import UNDEFENDED, WEAK, Checks
+from trapmid.config.evaluation import UNDEFENDED, Checks
 from trapmid.metrics.features import exact
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
@@ -69,11 +69,6 @@ class Check(NamedTuple):
     name: str
     passed: bool
     detail: str  # one line
-
-    @property
-    def severity(self) -> Literal["invalid", "weak"]:
-        """What its failure means: an invalid study, or a number to be read with care."""
-        return "weak" if self.name in WEAK else "invalid"
 
 
 def verdicts(checks: Iterable[Check]) -> dict[str, bool]:

@@ -69,6 +69,21 @@ def other_profile(now: StudyMeans, baseline: StudyMeans) -> bool:
     return now.study.profile != baseline.study.profile
 
 
+def other_machine(now: StudyMeans, baseline: StudyMeans) -> str | None:
+    """That the scores come from other machines, one line; None: they do not, or one does not say.
+
+    It decides nothing: the tolerances are wide enough for another processor (docs/machines.md).
+    """
+    ours, theirs = (set(map(str, study.computed_on)) for study in (now, baseline))
+    if not ours or not theirs or ours == theirs:
+        return None
+    return f"scored on {_listed(ours)}; the baseline on {_listed(theirs)}: last bits differ"
+
+
+def _listed(machines: Collection[str]) -> str:
+    return " and ".join(sorted(machines))
+
+
 def failures(study: StudyMeans, *, weak: bool) -> list[str]:
     """The checks that failed: the weak ones, or those that make the study invalid."""
     checks = study.checks.items()
@@ -78,8 +93,9 @@ def failures(study: StudyMeans, *, weak: bool) -> list[str]:
 def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
     """The study's leaves by dotted path, as its file has them.
 
-    Left out are `spread` and `study`, which depend on the seeds, intervals and comparisons, which
-    follow from what is judged, which attack a worst case is, and judges that nobody asked.
+    Left out are `spread` and `study`, which depend on the seeds, `computed_on`, intervals and
+    comparisons, which follow from what is judged, which attack a worst case is, and judges that
+    nobody asked.
     """
     parts = ("evaluator", "targets", "attacks", "worst", "references", "checks")
     content = asdict(study)

@@ -63,6 +63,7 @@ def score_judge(
         verifier=quality,
         identity=identity,
         reliability=_reliability(network),
+        votes=not isinstance(network, Reader) or network.votes,
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
     )
@@ -74,14 +75,15 @@ def _lineage(opened: Opened, private: Private) -> list[checks.Check]:
     who = opened.learnt_from
     if who is None:
         return []
-    return [judge_checks.judge_knows_no_private_person(private["identities"], who.first, who.last)]
+    private_numbers = private["identities"].tolist()
+    return [judge_checks.judge_knows_no_private_person(private_numbers, who.numbers, str(who))]
 
 
 def _whom(opened: Opened) -> str:
     who = opened.learnt_from
     if who is None:
         return "people unknown here: its weights were published"
-    return f"drawn people {who.first} to {who.last} of seed {who.seed}"
+    return str(who)
 
 
 def _reliability(network: object) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from torch import Tensor
 
@@ -21,8 +22,15 @@ def blank_images_refused(accepted: float, bound: float) -> Check:
     return Check("blank_images_refused", passed, f"accepted {accepted:.4f}, most {bound}")
 
 
-def judge_knows_no_private_person(private: Tensor, first: int, last: int) -> Check:
-    """None of the private identity numbers (C,) is one of those from which a judge learnt."""
-    known = int(((private >= first) & (private <= last)).sum())
-    detail = f"{known} of {len(private)} private people are among {first} to {last}"
+def judge_knows_no_private_person(
+    private: Collection[int], learnt: Collection[int], whom: str
+) -> Check:
+    """None of the private identity numbers is one of those from which a judge learnt.
+
+    Args:
+        private, learnt: the numbers.
+        whom: the people from whom it learnt, in words.
+    """
+    known = sum(number in learnt for number in private)
+    detail = f"{known} of {len(private)} private people are among {whom}"
     return Check("judge_knows_no_private_person", len(private) > 0 and not known, detail)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from trapmid.artifacts import results
 from trapmid.metrics.statistics.comparisons import Verdict
 from trapmid.metrics.statistics.intervals import Interval
+from trapmid.scoring.machine import Machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,7 @@ class StudyMeans:
     references: dict[str, RecognitionMeans] = field(default_factory=dict)  # floor and ceiling
     spread: Spreads | None = None
     comparisons: tuple[Comparison, ...] = ()
+    computed_on: tuple[Machine, ...] = ()  # on which rows were scored, each once
     checks: dict[str, bool]  # by name: whether it held in every row
 
     def to_json(self) -> dict[str, Any]:
@@ -160,7 +162,7 @@ class StudyMeans:
         return cls.from_json(results.read_json(file), file)
 
 
-_LATER = ("intervals", "comparisons", "judges", "robust_accuracy")
+_LATER = ("intervals", "comparisons", "judges", "robust_accuracy", "computed_on")
 """What older files lack; left out where it is empty, so that a file comes back as it was."""
 
 

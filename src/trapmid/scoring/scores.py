@@ -18,6 +18,7 @@ from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
 from trapmid.scoring.judged import IdentityScores, JudgedScores, VerifierQuality
+from trapmid.scoring.machine import Machine
 
 T = TypeVar("T")
 R = TypeVar("R", bound="RowScores")
@@ -32,6 +33,7 @@ class RowScores:
     row: str
     checks: dict[str, bool]  # by name: whether the check passed
     failed_checks: dict[str, str]  # by name of a failed check: what is wrong, one line
+    computed_on: Machine | None = None  # None: the file is older
 
     def to_json(self) -> dict[str, Any]:
         """The content of the row's file."""
@@ -215,6 +217,7 @@ class JudgeScores(RowScores):
     verifier: VerifierQuality | None  # None: the judge reads parameters
     identity: IdentityScores | None  # of real private test images; None: the judge verifies
     reliability: dict[str, float]  # of every parameter that it reads; empty: it reads none
+    votes: bool = True  # whether it has a voice in "all judges agree"
 
 
 Judges = Mapping[str, JudgeScores]
@@ -236,6 +239,12 @@ def read_all(kind: type[R], root: Path, rows: Iterable[str]) -> dict[str, R]:
         ResultError: a file is missing or malformed.
     """
     return {row: kind.read(root, row) for row in rows}
+
+
+def machines(*parts: Mapping[str, RowScores]) -> tuple[Machine, ...]:
+    """On what the rows were scored, each machine once; rows of older files say nothing."""
+    found = (scores.computed_on for part in parts for scores in part.values())
+    return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
 def rounded(value: T, digits: int = 6) -> T:

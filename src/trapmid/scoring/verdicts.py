@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 from trapmid.artifacts.judges import LoadedJudge, Panel
-from trapmid.data.drawing.attributes import GROUPS, binary_attributes
-from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.metrics import accuracy, features, identification, verification
 from trapmid.metrics.statistics.intervals import Interval, of_mean, of_rate
 from trapmid.metrics.verification import Verdicts
@@ -60,7 +58,8 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
     if panel.identity is not None:
         reading = read(panel.identity, shown, setup)
         identified = identity_scores(panel.identity, reading, shown)
-        answers["identity"] = reading.hit
+        if _reader(panel.identity).votes:
+            answers["identity"] = reading.hit
         rows |= {"identity_distances": reading.distances, "parameters": reading.parameters}
         within |= _identity_intervals(panel.identity, reading, shown)
     agreed = torch.stack([hit, *answers.values()]).all(dim=0)
@@ -70,7 +69,7 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
         second = accuracy.hits(logits, shown.labels) & shown.found
         answers["second_evaluator"] = second
         within["judges.second_aa1"] = of_rate(second, shown.labels)
-    if not answers:
+    if not answers and identified is None:
         return Judged(None, {}, {})
     scores = JudgedScores(
         agree=accuracy.rate(agreed),
@@ -133,10 +132,14 @@ def read(identity: LoadedJudge, shown: Shown, setup: Setup) -> Reading:
     return Reading(parameters, distances, (nearest == shown.labels) & shown.found)
 
 
+def _reader(identity: LoadedJudge) -> Reader:
+    assert isinstance(identity.judge, Reader)  # `judges.load_panel` refuses others
+    return identity.judge
+
+
 def _distances(identity: LoadedJudge, parameters: Tensor, columns: list[int]) -> Tensor:
     """Distances (N, C) of readings (N, A) to everybody in some of the parameters."""
-    network = identity.judge
-    assert isinstance(network, Reader)
+    network = _reader(identity)
     mean, deviation, reliability = (
         part.cpu()[columns] for part in (network.mean, network.deviation, network.reliability)
     )
@@ -156,14 +159,15 @@ def identity_scores(identity: LoadedJudge, reading: Reading, shown: Shown) -> Id
         aa1=accuracy.rate(reading.hit),
         distance=_likeness(reading.distances[found], labels),
         farther=identification.farther(reading.distances[found], labels),
-        attributes=_attributes(parameters, identity.reference["truth"], labels),
+        attributes=_attributes(identity, parameters, labels),
         groups=_groups(identity, parameters, labels),
     )
 
 
-def _attributes(parameters: Tensor, truth: Tensor, labels: Tensor) -> dict[str, Likeness]:
+def _attributes(identity: LoadedJudge, parameters: Tensor, labels: Tensor) -> dict[str, Likeness]:
     """How many images have the attacked person's mark, of every yes/no attribute."""
-    read_marks, true_marks = binary_attributes(parameters), binary_attributes(truth)
+    reader = _reader(identity)
+    read_marks, true_marks = reader.marks(parameters), reader.marks(identity.reference["truth"])
     return {
         name: _likeness(identification.equal(marks, true_marks[name]), labels)
         for name, marks in read_marks.items()
@@ -172,9 +176,10 @@ def _attributes(parameters: Tensor, truth: Tensor, labels: Tensor) -> dict[str, 
 
 def _by_group(identity: LoadedJudge, parameters: Tensor) -> dict[str, Tensor]:
     """Distances (N, C) in every group of parameters."""
+    reader = _reader(identity)
     return {
-        group: _distances(identity, parameters, [ATTRIBUTES.index(name) for name in names])
-        for group, names in GROUPS.items()
+        group: _distances(identity, parameters, [reader.names.index(name) for name in names])
+        for group, names in reader.groups.items()
     }
 
 

@@ -42,6 +42,7 @@ STAGES = {
     "public_priors": "prior",
     "surrogates": "surrogate",
     "guided_priors": "prior",
+    "trained_judges": "judge training",
     "attack_runs": "attack",
     "judges": "judge",
 }

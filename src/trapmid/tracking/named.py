@@ -12,6 +12,7 @@ _BLOCK = {
     "public_priors": "prior_training",
     "surrogates": "surrogate_training",
     "guided_priors": "prior_training",
+    "trained_judges": "judge_training",
     "attack_runs": "attack",
 }
 """What the parameters of a row's method are called in MLflow."""

@@ -86,7 +86,7 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
         root / "reports" / "paper.html",
     )
     # Its pages hold measured times; two machines with equal scores have one study.
-    key = digest([params, summary, [record.key for record in records]], [])
+    key = digest([params, _result(summary), [record.key for record in records]], [])
     name = os.environ.get("DVC_EXP_NAME") or f"{params['profile']}-{key[:8]}"
     blocks = {k: v for k, v in params.items() if k not in (*_ROWS, "profile", "seeds")}
     return Study(
@@ -107,10 +107,11 @@ def _record(
     # A judge is shipped: nobody trained it here.
     stats = {} if section == "judges" else results.read_json(folder / "stats.json")
     scores: dict[str, float] = {}
+    measured: dict[str, Any] = {}
     files = []
     if section in KINDS:
-        scores = with_intervals(numbers(KINDS[section].read(root, row).to_json()))
-        files.append(results.scores_path(root, section, row))
+        measured = KINDS[section].read(root, row).to_json()
+        scores = with_intervals(numbers(measured))
     history = folder / "history.csv"
     curve = None
     if history.exists() or section not in ("attack_runs", "judges"):
@@ -124,7 +125,7 @@ def _record(
     return Record(
         name=f"{STAGES[section]}/{row}",
         # stats.json is left out: how long it took is no part of what came out.
-        key=digest([section, row, row_params], files),
+        key=digest([section, row, row_params, _result(measured)], files),
         tags=_tags(params, section, row, lock) | _machine(stats) | names,
         params=headline(params[section][row], section, row, names) | row_params,
         metrics=sectioned(scores | times),
@@ -135,6 +136,11 @@ def _record(
         started=_milliseconds(stats, "started", folder),
         ended=_milliseconds(stats, "ended", folder),
     )
+
+
+def _result(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers without the machine: equal scores of two machines are one result."""
+    return {name: value for name, value in scores.items() if name != "computed_on"}
 
 
 def _pictures(root: Path, section: str, row: str) -> dict[str, Path]:

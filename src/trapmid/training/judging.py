@@ -1,69 +1,97 @@
-"""How the judges of drawn faces learn: from people who are drawn for it, and whom no study has."""
+"""How judges learn: from people who are drawn for it, or from the public ones of a study."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from tqdm import trange
 
+from trapmid.config.study import JudgeTraining
+from trapmid.metrics import features, identification
 from trapmid.metrics.features import as_float
 from trapmid.runtime import Runtime
 from trapmid.training.degradations import degrade
+from trapmid.training.gan import log_losses
+from trapmid.types import UNSAVED, FaceBatch, Reader, Saving, Stateful
 
 NOBODY = -1
 """The number of an image that shows no one person: a blank, noise, or the mean of several."""
 
+_LEAST_DEVIATION = 1e-6  # of a parameter that is the same in everybody, and does not count
+_AT_ONCE = 200  # images that are read at once for the calibration
+
 
 class Faces(NamedTuple):
-    """P people with K images each."""
+    """N images of P people, those of one person after each other."""
 
-    images: Tensor  # (P, K, 3, S, S) uint8
-    vectors: Tensor  # (P, A) float32, the identity parameters
-
-
-class Batch(NamedTuple):
-    """Images of several people, some of nobody; degraded, on the device."""
-
-    images: Tensor  # (N, 3, S, S) float32 in [0, 1]
-    people: Tensor  # (N,) int64, NOBODY at the end
-    vectors: Tensor  # (n, A) float32, of the first n images: of those that show somebody
+    images: Tensor  # (N, 3, S, S) uint8
+    counts: Tensor  # (P,) int64, images of each person
+    vectors: Tensor  # (P, A) float32, the parameters; A may be 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How long, and on what."""
-
-    steps: int
-    people: int  # in a batch
-    images_each: int
-    nobodies: int
-    lr: float  # at most: it rises over a tenth of the steps and falls to 0 along a cosine
-    weight_decay: float
-
-
-Loss = Callable[[Tensor, Batch], Tensor]
+Loss = Callable[[Tensor, FaceBatch], Tensor]
 """From what a judge says of a batch's images to a number."""
 
 
-def fit(judge: nn.Module, loss: Loss, faces: Faces, plan: Plan, rt: Runtime) -> None:
-    """Trains `judge` in place on degraded images of `faces`; leaves it in eval mode."""
+class _Stream:
+    """Torch's CPU generator, as a part of a saved state: a resumed training draws what is next."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"state": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        torch.set_rng_state(state_dict["state"])
+
+
+def fit(
+    judge: nn.Module,
+    loss: Loss,
+    faces: Faces,
+    plan: JudgeTraining,
+    rt: Runtime,
+    saving: Saving = UNSAVED,
+) -> None:
+    """Trains `judge` in place on degraded images of `faces`; leaves it in eval mode.
+
+    Raises:
+        DivergedError: the loss is not finite.
+    """
     optimizer = torch.optim.AdamW(judge.parameters(), lr=plan.lr, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, plan.steps))
+    parts: dict[str, Stateful] = {"judge": judge, "optimizer": optimizer, "schedule": schedule}
+    parts["stream"] = _Stream()
     judge.train()
     with rt.seeded("judge"):
-        for _ in trange(plan.steps, mininterval=5, unit="step"):
+        for step in saving.steps(parts, plan.steps):
             batch = _batch(faces, plan, rt)
             value = loss(judge(batch.images), batch)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             optimizer.step()
             schedule.step()
+            log_losses(saving.checkpointer, {"loss": value}, step, plan.steps)
     judge.eval()
+
+
+def calibrate(judge: Reader, learnt: Faces, held_out: Faces, rt: Runtime) -> None:
+    """Writes into a reader how parameters vary, and how far a reading of each can be relied on.
+
+    Args:
+        judge: trained, in eval mode.
+        learnt: the people from whom it learnt; parameters vary among them.
+        held_out: others, on whose degraded images readings are measured.
+        rt: where to compute.
+    """
+    with rt.seeded("calibration"):
+        images = degrade(as_float(held_out.images))
+    readings = features.vectors(judge, images, batch_size=_AT_ONCE, rt=rt)
+    truth = held_out.vectors.repeat_interleave(held_out.counts, dim=0)
+    judge.reliability.copy_(identification.reliability(readings, truth))
+    judge.mean.copy_(learnt.vectors.mean(dim=0))
+    judge.deviation.copy_(learnt.vectors.std(dim=0).clamp(min=_LEAST_DEVIATION))
 
 
 def _share(step: int, steps: int) -> float:
@@ -73,14 +101,31 @@ def _share(step: int, steps: int) -> float:
     return (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
 
 
-def _batch(faces: Faces, plan: Plan, rt: Runtime) -> Batch:
-    count, each = faces.images.shape[:2]
-    people = torch.randperm(count)[: plan.people].repeat_interleave(min(plan.images_each, each))
-    which = torch.rand(min(plan.people, count), each).argsort(dim=1)[:, : plan.images_each]
-    images = as_float(faces.images[people, which.flatten()])
+def _batch(faces: Faces, plan: JudgeTraining, rt: Runtime) -> FaceBatch:
+    people = torch.randperm(len(faces.counts))[: plan.people]
+    chosen = _chosen(faces.counts, people, plan.images_each)
+    images = as_float(faces.images[chosen.images])
     images = degrade(torch.cat([images, nobody(images, plan.nobodies)]))
-    numbers = torch.cat([people, torch.full((plan.nobodies,), NOBODY)])
-    return Batch(*(x.to(rt.device) for x in (images, numbers, faces.vectors[people])))
+    numbers = torch.cat([chosen.people, torch.full((plan.nobodies,), NOBODY)])
+    return FaceBatch(*(x.to(rt.device) for x in (images, numbers, faces.vectors[chosen.people])))
+
+
+class _Chosen(NamedTuple):
+    """Some images of some people, person after person."""
+
+    images: Tensor  # (n,) int64, rows of `Faces.images`
+    people: Tensor  # (n,) int64, whom they show
+
+
+def _chosen(counts: Tensor, people: Tensor, each: int) -> _Chosen:
+    """At most `each` images of each of `people`, without replacement."""
+    first = counts.cumsum(dim=0) - counts
+    lots = torch.rand(len(people), int(counts.max()))
+    lots[torch.arange(lots.shape[1]) >= counts[people, None]] = torch.inf  # that person has none
+    which = lots.argsort(dim=1)[:, :each]
+    there = which < counts[people, None]
+    rows, whose = first[people, None] + which, people[:, None].expand_as(which)
+    return _Chosen(rows[there], whose[there])
 
 
 def nobody(images: Tensor, count: int) -> Tensor:

@@ -4,7 +4,7 @@ from trapmid.types.attack import Attack, LabelAttack, PaperScoring, Reconstructi
 from trapmid.types.attacker import NOTHING, Prior, PriorTraining, SideInformation, Surrogate
 from trapmid.types.classifier import Embedding, LabelsOnly, Output, Target
 from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
-from trapmid.types.judge import Judge, Reader, Verifier
+from trapmid.types.judge import FaceBatch, Judge, Learns, Person, Reader, Verifier
 from trapmid.types.training import (
     UNSAVED,
     Checkpointer,
@@ -26,15 +26,18 @@ __all__ = [
     "Defense",
     "DivergedError",
     "Embedding",
+    "FaceBatch",
     "InMemory",
     "Judge",
     "LabelAttack",
     "LabelsOnly",
+    "Learns",
     "Log",
     "Loss",
     "Objective",
     "Output",
     "PaperScoring",
+    "Person",
     "Prior",
     "PriorTraining",
     "Progress",

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class Person(NamedTuple):
+    """One person of a data set, or one image of somebody whom nobody knows."""
+
+    identity: int | None  # number in the source of the private images; None: not of it, or unknown
+    files: tuple[str, ...]  # as manifest.csv has them
+    images: tuple[int, ...]  # rows of the tensor that holds these files
+
+
+class FaceBatch(NamedTuple):
+    """Images of several people, some of nobody; degraded, on the device."""
+
+    images: Tensor  # (N, 3, S, S) float32 in [0, 1]
+    people: Tensor  # (N,) int64; a negative number, at the end, is nobody
+    vectors: Tensor  # (n, A) float32, of the first n images: of those that show somebody
 
 
 class Judge(nn.Module, ABC):
@@ -27,6 +45,17 @@ class Judge(nn.Module, ABC):
         """Vectors (N, D) of images (N, 3, S, S) float32 in [0, 1]."""
 
 
+class Learns(ABC):
+    """A judge that learns from people: the public ones of a study, or drawn ones."""
+
+    least_images: ClassVar[int] = 1
+    """How many images it needs of a person."""
+
+    @abstractmethod
+    def loss(self, vectors: Tensor, batch: FaceBatch) -> Tensor:
+        """What training makes small: a scalar of the judge's `vectors` (N, D) of a batch."""
+
+
 class Verifier(Judge):
     """A judge whose vectors are embeddings: near each other where two images show one person."""
 
@@ -37,6 +66,9 @@ class Reader(Judge):
     names: ClassVar[tuple[str, ...]]
     """The parameters, in order."""
 
+    votes: ClassVar[bool] = True
+    """Whether they tell people apart: then it has a voice in "all judges agree"."""
+
     mean: Tensor  # (A,) of a parameter over people
     deviation: Tensor  # (A,) of it between people
     reliability: Tensor  # (A,) in [0, 1]: the share of a parameter's variance that is read
@@ -45,3 +77,21 @@ class Reader(Judge):
         super().__init__(image_size)
         for name in ("mean", "deviation", "reliability"):
             self.register_buffer(name, torch.ones(len(self.names)))
+
+    @property
+    @abstractmethod
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """Parameters by the part of a face that they are about."""
+
+    @abstractmethod
+    def marks(self, vectors: Tensor) -> dict[str, Tensor]:
+        """Yes/no attributes (N,) of parameters (N, A), by name; two values, equal where alike."""
+
+    @staticmethod
+    @abstractmethod
+    def truth(table: Path, people: Sequence[Person]) -> Tensor:
+        """The parameters (P, A) float32 of people, from a table of the data set.
+
+        Raises:
+            ValueError: the table is missing or malformed, or says nothing of one of them.
+        """

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from trapmid.metrics.statistics.comparisons import LEAST_SEEDS
 from trapmid.report import names
-from trapmid.report.blocks import Block, Picture, Pictures, Section
+from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, table
 from trapmid.report.figures import attributes_path
 from trapmid.report.findings import Findings
 from trapmid.report.leakage import (
@@ -20,7 +20,7 @@ from trapmid.report.leakage import (
     undefended,
 )
 from trapmid.report.markdown import escaped
-from trapmid.report.words import percent
+from trapmid.report.words import percent, rate
 
 TITLE = "Attributes that leak"
 
@@ -44,6 +44,11 @@ _EACH = (
     "A feature is above chance where its own interval is; nothing corrects for how many features "
     "there are."
 )
+_MARKS = "{count} yes/no attributes, one by one"
+_SHARES = (
+    "In percent: the share of images with the attacked person's mark, where both sides of a mark "
+    "may be frequent among all people: so random latents are the floor, and not a half."
+)
 _READ = (
     "How to read it: a line is a group of features. A blue square is what the reconstructions "
     "show, its line the 95 % interval; an orange ring, the strongest attack without a defence. The "
@@ -66,9 +71,29 @@ def attributes(found: Findings) -> Section:
         "\n".join(f"- {sentence(one, undefended(leaks, d))}" for d, one in leaks.items()),
         f"{_RULE}{_FEW * any(one.seeds < LEAST_SEEDS for one in leaks.values())}. {_EACH}",
     ]
+    blocks += _marks(list(leaks.values()))
     if shown:
         blocks += [_READ + _unreadable(leaks), Pictures(shown, 2)]
     return Section(TITLE, blocks)
+
+
+def _marks(leaks: Sequence[Leakage]) -> list[Block]:
+    """CelebA's yes/no attributes behind a click: the attacked person's mark, defence by defence."""
+    first = leaks[0].marks
+    if not first:
+        return []
+    of = [{mark.name: mark for mark in one.marks} for one in leaks]
+    lines = [
+        (
+            mark.name.replace("_", " "),
+            rate(mark.floor, 1),
+            *(found[mark.name].leaked.words() if mark.name in found else "–" for found in of),
+            rate(mark.ceiling, 1),
+        )
+        for mark in first
+    ]
+    heads = ("Attribute", "Random latents", *map(_caption, leaks), "Real images")
+    return [Fold(_MARKS.format(count=len(first)), [_SHARES, table("lr", heads, lines)])]
 
 
 def sentence(one: Leakage, base: Leakage | None) -> str:

@@ -27,13 +27,17 @@ _READER = (
     "a reader takes the parameters of the drawn face off an image, and the nearest private person "
     "is who it shows"
 )
+_LOOKS = (
+    "a reader takes attributes off an image, which say how somebody looks and not who it is: it "
+    "has no voice"
+)
 _FALSE = "A hit of the evaluator that the {judge} refuses is a false positive."
 _TABLE = (
     "In percent, means over seeds; in brackets 95 % intervals (of two seeds their range). All "
-    "judges agree: the evaluator names the attacked person, the verifier accepts the image, and "
-    "nobody is nearer by parameters. False positives are a share of the evaluator's hits, false "
-    "negatives of the images that the {judge} takes for the person. Distance: from the attacked "
-    "person by parameters, in deviations between people; in brackets from others."
+    "judges agree: the evaluator names the attacked person{voices}. False positives are a share of "
+    "the evaluator's hits, false negatives of the images that the {judge} takes for the person. "
+    "Distance: from the attacked person by parameters, in deviations between people; in "
+    "brackets from others."
 )
 _REFUSED = (
     "Refused is not unlike: a verifier that lets few impostors pass also refuses some images that "
@@ -75,7 +79,7 @@ def judges(found: Findings) -> Section:
     blocks: list[Block] = [
         _how(own, judge),
         "\n".join(f"- {line}" for line in _quality(own)),
-        _TABLE.format(judge=_NAMES[judge]) + f" {_STAR}" * found.doubted,
+        _TABLE.format(judge=_NAMES[judge], voices=_voices(own)) + f" {_STAR}" * found.doubted,
         _table(found, asked, judge),
         "### What it means",
         "\n".join(f"- {line}" for line in meaning(asked, judge)),
@@ -123,18 +127,33 @@ def _asked(found: Findings) -> list[str]:
 
 
 def _how(own: Iterable[JudgeScores], judge: str) -> str:
-    kinds = {_VERIFIER if one.verifier else _READER for one in own}
-    parts = [words for words in (_VERIFIER, _READER) if words in kinds]
+    kinds = {_VERIFIER if one.verifier else _READER if one.votes else _LOOKS for one in own}
+    parts = [words for words in (_VERIFIER, _READER, _LOOKS) if words in kinds]
     return f"{_EVALUATOR}: {'; '.join(parts)}. {_FALSE.format(judge=_NAMES[judge])}"
+
+
+def _voices(own: Iterable[JudgeScores]) -> str:
+    """What the judges beside the evaluator add to "all judges agree"."""
+    kinds = {"verifier" if one.verifier else "reader" for one in own if one.votes}
+    accepts, nearer = "the verifier accepts the image", "nobody is nearer by parameters"
+    if len(kinds) == 2:
+        return f", {accepts}, and {nearer}"
+    return "".join(f" and {accepts if kind == 'verifier' else nearer}" for kind in kinds)
 
 
 def _quality(own: Iterable[JudgeScores]) -> list[str]:
     """What each judge says of real private images, a line each."""
     return [
-        f"**{'Verifier' if one.verifier else 'Reader of parameters'}**, learnt from "
+        f"**{_title(one)}**, learnt from "
         f"{escaped(one.learnt_from)}. Of {one.n_test} real test images {_of_real(one)}"
         for one in own
     ]
+
+
+def _title(judge: JudgeScores) -> str:
+    if judge.verifier is not None:
+        return "Verifier"
+    return "Reader of parameters" if judge.votes else "Reader of attributes"
 
 
 def _of_real(judge: JudgeScores) -> str:

@@ -9,6 +9,7 @@ from trapmid.report.markdown import escaped
 from trapmid.report.sections.attacks import frechet_name
 from trapmid.report.sections.study import data, parameters
 from trapmid.report.words import percent
+from trapmid.scoring.scores import machines
 
 _RATES = {
     "AA-1, AA-5": "share that the evaluator puts first, or among its first five",
@@ -70,14 +71,17 @@ def _runs(found: Findings) -> dict[str, str]:
 
 
 def _instructions(found: Findings) -> str:
-    """What the processors computed with, by the records of all trainings and attacks."""
+    """What the processors computed with, by the records of trainings and attacks, and of scores."""
     rows = [one for section in found.inputs.stats.values() for one in section.values()]
     used = {
         f"torch {one['instructions']}, oneDNN {one.get('onednn') or 'not recorded'}"
         for one in rows
         if one.get("instructions")
     }
-    return "; ".join(sorted(used)) or "not recorded"
+    inputs = found.inputs
+    scored = machines(inputs.evaluators, inputs.targets, inputs.judges, inputs.attack_runs)
+    trained = "; ".join(sorted(used)) or "not recorded"
+    return f"{trained}; scores: {'; '.join(sorted(map(str, scored))) or 'not recorded'}"
 
 
 def _measures(found: Findings) -> dict[str, str]:

@@ -16,6 +16,7 @@ KINDS = {
     "public_priors": "public prior",
     "surrogates": "surrogate",
     "guided_priors": "guided prior",
+    "trained_judges": "judge",
     "attack_runs": "attack",
 }
 """What a row of each section of `results.TRAINED` is."""
