@@ -81,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
     export.set_defaults(run=_export)
+
+    convert = commands.add_parser(
+        "convert-stylegan", help="write an NVIDIA StyleGAN2 pickle as initial weights, safely"
+    )
+    convert.add_argument(
+        "file", type=Path, metavar="FILE", help="e.g. ffhq.pkl; nothing in it runs"
+    )
+    convert.add_argument("--out", type=Path, required=True, help="e.g. weights/ffhq1024.pt")
+    convert.set_defaults(run=_convert_stylegan)
     return parser
 
 
@@ -219,6 +228,21 @@ def _export(options: argparse.Namespace) -> int:
     except CheckpointError as error:
         raise ValueError(error) from None
     print(f"{digest}  {options.file}")
+    return 0
+
+
+def _convert_stylegan(options: argparse.Namespace) -> int:
+    from trapmid.artifacts import nvidia
+    from trapmid.artifacts.checkpoints import CheckpointError
+
+    try:
+        found = nvidia.convert(options.file, options.out)
+    except CheckpointError as error:
+        raise ValueError(error) from None
+    print(f"{found.digest}  {options.out}")
+    print(f"a generator of {found.size.image_size} pixels, {found.parameters:,} parameters")
+    print(f"licence: {nvidia.LICENCE}")
+    print(f"prior_training.style: {nvidia.block(found.size)}")
     return 0
 
 
