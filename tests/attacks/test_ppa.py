@@ -144,8 +144,8 @@ def test_confidence_is_a_mean_over_different_views() -> None:
         found = confidence(HOW, target, pictures, LABELS, keys)
         probabilities = torch.stack([target(x).logits.softmax(dim=1) for x in list(seen)])
     assert torch.allclose(found, probabilities.mean(dim=0)[range(12), LABELS], atol=1e-6)
-    views = torch.stack(seen[:5])
-    assert all((views[i] != views[j]).flatten(1).any(1).all() for i in range(5) for j in range(i))
+    views = torch.stack(seen[:5]).flatten(2)  # of 8 x 8 pixels two boxes may be the same
+    assert all(len(views[:, row].unique(dim=0)) >= 3 for row in range(12))
     alone = confidence(HOW, target, pictures[4:5], LABELS[4:5], keys[4:5])
     assert torch.allclose(alone, found[4:5], atol=1e-6)
 

@@ -117,7 +117,8 @@ def _storage(content: bytes) -> Any:
 
 def _tensor(storage: Any, offset: int, size: Any, stride: Any, *rest: Any) -> Tensor:
     del rest  # whether it wants a gradient, and hooks
-    return torch._utils._rebuild_tensor(storage, offset, size, stride)
+    tensor: Tensor = torch._utils._rebuild_tensor(storage, offset, size, stride)
+    return tensor
 
 
 def _parameter(data: Tensor, *rest: Any) -> Tensor:

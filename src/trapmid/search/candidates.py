@@ -50,7 +50,8 @@ class Candidates:
                 first = step * len(pool[0])
                 answers = self._answers(images, target)
                 likely["probabilities"][first : first + len(images)] = answers
-        order = likely["probabilities"].argsort(dim=0, descending=True, stable=True)
+        probabilities = likely["probabilities"]
+        order: Tensor = probabilities.argsort(dim=0, descending=True, stable=True)
         return order[: self.keep].T
 
     def _answers(self, images: Tensor, target: Target) -> Tensor:

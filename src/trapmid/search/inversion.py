@@ -83,8 +83,8 @@ def invert_all(
             continue
         done.add(part)
         checkpointer.save({"done": done}, 0)
-    rows = _chosen(attack, done.rows())
-    return Inverted(rows, done.size, None if oracle is None else oracle.queries)
+    kept = _chosen(attack, done.rows())
+    return Inverted(kept, done.size, None if oracle is None else oracle.queries)
 
 
 def _asked(each: int, classes: int) -> tuple[Tensor, Tensor]:
