@@ -95,6 +95,9 @@ FOLLOWED = {
     "dvc exp run -S attack_runs.plus-trapmid-0.set.adaptive.auxiliary_weight=50": (
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
+    "trapmid convert-stylegan ffhq.pkl --out weights/ffhq1024.pt": (
+        "tests/artifacts/test_nvidia.py::test_the_command"
+    ),
     "make judges": "nothing: ten minutes of training",
     "trapmid clean": "tests/pipeline/test_leftovers.py::"
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",

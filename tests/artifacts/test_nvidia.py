@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -55,6 +56,10 @@ BLOCK: dict[str, Any] = {
 }
 
 
+class _EasyDict(dict[str, Any]):
+    """As NVIDIA's: a dictionary of another name."""
+
+
 class Persistent:
     """Pickles as an object of `torch_utils.persistence` does."""
 
@@ -75,6 +80,7 @@ def described(module: nn.Module, class_name: str = "Part") -> Persistent:
     """A module as NVIDIA's file has it: dictionaries of parameters, buffers and modules."""
     state: dict[str, Any] = {
         "training": False,
+        "weight_gain": np.float64(0.25),
         "_parameters": OrderedDict(module._parameters),
         "_buffers": OrderedDict(module._buffers),
         "_non_persistent_buffers_set": set(),
@@ -88,7 +94,7 @@ def network(**changes: Any) -> tuple[Generator, Persistent]:
     generator = Generator(SIZE)
     generator.mapping.w_avg.normal_()
     whole = described(generator, "Generator")
-    whole.meta["state"]["_init_kwargs"] = KWARGS | changes
+    whole.meta["state"]["_init_kwargs"] = _EasyDict(KWARGS | changes)
     return generator, whole
 
 
@@ -101,12 +107,14 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             raise AssertionError(meta)
 
         with monkeypatch.context() as patch:
-            for name in ("torch_utils", "torch_utils.persistence"):
+            for name in ("torch_utils", "torch_utils.persistence", "dnnlib", "dnnlib.util"):
                 patch.setitem(sys.modules, name, ModuleType(name))
             _reconstruct_persistent_obj.__module__ = "torch_utils.persistence"
             _reconstruct_persistent_obj.__qualname__ = "_reconstruct_persistent_obj"
             module = sys.modules["torch_utils.persistence"]
             module._reconstruct_persistent_obj = _reconstruct_persistent_obj  # type: ignore
+            _EasyDict.__module__, _EasyDict.__qualname__ = "dnnlib.util", "EasyDict"
+            sys.modules["dnnlib.util"].EasyDict = _EasyDict  # type: ignore
             (path := tmp_path / "net.pkl").write_bytes(pickle.dumps(content))
         return path
 
@@ -116,7 +124,9 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_generator_comes_through(write: Any, tmp_path: Path) -> None:
     generator, whole = network()
     source = write({"G": None, "D": None, "G_ema": whole, "training_set_kwargs": {}})
-    assert b"torch_utils.persistence" in source.read_bytes()
+    written = source.read_bytes()
+    for name in (b"torch_utils.persistence", b"EasyDict", b"multiarray", b"_load_from_bytes"):
+        assert name in written
     found = nvidia.convert(source, tmp_path / "style.pt")
     assert found.size == SIZE
     assert found.parameters == sum(p.numel() for p in generator.parameters())
@@ -159,6 +169,12 @@ def test_a_payload_is_refused_and_not_run(
         nvidia.convert(source, tmp_path / "style.pt")
     assert not marker.exists() and not (tmp_path / "style.pt").exists()
     assert capsys.readouterr().out == ""
+
+
+def test_a_number_of_objects_is_refused(write: Any, tmp_path: Path) -> None:
+    source = write({"x": np.dtype("O"), "G_ema": network()[1]})
+    with pytest.raises(CheckpointError, match="no pickle of NVIDIA's .*'O8' is no type of numbers"):
+        nvidia.convert(source, tmp_path / "style.pt")
 
 
 def test_embedded_source_is_never_run(write: Any, tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import collections
 import io
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -126,6 +128,31 @@ def _parameter(data: Tensor, *rest: Any) -> Tensor:
     return data
 
 
+class _Dtype:
+    """The name of a numpy type, e.g. f8."""
+
+    def __init__(self, name: str, *rest: Any) -> None:
+        del rest
+        if not _NUMBER.fullmatch(name):
+            raise ValueError(f"{name!r} is no type of numbers")
+        self.name = name
+
+    def __setstate__(self, state: Any) -> None:
+        """Byte order and flags, of which a number needs none."""
+
+
+def _scalar(dtype: _Dtype, content: bytes) -> float:
+    """A number that numpy pickled; layers keep their gains as such."""
+    return float(np.frombuffer(content, dtype.name, count=1)[0])
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Bytes, as pickles of Python 2's protocol have them."""
+    del encoding
+    return text.encode("latin1")
+
+
+_NUMBER = re.compile("[fiub][1248]")
 _KNOWN: dict[tuple[str, str], Any] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _Node,
     ("dnnlib.util", "EasyDict"): dict,
@@ -133,6 +160,10 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch.storage", "_load_from_bytes"): _storage,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): _encoded,
     ("builtins", "set"): set,
     ("__builtin__", "set"): set,
 }
