@@ -173,7 +173,9 @@ def test_a_payload_is_refused_and_not_run(
 
 def test_a_number_of_objects_is_refused(write: Any, tmp_path: Path) -> None:
     source = write({"x": np.dtype("O"), "G_ema": network()[1]})
-    with pytest.raises(CheckpointError, match="no pickle of NVIDIA's .*'O8' is no type of numbers"):
+    with pytest.raises(
+        CheckpointError, match=r"no pickle of NVIDIA's .*'O8' is no type of numbers"
+    ):
         nvidia.convert(source, tmp_path / "style.pt")
 
 
