@@ -201,7 +201,7 @@ def test_files_that_are_no_generators(write: Any, tmp_path: Path) -> None:
     refused({"G_ema": network(mapping_kwargs={"num_layers": 1})[1]}, "2 weights unknown, first map")
     refused({"G_ema": network(z_dim=7)[1]}, "must have NVIDIA's mapping: z as wide as w")
     wide = network(z_dim=7, w_dim=7)[1]
-    refused({"G_ema": wide}, r"mapping\.fc0\.weight is \(6, 6\), must be \(7, 7\)")
+    refused({"G_ema": wide}, r"mapping\.w_avg is \(6,\), must be \(7,\)")
     _, whole = network()
     whole.meta["state"]["_modules"]["mapping"].meta["state"]["_buffers"]["w_avg"][0] = torch.nan
     refused({"G_ema": whole}, r"mapping\.w_avg is not finite")

@@ -166,7 +166,8 @@ def test_images_and_scores(name: str) -> None:
         x = prior(z, y)
         score = prior.realism(x, y)
         assert x.shape == (6, 3, SIZE, SIZE) and score.shape == (6,)
-        assert x.min() >= -1 and x.max() <= 1 and x.std() > 0
+        bound = 10 if name == "style" else 1  # a StyleGAN2 has no last activation
+        assert x.abs().max() <= bound and x.std() > 0
         assert torch.equal(prior(z, y), x)
         alone = torch.cat([prior(z[i : i + 1], y[i : i + 1]) for i in range(6)])
         assert torch.allclose(alone, x, atol=1e-5)
@@ -258,7 +259,7 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
     ]
 
 
-@pytest.mark.parametrize("name", ["gmi", "kedmi", "plgmi"])
+@pytest.mark.parametrize("name", ["gmi", "kedmi", "plgmi", "style"])
 def test_a_prior_file_round_trip(tmp_path: Path, name: str) -> None:
     prior, path = fit(name), tmp_path / "prior.pt"
     priors.save(path, name, ROWS[name][1], SIZE, prior, LINEAGE)
