@@ -19,6 +19,10 @@ from trapmid.types import Target
 
 # name -> (a small size it takes, one it refuses, features at that size, hidden layers)
 ROWS = {
+    "densenet169": (32, 31, 1664, 4),
+    "inception_v3": (32, 31, 2048, 4),
+    "resnest101": (32, 31, 2048, 4),
+    "resnet152": (32, 31, 2048, 4),
     "facenet64": (32, 40, 512, 4),
     "facenet112": (16, 8, 512, 4),
     "ir152": (32, 40, 512, 4),
