@@ -99,10 +99,9 @@ clean:
 # Makes the initial weights of the small profile again: same data, same seed; an hour on two cores.
 weights: install
 	trapmid profile start
-	dvc repro train_public_prior@gmi train_public_prior@plgmi train_public_prior@style
+	dvc repro train_public_prior@gmi train_public_prior@plgmi
 	trapmid export models/priors/public/gmi/prior.pt weights/faces32/gmi.pt
 	trapmid export models/priors/public/plgmi/prior.pt weights/faces32/plgmi.pt
-	trapmid export models/priors/public/style/prior.pt weights/faces32/style.pt
 	trapmid profile small
 	cd weights/faces32 && sha256sum *.pt > SHA256SUMS
 
