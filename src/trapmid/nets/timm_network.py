@@ -128,5 +128,7 @@ def _made(name: str, options: Mapping[str, Any]) -> Any:
     try:
         import timm
     except ImportError:
-        raise ValueError(f"arch: {name} needs timm: `pip install --editable '.[highres]'`") from None
+        raise ValueError(
+            f"arch: {name}: timm is not installed; `pip install --editable '.[highres]'`"
+        ) from None
     return timm.create_model(name, pretrained=False, num_classes=0, **options)
