@@ -106,9 +106,9 @@ ROWS: dict[str, dict[str, Any]] = {
         "candidates": 3,
         "styles": "one",
         "steps": 20,
-        "lr": 0.1,
+        "lr": 0.03,
         "betas": [0.1, 0.1],
-        "view": {"area": [0.9, 1.0], "ratio": [1.0, 1.0]},
+        "view": {"area": [0.5, 1.0], "ratio": [1.0, 1.0]},
         "loss": "poincare",
         "clip": "result",
         "robustness": {
