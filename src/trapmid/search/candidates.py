@@ -50,12 +50,12 @@ class Candidates:
                 first = step * len(pool[0])
                 answers = self._answers(images, target)
                 likely["probabilities"][first : first + len(images)] = answers
-        probabilities = likely["probabilities"]
-        order: Tensor = probabilities.argsort(dim=0, descending=True, stable=True)
+        order = likely["probabilities"].argsort(dim=0, descending=True, stable=True)
         return order[: self.keep].T
 
     def _answers(self, images: Tensor, target: Target) -> Tensor:
         """Probabilities (n, C), a mean over images (n, 3, S, S) and the mirrored ones."""
         images = images.clamp(0, 1) if self.clip else images
-        both = [target(x).logits.softmax(dim=1) for x in (images, images.flip(-1))]
-        return (both[0] + both[1]) / 2
+        plain: Tensor = target(images).logits.softmax(dim=1)
+        mirrored: Tensor = target(images.flip(-1)).logits.softmax(dim=1)
+        return (plain + mirrored) / 2
