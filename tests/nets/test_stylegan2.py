@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toy import uniform
-from trapmid.nets import stylegan2
-from trapmid.nets.stylegan2 import Critic, Generator, Size, StyledConv, filtered, fir, upsample
+from trapmid.nets.stylegan2 import Generator, Size, StyledConv, activate, filtered, fir, upsample
+from trapmid.nets.stylegan2_critic import Critic, EqualConv
 
 STYLE32 = Size(image_size=32, z_dim=64, w_dim=64, base=512, most=64, layers=4)
 TINY = Size(image_size=8, z_dim=2, w_dim=2, base=16, most=2, layers=2)
@@ -272,5 +272,5 @@ def test_activations_keep_their_size() -> None:
     torch.manual_seed(0)
     x = torch.randn(64, 32, 16, 16)
     for _ in range(4):
-        x = stylegan2.activate(stylegan2.EqualConv(32, 32, 3)(x))
+        x = activate(EqualConv(32, 32, 3)(x))
     assert 0.3 < x.std().item() < 3

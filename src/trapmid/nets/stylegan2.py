@@ -1,4 +1,4 @@
-"""StyleGAN2's generator and critic in plain PyTorch (Karras et al., CVPR 2020; ADA, NeurIPS 2020).
+"""StyleGAN2's generator in plain PyTorch (Karras et al., CVPR 2020; ADA, NeurIPS 2020).
 
 With the sizes of NVIDIA's released networks they have the official parameters: 30,370,060 for FFHQ
 at 1,024 pixels, 24,767,458 for `paper256`. Weights have NVIDIA's names, so converted files load
@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _SLOPE, _GAIN = 0.2, math.sqrt(2)  # of every leaky ReLU; the gain keeps the variance
-_EPSILON = 1e-8
-_SMALLEST = 4  # pixels of the learnt constant
+EPSILON = 1e-8
+SMALLEST = 4  # pixels of the learnt constant
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large a generator is, and so its critic.
+    """How large a generator is, and so its critic (`stylegan2_critic`).
 
     Raises:
         ValueError: `image_size` is not a power of two from 8 on.
@@ -38,7 +38,7 @@ class Size:
     clamp: float | None = None  # bound of what a convolution returns; 256 in released trainings
 
     def __post_init__(self) -> None:
-        if self.image_size < 2 * _SMALLEST or self.image_size & (self.image_size - 1):
+        if self.image_size < 2 * SMALLEST or self.image_size & (self.image_size - 1):
             raise ValueError(f"image_size: {self.image_size} is not a power of two from 8 on")
 
     def resolutions(self) -> list[int]:
@@ -90,7 +90,7 @@ class Mapping(nn.Module):
         self.register_buffer("w_avg", torch.zeros(size.w_dim))
 
     def forward(self, z: Tensor) -> Tensor:
-        x = z * (z.square().mean(dim=1, keepdim=True) + _EPSILON).rsqrt()
+        x = z * (z.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
         for i in range(self.layers):
             x = activate(getattr(self, f"fc{i}")(x))
         return x
@@ -152,7 +152,7 @@ class Block(nn.Module):
     def __init__(self, size: Size, resolution: int) -> None:
         super().__init__()
         outside = size.channels(resolution)
-        self.first = resolution == _SMALLEST
+        self.first = resolution == SMALLEST
         if self.first:
             self.const = nn.Parameter(torch.randn(outside, resolution, resolution))
         else:
@@ -200,7 +200,7 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, code: Tensor, noise: str) -> Tensor:
         style = self.affine(code)
         energy = self.weight.square().sum(dim=(2, 3))  # (out, in)
-        demodulation = (style.square() @ energy.T + _EPSILON).rsqrt()
+        demodulation = (style.square() @ energy.T + EPSILON).rsqrt()
         x = x * style[:, :, None, None]
         if self.up:  # a transposed convolution flips the kernel, which is what upsampling asks for
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
@@ -237,89 +237,6 @@ class ToRgb(nn.Module):
         style = self.affine(code) / math.sqrt(x.shape[1])
         rgb = F.conv2d(x * style[:, :, None, None], self.weight, self.bias)
         return bounded(rgb, self.clamp)
-
-
-class Critic(nn.Module):
-    """(N, 3, S, S) of about [-1, 1] -> (N,), higher for real ones: the residual discriminator.
-
-    The deviation over a batch is one of its features. In eval mode, where rows must not see each
-    other, it is the mean that a training met.
-    """
-
-    spread: Tensor
-
-    def __init__(self, size: Size, group: int) -> None:
-        super().__init__()
-        resolutions = size.resolutions()[::-1]
-        last = size.channels(_SMALLEST)
-        self.group = group
-        self.from_rgb = EqualConv(3, size.channels(size.image_size), 1)
-        self.blocks = nn.ModuleList(
-            DownBlock(size.channels(r), size.channels(r // 2)) for r in resolutions[:-1]
-        )
-        self.conv = EqualConv(last + 1, last, 3)
-        self.dense = Dense(last * _SMALLEST**2, last)
-        self.out = Dense(last, 1)
-        self.register_buffer("spread", torch.zeros([]))
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = activate(self.from_rgb(images))
-        for block in self.blocks:
-            x = block(x)
-        x = torch.cat([x, self._deviation(x)], dim=1)
-        x = activate(self.conv(x))
-        score: Tensor = self.out(activate(self.dense(x.flatten(1)))).squeeze(1)
-        return score
-
-    def _deviation(self, x: Tensor) -> Tensor:
-        """(N, 1, r, r): the mean deviation of `x` over groups of the batch (ProGAN, sec. 3)."""
-        if not self.training:
-            return self.spread.to(x.dtype).expand(len(x), 1, *x.shape[2:])
-        group = math.gcd(len(x), self.group)
-        parts = x.float().view(group, -1, *x.shape[1:])
-        variance = parts.var(dim=0, unbiased=False)
-        spread = (variance + _EPSILON).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
-        with torch.no_grad():
-            self.spread.lerp_(spread.mean(), 0.01)
-        return spread.to(x.dtype).repeat(group)[:, None, None, None].expand(-1, 1, *x.shape[2:])
-
-
-class DownBlock(nn.Module):
-    """Two convolutions beside a skip connection; half as many pixels."""
-
-    def __init__(self, inside: int, outside: int) -> None:
-        super().__init__()
-        self.conv0 = EqualConv(inside, inside, 3)
-        self.conv1 = EqualConv(inside, outside, 3, down=True)
-        self.skip = EqualConv(inside, outside, 1, down=True, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        deep = activate(self.conv1(activate(self.conv0(x))))
-        out: Tensor = (deep + self.skip(x)) * math.sqrt(0.5)
-        return out
-
-
-class EqualConv(nn.Module):
-    """A convolution whose weights N(0, 1) are scaled by 1 / sqrt(fan-in) at run time."""
-
-    resample_filter: Tensor
-
-    def __init__(
-        self, inside: int, outside: int, kernel: int, *, down: bool = False, bias: bool = True
-    ) -> None:
-        super().__init__()
-        self.down, self.gain = down, 1 / math.sqrt(inside * kernel**2)
-        self.weight = nn.Parameter(torch.randn(outside, inside, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(outside)) if bias else None
-        if down:
-            self.register_buffer("resample_filter", fir(), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight, side = self.weight * self.gain, self.weight.shape[-1] // 2
-        if not self.down:
-            return F.conv2d(x, weight, self.bias, padding=side)
-        x = filtered(x, self.resample_filter, (side + 1, side + 1), gain=1)
-        return F.conv2d(x, weight, self.bias, stride=2)
 
 
 class Dense(nn.Module):

@@ -25,6 +25,7 @@ from trapmid.config.bounds import (
     Share,
 )
 from trapmid.nets import stylegan2
+from trapmid.nets.stylegan2_critic import Critic
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.search.candidates import Candidates
 from trapmid.training.fit import to_float
@@ -58,7 +59,7 @@ class Prior(types.StylePrior):
             self.register_buffer("order", order)
         self.view = view
         self.generator = stylegan2.Generator(size)
-        self.critic = None if group is None else stylegan2.Critic(size, group)
+        self.critic = None if group is None else Critic(size, group)
 
     def styles(self, latents: Tensor, psi: float, cutoff: int | None) -> Tensor:
         mapping = self.generator.mapping
@@ -215,7 +216,7 @@ class Training(types.PriorTraining):
     def _critic_step(
         self,
         generator: stylegan2.Generator,
-        critic: stylegan2.Critic,
+        critic: Critic,
         real: Tensor,
         optimizer: torch.optim.Optimizer,
         rt: Runtime,
@@ -230,9 +231,7 @@ class Training(types.PriorTraining):
         optimizer.step()
         return {"critic": loss.detach(), "real": on_real.detach().mean()}
 
-    def _penalty_step(
-        self, critic: stylegan2.Critic, real: Tensor, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def _penalty_step(self, critic: Critic, real: Tensor, optimizer: torch.optim.Optimizer) -> None:
         real = real.requires_grad_(True)
         (slope,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)
         penalty = slope.square().sum(dim=(1, 2, 3)).mean()
@@ -243,7 +242,7 @@ class Training(types.PriorTraining):
     def _generator_step(
         self,
         generator: stylegan2.Generator,
-        critic: stylegan2.Critic,
+        critic: Critic,
         optimizer: torch.optim.Optimizer,
         rt: Runtime,
     ) -> Tensor:
