@@ -11,10 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms.functional import resized_crop
 
 from toy import generator, images, uniform
 from trapmid import augment
-from trapmid.augment import PlgView, TrapAugmentation
+from trapmid.augment import PlgView, ResizedCrop, TrapAugmentation
 from trapmid.config import params
 
 # Counted with kornia itself: a few thousand draws, so good to 0.008.
@@ -305,3 +306,52 @@ def test_views_are_differentiable(name: str) -> None:
         step = 1e-2 * torch.randn(x.shape, generator=generator(), dtype=torch.float64)
         rise = (fixed(x + step).square().sum() - fixed(x - step).square().sum()) / 2
     assert rise.item() == pytest.approx((slope * step).sum().item(), rel=2e-2, abs=2e-2)
+
+
+# --- torchvision's crops --------------------------------------------------------------------------
+
+
+def test_a_cut_equals_torchvision() -> None:
+    """Boxes of any shape, borders included; antialiasing changes nothing where a box grows."""
+    pictures = images(6, size=20)
+    boxes = [
+        (20, 20, 0, 0),
+        (13, 17, 7, 3),
+        (20, 9, 0, 11),
+        (1, 5, 19, 15),
+        (7, 7, 0, 0),
+        (2, 3, 4, 5),
+    ]
+    width, height, left, top = torch.tensor(boxes, dtype=torch.float32).T
+    found = augment.cut(pictures, width, height, left, top)
+    for image, cut, (w, h, x, y) in zip(pictures, found, boxes, strict=True):
+        wanted = resized_crop(image, y, x, h, w, [20, 20], antialias=True)
+        assert torch.allclose(cut, wanted, atol=1e-5)
+
+
+def test_boxes_are_the_first_that_fit() -> None:
+    """torchvision's `get_params`, written out with the same numbers; then the whole image."""
+    view = ResizedCrop(area=(0.5, 0.9), ratio=(0.5, 2.0))
+    u, size = uniform(400, ResizedCrop.DRAWS), 32
+    tried = Counter[int]()
+    for row, box in zip(u.double(), zip(*view.boxes(u, size), strict=True), strict=True):
+        wanted = (size, size)
+        for i in range(10):
+            area = size**2 * (0.5 + 0.4 * row[i].item())
+            ratio = math.exp(math.log(0.5) + row[10 + i].item() * math.log(4.0))
+            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if w <= size and h <= size:
+                wanted = (w, h)
+                tried[i] += 1
+                break
+        left = math.floor(row[20].item() * (size - wanted[0] + 1))
+        top = math.floor(row[21].item() * (size - wanted[1] + 1))
+        assert tuple(int(side) for side in box) == (*wanted, left, top)
+    assert tried[0] > 150 and tried[1] > 20  # some were drawn again
+    narrow = ResizedCrop(area=(0.9, 0.9), ratio=(4.0, 4.0))  # never fits
+    assert [b.tolist() for b in narrow.boxes(u[:1], size)] == [[size], [size], [0], [0]]
+
+
+def test_areas_that_descend() -> None:
+    with pytest.raises(ValueError, match=r"area: \[0\.9, 0\.5\] must ascend"):
+        ResizedCrop(area=(0.9, 0.5), ratio=(1.0, 1.0))

@@ -117,6 +117,9 @@ FOLLOWED = {
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
     "make judges": "tests/judges/test_make_judges.py::test_both_judges_are_made_from_drawn_people",
+    "trapmid convert-stylegan ffhq.pkl --out weights/ffhq1024.pt": (
+        "tests/artifacts/test_nvidia.py::test_the_command"
+    ),
     "trapmid clean": "tests/pipeline/test_leftovers.py::"
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",
     "dvc remote add --local": "nothing: the same with --default is followed",

@@ -17,7 +17,7 @@ from trapmid.config.study import ClassifierTraining
 from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
 from trapmid.training.fit import Labelled
-from trapmid.types import Embedding, InMemory, Output, Prior, Target
+from trapmid.types import Embedding, InMemory, Output, Prior, StylePrior, Target
 
 Memory = InMemory
 
@@ -210,6 +210,30 @@ class ToyPrior(Prior):
     def realism(self, images: Tensor, labels: Tensor) -> Tensor:
         score: Tensor = self.critic(images.flatten(1)).squeeze(1)
         return score
+
+
+class ToyStylePrior(ToyPrior, StylePrior):
+    """A toy prior whose one layer takes the latents themselves for its style code."""
+
+    num_styles = 1
+
+    def __init__(self, num_classes: int = 3, latent_dim: int = 5, image_size: int = SIZE) -> None:
+        super().__init__(num_classes, latent_dim, image_size)
+        self.style_dim, self.favourites = latent_dim, 4
+        self.shift.weight.data.zero_()  # no class of an image stands in a style code
+        self.register_buffer("asked", torch.randn(num_classes, self.favourites, latent_dim))
+
+    def styles(self, latents: Tensor, psi: float, cutoff: int | None) -> Tensor:
+        del cutoff
+        return psi * latents[:, None]
+
+    def candidates(self, labels: Tensor, ranks: Tensor) -> Tensor:
+        asked: Tensor = self.asked
+        return self.styles(asked[labels, ranks], 1.0, None)
+
+    def paint(self, styles: Tensor) -> Tensor:
+        codes = styles[:, 0]
+        return ToyPrior.forward(self, codes, torch.zeros(len(codes), dtype=torch.int64))
 
 
 def seeded(

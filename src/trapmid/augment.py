@@ -7,6 +7,7 @@ kornia 0.7.1's slices and rotations, in two batched `grid_sample` calls instead 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trapmid.config.bounds import Degrees, PositiveShare, Share
+from trapmid.config.bounds import Degrees, Positive, PositiveShare, Share
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -44,6 +45,22 @@ def crop(images: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
     steps = torch.arange(size, device=images.device, dtype=images.dtype) / (size - 1)
     xs = left[:, None] + steps * (side[:, None] - 1)  # (N, S), in source pixels
     ys = top[:, None] + steps * (side[:, None] - 1)
+    return _sample(images, xs[:, None, :].expand(-1, size, -1), ys[:, :, None].expand(-1, -1, size))
+
+
+def cut(images: Tensor, width: Tensor, height: Tensor, left: Tensor, top: Tensor) -> Tensor:
+    """Cuts boxes (N,) each and resizes them to the full size, as torchvision's `resized_crop`.
+
+    Bilinear with pixels as areas, and blind to what lies outside the box.
+    """
+    size = images.shape[-1]
+    centres = (torch.arange(size, device=images.device, dtype=images.dtype) + 0.5) / size
+
+    def along(start: Tensor, side: Tensor) -> Tensor:  # (N, S), in source pixels
+        inside = centres * side[:, None] - 0.5
+        return start[:, None] + torch.minimum(inside.clamp(min=0), side[:, None] - 1)
+
+    xs, ys = along(left, width), along(top, height)
     return _sample(images, xs[:, None, :].expand(-1, size, -1), ys[:, :, None].expand(-1, -1, size))
 
 
@@ -160,3 +177,44 @@ class PlgView:
         images = flip(images, u[:, 6] < self.flip)
         angle = self.degrees * (2 * u[:, 7] - 1)
         return rotate(images, torch.where(u[:, 8] < self.rotation, angle, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizedCrop:
+    """torchvision's RandomResizedCrop to the size of the image, from numbers that are given.
+
+    The area is uniform in `area`, as a share of the image, and the logarithm of width over height
+    in `ratio`; a box that does not fit is drawn again, ten times at most, then the image is whole.
+    """
+
+    _TRIES = 10
+    DRAWS = 2 * _TRIES + 2
+
+    area: tuple[PositiveShare, PositiveShare]
+    ratio: tuple[Positive, Positive]
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("area", self.area), ("ratio", self.ratio)):
+            if low > high:
+                raise ValueError(f"{name}: {[low, high]} must ascend")
+
+    def boxes(self, u: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(width, height, left, top), (N,) each, from `u` (N, DRAWS)."""
+        (least, most), (flat, tall) = self.area, (math.log(r) for r in self.ratio)
+        area = size**2 * (least + u[:, : self._TRIES] * (most - least))
+        ratio = torch.exp(flat + u[:, self._TRIES : 2 * self._TRIES] * (tall - flat))
+        width, height = torch.round((area * ratio).sqrt()), torch.round((area / ratio).sqrt())
+        fits = (width <= size) & (height <= size) & (width >= 1) & (height >= 1)
+        first = fits.to(torch.int64).argmax(dim=1, keepdim=True)
+        any_fits = fits.any(dim=1)
+        width, height = (
+            torch.where(any_fits, side.gather(1, first).squeeze(1), size)
+            for side in (width, height)
+        )
+        left = torch.floor(u[:, -2] * (size - width + 1))
+        top = torch.floor(u[:, -1] * (size - height + 1))
+        return width, height, left, top
+
+    def __call__(self, images: Tensor, u: Tensor) -> Tensor:
+        """A view of each of (N, 3, S, S) from `u` (N, DRAWS)."""
+        return cut(images, *self.boxes(u, images.shape[-1]))

@@ -118,6 +118,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     take.add_argument("--data", metavar="ROW", help="score it on the test images of this row")
     take.set_defaults(run=_import)
+
+    convert = commands.add_parser(
+        "convert-stylegan", help="write an NVIDIA StyleGAN2 pickle as initial weights, safely"
+    )
+    convert.add_argument(
+        "file", type=Path, metavar="FILE", help="e.g. ffhq.pkl; nothing in it runs"
+    )
+    convert.add_argument("--out", type=Path, required=True, help="e.g. weights/ffhq1024.pt")
+    convert.set_defaults(run=_convert_stylegan)
     return parser
 
 
@@ -352,6 +361,21 @@ def _import(options: argparse.Namespace) -> int:
         print(f"trapmid import: error: {error}", file=sys.stderr)
         return 1
     print(*lines, sep="\n")
+    return 0
+
+
+def _convert_stylegan(options: argparse.Namespace) -> int:
+    from trapmid.artifacts import nvidia
+    from trapmid.artifacts.checkpoints import CheckpointError
+
+    try:
+        found = nvidia.convert(options.file, options.out)
+    except CheckpointError as error:
+        raise ValueError(error) from None
+    print(f"{found.digest}  {options.out}")
+    print(f"a generator of {found.size.image_size} pixels, {found.parameters:,} parameters")
+    print(f"licence: {nvidia.LICENCE}")
+    print(f"prior_training.style: {nvidia.block(found.size)}")
     return 0
 
 

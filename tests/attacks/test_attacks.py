@@ -15,6 +15,7 @@ from toy import (
     Memory,
     ToyPrior,
     ToyStudents,
+    ToyStylePrior,
     ToyTarget,
     runtime,
     same_state,
@@ -24,10 +25,13 @@ from toy import (
 )
 from trapmid import wiring
 from trapmid.artifacts.scratch import scratch
+from trapmid.nets.stylegan2 import Size
 from trapmid.priors import gmi as gmi_prior
 from trapmid.priors import kedmi as kedmi_prior
 from trapmid.priors import plgmi as plgmi_prior
+from trapmid.priors import style as style_prior
 from trapmid.search import latents
+from trapmid.search.candidates import Candidates
 from trapmid.targets import small_students, small_vgg
 from trapmid.types import (
     LabelsOnly,
@@ -98,10 +102,29 @@ ROWS: dict[str, dict[str, Any]] = {
         "proposals": 60,
         "untargeted": None,
     },
+    "ppa": {
+        "candidates": 3,
+        "styles": "one",
+        "steps": 20,
+        "lr": 0.03,
+        "betas": [0.1, 0.1],
+        "view": {"area": [0.5, 1.0], "ratio": [1.0, 1.0]},
+        "loss": "poincare",
+        "clip": "result",
+        "robustness": {
+            "views": 3,
+            "crop": {"area": [0.5, 0.9], "ratio": [0.8, 1.2]},
+            "mirror": 0.5,
+            "keep": 2,
+        },
+        "reference_batch": 6,
+    },
     "random": {},
 }
 """Module, and what tells variants of it apart -> block."""
 LABEL_ONLY = ["brepmi"]
+OF_STYLES = ["ppa"]
+"""Attacks that search style codes, and so a prior that has them."""
 SEARCHES = [name for name in ROWS if name not in ("random", *LABEL_ONLY)]
 LABELS, DRAWS = torch.arange(CLASSES).repeat_interleave(3), torch.arange(3).repeat(CLASSES)
 
@@ -140,16 +163,17 @@ def run(
     return found
 
 
-def world() -> tuple[Target, Prior]:
+def world(name: str = "gmi") -> tuple[Target, Prior]:
     target: Target = seeded(ToyTarget, CLASSES)
-    prior: Prior = seeded(ToyPrior, CLASSES, seed=1)
+    kind = ToyStylePrior if module(name) in OF_STYLES else ToyPrior
+    prior: Prior = seeded(kind, CLASSES, seed=1)
     return target, prior
 
 
 def invert(
     name: str, labels: Tensor, draws: Tensor, seed: int = 0, **changes: Any
 ) -> Reconstruction:
-    return run(attack(name, **changes), *world(), labels, draws, seed=seed)
+    return run(attack(name, **changes), *world(name), labels, draws, seed=seed)
 
 
 def test_every_attack_has_a_row() -> None:
@@ -172,7 +196,7 @@ def found() -> dict[str, Reconstruction]:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_per_label(name: str, found: dict[str, Reconstruction]) -> None:
-    _, prior = world()
+    _, prior = world(name)
     rows = found[name]
     assert rows.images.shape == (12, 3, 8, 8) and rows.images.dtype == torch.float32
     assert rows.latents.shape == (12, prior.latent_dim) and rows.latents.dtype == torch.float32
@@ -226,7 +250,7 @@ def test_draws_labels_and_seeds_tell_images_apart(
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ROWS)
 def test_networks_are_left_as_they_were(name: str, training: bool) -> None:
-    target, prior = world()
+    target, prior = world(name)
     target.train(training), prior.train(training)
     target.norm.bias.requires_grad_(False)
     networks = nn.ModuleList([target, prior])
@@ -277,7 +301,7 @@ def test_a_search_that_was_cut_off_goes_on(
     asked: list[int] = []
 
     def search(checkpointer: Any) -> Reconstruction:
-        target, prior = world()
+        target, prior = world(name)
         asked.append(0)
         target.register_forward_hook(lambda *_: asked.append(asked.pop() + 1))
         return run(attack(name), target, prior, LABELS, DRAWS, saving=Saving(checkpointer, 3))
@@ -312,11 +336,16 @@ def test_scores_do_not_depend_on_batches_or_order(name: str, size: int) -> None:
     assert torch.equal(hits(LABELS[order], DRAWS[order]), whole[order])
 
 
+STYLE = Size(image_size=16, z_dim=5, w_dim=5, base=32, most=4, layers=2)
+ASKED = Candidates(pool=4, keep=3, psi=0.5, cutoff=4, clip=True)
+
+
 def real_prior(name: str) -> Prior:
     made: dict[str, Prior] = {
         "gmi": seeded(gmi_prior.Prior, 5, 16, 2),
         "kedmi": seeded(kedmi_prior.Prior, 5, CLASSES, 16, 2),
         "plgmi": seeded(plgmi_prior.Prior, 5, CLASSES, 16, 2),
+        "ppa": seeded(style_prior.Prior, STYLE, style_prior.View(16, 16), None, ASKED, CLASSES),
     }
     return made[module(name) if module(name) in made else "gmi"]
 
@@ -346,7 +375,11 @@ def test_random_is_the_prior_at_its_starts(found: dict[str, Reconstruction]) -> 
     _, prior = world()
     z = latents.start(LABELS, DRAWS, prior.latent_dim, seed=0)
     assert torch.equal(found["random"].latents, z)
-    for name in set(SEARCHES) - {"kedmi", "lomma, distributions"}:  # the floor and they are paired
+    for name in set(SEARCHES) - {
+        "kedmi",
+        "lomma, distributions",
+        "ppa",
+    }:  # the floor and they are paired
         still = dataclasses.replace(attack(name), steps=0)  # params.yaml allows no such search
         assert torch.equal(run(still, *world(), LABELS, DRAWS).latents, z)
 

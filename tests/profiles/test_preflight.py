@@ -114,7 +114,7 @@ def test_every_profile_passes(name: str) -> None:
         ),
         ("targets.none-0.block", "mid", "mid: missing ['augmentation']; given ['noise', "),
         ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are bido, "),
-        ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are efficientnets, "),
+        ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are densenet169, "),
         (
             "targets.none-0.training",
             "slow",

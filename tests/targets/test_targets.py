@@ -19,6 +19,10 @@ from trapmid.types import Target
 
 # name -> (a small size it takes, one it refuses, features at that size, hidden layers)
 ROWS = {
+    "densenet169": (32, 31, 1664, 4),
+    "inception_v3": (32, 31, 2048, 4),
+    "resnest101": (32, 31, 2048, 4),
+    "resnet152": (32, 31, 2048, 4),
     "facenet64": (32, 40, 512, 4),
     "facenet112": (16, 8, 512, 4),
     "ir152": (32, 40, 512, 4),
@@ -29,6 +33,8 @@ ROWS = {
     "vgg16": (32, 31, 512, 5),
 }
 CLASSES = 4
+HEAVY = {"densenet169", "inception_v3", "resnest101", "resnet152"}  # tens of millions of weights
+NAMES = [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in ROWS]
 
 
 ENSEMBLES = {"efficientnets", "small_students"}  # test_ensembles.py
@@ -43,15 +49,21 @@ def test_every_architecture_has_a_row() -> None:
     )
 
 
+class Made(dict[str, Target]):
+    """Every row's network at its small size, made when it is asked for."""
+
+    def __missing__(self, name: str) -> Target:
+        network = seeded(wiring.target(name), CLASSES, ROWS[name][0], statistics=False)
+        self[name] = network
+        return network
+
+
 @pytest.fixture(scope="module")
 def made() -> dict[str, Target]:
-    return {
-        name: seeded(wiring.target(name), CLASSES, row[0], statistics=False)
-        for name, row in ROWS.items()
-    }
+    return Made()
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_output(name: str, made: dict[str, Target]) -> None:
     size, _, width, hidden = ROWS[name]
     model, x = made[name], images(3, size=size)
@@ -67,7 +79,7 @@ def test_output(name: str, made: dict[str, Target]) -> None:
         assert not torch.allclose(output.logits.exp().sum(dim=1), torch.ones(3), atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_eval_is_deterministic_and_row_by_row(name: str, made: dict[str, Target]) -> None:
     model, x = made[name], images(3, size=ROWS[name][0])
     with eval_mode(model), torch.no_grad():
@@ -79,7 +91,7 @@ def test_eval_is_deterministic_and_row_by_row(name: str, made: dict[str, Target]
         assert same_state(before, snapshot(model))
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_the_image(name: str, made: dict[str, Target]) -> None:
     x = images(2, size=ROWS[name][0]).requires_grad_(True)
     with eval_mode(made[name]):
@@ -87,13 +99,13 @@ def test_gradients_reach_the_image(name: str, made: dict[str, Target]) -> None:
     assert slope.isfinite().all() and (slope != 0).flatten(1).any(dim=1).all()
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_sizes_that_do_not_fit(name: str) -> None:
     with pytest.raises(ValueError, match=rf"image_size: {name} needs .*, not {ROWS[name][1]}"):
         wiring.target(name)(CLASSES, ROWS[name][1])
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_trunk_and_its_head(name: str, made: dict[str, Target]) -> None:
     """`embed` and the modules of `head`, in order, are the network; `stages` are its hidden."""
     size = 112 if name == "facenet112" else ROWS[name][0]  # which resizes to it first
@@ -111,7 +123,7 @@ def test_a_trunk_and_its_head(name: str, made: dict[str, Target]) -> None:
             assert torch.equal(x.flatten(1), layer)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_stages_are_all_that_learns_before_the_head(name: str, made: dict[str, Target]) -> None:
     """From the image on: frozen stages must leave no layer below them that learns."""
     model = made[name]
@@ -120,7 +132,7 @@ def test_the_stages_are_all_that_learns_before_the_head(name: str, made: dict[st
     assert outside - {"output"} == set(model.head)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_trunk_passes_to_another_network(name: str, made: dict[str, Target]) -> None:
     """Of another number of classes; the head stays as it was."""
     model = seeded(wiring.target(name), CLASSES + 1, ROWS[name][0], seed=5)

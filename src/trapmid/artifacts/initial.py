@@ -18,6 +18,7 @@ from trapmid.types import Target, Trapdoor
 RANDOM, TORCHVISION = "random", "torchvision"
 
 _WRAPPERS = ("state", "state_dict", "model", "net", "network")  # in this order, as trainers save
+_TIMM = re.compile(r"timm (\S+)")  # a name of timm with its tag, e.g. resnet152.tv2_in1k
 _EMA = re.compile(r"ema", re.IGNORECASE)  # an average of the weights beside them
 _PARALLEL = "module."  # what DataParallel puts before every name
 
@@ -26,7 +27,8 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
     """The weights file `path`, or the word in it that stands for a choice without a file.
 
     `weights/random` and `weights/torchvision` are one-word text files, so that a random start is
-    a dependency that somebody chose, never a silent fall-back. Of a file that holds more than a
+    a dependency that somebody chose, never a silent fall-back; `weights/timm/NAME.TAG` holds `timm
+    NAME.TAG`. Of a file that holds more than a
     state, the entry `state`, `state_dict`, `model`, `net` or `network` is taken, and a line says
     so where the file has averaged weights (EMA), too. `module.` before every name goes.
 
@@ -40,7 +42,7 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
 def _word(path: Path) -> str | None:
     if path.is_file() and path.stat().st_size < 64:
         word = path.read_text(encoding="utf-8", errors="replace").strip()
-        if word in (RANDOM, TORCHVISION):
+        if word in (RANDOM, TORCHVISION) or _TIMM.fullmatch(word):
             return word
     return None
 
@@ -83,11 +85,13 @@ def start(network: Target, arch: str, init: Path) -> None:
 
     Raises:
         CheckpointError: the file cannot be used, does not fit, or cannot be fetched.
-        ValueError: torchvision has no weights for it.
+        ValueError: torchvision has no weights for it, or timm none of that name.
     """
     state = initial_state(init)
     if state == TORCHVISION:
         state = _of_torchvision(network, arch, init)
+    elif isinstance(state, str) and (tag := _TIMM.fullmatch(state)):
+        state = _of_timm(tag[1], network, arch, init)
     if isinstance(state, str):
         return
     try:
@@ -160,3 +164,23 @@ def _of_torchvision(network: Target, arch: str, init: Path) -> Mapping[str, Tens
     # Of an ensemble: the weights of member i are called i.<name>.
     several = {f"{i}.{key}": v for i, one in enumerate(states) for key, v in one.items()}
     return states[0] if len(states) == 1 else several
+
+
+def _of_timm(tag: str, network: Target, arch: str, init: Path) -> Mapping[str, Tensor]:
+    """Weights from the local cache of the Hugging Face hub: no stage waits for a network."""
+    known: tuple[str, ...] = getattr(network, "timm_weights", ())
+    if tag not in known:
+        choices = ", ".join(known) or "none; use weights/random"
+        raise ValueError(f"init: {init}: {tag} does not fit {arch}; timm's weights: {choices}")
+    from huggingface_hub import try_to_load_from_cache  # comes with timm, as the next does
+    from safetensors.torch import load_file
+
+    file = try_to_load_from_cache(f"timm/{tag}", "model.safetensors")
+    if not isinstance(file, str):
+        raise CheckpointError(
+            f"init: {init} for {arch}: timm/{tag} is not in the local cache; `hf download "
+            f"timm/{tag} model.safetensors` puts it there, or use weights/random"
+        )
+    state: dict[str, Tensor] = load_file(file)
+    checkpoints.check_finite(Path(file), state)
+    return state

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from trapmid import losses, types
 from trapmid.augment import PlgView
@@ -23,7 +22,7 @@ from trapmid.nets import snresnet
 from trapmid.runtime import Precision, Runtime, eval_mode, frozen, stream_seed
 from trapmid.training import vae_gan
 from trapmid.training.fit import to_float
-from trapmid.training.gan import EndlessPasses, log_losses
+from trapmid.training.gan import Average, EndlessPasses, log_losses
 from trapmid.training.pseudo_labels import top_n
 from trapmid.training.signatures import Adaptive
 from trapmid.training.vae_gan import VaeGan, VaeGanTraining
@@ -220,32 +219,3 @@ class Training(types.PriorTraining):
         latents = torch.randn(self.batch_size, self.latent_dim).to(rt.device)
         labels = torch.randint(prior.num_classes, (self.batch_size,)).to(rt.device)
         return latents, labels
-
-
-class Average:
-    """An exponential moving average of a network's weights and buffers; decay 0 is the network."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self._decay = decay
-        self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        if self._decay == 0:
-            return
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                self._weights[name].lerp_(value, 1 - self._decay)
-            else:
-                self._weights[name].copy_(value)
-
-    def copy_to(self, network: nn.Module) -> None:
-        if self._decay > 0:
-            network.load_state_dict(self._weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._weights
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, weight in self._weights.items():
-            weight.copy_(state_dict[name])  # saved on the CPU; the average lives with its network

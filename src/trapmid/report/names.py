@@ -41,6 +41,8 @@ ATTACKS = {
     "random": Name("Random latents", "the floor: no target is asked"),
     "gmi": Name("GMI", "searches a generator of public faces"),
     "kedmi": Name("KED-MI", "trains its generator on the target's soft labels"),
+    "ppa": Name("PPA", "searches the style codes of a StyleGAN2"),
+    "ppa_all": Name("PPA, all", "keeps every search, not the surest alone"),
     "lomma_gmi": Name("LOMMA (GMI)", "asks copies of the target, too"),
     "lomma_kedmi": Name("LOMMA (KED-MI)", "asks copies of the target, too"),
     "plgmi": Name("PLG-MI", "trains its generator on public faces that the target labelled"),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trapmid.config.study import Inversion
 from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.search.selection import ranks
 from trapmid.types import (
     Attack,
     Checkpointer,
@@ -82,7 +83,8 @@ def invert_all(
             continue
         done.add(part)
         checkpointer.save({"done": done}, 0)
-    return Inverted(done.rows(), done.size, None if oracle is None else oracle.queries)
+    kept = _chosen(attack, done.rows())
+    return Inverted(kept, done.size, None if oracle is None else oracle.queries)
 
 
 def _asked(each: int, classes: int) -> tuple[Tensor, Tensor]:
@@ -102,6 +104,17 @@ def _invert(
         if isinstance(queried_model, LabelsOnly):
             return cast(LabelAttack, attack).invert(queried_model, prior, task, rt)
         return cast(Attack, attack).invert(queried_model, prior, task, rt)
+
+
+def _chosen(attack: Attack | LabelAttack, rows: dict[str, Any]) -> dict[str, Any]:
+    """The rows that the attack keeps, their draws numbered anew within each class."""
+    picked = attack.chosen(rows["labels"], rows["counts"])
+    if picked is None:
+        return rows
+    kept = {name: rows[name][picked] for name in _FIELDS}
+    kept["draws"] = ranks(kept["labels"])
+    counts = {name: values[picked] for name, values in rows["counts"].items()}
+    return kept | {"counts": counts, "left_out": rows["left_out"]}
 
 
 def _check_finite(part: Reconstruction) -> None:

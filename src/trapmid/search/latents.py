@@ -96,14 +96,15 @@ def adam(
     steps: int,
     lr: float,
     reference_batch: int,
+    betas: tuple[float, float] = (0.9, 0.999),
     saving: Saving = UNSAVED,
 ) -> Optimum:
-    """Adam with default betas on sum(loss) / reference_batch; as `nesterov` in all else.
+    """Adam on sum(loss) / reference_batch, by default with its usual betas; else as `nesterov`.
 
     Adam divides by the gradient's own scale, so the reference batch acts through epsilon alone.
     """
     latents = latents.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([latents], lr=lr)
+    optimizer = torch.optim.Adam([latents], lr=lr, betas=betas)
     parts: dict[str, Stateful] = {
         "search": Variables(latents=latents.detach()),  # shares the optimiser's memory
         "optimizer": optimizer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,3 +84,32 @@ class EndlessPasses(Passes):
             parts.append(self._order_of(number)[position : position + left])
             at, left = at + len(parts[-1]), left - len(parts[-1])
         return torch.cat(parts)
+
+
+class Average:
+    """An exponential moving average of a network's weights and buffers; decay 0 is the network."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        if self._decay == 0:
+            return
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self._weights[name].lerp_(value, 1 - self._decay)
+            else:
+                self._weights[name].copy_(value)
+
+    def copy_to(self, network: nn.Module) -> None:
+        if self._decay > 0:
+            network.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._weights
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name, weight in self._weights.items():
+            weight.copy_(state_dict[name])  # saved on the CPU; the average lives with its network

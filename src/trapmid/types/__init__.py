@@ -1,7 +1,14 @@
 """The nouns of the study: what a target, a defence, a prior and an attack are."""
 
 from trapmid.types.attack import Attack, LabelAttack, PaperScoring, Reconstruction, Task
-from trapmid.types.attacker import NOTHING, Prior, PriorTraining, SideInformation, Surrogate
+from trapmid.types.attacker import (
+    NOTHING,
+    Prior,
+    PriorTraining,
+    SideInformation,
+    StylePrior,
+    Surrogate,
+)
 from trapmid.types.classifier import Embedding, LabelsOnly, Output, Target
 from trapmid.types.defense import Defense, Objective, Setting, Trapdoor
 from trapmid.types.judge import FaceBatch, Judge, Learns, Person, Reader, Verifier
@@ -47,6 +54,7 @@ __all__ = [
     "Setting",
     "SideInformation",
     "Stateful",
+    "StylePrior",
     "Surrogate",
     "Target",
     "Task",

@@ -71,6 +71,15 @@ class Attack(Protocol):
         """How many images of every class it makes where the study asks for `asked`."""
         return asked
 
+    def chosen(self, labels: Tensor, counts: Mapping[str, Tensor]) -> Tensor | None:
+        """Which rows of a finished attack are kept, (M,) int64 sorted by label; None: all.
+
+        Args:
+            labels: (N,) int64, of all rows.
+            counts: of `Reconstruction`, of all rows.
+        """
+        return None
+
     def rows_in_memory(self) -> float:
         """How many images per row of a task pass the target at once; bounds the batch size."""
         return 1.0
@@ -95,6 +104,10 @@ class LabelAttack(Protocol):
     def images_of_each(self, asked: int) -> int:
         """As `Attack.images_of_each`."""
         return asked
+
+    def chosen(self, labels: Tensor, counts: Mapping[str, Tensor]) -> Tensor | None:
+        """As `Attack.chosen`."""
+        return None
 
     def rows_in_memory(self) -> float:
         """As `Attack.rows_in_memory`."""

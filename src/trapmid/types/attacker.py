@@ -44,6 +44,40 @@ class Prior(nn.Module, ABC):
             raise ValueError(f"init: {' '.join(str(error).split())}") from None
 
 
+class StylePrior(Prior):
+    """A prior with a second space of latents: style codes, one for each of its layers.
+
+    An image is `paint(styles(latents, 1, None))`; labels are ignored.
+    """
+
+    num_styles: int  # L
+    style_dim: int  # W
+    favourites: int  # K, of its latents that a target preferred for each class; 0: none was asked
+
+    @abstractmethod
+    def styles(self, latents: Tensor, psi: float, cutoff: int | None) -> Tensor:
+        """Style codes (N, L, W) of latents (N, Z).
+
+        The first `cutoff` layers (None: all) are drawn to the mean code: mean + psi (w - mean).
+        """
+
+    @abstractmethod
+    def candidates(self, labels: Tensor, ranks: Tensor) -> Tensor:
+        """Style codes (N, L, W) that a search of `labels` (N,) may begin with.
+
+        Args:
+            ranks: (N,) int64, which of the target's favourites, 0 .. K - 1; the best is 0.
+        """
+
+    @abstractmethod
+    def paint(self, styles: Tensor) -> Tensor:
+        """Images (N, 3, S, S) of style codes (N, L, W)."""
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        del labels
+        return self.paint(self.styles(latents, 1.0, None))
+
+
 def _fitted(value: Tensor, wanted: Tensor | None) -> Tensor:
     """Half precision widened; a single row repeated to the number of rows wanted."""
     if value.is_floating_point():

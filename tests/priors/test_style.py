@@ -1,0 +1,196 @@
+"""The StyleGAN2 prior: its training against the formulas, what it asks a target, its views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_priors import SIZE, STYLE, fit, make, public
+from torch import Tensor
+from torchvision.transforms.functional import center_crop, resize
+
+from toy import Memory, ToyTarget, runtime, same_state, seeded
+from trapmid import wiring
+from trapmid.artifacts import priors
+from trapmid.artifacts.scratch import scratch
+from trapmid.augment import flip
+from trapmid.priors import style
+from trapmid.runtime import stream_seed
+from trapmid.training.gan import EndlessPasses
+from trapmid.types import NOTHING, Output
+
+CLASSES = 3
+ASKED = {"pool": 11, "keep": 4, "psi": 0.5, "cutoff": 2, "clip": True}
+STILL = STYLE | {"steps": 0, "candidates": ASKED}
+
+
+def test_it_equals_the_literal_training() -> None:
+    """Non-saturating loss; R1 every other step, for both; Adam's rates made up for it; EMA."""
+    found, literal = fit("style"), make("style")[1].train()
+    assert isinstance(literal, style.Prior) and literal.critic is not None
+    g, d = literal.generator, literal.critic
+    for_g = torch.optim.Adam(g.parameters(), lr=0.002, betas=(0.0, 0.99))
+    for_d = torch.optim.Adam(d.parameters(), lr=0.002 * 2 / 3, betas=(0.0, 0.99 ** (2 / 3)))
+    passes = EndlessPasses(20, 4, stream_seed(0, "style", "batches"))
+    mean = {name: value.clone() for name, value in g.state_dict().items()}
+
+    def fake() -> Tensor:
+        codes = g.mapping(torch.randn(4, 5))
+        if torch.is_grad_enabled():
+            g.mapping.w_avg.copy_(0.995 * g.mapping.w_avg + 0.005 * codes.detach().mean(dim=0))
+        return g.synthesis(codes[:, None].expand(-1, 4, -1), "random")
+
+    def real(step: int) -> Tensor:
+        pictures = public()[passes.batch(step)].float() / 255
+        return 2 * flip(pictures, torch.rand(4) < 0.5) - 1
+
+    for step in range(6):
+        with runtime().seeded("style", step):
+            shown = real(step)
+            with torch.no_grad():
+                made = fake()
+            for_d.zero_grad()
+            on_real, on_fake = d(shown), d(made)
+            (-F.logsigmoid(on_real).mean() - F.logsigmoid(-on_fake).mean()).backward()
+            for_d.step()
+            if step % 2 == 0:
+                shown = real(step).requires_grad_(True)
+                (slope,) = torch.autograd.grad(d(shown).sum(), shown, create_graph=True)
+                for_d.zero_grad()
+                (2 * 0.1 / 2 * slope.flatten(1).norm(dim=1).square().mean()).backward()
+                for_d.step()
+            for_g.zero_grad()
+            (-F.logsigmoid(d(fake())).mean()).backward()
+            for_g.step()
+        for name, value in g.state_dict().items():
+            mean[name] = mean[name].lerp(value, 1 - 0.5 ** (4 / 20))
+    for name, value in mean.items():
+        assert torch.allclose(found.state_dict()[f"generator.{name}"], value, atol=1e-4), name
+    for name, value in d.state_dict().items():
+        assert torch.allclose(found.state_dict()[f"critic.{name}"], value, atol=1e-4), name
+
+
+def test_styles_and_images() -> None:
+    prior = make("style")[1].eval()
+    assert isinstance(prior, style.Prior)
+    prior.generator.mapping.w_avg.normal_()
+    z, labels = torch.randn(3, 5), torch.zeros(3, dtype=torch.int64)
+    with torch.no_grad():
+        whole = prior.styles(z, 1.0, None)
+        assert whole.shape == (3, prior.num_styles, prior.style_dim) == (3, 4, 5)
+        assert torch.equal(prior(z, labels), prior.paint(whole))
+        assert torch.allclose(2 * prior(z, labels) - 1, prior.generator(z), atol=1e-5)
+        near = prior.paint(prior.styles(z, 0.2, None))
+    spread = [images.std(dim=0).mean() for images in (near, prior.paint(whole))]
+    assert spread[0] < 0.7 * spread[1]
+
+
+def test_the_middle_is_shown_at_the_size_of_the_data() -> None:
+    changes = {"generated": 32, "crop": 0.75, "steps": 0, "critic": False}
+    prior = wiring.prior_training("style", STYLE | changes).make(SIZE, 1).eval()
+    assert isinstance(prior, style.Prior)
+    z = torch.randn(2, 5)
+    with torch.no_grad():
+        wanted = resize(center_crop(prior.generator(z), [24, 24]), [SIZE, SIZE], antialias=True)
+        found = prior(z, torch.zeros(2, dtype=torch.int64))
+    assert torch.allclose(found, (wanted + 1) / 2, atol=1e-5)
+
+
+# --- candidates ---------------------------------------------------------------------------------
+
+
+def ask(target: ToyTarget, checkpointer: Any = None, **changes: Any) -> style.Prior:
+    training = wiring.prior_training("style", STILL | changes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        prior = training.make(SIZE, CLASSES)
+    assert isinstance(prior, style.Prior)
+    prior.generator.mapping.w_avg.fill_(0.3)
+    training.fit(prior, public(), target, NOTHING, runtime(), checkpointer or Memory())
+    return prior
+
+
+@pytest.mark.parametrize("batch_size", [4, 11])
+def test_a_target_puts_the_pool_in_order(batch_size: int) -> None:
+    target = seeded(ToyTarget, CLASSES)
+    prior = ask(target, batch_size=batch_size)
+    assert prior.num_classes == CLASSES and prior.favourites == 4 and not prior.training
+    mapping = prior.generator.mapping
+    with torch.no_grad():
+        codes = mapping(prior.pool)[:, None].repeat(1, 4, 1)
+        codes[:, :2] = 0.5 * codes[:, :2] + 0.5 * mapping.w_avg
+        shown = ((prior.generator.synthesis(codes) + 1) / 2).clamp(0, 1)
+        likely = target.eval()(shown).logits.softmax(1) + target(shown.flip(-1)).logits.softmax(1)
+    for label in range(CLASSES):
+        best = sorted(range(11), key=lambda i: -likely[i, label].item())[:4]
+        assert prior.order[label].tolist() == best
+        begun = prior.candidates(torch.full((4,), label), torch.arange(4))
+        assert torch.allclose(begun, codes[best], atol=1e-6)
+
+
+def test_the_seed_alone_decides_the_pool() -> None:
+    one, other = (ask(seeded(ToyTarget, CLASSES, seed=seed)) for seed in (0, 5))
+    assert torch.equal(one.pool, other.pool) and not torch.equal(one.order, other.order)
+    assert one.pool.std() > 0.5
+
+
+def test_a_round_of_questions_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    class Asked(ToyTarget):
+        def forward(self, images: Tensor) -> Output:
+            asked.append(len(images))
+            if len(asked) == fails_at:
+                raise KeyboardInterrupt
+            return super().forward(images)
+
+    asked: list[int] = []
+    fails_at = 6
+    target = seeded(Asked, CLASSES)
+    changes: dict[str, Any] = {"batch_size": 4, "keep_every": 1}
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "asked") as checkpointer:
+        ask(target, checkpointer, **changes)
+    asked, fails_at = [], -1
+    with scratch(tmp_path, "asked") as checkpointer:
+        resumed = ask(target, checkpointer, **changes)
+    assert asked == [3, 3]  # of three rounds the last
+    assert same_state(resumed.state_dict(), ask(target, **changes).state_dict())
+
+
+def test_a_guided_prior_starts_from_a_public_one(tmp_path: Path) -> None:
+    single = fit("style")
+    torch.save({"state": single.state_dict()}, tmp_path / "style.pt")
+    training = wiring.prior_training("style", STILL | {"critic": False})
+    started = priors.start(training, SIZE, CLASSES, tmp_path / "style.pt", runtime())
+    z, labels = torch.randn(3, 5), torch.arange(3)
+    with torch.no_grad():
+        assert torch.allclose(started.eval()(z, labels), single(z, labels), atol=1e-5)
+    assert torch.equal(started.realism(started(z, labels), labels), torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"candidates": ASKED, "steps": 3}, "steps: 3 need a critic, a generator of the data's"),
+        ({"critic": False}, "steps: 6 need a critic"),
+        ({"generated": 16}, "steps: 6 need a critic"),
+        ({"candidates": ASKED | {"keep": 12}, "steps": 0}, "keep: 12 are more than the pool of 11"),
+    ],
+)
+def test_wrong_blocks(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        wiring.prior_training("style", STYLE | changes)
+
+
+def test_candidates_need_a_target_and_a_target_is_asked_for_them() -> None:
+    for changes, target in ((STILL, None), (STYLE, seeded(ToyTarget, CLASSES))):
+        training = wiring.prior_training("style", changes)
+        prior = training.make(SIZE, CLASSES)
+        with pytest.raises(ValueError, match="candidates: are what a row of guided_priors asks"):
+            training.fit(prior, public(), target, NOTHING, runtime(), Memory())
+
+
+def test_an_image_size_that_no_stylegan_has() -> None:
+    with pytest.raises(ValueError, match="image_size: 12 is not a power of two"):
+        wiring.prior_training("style", STYLE).make(12, 1)
