@@ -7,19 +7,30 @@ says both: the pixels, and whether the data fit them. The pixels are Pillow's, b
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
+import warnings
 
 import torch
 from PIL import Image
 
 _STDERR = 2
+_DEPRECATED = "The image decoding and encoding capabilities"
 _said: int | None = None  # bytes that libjpeg has printed; None: nobody listens
 
 
 def listen() -> None:
-    """From now on stderr of this process goes to a file without a name, and `decode` works."""
+    """From now on stderr of this process goes to a file without a name, and `decode` works.
+
+    Where torchvision decodes no more, which it announces since 0.29, nothing is changed.
+    """
     global _said
+    try:
+        importlib.import_module("torchvision.io").decode_jpeg  # noqa: B018
+    except (ImportError, AttributeError):
+        return
+    warnings.filterwarnings("ignore", _DEPRECATED, DeprecationWarning)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), _STDERR)
     _said = 0
