@@ -50,10 +50,14 @@ def decode(content: bytes) -> Image.Image | None:
     global _said
     from torchvision.io import ImageReadMode, decode_jpeg  # a second that only workers need
 
-    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    before = _said
+    pixels = None
     try:
+        data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         pixels = decode_jpeg(data, mode=ImageReadMode.RGB)  # (3, H, W)
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # ValueError: no byte at all
+        pass
+    _said = os.fstat(_STDERR).st_size
+    if pixels is None or _said != before:
         return None
-    before, _said = _said, os.fstat(_STDERR).st_size
-    return Image.fromarray(pixels.permute(1, 2, 0).numpy()) if before == _said else None
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy())
