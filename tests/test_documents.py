@@ -25,6 +25,7 @@ DAMAGED = f"{SHARING}::test_a_damaged_object_of_the_cache_is_found_and_made_agai
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
 PLACING = "tests/placing/test_placing.py::test_"
+TAKEN = f"{PLACING}it_is_read_where_studies_read_it"
 
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
@@ -82,8 +83,8 @@ FOLLOWED = {
     "dvc config --local cache.type hardlink,copy": CACHE,
     "dvc checkout": CACHE,
     "dvc checkout --relink": CACHE,
-    "trapmid data celeba --from ~/Downloads/img_align_celeba.zip": f"{PLACING}it_is_read_where_studies_read_it",
-    "trapmid data celeba --from PATH": f"{PLACING}it_is_read_where_studies_read_it",
+    "trapmid data celeba --from ~/Downloads/img_align_celeba.zip": TAKEN,
+    "trapmid data celeba --from PATH": TAKEN,
     "trapmid data lfw": f"{PLACING}lfw_is_looked_for_where_scikit_learn_keeps_it",
     "trapmid data": "nothing: a family of commands",
     "trapmid doctor": "tests/doctor/test_doctor.py::test_a_clone_misses_nothing",
