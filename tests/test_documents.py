@@ -24,8 +24,8 @@ CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 DAMAGED = f"{SHARING}::test_a_damaged_object_of_the_cache_is_found_and_made_again"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
-RAW = f"{SHARING}::test_raw_data_go_to_a_clone"
 PLACING = "tests/placing/test_placing.py::test_"
+TAKEN = f"{PLACING}it_is_read_where_studies_read_it"
 
 ENGINE = "tests/engine/test_session.py"
 EXAMPLES = "tests/examples/test_examples.py::test_"
@@ -91,16 +91,11 @@ FOLLOWED = {
     "dvc config --local cache.type hardlink,copy": CACHE,
     "dvc checkout": CACHE,
     "dvc checkout --relink": CACHE,
-    "trapmid data celeba --from ~/Downloads/img_align_celeba.zip": RAW,
-    "trapmid data celeba --from PATH": f"{PLACING}it_is_read_where_studies_read_it",
+    "trapmid data celeba --from ~/Downloads/img_align_celeba.zip": TAKEN,
+    "trapmid data celeba --from PATH": TAKEN,
     "trapmid data lfw": f"{PLACING}lfw_is_looked_for_where_scikit_learn_keeps_it",
-    "trapmid data --copy": f"{PLACING}it_is_read_where_studies_read_it",
     "trapmid data": "nothing: a family of commands",
     "trapmid doctor": "tests/doctor/test_doctor.py::test_a_clone_misses_nothing",
-    "dvc add data/external/celeba": RAW,
-    "git add data/external": RAW,
-    'git commit --message "CelebA is on the remote"': RAW,
-    "dvc pull data/external/celeba": RAW,
     "make ui": UI,
     "trapmid ui": UI,
     WITHOUT_VALIDATION: f"{PAPERS}::test_the_documented_way_to_do_without_validation_images",

@@ -189,11 +189,13 @@ def nobody_is_public(project: Path) -> None:
 
 
 def public_file_is_private(project: Path) -> None:
-    """FFHQ's layout has no numbers: its file is the private one, by a link."""
-    target = project / "thumbnails" / "00000" / "00000.png"
-    target.parent.mkdir(parents=True)
-    target.symlink_to(image(project))
-    change(project, public={"reader": "ffhq", "path": "thumbnails"})
+    """Another folder, another number, but a link to the private file."""
+    folder = project / "others" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    (folder / "000001.jpg").symlink_to(image(project))
+    picture(178, 218, 99).save(folder / "000002.jpg")
+    (project / "others" / LISTED).write_text("000001.jpg 98\n000002.jpg 99\n", encoding="utf-8")
+    change(project, public={"reader": "celeba", "path": "others"})
 
 
 def thumbnail_in_a_wrong_folder(project: Path) -> None:

@@ -19,6 +19,8 @@ from trapmid.data.pictures import read_picture
 
 SIZE = (178, 218)
 
+pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding:DeprecationWarning")
+
 
 def encoded(image: Image.Image, **options: object) -> bytes:
     stream = io.BytesIO()
@@ -96,6 +98,12 @@ def test_what_is_wrong_is_said_as_without_it(
                 read_picture(file, "RGB", SIZE)
             said.append(str(caught.value))
         assert said[0] == said[1], name
+
+
+def test_without_torchvisions_decoder_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("torchvision.io.decode_jpeg")
+    libjpeg.listen()
+    assert not libjpeg.listens()
 
 
 @pytest.mark.slow

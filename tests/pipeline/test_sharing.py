@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
-import zipfile
 from pathlib import Path
 
 import graph
@@ -14,7 +12,6 @@ import pytest
 import torch
 from checkout import ROOT, Checkout
 
-from smooth import picture
 from trapmid.artifacts import classifiers
 from trapmid.runtime import Runtime
 
@@ -79,33 +76,6 @@ def test_a_clone_pulls_and_runs_nothing(study, tmp_path):
     study.dvc("exp", "push", "origin", "fuzzy-cat")
     clone.dvc("exp", "pull", "origin", "fuzzy-cat")
     assert "fuzzy-cat" in clone.dvc("exp", "list", "--name-only")
-
-
-@pytest.mark.slow
-def test_raw_data_go_to_a_clone(tmp_path):
-    """The words are those of docs/sharing.md; archive, folder and address are this test's."""
-    made = Checkout.make(tmp_path / "copy")
-    archive = tmp_path / "img_align_celeba.zip"
-    with zipfile.ZipFile(archive, "w") as packed:
-        for number in range(1, 4):
-            content = io.BytesIO()
-            picture(178, 218, number).save(content, "JPEG")
-            packed.writestr(f"img_align_celeba/{number:06d}.jpg", content.getvalue())
-        packed.writestr("identity_CelebA.txt", "".join(f"00000{n}.jpg 1\n" for n in (1, 2, 3)))
-    code, printed = made.trapmid("data", "celeba", "--from", str(archive))
-    assert code == 0, printed
-    made.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
-    made.dvc("add", "data/external/celeba")
-    made.git("add", "data/external", ".dvc")
-    made.commit("CelebA is on the remote")
-    made.dvc("push", "data/external/celeba")
-    made.git("clone", "--quiet", str(made.root), str(tmp_path / "clone"))
-    clone = Checkout(tmp_path / "clone")
-    assert not (clone.root / "data/external/celeba").exists()
-    clone.dvc("pull", "data/external/celeba")
-    for name in ("identity_CelebA.txt", "img_align_celeba/000003.jpg"):
-        path = f"data/external/celeba/{name}"
-        assert clone.read(path) == made.read(path)
 
 
 @pytest.mark.slow

@@ -7,19 +7,30 @@ says both: the pixels, and whether the data fit them. The pixels are Pillow's, b
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
+import warnings
 
 import torch
 from PIL import Image
 
 _STDERR = 2
+_DEPRECATED = "The image decoding and encoding capabilities"
 _said: int | None = None  # bytes that libjpeg has printed; None: nobody listens
 
 
 def listen() -> None:
-    """From now on stderr of this process goes to a file without a name, and `decode` works."""
+    """From now on stderr of this process goes to a file without a name, and `decode` works.
+
+    Where torchvision decodes no more, which it announces since 0.29, nothing is changed.
+    """
     global _said
+    try:
+        importlib.import_module("torchvision.io").decode_jpeg  # noqa: B018
+    except (ImportError, AttributeError):
+        return
+    warnings.filterwarnings("ignore", _DEPRECATED, DeprecationWarning)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), _STDERR)
     _said = 0
@@ -39,10 +50,14 @@ def decode(content: bytes) -> Image.Image | None:
     global _said
     from torchvision.io import ImageReadMode, decode_jpeg  # a second that only workers need
 
-    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    before = _said
+    pixels = None
     try:
+        data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         pixels = decode_jpeg(data, mode=ImageReadMode.RGB)  # (3, H, W)
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # ValueError: no byte at all
+        pass
+    _said = os.fstat(_STDERR).st_size
+    if pixels is None or _said != before:
         return None
-    before, _said = _said, os.fstat(_STDERR).st_size
-    return Image.fromarray(pixels.permute(1, 2, 0).numpy()) if before == _said else None
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy())
