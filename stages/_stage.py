@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import os
@@ -25,6 +24,7 @@ import torch
 from _unchanged import ChangedError, Watch
 from trapmid.artifacts import checkpoints, locks
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import file_digest
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.config import names
 from trapmid.config.params import Study
@@ -155,7 +155,7 @@ def scratch_root() -> Path:
 @contextmanager
 def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
     """A place for the state of a training that `blocks`, `files` and this run's code define."""
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    digests = [file_digest(file) for file in files]
     with scratch(scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)) as checkpointer:
         yield checkpointer
 

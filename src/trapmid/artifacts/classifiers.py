@@ -51,7 +51,7 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
     """
     with rt.seeded("initial weights", arch, num_classes):
         network: Target = wiring.target(arch)(num_classes, image_size)
-    initial.start(network, arch, init)
+    initial.start(network, arch, init, image_size)
     return rt.place(network)
 
 

@@ -17,6 +17,9 @@ from trapmid.types import Target
 
 RANDOM, TORCHVISION = "random", "torchvision"
 
+PROGRAM = "exported"
+"""The module of `trapmid.targets` that takes a whole network and no weights."""
+
 _WRAPPERS = ("state", "state_dict", "model", "net", "network")  # in this order, as trainers save
 _EMA = re.compile(r"ema", re.IGNORECASE)  # an average of the weights beside them
 _PARALLEL = "module."  # what DataParallel puts before every name
@@ -59,14 +62,27 @@ def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
     return state
 
 
-def start(network: Target, arch: str, init: Path) -> None:
+def is_program(path: Path) -> bool:
+    """Whether `path` is of a kind that holds a whole network, see `programs.KINDS`."""
+    return path.suffix in (".pt2", ".py") or path.is_dir()
+
+
+def start(network: Target, arch: str, init: Path, image_size: int) -> None:
     """Gives a network of `targets/<arch>.py` the weights that `init` names, in place.
+
+    Args:
+        image_size: S of the images that it is going to be asked about.
 
     Raises:
         CheckpointError: the file cannot be used, does not fit, or cannot be fetched.
         ValueError: torchvision has no weights for it.
     """
-    state = initial_state(init)
+    if is_program(init):
+        from trapmid.artifacts import programs  # torch.export costs a second that most do not need
+
+        state: Mapping[str, Tensor] | str = programs.state_of(init, image_size)
+    else:
+        state = initial_state(init)
     if state == TORCHVISION:
         state = _of_torchvision(network, arch, init)
     if isinstance(state, str):
@@ -74,6 +90,9 @@ def start(network: Target, arch: str, init: Path) -> None:
     try:
         network.start_from(state)
     except RuntimeError as error:
+        if is_program(init) and arch != PROGRAM:
+            why = f"a program, which arch {PROGRAM} asks; {arch} is a network of its own"
+            raise CheckpointError(f"{init}: {why}") from None
         raise CheckpointError(f"{init}: does not fit {arch}: {checkpoints.misfit(error)}") from None
 
 
