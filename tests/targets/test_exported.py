@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_program import CLASSES, SIZE, Small, Two, exported
 
+from programs import CLASSES, SIZE, Small, Two, exported
 from toy import images, runtime
 from trapmid import wiring
 from trapmid.artifacts import classifiers
