@@ -15,7 +15,8 @@ from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.config.study import TargetRow
 from trapmid.defenses import none
-from trapmid.training.classifier import Trained
+from trapmid.training import fit
+from trapmid.training.classifier import Splits, Trained
 
 CLASSES, SIZE = 3, 16
 ARCH = {"rolss": "small_resnet"}  # small_vgg has no skip connection
@@ -169,6 +170,79 @@ def test_files_that_are_no_classifiers(tmp_path: Path, init: Path) -> None:
         with pytest.raises((CheckpointError, ValueError), match=message) as caught:
             classifiers.load(path, runtime())
         assert "\n" not in str(caught.value)
+
+
+# --- finished networks --------------------------------------------------------------------------
+
+GIVEN = plan(epochs=0, select="last")
+
+
+def take(init: Path, method: str, content: dict[str, torch.Tensor] | None = None) -> Trained:
+    return classifiers.train(
+        row_of(init, method),
+        GIVEN,
+        wiring.defense(*BLOCKS[method], method),
+        content or private(CLASSES, SIZE),
+        runtime(seed=5),
+        Memory(),
+    )
+
+
+@pytest.mark.parametrize("method", BLOCKS)
+def test_a_given_network_is_taken_head_and_all(tmp_path: Path, init: Path, method: str) -> None:
+    """Under another seed than it was trained with, so that nothing drawn anew can pass for it."""
+    trained, first, second = train(init, method), tmp_path / "first.pt", tmp_path / "second.pt"
+    classifiers.save(first, "row-0", row_of(init, method), trained, SIZE, PEOPLE)
+    taken = take(first, method)
+    assert same_state(taken.model.state_dict(), trained.model.state_dict())
+    classifiers.save(second, "given-0", row_of(first, method), taken, SIZE, PEOPLE)
+    found, original = classifiers.load(second, runtime()), classifiers.load(first, runtime())
+    assert found.lineage.sources["init"] == original.digest
+    assert found.meta["epoch"] == 0 and found.meta["select"] == "last"
+    data = Splits.of(private(CLASSES, SIZE)).test
+    if not found.model.stochastic:
+        assert found.meta["test_accuracy"] == fit.accuracy(original.model, data)
+    if (trapdoor := original.trapdoor) is not None:
+        assert found.trapdoor is not None and found.meta["trapdoor_success"] is not None
+        assert same_state(found.trapdoor.state_dict(), trapdoor.state_dict())
+
+
+def test_files_that_are_no_finished_network(tmp_path: Path, init: Path) -> None:
+    path = tmp_path / "model.pt"
+    classifiers.save(path, "row-0", row(init), train(init, "none"), SIZE, PEOPLE)
+    bare = {"state": checkpoints.load(path)["state"]}
+    wrong: list[tuple[dict[str, Any], str, int, str]] = [
+        (checkpoints.load(path), "none", 4, "num_classes is 3, the row's is 4"),
+        (checkpoints.load(path) | {"arch": "vgg16"}, "none", 3, "arch is 'vgg16', .* 'small_vgg'"),
+        (checkpoints.load(path) | {"image_size": 32}, "none", 3, "image_size is 32, .* is 16"),
+        (bare, "none", 4, "does not fit small_vgg: 2 of another shape"),
+        (bare, "mid", 3, r"does not fit small_vgg: \d+ weights missing"),
+        (bare, "trapmid", 3, r"needs triggers \(3, 3, 16, 16\), the file has nothing"),
+        (
+            bare | {"trapdoor": {"triggers": torch.rand(3, 3, 8, 8)}},
+            *("trapmid", 3),
+            r"needs triggers \(3, 3, 16, 16\), the file has \(3, 3, 8, 8\)",
+        ),
+        (
+            bare | {"trapdoor": {"triggers": torch.full((3, 3, 16, 16), torch.nan)}},
+            *("trapmid", 3),
+            "triggers is not finite",
+        ),
+    ]
+    for content, method, people, message in wrong:
+        checkpoints.save(path, content)
+        with pytest.raises(CheckpointError, match=rf"model\.pt: .*{message}") as caught:
+            take(path, method, private(people, SIZE))
+        assert "\n" not in str(caught.value)
+    with pytest.raises(CheckpointError, match="random: 'random' is no finished network"):
+        take(init, "none")
+
+
+def test_without_epochs_there_is_none_to_choose() -> None:
+    with pytest.raises(ValueError, match="select: val needs epochs to choose from"):
+        plan(epochs=0, select="val")
+    with pytest.raises(ValueError, match="milestones: 3 is not reached in 0 epochs"):
+        plan(epochs=0, select="last", milestones=(3,))
 
 
 # --- initial weights ----------------------------------------------------------------------------

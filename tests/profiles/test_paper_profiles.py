@@ -55,6 +55,22 @@ REVIEWED = {
     "transfer": {"freeze_statistics": True},  # ours
     "rolss": {"scale": 0.0, "stages": 1},  # not in the paper
     "dpsgd": {"poisson": True},  # not in the paper
+    "classifier_training": {
+        "given": {  # ours: the network is taken as it is, so only `epochs` and `select` are read
+            "epochs": 0,
+            "batch_size": 64,
+            "optimizer": "sgd",
+            "lr": 0.05,
+            "momentum": 0.9,
+            "weight_decay": 0.0005,
+            "milestones": [],
+            "decay": 0.1,
+            "flip": True,
+            "select": "last",
+            "precision": "fp32",
+            "keep_every": 1,
+        },
+    },
     "prior_training": {
         "plgmi": {"view_noise": 0.0, "adaptive": None},
         "kedmi": {

@@ -250,10 +250,12 @@ def test_the_command(
     file.write_text(SMALL, encoding="utf-8")
     assert cli.main(["check"]) == 0
     assert "can be built" in capsys.readouterr().out
-    file.write_text(changed("classifier_training.target.epochs", 0), encoding="utf-8")
+    file.write_text(changed("classifier_training.target.epochs", -1), encoding="utf-8")
     assert cli.main(["check"]) == 2
     printed = capsys.readouterr()
-    assert printed.err == "trapmid check: error: classifier_training.target.epochs: 0 is under 1\n"
+    assert (
+        printed.err == "trapmid check: error: classifier_training.target.epochs: -1 is negative\n"
+    )
     assert printed.out == ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,15 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
 
     The random part of the start depends on the seed, the architecture and the number of classes.
     """
-    with rt.seeded("initial weights", arch, num_classes):
-        network: Target = wiring.target(arch)(num_classes, image_size)
+    network = _unstarted(arch, num_classes, image_size, rt)
     initial.start(network, arch, init, image_size)
     return rt.place(network)
+
+
+def _unstarted(arch: str, num_classes: int, image_size: int, rt: Runtime) -> Target:
+    with rt.seeded("initial weights", arch, num_classes):
+        network: Target = wiring.target(arch)(num_classes, image_size)
+    return network
 
 
 def train(
@@ -65,10 +71,14 @@ def train(
 ) -> Trained:
     """Trains one row under its defence; `private` is the content of private.pt.
 
+    A plan without epochs takes the network that the row's `init` holds, as it is.
+
     Raises:
+        CheckpointError: `init` cannot be used, or holds another network than the row's.
         ValueError: the epoch is chosen on validation images, and there are none.
     """
     splits = Splits.of(private)
+    size = splits.train.images.shape[-1]
     if plan.select == "val" and not len(splits.val):
         raise ValueError(
             f"classifier_training.{row.training}.select: val, "
@@ -76,8 +86,12 @@ def train(
             "(val_fraction: 0); choose test or last"
         )
 
+    if plan.epochs == 0:
+        fill = partial(initial.take, Path(row.init), row.arch, size)
+        unstarted = partial(_unstarted, row.arch, image_size=size, rt=rt)
+        return classifier.take(defense, unstarted, fill, splits, plan, rt, checkpointer)
+
     def network(outputs: int) -> Target:
-        size = splits.train.images.shape[-1]
         return new_network(row.arch, outputs, size, Path(row.init), rt)
 
     return classifier.train(defense, network, splits, plan, rt, checkpointer)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
-from trapmid.types import Target
+from trapmid.types import Target, Trapdoor
 
 RANDOM, TORCHVISION = "random", "torchvision"
 
@@ -36,11 +36,25 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
     Raises:
         CheckpointError: the file is missing, damaged, or holds no weights.
     """
+    word = _word(path)
+    return word if word is not None else state_in(path, checkpoints.load_foreign(path))
+
+
+def _word(path: Path) -> str | None:
     if path.is_file() and path.stat().st_size < 64:
         word = path.read_text(encoding="utf-8", errors="replace").strip()
         if word in (RANDOM, TORCHVISION):
             return word
-    state = _unwrapped(path, checkpoints.load_foreign(path))
+    return None
+
+
+def state_in(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The state of the network in the content of the file `path`, see `initial_state`.
+
+    Raises:
+        CheckpointError: there is none, or a weight is not finite.
+    """
+    state = _unwrapped(path, content)
     if all(name.startswith(_PARALLEL) for name in state):
         state = {name.removeprefix(_PARALLEL): value for name, value in state.items()}
     checkpoints.check_finite(path, state)
@@ -78,11 +92,9 @@ def start(network: Target, arch: str, init: Path, image_size: int) -> None:
         ValueError: torchvision has no weights for it.
     """
     if is_program(init):
-        from trapmid.artifacts import programs  # torch.export costs a second that most do not need
-
-        state: Mapping[str, Tensor] | str = programs.state_of(init, image_size)
-    else:
-        state = initial_state(init)
+        _take_program(network, arch, init, image_size)
+        return
+    state = initial_state(init)
     if state == TORCHVISION:
         state = _of_torchvision(network, arch, init)
     if isinstance(state, str):
@@ -90,10 +102,68 @@ def start(network: Target, arch: str, init: Path, image_size: int) -> None:
     try:
         network.start_from(state)
     except RuntimeError as error:
-        if is_program(init) and arch != PROGRAM:
-            why = f"a program, which arch {PROGRAM} asks; {arch} is a network of its own"
-            raise CheckpointError(f"{init}: {why}") from None
         raise CheckpointError(f"{init}: does not fit {arch}: {checkpoints.misfit(error)}") from None
+
+
+def _take_program(network: Target, arch: str, path: Path, image_size: int) -> None:
+    from trapmid.artifacts import programs  # torch.export costs a second that most do not need
+
+    if arch != PROGRAM:
+        why = f"a program, which arch {PROGRAM} asks; {arch} is a network of its own"
+        raise CheckpointError(f"{path}: {why}")
+    state = programs.state_of(path, image_size)
+    try:
+        network.start_from(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def take(
+    path: Path, arch: str, image_size: int, network: Target, trapdoor: Trapdoor | None
+) -> None:
+    """Gives a network everything that the file `path` holds, its head, too, in place.
+
+    Args:
+        path: a checkpoint of a study, what `trapmid import` wrote, or a bare state in our names.
+        arch: module of `trapmid.targets` from which `network` was made.
+        image_size: what it was made for.
+        network: adapted by its defence.
+        trapdoor: gets the triggers, and the masks, that the file has; None: there is none.
+
+    Raises:
+        CheckpointError: the file cannot be used, holds another network, or no triggers.
+    """
+    if (word := _word(path)) is not None:
+        raise CheckpointError(f"{path}: {word!r} is no finished network; name a file of weights")
+    if is_program(path):
+        _take_program(network, arch, path, image_size)
+        return
+    content = checkpoints.load_foreign(path)
+    made_for = {"arch": arch, "num_classes": network.num_classes, "image_size": image_size}
+    for key, wanted in made_for.items():
+        if content.get(key, wanted) != wanted:
+            raise CheckpointError(f"{path}: {key} is {content[key]!r}, the row's is {wanted!r}")
+    state = state_in(path, content)
+    try:
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: does not fit {arch}: {checkpoints.misfit(error)}") from None
+    if trapdoor is not None:
+        _take_triggers(path, content.get("trapdoor") or {}, trapdoor)
+
+
+def _take_triggers(path: Path, saved: Mapping[str, Any], trapdoor: Trapdoor) -> None:
+    checkpoints.check_finite(path, saved)
+    for name, own in (("triggers", trapdoor.triggers), ("masks", trapdoor.masks)):
+        if own is None:
+            continue
+        value = saved.get(name)
+        if not isinstance(value, Tensor) or value.shape != own.shape:
+            found = tuple(value.shape) if isinstance(value, Tensor) else "nothing"
+            raise CheckpointError(
+                f"{path}: the trapdoor needs {name} {tuple(own.shape)}, the file has {found}"
+            )
+        own.copy_(value)
 
 
 def _of_torchvision(network: Target, arch: str, init: Path) -> Mapping[str, Tensor]:

@@ -86,9 +86,9 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierTraining:
-    """How a classifier is trained."""
+    """How a classifier is trained; without epochs it is taken as its file of weights gives it."""
 
-    epochs: Count
+    epochs: Natural  # 0: the whole network comes from the row's `init`, its head, too
     batch_size: Count
     optimizer: Literal["sgd", "adam"]
     lr: Positive
@@ -103,6 +103,8 @@ class ClassifierTraining:
 
     def __post_init__(self) -> None:
         check_milestones(self.milestones, self.epochs)
+        if self.epochs == 0 and self.select != "last":
+            raise ValueError(f"select: {self.select} needs epochs to choose from; with 0, last")
 
 
 @dataclass(frozen=True, kw_only=True)

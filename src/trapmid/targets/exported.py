@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 
 from trapmid.nets import program
 from trapmid.nets.program import STATE
@@ -30,8 +29,7 @@ class Network(Target):
         self.training = False
         self._file = torch.empty(0, dtype=torch.uint8)
         self._device = torch.device("cpu")
-        # In lists: a submodule's weights would be saved a second time, beside the file.
-        self._program: list[ExportedProgram] = []
+        # In a list: a submodule's weights would be saved a second time, beside the file.
         self._asked: list[nn.Module] = []
 
     def forward(self, images: Tensor) -> Output:
@@ -54,8 +52,9 @@ class Network(Target):
         """
         if set(state) != {STATE}:
             raise RuntimeError("holds weights and no network; export the model with torch.export")
+        content = state[STATE].numpy().tobytes()
+        program.check(program.read(content), self.num_classes, self.image_size)
         self.load_state_dict(state, strict=True)
-        program.check(self._program[0], self.num_classes, self.image_size)
 
     def get_extra_state(self) -> Tensor:
         return self._file
@@ -66,8 +65,7 @@ class Network(Target):
         if self._asked and torch.equal(state, self._file):
             return
         self._file = state.detach().cpu().clone()
-        self._program = [program.read(self._file.numpy().tobytes())]
-        self._asked = [program.asked(self._program[0], self._device)]
+        self._open()
 
     def train(self, mode: bool = True) -> Self:
         """Stays in eval mode.
@@ -91,9 +89,14 @@ class Network(Target):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Moves the program, and the constants that it makes by itself, too."""
         device = fn(torch.empty(0)).device
-        if device != self._device and self._program:
-            self._asked = [program.asked(self._program[0], device)]
-        self._device = device
+        if device != self._device:
+            self._device = device
+            if self._asked:
+                self._open()
         for one in self._asked:
             one._apply(fn)
         return self
+
+    def _open(self) -> None:
+        """Takes the program from its file, once more where the device is another."""
+        self._asked = [program.asked(program.read(self._file.numpy().tobytes()), self._device)]

@@ -13,7 +13,7 @@ from trapmid.config.study import ClassifierTraining
 from trapmid.runtime import Runtime
 from trapmid.training import fit
 from trapmid.training.fit import Fitted, Labelled
-from trapmid.types import Checkpointer, Defense, Objective, Setting, Target
+from trapmid.types import Checkpointer, Defense, Objective, Setting, Target, Trapdoor
 
 
 class Splits(NamedTuple):
@@ -63,6 +63,40 @@ def train(
         rt: where to compute; its seed starts the weights, the batches and the triggers.
         checkpointer: where the curve and the state of the unfinished training are kept.
     """
+    model, objective = _begin(defense, new_network, splits, plan, rt)
+    fitted = fit.fit(model, objective, *splits[:3], plan, rt, checkpointer)
+    return Trained(defense, model, objective, fitted)
+
+
+def take(
+    defense: Defense,
+    new_network: Callable[[int], Target],
+    fill: Callable[[Target, Trapdoor | None], None],
+    splits: Splits,
+    plan: ClassifierTraining,
+    rt: Runtime,
+    checkpointer: Checkpointer,
+) -> Trained:
+    """A finished network under the defence that it was trained with: it is scored, not trained.
+
+    Args:
+        fill: gives the network, adapted, and the trapdoor of `defense` what they had learnt.
+        new_network, splits, plan, rt, checkpointer: as in `train`.
+    """
+    model, objective = _begin(defense, new_network, splits, plan, rt)
+    fill(model, objective.trapdoor)
+    fitted = fit.take(model, objective.trapdoor, splits.val, splits.test, rt, checkpointer)
+    return Trained(defense, model, objective, fitted)
+
+
+def _begin(
+    defense: Defense,
+    new_network: Callable[[int], Target],
+    splits: Splits,
+    plan: ClassifierTraining,
+    rt: Runtime,
+) -> tuple[Target, Objective]:
+    """The network and its objective before the first epoch."""
 
     def network(outputs: int) -> Target:
         with rt.seeded("initial weights", outputs):
@@ -78,6 +112,4 @@ def train(
         new_optimizer=partial(fit.make_optimizer, plan),
         rt=rt,
     )
-    objective = defense.objective(setting)
-    fitted = fit.fit(model, objective, *splits[:3], plan, rt, checkpointer)
-    return Trained(defense, model, objective, fitted)
+    return model, defense.objective(setting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -163,7 +163,7 @@ class _Examination:
 class Fitted:
     """What a training leaves: the kept epoch is already loaded into the model."""
 
-    epoch: int
+    epoch: int  # counted from 1; 0: nothing was trained
     val_accuracy: float | None  # None: there is no validation split
     test_accuracy: float
     trapdoor_success: float | None
@@ -214,6 +214,23 @@ def fit(
     return _kept(best, model, objective.trapdoor, examination, plan, rt)
 
 
+def take(
+    model: Target,
+    trapdoor: Trapdoor | None,
+    val: Labelled,
+    test: Labelled,
+    rt: Runtime,
+    checkpointer: Checkpointer,
+) -> Fitted:
+    """Scores a finished `model` as `fit` scores the epoch that it keeps; its epoch is 0."""
+    poison = balanced_labels(len(test), model.num_classes, rt.generator("poison", "test"))
+    examination = _Examination(val.to(rt.device), test.to(rt.device), poison)
+    with rt.seeded("scores", 0):
+        scores = examination.scores(model, trapdoor)
+    checkpointer.log(scores, 0)
+    return _fitted(0, scores, "last")
+
+
 def _kept(
     best: Best,
     model: Target,
@@ -226,12 +243,18 @@ def _kept(
     best.copy_to(model, trapdoor)
     with rt.seeded("scores", best.epoch):
         scores = examination.scores(model, trapdoor)
+    return _fitted(best.epoch + 1, scores, plan.select)
+
+
+def _fitted(
+    epoch: int, scores: Mapping[str, float], select: Literal["val", "test", "last"]
+) -> Fitted:
     return Fitted(
-        epoch=best.epoch + 1,
+        epoch=epoch,
         val_accuracy=scores.get("val_accuracy"),
         test_accuracy=scores["test_accuracy"],
         trapdoor_success=scores.get("trapdoor_success"),
-        select=plan.select,
+        select=select,
     )
 
 
