@@ -26,6 +26,12 @@ def main(name: str) -> None:
             f"reader ({row.public.reader}) their numbers mean private people of {row.private.path}",
             file=sys.stderr,
         )
+    if copies := prepared.sources["public_copies"]:
+        print(
+            f"{name}: {len(copies)} images of {row.public.path} are left out: they are byte-wise "
+            f"copies of private ones, as {copies[0]}",
+            file=sys.stderr,
+        )
     picture = sample.draw(prepared, f"{name}: private identities (training images), public images")
     folder = Path("data/prepared") / name
     checkpoints.save(folder / "private.pt", prepared.private)
@@ -33,6 +39,7 @@ def main(name: str) -> None:
         folder / "public.pt", lineage.public_content(prepared.public, prepared.private)
     )
     checkpoints.write_atomically(folder / "manifest.csv", to_csv(prepared.manifest))
+    _stage.write_json(folder / "sources.json", prepared.sources)
     checkpoints.write_atomically(Path(f"reports/figures/data/{name}.png"), picture)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import _stage
-from trapmid.artifacts import checkpoints
+from trapmid.artifacts import checkpoints, results
 from trapmid.config import params
 from trapmid.config.study import DataRow, Validation
 from trapmid.data import contract, tables
@@ -25,12 +25,13 @@ def main(name: str) -> None:
         old.unlink(missing_ok=True)
     private, public = (checkpoints.load(folder / f"{side}.pt") for side in ("private", "public"))
     manifest = tables.read_manifest((folder / "manifest.csv").read_bytes())
+    sources = results.read_json(folder / "sources.json")
     verdict = contract.check(name, row, bounds, manifest, private, public["images"])
     if not verdict.success:
         _stage.write_json(breach, verdict.content)
         broken = "\n  ".join(verdict.failures())
         raise _stage.StageError(f"{name} breaks its contract (all of it: {breach})\n  {broken}")
-    _stage.write_record(report, verdict.content)
+    _stage.write_record(report, verdict.content | {"sources": sources})
 
 
 if __name__ == "__main__":

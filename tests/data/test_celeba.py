@@ -92,6 +92,34 @@ def test_kaggles_folder_in_a_folder_is_read(celeba: Path) -> None:
     assert Reader().load(entry.file, 8).shape == (3, 8, 8)
 
 
+@pytest.mark.parametrize(
+    ("images", "lists"),
+    [("celeba", "celeba"), ("Img", "Anno"), ("celeba/Img", "celeba/Anno"), (".", "Anno")],
+    ids=["torchvision", "drive", "drive inside", "mixed"],
+)
+def test_folders_as_they_are_unpacked(celeba: Path, images: str, lists: str) -> None:
+    expected = {entry.file.name: entry.identity for entry in Reader().entries(celeba)}
+    for name, place in (("img_align_celeba", images), ("identity_CelebA.txt", lists)):
+        (celeba / place).mkdir(parents=True, exist_ok=True)
+        (celeba / name).rename(celeba / place / name)
+    (celeba / "Thumbs.db").touch()
+    (celeba / "list_bbox_celeba.txt").touch()
+    entries = Reader().entries(celeba)
+    assert {entry.file.name: entry.identity for entry in entries} == expected
+    assert all(entry.file.is_file() for entry in entries)
+
+
+def test_a_list_in_csv(celeba: Path) -> None:
+    text = celeba / "identity_CelebA.txt"
+    expected = Reader().entries(celeba)
+    lines = ["image_id,identity", *text.read_text().replace(" ", ",").splitlines()]
+    text.unlink()
+    (celeba / "identity_CelebA.csv").write_bytes("\r\n".join(lines).encode())
+    entries = Reader().entries(celeba)
+    assert [entry[:2] for entry in entries] == [entry[:2] for entry in expected]
+    assert entries[3].line == "identity_CelebA.csv:5"
+
+
 def test_a_file_where_the_folder_must_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "img_align_celeba").touch()
     with pytest.raises(DataError, match=r"img_align_celeba: cannot be read as a folder"):

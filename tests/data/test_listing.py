@@ -26,6 +26,33 @@ def test_names_and_identities(tmp_path: Path, start: str, end: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image identity\na.jpg 7\n",
+        "file label\r\na.jpg 7\r\n",
+        "\ufeffimage_id,identity\r\na.jpg,7\r\n",
+        "a.jpg,7\n",
+        '"a.jpg", "7"\n',
+    ],
+)
+def test_a_header_and_commas(tmp_path: Path, text: str) -> None:
+    ((name, identity, _),) = read_list(listed(tmp_path, text))
+    assert (name, identity) == ("a.jpg", 7)
+
+
+@pytest.mark.parametrize("text", ["a.jpg x\nb.jpg 1\n", "b.jpg 1\nimage identity\n"])
+def test_what_is_no_header_is_a_malformed_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=r"list\.txt:[12]: must be '<file name> <identity>'"):
+        read_list(listed(tmp_path, text))
+
+
+def test_spaces_in_a_name_need_commas(tmp_path: Path) -> None:
+    assert read_list(listed(tmp_path, "Zoé B/a b.jpg,7\n"))[0].name == "Zoé B/a b.jpg"
+    with pytest.raises(DataError, match=r"list\.txt:1: must be"):
+        read_list(listed(tmp_path, "Zoé B/a b.jpg 7\n"))
+
+
 @pytest.mark.parametrize("name", ["../../x.jpg", "a/../../x.jpg", "/x.jpg", "..", ".", "a\0.jpg"])
 def test_a_name_stays_inside_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"list\.txt:2: a name must lead to a file inside"):
@@ -34,7 +61,7 @@ def test_a_name_stays_inside_its_folder(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("number", ["12345678901234567890", "9" * 5000])
 def test_an_identity_of_too_many_digits(tmp_path: Path, number: str) -> None:
-    with pytest.raises(DataError, match=r"list\.txt:1: an identity must have 18 digits") as caught:
+    with pytest.raises(DataError, match=r"list\.txt:1: identity must have 18 digits") as caught:
         read_list(listed(tmp_path, f"a.jpg {number}\n"))
     assert len(str(caught.value)) < 300
 

@@ -41,6 +41,15 @@ class Source:
     path: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lists:
+    """Files in the folders of a row's sources that say who goes where; see `data/lists.py`."""
+
+    train: str  # lines "<file name> <label>", in the private folder; labels are 0 .. identities - 1
+    test: str
+    public: str | None = None  # lines "<file name>", in the public folder; null: drawn by the rule
+
+
 Identities = Annotated[int, Bound(lambda n: n >= 2, "is under 2")]
 MinImages = Annotated[int, Bound(lambda n: n >= 3, "is under 3")]
 TestFraction = Annotated[float, Bound(lambda x: 0 < x < 0.5, "is outside (0, 0.5)")]
@@ -63,6 +72,8 @@ class DataRow:
     public_above: Natural | None  # only people with a larger identity number; the paper: 1000
     seed: Natural
     public_near_twins: Natural = 0  # so many private images may be public, too, saved again
+    private_order: Literal["number", "images"] = "number"  # images: who has most comes first (PPA)
+    lists: Lists | None = None  # instead of the rule: who is private, what is for test
 
 
 Between = Annotated[

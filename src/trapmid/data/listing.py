@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import stat
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
@@ -52,21 +54,54 @@ class Named(NamedTuple):
     line: str
 
 
-def read_list(path: Path) -> list[Named]:
-    """The lines `<file name> <identity>` of a list file; blank lines are skipped.
+class Line(NamedTuple):
+    """A line of a text file that is not blank."""
 
-    A name may have folders in it, but leads to a file inside the folder of the pictures.
+    number: int  # from 1
+    text: str
+    words: list[str]
+
+
+def read_lines(path: Path, what: str) -> Iterator[Line]:
+    """The lines of a table: cells parted by commas if its first line has one, else by spaces.
+
+    A byte order mark is passed over, and so are blank lines. Lines end as on any system.
+
+    Args:
+        path: the file.
+        what: what it lists, for the message where it is missing.
+
+    Raises:
+        DataError: the file is missing, or no text in UTF-8.
+    """
+    commas: bool | None = None
+    for number, text in enumerate(_lines(path, what), start=1):
+        if text.strip():
+            commas = "," in text if commas is None else commas
+            cells = next(csv.reader([text], skipinitialspace=True)) if commas else text.split()
+            yield Line(number, text, [cell.strip() for cell in cells])
+
+
+def read_list(path: Path, kind: str = "identity") -> list[Named]:
+    """The lines `<file name> <identity>` of a list file, text or CSV; see `read_lines`.
+
+    A name may have folders in it, but leads to a file inside the folder of the pictures. The first
+    line may be a header: two words, neither a number nor with a dot.
+
+    Args:
+        path: the file.
+        kind: what the number of a line is, for messages: "identity" or "label".
 
     Raises:
         DataError: the file is missing or empty, a line is malformed, a name comes twice.
     """
     named: list[Named] = []
     first: dict[str, int] = {}
-    for number, text in enumerate(_lines(path), start=1):
-        if not text.strip():
+    for number, text, words in read_lines(path, f"'<file name> <{kind}>'"):
+        if number == 1 and _is_header(words):
             continue
         try:
-            name, identity = _parsed(text)
+            name, identity = _parsed(words, kind)
         except DataError as error:
             shown = text if len(text) <= 60 else f"{text[:60]}..."
             raise DataError(f"{path}:{number}: {error}, is {shown!r}") from None
@@ -77,6 +112,28 @@ def read_list(path: Path) -> list[Named]:
     if not named:
         raise DataError(f"{path}: lists no image")
     return named
+
+
+def read_names(path: Path) -> list[tuple[str, str]]:
+    """The lines `<file name>` of a list file, each with its place; the first may be a header.
+
+    Raises:
+        DataError: the file is missing or empty, a line is malformed, a name comes twice.
+    """
+    first: dict[str, int] = {}
+    for number, text, words in read_lines(path, "'<file name>'"):
+        if number == 1 and len(words) == 1 and "." not in words[0]:
+            continue
+        try:
+            name = file_name(words[0] if len(words) == 1 else "")
+        except DataError:
+            raise DataError(f"{path}:{number}: must be '<file name>', is {text[:60]!r}") from None
+        if name in first:
+            raise DataError(f"{path}:{number}: {name} is on line {first[name]} already")
+        first[name] = number
+    if not first:
+        raise DataError(f"{path}: lists no image")
+    return [(name, f"{path.name}:{number}") for name, number in first.items()]
 
 
 def check_regular(file: Path, what: str) -> None:
@@ -108,8 +165,8 @@ def contents(folder: Path) -> list[Path]:
     return [one for one in found if not one.name.startswith(".") and one.name not in _STRAY]
 
 
-def _lines(path: Path) -> list[str]:
-    check_regular(path, "file; it lists '<file name> <identity>'")
+def _lines(path: Path, what: str) -> list[str]:
+    check_regular(path, f"file; it lists {what}")
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -118,14 +175,27 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _parsed(text: str) -> tuple[str, int]:
-    """Name and identity; an error says what a line must be."""
-    words = text.split()
+def _is_header(words: list[str]) -> bool:
+    """Such as "image identity", "file label" or "image_id,identity"; no picture is named so."""
+    return len(words) == 2 and not any("." in word or word.isdigit() for word in words)
+
+
+def _parsed(words: list[str], kind: str) -> tuple[str, int]:
+    """Name and number; an error says what a line must be."""
     if len(words) != 2 or not words[1].isascii() or not words[1].isdigit():
-        raise DataError("must be '<file name> <identity>'")
+        raise DataError(f"must be '<file name> <{kind}>'")
     if len(words[1]) > _DIGITS:
-        raise DataError(f"an identity must have {_DIGITS} digits at most")
-    name = PurePosixPath(words[0])  # "./a.jpg" is a.jpg
-    if name.is_absolute() or ".." in name.parts or not name.name or not words[0].isprintable():
+        raise DataError(f"{kind} must have {_DIGITS} digits at most")
+    return file_name(words[0]), int(words[1])
+
+
+def file_name(word: str) -> str:
+    """The name of a picture as a list says it; "./a.jpg" is "a.jpg".
+
+    Raises:
+        DataError: it leads out of the folder of the pictures, or to none.
+    """
+    name = PurePosixPath(word)
+    if name.is_absolute() or ".." in name.parts or not name.name or not word.isprintable():
         raise DataError("a name must lead to a file inside the folder of the pictures")
-    return str(name), int(words[1])
+    return str(name)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from trapmid.config.study import DataRow
-from trapmid.data import splits
+from trapmid.data import lists, splits
 from trapmid.data.listing import DataError, Entry, Reader
+from trapmid.data.twins import Sides
 
 _WORKERS = 8  # PIL decodes outside the interpreter's lock
 
@@ -43,6 +45,7 @@ class Prepared:
     public: Tensor  # (N, 3, S, S) uint8
     manifest: list[ManifestRow]  # train, val, test, public, in the order of the tensors
     left_out: int  # see `splits.Plan`
+    sources: dict[str, Any]  # see `_sources`
 
 
 class _Item(NamedTuple):
@@ -64,26 +67,58 @@ def prepare(row: DataRow, private: Reader, public: Reader) -> Prepared:
     """
     own = private.entries(Path(row.private.path))
     others = own if row.public == row.private else public.entries(Path(row.public.path))
-    chosen = splits.plan(own, others, row)
+    given = lists.read(row, own, others)
+    inside = _Pictures(private, row.image_size, "private images")
+    outside = _Pictures(public, row.image_size, "public images")
+    chosen = splits.plan(own, others, row, given, Sides(inside, outside))
     items = [
         _Item(entry, label, name)
         for index, name in enumerate(splits.SPLITS)
         for label, part in enumerate(chosen.parts)
         for entry in part[index]
     ]
-    n_private = len(items)
-    items += [_Item(entry, None, "public") for entry in chosen.public]
-    images = torch.empty(len(items), 3, row.image_size, row.image_size, dtype=torch.uint8)
-    _load(private, items[:n_private], images[:n_private], "private images")
-    _load(public, items[n_private:], images[n_private:], "public images")
     tensors: dict[str, Tensor] = {"identities": torch.tensor(chosen.identities)}
     for name in splits.SPLITS:
-        here = [index for index, item in enumerate(items[:n_private]) if item.split == name]
-        tensors[f"{name}_images"] = images[here]
-        labels = [items[index].label for index in here]
+        here = [item for item in items if item.split == name]
+        tensors[f"{name}_images"] = inside.images([item.entry for item in here])
+        labels = [item.label for item in here]
         tensors[f"{name}_labels"] = torch.tensor(labels, dtype=torch.int64)
-    manifest = _manifest(row, items, images)
-    return Prepared(tensors, images[n_private:].clone(), manifest, chosen.left_out)
+    hashes = inside.hashes | outside.hashes
+    items += [_Item(entry, None, "public") for entry in chosen.public]
+    manifest = _manifest(row, items, [hashes[item.entry.file] for item in items])
+    sources = _sources(row, chosen, given)
+    return Prepared(tensors, outside.images(chosen.public), manifest, chosen.left_out, sources)
+
+
+class _Pictures:
+    """The pictures of one side, each decoded once, when it is asked for."""
+
+    def __init__(self, reader: Reader, size: int, what: str) -> None:
+        self._load = functools.partial(load, reader, size=size, what=what)
+        self._blocks: list[Tensor] = []
+        self._places: dict[Path, tuple[int, int]] = {}  # block, and place in it
+        self.hashes: dict[Path, str] = {}
+
+    def __call__(self, entries: Sequence[Entry]) -> Mapping[Path, str]:
+        """What files show, see `twins.Contents`."""
+        loaded = self._load(entries)
+        for place, (entry, digest) in enumerate(zip(entries, loaded.hashes, strict=True)):
+            self._places[entry.file] = (len(self._blocks), place)
+            self.hashes[entry.file] = digest
+        self._blocks.append(loaded.images)
+        return self.hashes
+
+    def images(self, entries: Sequence[Entry]) -> Tensor:
+        """(N, 3, S, S) uint8; where all is wanted in order, nothing is copied."""
+        places = [self._places[entry.file] for entry in entries]
+        whole = self._blocks[0]
+        if places == [(0, place) for place in range(len(whole))]:
+            return whole
+        images = whole.new_empty(len(places), *whole.shape[1:])
+        for index, block in enumerate(self._blocks):
+            to = [row for row, (number, _) in enumerate(places) if number == index]
+            images[to] = block[[places[row][1] for row in to]]
+        return images
 
 
 def pixel_hash(image: Tensor) -> str:
@@ -100,33 +135,55 @@ def to_csv(manifest: Sequence[ManifestRow]) -> bytes:
     return stream.getvalue().encode()
 
 
-def _load(reader: Reader, items: Sequence[_Item], into: Tensor, what: str) -> None:
-    """Fills `into`, row by row; the first wrong image in order stops it all."""
+class Loaded(NamedTuple):
+    """Decoded images, in the order of their entries."""
+
+    images: Tensor  # (N, 3, S, S) uint8
+    hashes: list[str]  # see `pixel_hash`
+
+
+def load(reader: Reader, entries: Sequence[Entry], size: int, what: str) -> Loaded:
+    """Decodes pictures; the first wrong image in order stops it all."""
+    into = torch.empty(len(entries), 3, size, size, dtype=torch.uint8)
 
     def load(index: int) -> None:
-        entry = items[index].entry
+        entry = entries[index]
         try:
-            into[index] = reader.load(entry.file, into.shape[-1])
+            into[index] = reader.load(entry.file, size)
         except DataError as error:
             where = f" ({entry.line})" if entry.line else ""
             raise DataError(f"{error}{where}") from None
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        done = pool.map(load, range(len(items)))
+        done = pool.map(load, range(len(entries)))
         try:
-            for _ in tqdm(done, total=len(items), desc=what, unit="img", mininterval=1):
+            for _ in tqdm(done, total=len(entries), desc=what, unit="img", mininterval=1):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    return Loaded(into, [pixel_hash(image) for image in into])
 
 
-def _manifest(row: DataRow, items: Sequence[_Item], images: Tensor) -> list[ManifestRow]:
+def _sources(row: DataRow, chosen: splits.Plan, given: lists.Given | None) -> dict[str, Any]:
+    """What sources.json holds: how it was decided who goes where, and what was left out."""
+    people = ",".join(map(str, chosen.identities)).encode()
+    return {
+        "rule": "lists" if given else f"private_order: {row.private_order}",
+        "lists": given.files if given else [],
+        "people_sha256": hashlib.sha256(people).hexdigest(),  # of "14,15,17,...", in label order
+        "public_copies": [
+            entry.file.relative_to(row.public.path).as_posix() for entry in chosen.copies
+        ],
+    }
+
+
+def _manifest(row: DataRow, items: Sequence[_Item], hashes: Sequence[str]) -> list[ManifestRow]:
     private, public = row.private, row.public
     twice = private.reader == public.reader and private.path != public.path
     public_name = f"{public.reader}-public" if twice else public.reader
     rows = []
-    for item, image in zip(items, images, strict=True):
+    for item, digest in zip(items, hashes, strict=True):
         source, name = (
             (public, public_name) if item.split == "public" else (private, private.reader)
         )
@@ -138,7 +195,7 @@ def _manifest(row: DataRow, items: Sequence[_Item], images: Tensor) -> list[Mani
                 label="" if item.label is None else str(item.label),
                 split=item.split,
                 size=row.image_size,
-                hash=pixel_hash(image),
+                hash=digest,
             )
         )
     return rows

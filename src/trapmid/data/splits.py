@@ -2,13 +2,14 @@
 
 The rules are those of the low-resolution CelebA lists that the literature shares (see the
 project's spec, section 6.1), with our own draws, for the lists' draws cannot be derived again.
+Whoever has the lists names them (`lists`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,10 @@ from typing import NamedTuple
 import torch
 
 from trapmid.config.study import DataRow
+from trapmid.data import twins
 from trapmid.data.listing import DataError, Entry
+from trapmid.data.lists import Given, Person
+from trapmid.data.twins import Contents, Sides
 from trapmid.runtime import stream_seed
 
 SPLITS = ("train", "val", "test")
@@ -33,38 +37,66 @@ class Parts(NamedTuple):
 class Plan(NamedTuple):
     """Who goes where."""
 
-    identities: tuple[int, ...]  # ascending; an identity's rank is its label
+    identities: tuple[int, ...]  # an identity's place is its label; ascending by the usual rule
     parts: tuple[Parts, ...]  # one per identity, in the same order
     public: list[Entry]  # sorted by file
     left_out: int  # images of another folder whose number is a private person's
+    copies: list[Entry]  # left out of the public ones, too: byte-wise copies of private images
 
 
-def plan(private: Sequence[Entry], public: Sequence[Entry], row: DataRow) -> Plan:
+class Public(NamedTuple):
+    """The public images, and those left out as copies of private ones; both sorted by file."""
+
+    drawn: list[Entry]
+    copies: list[Entry]
+
+
+def plan(
+    private: Sequence[Entry],
+    public: Sequence[Entry],
+    row: DataRow,
+    given: Given | None = None,
+    pictures: Sides = twins.ALL_DIFFER,
+) -> Plan:
     """Chooses the private identities, splits their images, and draws the public images.
 
-    Private are the first `row.identities` identity numbers, ascending, that have at least
-    `row.min_images` images. Public are images of everybody else: with the same reader on both
-    sides a number means the same person, and private people are left out. The paper's public list
-    also holds only people with less than 30 images and a number above 1,000: `public_max_images`
-    and `public_above`. Neither says anything about images without an identity.
+    Private are the first `row.identities` identity numbers that have at least `row.min_images`
+    images: ascending, or by `row.private_order` those of the most images. Public are images of
+    everybody else: with the same reader on both sides a number means the same person, and private
+    people are left out. The paper's public list also holds only people with less than 30 images and
+    a number above 1,000: `public_max_images` and `public_above`. Neither says anything about images
+    without an identity. Of copies of one picture `twins` says where they go.
+
+    Args:
+        private: all entries of the private source.
+        public: all entries of the public source.
+        row: the parameters.
+        given: what the row's lists say, if it has any, instead of the rule and the draw.
+        pictures: which files show the same picture.
 
     Raises:
         DataError: there are too few identities or images, or private and public overlap.
     """
-    by_identity = _group(private, row.private.path)
-    identities = _private_identities(by_identity, row)
-    parts = tuple(_split(identity, by_identity[identity], row) for identity in identities)
+    people = given.people if given else _by_rule(_group(private, row.private.path), row)
+    identities = tuple(person.identity for person in people)
+    shown = pictures.private([entry for person in people for entry in person.entries])
+    mixed = twins.shared([person.entries for person in people], shown)
+    parts = tuple(_split(person, row, shown, mixed) for person in people)
     same_people = row.private.reader == row.public.reader
     excluded = frozenset(identities) if same_people else frozenset()
     elsewhere = [] if row.public == row.private else public
     left_out = sum(entry.identity in excluded for entry in elsewhere)
-    result = Plan(identities, parts, _draw_public(public, excluded, row), left_out)
+    able = _able(public, excluded, row)
+    if given and given.public is not None:  # a private person whom it names is found below
+        listed = frozenset(given.public)
+        able = [entry for entry in _able(public, frozenset(), row) if entry in listed]
+    found = _draw_public(able, len(public), row, pictures.public, frozenset(shown.values()))
     check_disjoint(
         [entry for part in parts for split in part for entry in split],
-        result.public,
+        [*found.drawn, *found.copies],
         same_people=same_people,
     )
-    return result
+    return Plan(identities, parts, found.drawn, left_out, found.copies)
 
 
 def check_disjoint(private: Sequence[Entry], public: Sequence[Entry], *, same_people: bool) -> None:
@@ -103,29 +135,43 @@ def _group(entries: Sequence[Entry], path: str) -> dict[int, list[Entry]]:
     return groups
 
 
-def _private_identities(groups: dict[int, list[Entry]], row: DataRow) -> tuple[int, ...]:
+def _by_rule(groups: dict[int, list[Entry]], row: DataRow) -> list[Person]:
     able = sorted(i for i, entries in groups.items() if len(entries) >= row.min_images)
     if len(able) < row.identities:
         raise DataError(
             f"{row.private.path}: {len(able)} of {len(groups)} identities have at least "
             f"{row.min_images} images (min_images), {row.identities} are wanted (identities)"
         )
-    return tuple(able[: row.identities])
+    if row.private_order == "images":  # of equals first whose picture comes first
+        able.sort(key=lambda i: (-len(groups[i]), groups[i][0]))
+    return [Person(i, groups[i]) for i in able[: row.identities]]
 
 
-def _split(identity: int, entries: list[Entry], row: DataRow) -> Parts:
-    """The split of one identity; it depends on the seed and that identity's files alone."""
-    n_test = _share(row.test_fraction, len(entries))
-    n_val = _share(row.val_fraction, len(entries) - n_test)
-    if n_test + n_val >= len(entries):
+def _split(person: Person, row: DataRow, shown: Mapping[Path, str], mixed: frozenset[str]) -> Parts:
+    """The split of one identity; it depends on the seed and that identity's files alone.
+
+    But for pictures in `mixed`, which other private people have, too: they are trained on.
+    """
+    copies: dict[str, list[Entry]] = defaultdict(list)  # all files of one picture are drawn as one
+    for entry in person.entries:
+        copies[shown[entry.file]].append(entry)
+    unclear = [entry for picture in mixed for entry in copies.pop(picture, [])]
+    stream = torch.Generator().manual_seed(stream_seed(row.seed, "split", person.identity))
+    own = list(copies.values())
+    drawn = [own[place] for place in torch.randperm(len(own), generator=stream).tolist()]
+    n_test = _share(row.test_fraction, len(person.entries))
+    if (kept := person.test) is not None:  # a list says, but a copy of a training image is one
+        drawn.sort(key=lambda files: any(entry.file not in kept for entry in files))
+        n_test = sum(all(entry.file in kept for entry in files) for files in drawn)
+    n_val = _share(row.val_fraction, len(person.entries) - n_test)
+    if n_test + n_val >= len(drawn):
         raise DataError(
-            f"{row.private.path}: identity {identity} has {len(entries)} images: {n_test} for "
+            f"{row.private.path}: identity {person.identity} has {len(drawn)} images: {n_test} for "
             f"test and {n_val} for val leave none for train"
         )
-    stream = torch.Generator().manual_seed(stream_seed(row.seed, "split", identity))
-    order = torch.randperm(len(entries), generator=stream).tolist()
-    drawn = order[n_test + n_val :], order[n_test : n_test + n_val], order[:n_test]
-    return Parts(*([entries[index] for index in sorted(chosen)] for chosen in drawn))
+    places = drawn[n_test + n_val :], drawn[n_test : n_test + n_val], drawn[:n_test]
+    train, val, test = ([entry for files in part for entry in files] for part in places)
+    return Parts(sorted(train + unclear), sorted(val), sorted(test))
 
 
 def _share(fraction: float, count: int) -> int:
@@ -133,13 +179,44 @@ def _share(fraction: float, count: int) -> int:
     return math.ceil(Fraction(str(fraction)) * count)
 
 
-def _draw_public(entries: Sequence[Entry], excluded: frozenset[int], row: DataRow) -> list[Entry]:
+def _draw_public(
+    able: Sequence[Entry], total: int, row: DataRow, pictures: Contents, private: frozenset[str]
+) -> Public:
+    """Draws of `able`, the images that may be public of `total`, without what `private` shows."""
+    wanted = len(able) if row.public_images is None else row.public_images
+    # By a number of each file's own: where one file goes, one other comes, and the rest stay drawn.
+    lot = {e: stream_seed(row.seed, "public", *e.file.parts[-2:]) for e in able}
+    waiting = sorted(able, key=lot.__getitem__)
+    drawn: list[Entry] = []
+    copies: list[Entry] = []
+    if not able or len(able) < wanted:
+        raise DataError(_too_few(able, total, wanted, row))
+    while waiting and len(drawn) < wanted:
+        count = wanted - len(drawn)
+        now, waiting = sorted(waiting[:count], key=_file), waiting[count:]
+        shown = pictures(now)
+        drawn += [entry for entry in now if shown[entry.file] not in private]
+        copies += [entry for entry in now if shown[entry.file] in private]
+    if not drawn or (row.public_images is not None and len(drawn) < wanted):
+        raise DataError(_too_few(drawn, total, wanted, row))
+    return Public(sorted(drawn, key=_file), sorted(copies, key=_file))
+
+
+def _too_few(able: Sequence[Entry], total: int, wanted: int, row: DataRow) -> str:
+    return (
+        f"{row.public.path}: {len(able)} of {total} images may be public, {max(wanted, 1)} are "
+        "wanted (public_images)"
+    )
+
+
+def _able(entries: Sequence[Entry], excluded: frozenset[int], row: DataRow) -> list[Entry]:
+    """Whom the row allows to be public."""
     counts = Counter(entry.identity for entry in entries)
     most = math.inf if row.public_max_images is None else row.public_max_images
     above = -math.inf if row.public_above is None else row.public_above
-    able = [
+    return [
         entry
-        for entry in sorted(entries, key=lambda entry: entry.file)
+        for entry in sorted(entries, key=_file)
         if entry.identity is None
         or (
             entry.identity not in excluded
@@ -147,16 +224,10 @@ def _draw_public(entries: Sequence[Entry], excluded: frozenset[int], row: DataRo
             and entry.identity > above
         )
     ]
-    wanted = len(able) if row.public_images is None else row.public_images
-    if not able or len(able) < wanted:
-        raise DataError(
-            f"{row.public.path}: {len(able)} of {len(entries)} images may be public, "
-            f"{max(wanted, 1)} are wanted (public_images)"
-        )
-    # By a number of each file's own: where one file goes, one other comes, and the rest stay drawn.
-    lot = {e: stream_seed(row.seed, "public", *e.file.parts[-2:]) for e in able}
-    drawn = set(sorted(able, key=lot.__getitem__)[:wanted])
-    return [entry for entry in able if entry in drawn]
+
+
+def _file(entry: Entry) -> Path:
+    return entry.file
 
 
 def _place(entry: Entry) -> str:

@@ -49,6 +49,21 @@ def sides(known: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def twins(manifest: pd.DataFrame) -> dict[str, pd.Series[int]]:
+    """Columns: whether a private image's very pixels are in another split, and public (1) or not.
+
+    Those of public images are 0.
+    """
+    inside = manifest["split"].isin(SPLITS)
+    in_splits = manifest[inside].groupby("hash")["split"].nunique()
+    in_public = manifest["hash"].isin(set(manifest["hash"][~inside]))
+    in_other = manifest["hash"].map(in_splits).gt(1)
+    return {
+        "public_twin": (inside & in_public).astype(int),
+        "split_twin": (inside & in_other).astype(int),
+    }
+
+
 def near_twins(
     paths: Sequence[str], private: Mapping[str, Tensor], public: Tensor
 ) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ _PRIVATE = (
     *("test_fraction", "val_fraction", "seed"),
 )
 """Keys of a row of `data` that decide who is private, and how their images are split."""
+_LISTS = ("train", "test")
 
 _SECTIONS = {
     "models/targets": "targets",
@@ -97,7 +98,15 @@ def _made(content: Mapping[str, Any], path: str) -> _Row | None:
 
 
 def _differing(data: Mapping[str, Any], one: str, other: str) -> list[str]:
-    return [key for key in _PRIVATE if data[one][key] != data[other][key]]
+    sides = [_private_side(data[name]) for name in (one, other)]
+    return [key for key in sides[0] if sides[0][key] != sides[1][key]]
+
+
+def _private_side(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides who is private; a list of the public images does not."""
+    lists = row.get("lists") or {}
+    side = {key: row[key] for key in _PRIVATE} | {f"lists.{k}": lists.get(k) for k in _LISTS}
+    return side | {"private_order": row.get("private_order", "number")}
 
 
 def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,85 @@
+"""What readers of folders of pictures share: which files are pictures, whose they are, the crop."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from trapmid.data import listing, pictures
+from trapmid.data.listing import DataError, Entry
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_NUMBERS = 10**12  # of 5,749 names two have one number with a probability of 0.00002
+
+
+def people(root: Path) -> dict[str, list[Path]]:
+    """Per folder in `root`, by its name, the pictures in it; both sorted.
+
+    Raises:
+        DataError: a picture or a folder of pictures would be passed over, or there is none.
+    """
+    for file in listing.contents(root):
+        if file.suffix.lower() in PICTURES and not file.is_dir():
+            raise DataError(f"{file}: must be in a folder of the person whom it shows")
+    found = {folder.name: flat(folder) for folder in listing.contents(root) if folder.is_dir()}
+    if not found:
+        raise DataError(f"{root}: has no folders, there must be one per person")
+    return found
+
+
+def flat(folder: Path) -> list[Path]:
+    """The pictures in a folder, sorted; other files are passed over.
+
+    Raises:
+        DataError: it has a folder in it, or no picture.
+    """
+    inside = listing.contents(folder)
+    for place in inside:
+        if place.is_dir():
+            raise DataError(f"{place}: is a folder, and only pictures are read here")
+    found = [file for file in inside if file.suffix.lower() in PICTURES]
+    if not found:
+        raise DataError(f"{folder}: has no picture ({', '.join(PICTURES)})")
+    return found
+
+
+def entries(people: Mapping[str, Sequence[Path]]) -> list[Entry]:
+    """The pictures of people, each with its person's number.
+
+    Raises:
+        DataError: two names have one number.
+    """
+    names: dict[int, str] = {}
+    for name in people:
+        if (other := names.setdefault(number(name), name)) != name:
+            raise DataError(f"{name} and {other} have the same number; rename one of the folders")
+    return sorted(Entry(file, number(name), "") for name in people for file in people[name])
+
+
+def number(name: str) -> int:
+    """The number of a person, from the name alone: a new person changes nobody else's."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % _NUMBERS
+
+
+def load_square(file: Path, size: int) -> Tensor:
+    """The largest square in the middle, (3, size, size), made smaller but never larger.
+
+    Raises:
+        DataError: the picture cannot be read, or a side has less than `size` pixels.
+    """
+    picture = pictures.read_picture(file, "RGB", None)
+    if min(picture.size) < size:
+        width, height = picture.size
+        raise DataError(f"{file}: is {width}x{height}, must be at least {size}x{size}")
+    return pictures.to_tensor(_square(picture), size)
+
+
+def _square(picture: Image.Image) -> Image.Image:
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return picture.crop((left, top, left + side, top + side))
