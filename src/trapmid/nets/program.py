@@ -126,8 +126,8 @@ def check(program: ExportedProgram, num_classes: int, image_size: int) -> None:
     _check_gradient(module, images)
 
 
-def _check_inputs(program: ExportedProgram, image_size: int) -> None:
-    """What the graph itself says of its input."""
+def _input(program: ExportedProgram) -> Tensor:
+    """A tensor of the shape and type that the graph takes."""
     names = program.graph_signature.user_inputs
     if len(names) != 1:
         raise ProgramError(f"takes {len(names)} inputs; must take one, the images (N, 3, S, S)")
@@ -135,6 +135,22 @@ def _check_inputs(program: ExportedProgram, image_size: int) -> None:
     shown = node.meta.get("val")
     if not isinstance(shown, Tensor) or shown.dim() != 4:
         raise ProgramError("its input is no batch of images (N, 3, S, S)")
+    return shown
+
+
+def image_size(program: ExportedProgram) -> int | None:
+    """The height of the images that it takes; None: any.
+
+    Raises:
+        ProgramError: it does not take one batch of images.
+    """
+    height = _input(program).shape[2]
+    return height if isinstance(height, int) else None
+
+
+def _check_inputs(program: ExportedProgram, image_size: int) -> None:
+    """What the graph itself says of its input."""
+    shown = _input(program)
     if shown.dtype != torch.float32:
         raise ProgramError(f"takes images in {shown.dtype}; must take float32 in [0, 1]")
     batch, channels, *sides = (size if isinstance(size, int) else None for size in shown.shape)
