@@ -26,6 +26,7 @@ CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
+AUDIT = "tests/audit/test_auditing.py::test_"
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
 PAPERS = "tests/profiles/test_paper_profiles.py"
 WITHOUT_VALIDATION = (
@@ -96,6 +97,15 @@ FOLLOWED = {
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
     "make judges": "nothing: ten minutes of training",
+    "trapmid audit model.pt2 --private faces/staff --public faces/others": f"{AUDIT}a_whole_audit",
+    "trapmid audit model.pt2 --private faces/staff --public faces/others --classes classes.txt": (
+        f"{AUDIT}outputs_are_put_in_the_order_of_the_labels"
+    ),
+    "trapmid audit": f"{AUDIT}a_whole_audit",
+    "trapmid audit model.pt2 --private data/raw/synthetic/celeba "
+    "--public data/raw/synthetic/celeba --profile audit_drawn": (
+        "nothing: minutes of training; the same with audit_toy is followed"
+    ),
     "trapmid clean": "tests/pipeline/test_leftovers.py::"
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",
     "dvc remote add --local": "nothing: the same with --default is followed",
