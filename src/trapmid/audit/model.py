@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _BETTER = 0.3  # so much more accuracy shows what is wrong
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _MEAN, _STD = (torch.tensor(values)[:, None, None] for values in _IMAGENET)
-_SCALES = {
+_SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "images in [-1, 1]": lambda x: 2 * x - 1,
     "ImageNet's mean and deviation": lambda x: (x - _MEAN) / _STD,
     "images in [0, 255]": lambda x: 255 * x,
@@ -73,6 +74,8 @@ def reordered(content: bytes, order: list[int], image_size: int) -> bytes:
 
 
 class _Reordered(nn.Module):
+    order: Tensor
+
     def __init__(self, asked: nn.Module, order: list[int]) -> None:
         super().__init__()
         self.asked = asked

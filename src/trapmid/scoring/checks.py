@@ -251,7 +251,7 @@ def study(
         for row, scores in part.items()
     }
     asked = {name for scores in rows.values() for name in scores.checks}
-    trapped = any(scores.trapdoor_success is not None for scores in targets.values())
+    trapped = not targets or any(one.trapdoor_success is not None for one in targets.values())
     return [
         of_several_rows.get(name) or _merged(name, rows)
         for name in EXPLANATIONS
