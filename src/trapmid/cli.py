@@ -78,7 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     ui.set_defaults(run=_ui)
 
     _add_audit(commands)
-
     export = commands.add_parser("export", help="write a prior as initial weights, half precision")
     export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
