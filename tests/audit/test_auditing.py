@@ -110,11 +110,11 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     run.prepare(request(world, world.model(), verifier="dlib"), folder)
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
     row = params["data"]["faces"]
-    assert row["private"] == {"reader": "people", "path": "data/private"}
-    assert row["public"] == {"reader": "flat", "path": "data/public"}
+    assert row["private"] == {"reader": "people", "path": "data/external/private"}
+    assert row["public"] == {"reader": "flat", "path": "data/external/public"}
     assert (row["image_size"], row["identities"], row["min_images"]) == (16, 4, 5)
     audited = params["targets"]["audited-0"]
-    assert (audited["arch"], audited["init"]) == ("exported", "model.pt2")
+    assert (audited["arch"], audited["init"]) == ("exported", "models/external/model.pt2")
     assert params["classifier_training"][audited["training"]]["epochs"] == 0
     asked = {(one["attack"], one["target"]) for one in params["attack_runs"].values()}
     both = ("audited-0", "control-0")
@@ -124,7 +124,7 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     assert {one["verifier"] for one in params["attack_runs"].values()} == {
         "data/features/judges/verifier.pt"
     }
-    assert (folder.path / "data/private").resolve() == world.private.resolve()
+    assert (folder.path / "data/external/private").resolve() == world.private.resolve()
     assert (folder.path / "src/trapmid/audit").is_dir()
 
 

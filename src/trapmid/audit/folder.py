@@ -20,7 +20,7 @@ from trapmid.profiles.text import check_replaceable
 
 STUDY = "study"
 """The profile that an audit writes, on one of this project: what its data and its model are."""
-MODEL = "model.pt2"
+MODEL = "models/external/model.pt2"
 
 _LINKED = ("src", "stages", "weights", "docs", "reports/paper")
 _COPIED = ("dvc.yaml", ".dvcignore")

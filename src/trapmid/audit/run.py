@@ -51,7 +51,7 @@ def prepare(request: Request, folder: Folder) -> None:
         f"({size} pixels)"
     )
     overlay = profile(request, own, public, size)
-    links = {"data/private": request.private, "data/public": request.public}
+    links = {"data/external/private": request.private, "data/external/public": request.public}
     folder.write(overlay, content, links)
     print(f"{folder.path / 'params.yaml'} is the study, {folder.path / MODEL} the model")
 
@@ -59,8 +59,8 @@ def prepare(request: Request, folder: Folder) -> None:
 def profile(request: Request, own: Private, public: str, size: int) -> dict[str, Any]:
     """The profile `study`: what differs from `request.profile`."""
     row = {
-        "private": {"reader": own.reader, "path": "data/private"},
-        "public": {"reader": public, "path": "data/public"},
+        "private": {"reader": own.reader, "path": "data/external/private"},
+        "public": {"reader": public, "path": "data/external/public"},
         "image_size": size,
         "identities": len(own.names),
         "min_images": request.min_images,
