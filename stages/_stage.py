@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import os
@@ -26,6 +25,7 @@ from _unchanged import ChangedError, Watch
 from trapmid.artifacts import checkpoints, locks
 from trapmid.artifacts import scratch as unfinished
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import file_digest
 from trapmid.artifacts.scratch import Scratch
 from trapmid.config import names
 from trapmid.config.params import Study
@@ -156,7 +156,7 @@ def scratch_root() -> Path:
 @contextmanager
 def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterator[Scratch]:
     """A place for the state of a training that `blocks`, `files` and this run's code define."""
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    digests = [file_digest(file) for file in files]
     with unfinished.scratch(
         scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)
     ) as checkpointer:

@@ -11,23 +11,20 @@ from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.metrics.accuracy import hit_shares
 from trapmid.profiles.seeds import check_rows
-from trapmid.report import figures, findings, grids, inputs, leaks, page, summary
+from trapmid.report import figures, findings, grids, inputs, leaks, page, people, summary
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
-FIGURES = (
-    *("attack_runs", "attributes", "comparison", "curves"),
-    *("samples", "signatures", "training", "worst"),
-)
-OUTS = ("leaderboard", "model_cards", *(f"figures/{name}" for name in FIGURES))
+CHARTS = ("attack_runs", "attributes", "comparison", "curves")
+OTHERS = ("samples", "signatures", "training", "worst")
+OUTS = ("leaderboard", "model_cards", *(f"figures/{name}" for name in CHARTS + OTHERS))
 
 
 def main() -> None:
     study = _stage.load_params()
     study.asked.add("")  # the report states every value
     check_rows(study)
-    rows = study["attack_runs"]
-    scored = {row: checkpoints.load(Path(f"data/scored/{row}.pt")) for row in rows}
+    scored = {r: checkpoints.load(Path(f"data/scored/{r}.pt")) for r in study["attack_runs"]}
     found = inputs.read(
         study, Path(), {row: one["signature_scores"] for row, one in scored.items()}
     )
@@ -39,13 +36,16 @@ def main() -> None:
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
     hits = {row: content["hit"] for row, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
-    charts |= leaks.draw(study, Path(), summary.strongest(metrics), scored)
-    details = {check.name: check.detail for check in verdicts}
-    lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, details)
+    strongest = summary.strongest(metrics)
+    charts |= leaks.draw(study, Path(), strongest, scored)
+    detail = {check.name: check.detail for check in verdicts}
+    lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, detail)
     pictures = {**found.pictures, **charts}
-    texts = page.files(
-        findings.Findings(inputs=found, metrics=metrics, pictures=pictures, checks=lines), Path()
+    exposed = people.exposed(study, Path(), strongest, scored)
+    every = findings.Findings(
+        inputs=found, metrics=metrics, pictures=pictures, checks=lines, exposed=exposed
     )
+    texts = page.files(every, Path())
     for name in OUTS:  # even if empty
         (REPORTS / name).mkdir(parents=True, exist_ok=True)
     for path, content in (charts | figures.curves(found) | texts).items():

@@ -30,6 +30,7 @@ TAKEN = f"{PLACING}it_is_read_where_studies_read_it"
 ENGINE = "tests/engine/test_session.py"
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
+AUDIT = "tests/audit/test_auditing.py::test_"
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
 PAPERS = "tests/profiles/test_paper_profiles.py"
 WITHOUT_VALIDATION = (
@@ -55,6 +56,7 @@ FOLLOWED = {
     "trapmid run --scheduler tcp://HOST:8786 --resource GPU=1": (
         f"{ENGINE}::test_a_resource_that_no_worker_has"
     ),
+    "dvc metrics show": "nothing: it only reads",
     "trapmid run --slurm slurm.yaml": f"{ENGINE}::test_slurm_gets_its_workers",
     "dvc exp run -S trapdoor.beta=0.1": DAY,
     "make exp": DAY,
@@ -114,6 +116,15 @@ FOLLOWED = {
     "make judges": "tests/judges/test_make_judges.py::test_both_judges_are_made_from_drawn_people",
     "trapmid convert-stylegan ffhq.pkl --out weights/ffhq1024.pt": (
         "tests/artifacts/test_nvidia.py::test_the_command"
+    ),
+    "trapmid audit model.pt2 --private faces/staff --public faces/others": f"{AUDIT}a_whole_audit",
+    "trapmid audit model.pt2 --private faces/staff --public faces/others --classes classes.txt": (
+        f"{AUDIT}outputs_are_put_in_the_order_of_the_labels"
+    ),
+    "trapmid audit": f"{AUDIT}a_whole_audit",
+    "trapmid audit model.pt2 --private data/raw/synthetic/celeba "
+    "--public data/raw/synthetic/celeba --profile audit_drawn": (
+        "nothing: minutes of training; the same with audit_toy is followed"
     ),
     "trapmid clean": "tests/pipeline/test_leftovers.py::"
     "test_the_outputs_of_rows_that_are_gone_and_nothing_else",

@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--no-browser", action="store_true", help="only print the link")
     ui.set_defaults(run=_ui)
 
+    _add_audit(commands)
     export = commands.add_parser("export", help="write a prior as initial weights, half precision")
     export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
@@ -167,6 +168,53 @@ def _doctor(_: argparse.Namespace) -> int:
     findings = examination.examine(Path())
     print(*(finding.line() for finding in findings), sep="\n")
     return 1 if any(finding.is_fatal for finding in findings) else 0
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    audit = commands.add_parser(
+        "audit", help="attack a classifier of your own, see docs/own-model.md"
+    )
+    audit.add_argument("model", type=Path, metavar="MODEL", help=".pt2, .py, or .py and .pt")
+    audit.add_argument("--private", type=Path, required=True, help="images of the people it knows")
+    audit.add_argument("--public", type=Path, required=True, help="images of anybody else")
+    audit.add_argument("--min-images", type=_count, default=5, help="of a person; 5 unless given")
+    audit.add_argument("--image-size", type=_count, help="in pixels, where MODEL takes any")
+    audit.add_argument("--classes", type=Path, help="file: who the outputs are, a name a line")
+    audit.add_argument("--folder", type=Path, help="default: audits/MODEL")
+    audit.add_argument("--profile", default="audit", help="audit; or audit_drawn, for drawn faces")
+    audit.add_argument("--verifier", choices=["dlib"], help="a second judge; needs .[faces]")
+    audit.add_argument("--force", action="store_true", help="replace an edited study there")
+    audit.add_argument("--write-only", action="store_true", help="do not run the study")
+    audit.add_argument("--no-browser", action="store_true", help="only print where the page is")
+    audit.set_defaults(run=_audit)
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from trapmid.artifacts.checkpoints import CheckpointError
+    from trapmid.audit import run
+    from trapmid.audit.folder import Folder
+
+    asked = (
+        "model",
+        "private",
+        "public",
+        "min_images",
+        "image_size",
+        "classes",
+        "profile",
+        "verifier",
+        "force",
+    )
+    request = run.Request(**{name: getattr(options, name) for name in asked})
+    folder = Folder(options.folder or run.default_folder(request.model), Path())
+    try:
+        run.prepare(request, folder)
+        if not options.write_only:
+            run.execute(folder, browse=not options.no_browser)
+    except (CheckpointError, ValueError, OSError) as error:
+        print(f"trapmid audit: error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _gate(options: argparse.Namespace) -> int:

@@ -9,18 +9,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(p.stem for p in (ROOT / "examples").glob("[!_]*.py"))
 MOST_LINES = 60
 
 
-def printed(name: str, folder: Path) -> str:
+def printed(name: str, folder: Path, *, leaves: tuple[str, ...] = ()) -> str:
     """What `python examples/<name>.py` prints; warnings are errors in it."""
     command = [sys.executable, "-W", "error", str(ROOT / f"examples/{name}.py")]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert not list(folder.iterdir()), "an example leaves nothing behind"
+    left = tuple(sorted(one.name for one in folder.iterdir()))
+    assert left == leaves, "an example leaves nothing else behind"
     return done.stdout
 
 
@@ -39,12 +41,17 @@ def test_an_example_is_short_and_followed_by_a_test(name: str) -> None:
 
 @pytest.mark.slow
 def test_attack_your_own_model(tmp_path: Path) -> None:
-    text = printed("attack_your_own_model", tmp_path)
+    text = printed("attack_your_own_model", tmp_path, leaves=("grid.png",))
     assert percent(text, "your model:") > 0.85
     assert percent(text, "evaluator:") > 0.85
     floor = percent(text, "random faces: AA-1")
     assert floor < 0.35
-    assert percent(text, "GMI: AA-1") > floor + 0.3  # 90 against 8 % of 40 images
+    aa1 = percent(text, "GMI: AA-1")
+    assert aa1 > floor + 0.3  # 90 against 8 % of 40 images
+    ends = re.search(r"^GMI: .* interval (\d+)% to (\d+)%\)", text, re.M)
+    assert ends and int(ends[1]) / 100 < aa1 < int(ends[2]) / 100
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.width > grid.height  # eight people side by side
 
 
 @pytest.mark.slow

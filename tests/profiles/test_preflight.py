@@ -269,3 +269,11 @@ def test_a_wrong_profile_is_not_written(
     assert cli.main(["profile", "small"]) == 2
     assert "trapdoor.beta: 5.0 is outside [0, 1]" in capsys.readouterr().err
     assert not (tmp_path / "params.yaml").exists()
+
+
+def test_a_program_is_taken_as_it_is():
+    """A classifier from elsewhere names a training of 0 epochs, and no surrogate copies it."""
+    assert preflight.problems(changed("targets.none-0.arch", "exported")) == [
+        "targets.none-0.arch: exported cannot be trained: a target takes it as it is, with a "
+        "training of 0 epochs (given)"
+    ]

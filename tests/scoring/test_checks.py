@@ -315,6 +315,13 @@ def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> Non
     assert checks.verdicts(checks.study(*parts, BOUNDS))[name] is False
 
 
+def test_a_study_without_trapdoors_is_not_asked_about_them() -> None:
+    evaluators, targets, attack_runs = scores()
+    del targets["trap-0"], attack_runs["plgmi-trap-0"]
+    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
+    assert "trapdoor_success" not in found and all(found.values())
+
+
 def test_a_failed_row_is_named() -> None:
     parts = scores()
     parts[1]["trap-0"].checks["deterministic"] = False

@@ -51,7 +51,7 @@ def new_network(arch: str, num_classes: int, image_size: int, init: Path, rt: Ru
     The random part of the start depends on the seed, the architecture and the number of classes.
     """
     network = _unstarted(arch, num_classes, image_size, rt)
-    initial.start(network, arch, init)
+    initial.start(network, arch, init, image_size)
     return rt.place(network)
 
 

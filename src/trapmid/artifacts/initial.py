@@ -17,6 +17,9 @@ from trapmid.types import Target, Trapdoor
 
 RANDOM, TORCHVISION = "random", "torchvision"
 
+PROGRAM = "exported"
+"""The module of `trapmid.targets` that takes a whole network and no weights."""
+
 _WRAPPERS = ("state", "state_dict", "model", "net", "network")  # in this order, as trainers save
 _TIMM = re.compile(r"timm (\S+)")  # a name of timm with its tag, e.g. resnet152.tv2_in1k
 _EMA = re.compile(r"ema", re.IGNORECASE)  # an average of the weights beside them
@@ -80,13 +83,24 @@ def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
     return state
 
 
-def start(network: Target, arch: str, init: Path) -> None:
+def is_program(path: Path) -> bool:
+    """Whether `path` is of a kind that holds a whole network, see `programs.KINDS`."""
+    return path.suffix in (".pt2", ".py") or path.is_dir()
+
+
+def start(network: Target, arch: str, init: Path, image_size: int) -> None:
     """Gives a network of `targets/<arch>.py` the weights that `init` names, in place.
+
+    Args:
+        image_size: S of the images that it is going to be asked about.
 
     Raises:
         CheckpointError: the file cannot be used, does not fit, or cannot be fetched.
         ValueError: torchvision has no weights for it, or timm none of that name.
     """
+    if is_program(init):
+        _take_program(network, arch, init, image_size)
+        return
     state = initial_state(init)
     if state == TORCHVISION:
         state = _of_torchvision(network, arch, init)
@@ -98,6 +112,19 @@ def start(network: Target, arch: str, init: Path) -> None:
         network.start_from(state)
     except RuntimeError as error:
         raise CheckpointError(f"{init}: does not fit {arch}: {checkpoints.misfit(error)}") from None
+
+
+def _take_program(network: Target, arch: str, path: Path, image_size: int) -> None:
+    from trapmid.artifacts import programs  # torch.export costs a second that most do not need
+
+    if arch != PROGRAM:
+        why = f"a program, which arch {PROGRAM} asks; {arch} is a network of its own"
+        raise CheckpointError(f"{path}: {why}")
+    state = programs.state_of(path, image_size)
+    try:
+        network.start_from(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def take(
@@ -117,6 +144,9 @@ def take(
     """
     if (word := _word(path)) is not None:
         raise CheckpointError(f"{path}: {word!r} is no finished network; name a file of weights")
+    if is_program(path):
+        _take_program(network, arch, path, image_size)
+        return
     content = checkpoints.load_foreign(path)
     made_for = {"arch": arch, "num_classes": network.num_classes, "image_size": image_size}
     for key, wanted in made_for.items():

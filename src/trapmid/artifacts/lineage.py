@@ -75,7 +75,11 @@ def digest(*tensors: Tensor) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, or of the names and contents of the files in a folder; hexadecimal."""
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.is_file())
+        lines = "".join(f"{one.name} {file_digest(one)}\n" for one in files)
+        return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

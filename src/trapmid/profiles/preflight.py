@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trapmid import wiring
+from trapmid.artifacts.initial import PROGRAM
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import kinship
@@ -157,6 +158,7 @@ def _row(
             yield f"{place}.{key}: {row[key]!r} begins with none of {', '.join(allowed)}"
     if "arch" in row:
         yield from _complaint(wiring.target, row["arch"])
+        yield from _given(content, place, row)
     if section == "raw":
         yield from _complaint(wiring.maker, row["maker"], row["options"], f"{place}.options")
     if section == "data":
@@ -166,6 +168,16 @@ def _row(
         yield from _complaint(wiring.judge, row["method"])
     if section in BUILDERS:
         yield from _complaint(_method, content, section, name)
+
+
+def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """A program of somebody else's is taken as it is."""
+    training = content["classifier_training"].get(row.get("training"), {})
+    if row["arch"] == PROGRAM and training.get("epochs") != 0:
+        yield (
+            f"{place}.arch: {PROGRAM} cannot be trained: a target takes it as it is, with a "
+            "training of 0 epochs (given)"
+        )
 
 
 def _method(content: Mapping[str, Any], section: str, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from trapmid.config.evaluation import WEAK
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
+from trapmid.report.people import Exposed
 from trapmid.report.published.comparison import Comparison, compare
 from trapmid.report.published.study import Study
 from trapmid.report.words import shortened
@@ -41,6 +42,7 @@ class Findings:
     metrics: Mapping[str, Any]  # the content of reports/metrics.json
     pictures: Mapping[str, bytes]  # PNG by path under reports/
     checks: Sequence[CheckLine] = ()
+    exposed: Mapping[str, Exposed] = field(default_factory=dict)  # people, by defence
 
     @property
     def params(self) -> dict[str, Any]:

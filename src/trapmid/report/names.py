@@ -16,6 +16,7 @@ class Name(NamedTuple):
 
 
 DEFENSES = {
+    "audited": Name("The audited model"),
     "none": Name("No defence"),
     "none_aug": Name(
         "No defence, Trap-MID's augmentation (control)", "shows what the augmentation alone does"

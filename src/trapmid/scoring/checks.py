@@ -62,6 +62,9 @@ EXPLANATIONS = {
 OF_JUDGES = ("judges_agree_on_real", "blank_images_refused", "judge_knows_no_private_person")
 """Checks that a study without judges does not have."""
 
+OF_TRAPDOORS = ("trapdoor_success",)
+"""Likewise, a study without trapdoors."""
+
 
 class Check(NamedTuple):
     """One verdict and the numbers behind it."""
@@ -231,7 +234,7 @@ def study(
     """Every check of the study, in the order of `EXPLANATIONS`: passed where it holds everywhere.
 
     Needs the rows of params.yaml, all of them. A check that no row answers is failed; one of judges
-    is left out where no row has it.
+    is left out where no row has it, and so is one of trapdoors where no target has one.
     """
     of_several_rows = {
         "positive_control": _positive_control(targets, attack_runs, bounds.positive_control),
@@ -243,10 +246,11 @@ def study(
         for row, scores in part.items()
     }
     asked = {name for scores in rows.values() for name in scores.checks}
+    trapped = not targets or any(one.trapdoor_success is not None for one in targets.values())
     return [
         of_several_rows.get(name) or _merged(name, rows)
         for name in EXPLANATIONS
-        if name not in OF_JUDGES or name in asked
+        if name in asked or not (name in OF_JUDGES or (name in OF_TRAPDOORS and not trapped))
     ]
 
 

@@ -28,6 +28,8 @@ _ONE_SEED = (
 )
 _CHECKS, _LIMITS = "Checks", "Limits"
 _TITLE = "Does a trapdoor keep faces private?"
+_OF_AN_AUDIT = "What does the audited model give away?"
+_AUDITED = "audited"  # its name among the defences, see profiles/audit_drawn.yaml
 _AA1 = (
     "**AA-1**: share of reconstructions in which an independent classifier recognises the attacked "
     "person. Lower is more private."
@@ -64,7 +66,7 @@ def front(found: Findings) -> list[Block]:
     invalid, weak = _failures(found.checks)
     lines, unmet = headlines(found), unlike(found)
     return [
-        f"# {_TITLE}",
+        f"# {_OF_AN_AUDIT if _AUDITED in found.targets else _TITLE}",
         *invalid,
         _about(found),
         _AA1,

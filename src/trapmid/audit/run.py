@@ -1,0 +1,119 @@
+"""An audit from its command line to its page."""
+
+from __future__ import annotations
+
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trapmid.artifacts import results
+from trapmid.audit import model, people
+from trapmid.audit.folder import MODEL, Folder
+from trapmid.audit.people import Private
+from trapmid.report import names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What an audit is asked for."""
+
+    model: Path
+    private: Path
+    public: Path
+    min_images: int  # people with fewer are left out
+    image_size: int | None  # None: the one for which the program was exported
+    classes: Path | None  # the names of the model's outputs, a line each; None: sorted names
+    profile: str  # the profile under the audit's own
+    verifier: str | None  # a judge that brings its weights; None: as the profile says
+    force: bool
+
+
+def prepare(request: Request, folder: Folder) -> None:
+    """Tries the model, looks at the images, and writes the study; nothing is written before.
+
+    Raises:
+        ValueError: something does not fit; one line.
+        CheckpointError: no network can be made of the model's file.
+    """
+    folder.check(force=request.force)
+    own = people.private(request.private, request.min_images)
+    public = people.check_public(request.public)
+    if own.left_out:
+        print(f"left out: {own.left_out} people with under {request.min_images} images")
+    size = request.image_size or model.size_of(request.model)
+    content = model.contents(request.model, size, len(own.names))
+    order = people.order_of(own.names, request.classes)
+    content = model.reordered(content, order, size)
+    right = model.check_knows(content, own, people.probes(own, size))
+    print(
+        f"{request.model} names {right:.0%} of the first images of {len(own.names)} people "
+        f"({size} pixels)"
+    )
+    overlay = profile(request, own, public, size)
+    links = {"data/external/private": request.private, "data/external/public": request.public}
+    folder.write(overlay, content, links)
+    print(f"{folder.path / 'params.yaml'} is the study, {folder.path / MODEL} the model")
+
+
+def profile(request: Request, own: Private, public: str, size: int) -> dict[str, Any]:
+    """The profile `study`: what differs from `request.profile`."""
+    row = {
+        "private": {"reader": own.reader, "path": "data/external/private"},
+        "public": {"reader": public, "path": "data/external/public"},
+        "image_size": size,
+        "identities": len(own.names),
+        "min_images": request.min_images,
+    }
+    made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
+    if request.verifier is not None:
+        made["judges"] = {
+            "verifier": {"method": request.verifier, "model": "weights/none", "seed": 0}
+        }
+        made["defaults"] = {"attack_runs": {"verifier": "data/features/judges/verifier.pt"}}
+    return made
+
+
+def execute(folder: Folder, *, browse: bool) -> None:
+    """Runs the study with DVC, which goes on where it was, then says and shows what came out.
+
+    Raises:
+        AuditError: a stage failed.
+    """
+    folder.dvc("repro")
+    print("\n".join(summary(results.read_json(folder.path / "reports" / "metrics.json"))))
+    print(f"The page: {folder.report}")
+    if browse:
+        webbrowser.open(folder.report.as_uri())
+
+
+def summary(metrics: dict[str, Any]) -> list[str]:
+    """What an audit found, a line each.
+
+    Args:
+        metrics: the content of reports/metrics.json.
+    """
+    lines = [
+        f"{names.attack(attack)} on {names.defense(defense)}: {_rate(means)}"
+        for attack, groups in metrics["attacks"].items()
+        for defense, means in groups.items()
+    ]
+    ends = metrics["references"]
+    lines.append(f"floor (random faces): {_rate(ends['floor'])}")
+    lines.append(f"ceiling (real test images): {_rate(ends['ceiling'])}")
+    failed = [name for name, passed in metrics["checks"].items() if not passed]
+    if failed:
+        lines.append(f"checks that failed: {', '.join(failed)}; the page says what that means")
+    return lines
+
+
+def _rate(means: dict[str, Any]) -> str:
+    """AA-1 with its interval, in percent."""
+    ends = means.get("intervals", {}).get("aa1")
+    within = "" if ends is None else f" ({100 * ends['low']:.1f} to {100 * ends['high']:.1f})"
+    return "none" if means["aa1"] is None else f"AA-1 {100 * means['aa1']:.1f} %{within}"
+
+
+def default_folder(path: Path) -> Path:
+    """Where the audit of a model goes unless it is told."""
+    return Path("audits") / people.plain(path.stem)

@@ -1,0 +1,260 @@
+"""A network that came as a file of `torch.export` (.pt2), and what such a program must do.
+
+A program is a graph without the code that made it. It was traced for one size of images, perhaps
+for one size of batches, and for training or for use; nothing of that can be changed afterwards. So
+everything an attack needs of it is tried before anything else runs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
+
+_EXPORT = "torch.export.export(model.eval(), (images,), dynamic_shapes=({0: Dim('batch')},))"
+STATE = "_extra_state"
+"""What torch calls a network's state that is no weight: here a file's bytes, (n,) uint8."""
+
+_SUM = 1e-3  # rows of probabilities sum to 1 so closely
+_CLOSE = 1e-3  # of an answer's size: kernels for other batches add in another order
+_PROBES = 3
+
+
+class ProgramError(RuntimeError):
+    """A program cannot be attacked; the message is one line."""
+
+
+class Answer(NamedTuple):
+    """What a program returns."""
+
+    logits: Tensor  # (N, C)
+    features: Tensor  # (N, F); the logits where it returns nothing else
+
+
+def read(content: bytes) -> ExportedProgram:
+    """The program in the bytes of a .pt2 file.
+
+    Pickled objects in the archive are refused, since to read one runs what it says. That does not
+    make a file of strangers safe: torch evaluates its formulas of sizes, too.
+
+    Raises:
+        ProgramError: the bytes are no such file, or hold pickled objects.
+    """
+    _refuse_pickles(content)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return torch.export.load(io.BytesIO(content))
+    except Exception as error:  # whatever a damaged graph, or one of another version, leads to
+        raise ProgramError(f"torch {torch.__version__} cannot load it ({_line(error)})") from None
+
+
+def _refuse_pickles(content: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            configs = [json.loads(archive.read(n)) for n in names if n.endswith("_config.json")]
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise ProgramError(
+            f"no program of torch.export.save, or damaged ({_line(error)})"
+        ) from None
+    if not any("/models/" in name for name in names):
+        raise ProgramError(
+            "no program of torch.export.save: or cut off: the archive has no models/"
+        )
+    if any("custom_obj" in name or "opaque_obj" in name for name in names) or any(
+        entry.get("use_pickle") for config in configs for entry in _payloads(config)
+    ):
+        raise ProgramError("holds pickled objects, which may run any code; export plain tensors")
+
+
+def _payloads(config: object) -> Iterator[dict[str, object]]:
+    entries = config.get("config", {}) if isinstance(config, dict) else {}
+    yield from (e for e in entries.values() if isinstance(e, dict)) if entries else ()
+
+
+def asked(program: ExportedProgram, device: torch.device) -> nn.Module:
+    """The program as a module on `device`, constants that it makes by itself included."""
+    with warnings.catch_warnings(action="ignore"):
+        if device.type != "cpu":
+            program = move_to_device_pass(program, str(device))
+        return program.module()
+
+
+def ask(program: nn.Module, images: Tensor) -> Answer:
+    """The program's answer to images (N, 3, S, S) float32 in [0, 1].
+
+    Raises:
+        ProgramError: it is neither logits nor (logits, features, ...).
+    """
+    found = program(images)
+    parts = list(found) if isinstance(found, tuple | list) else [found]
+    if not parts or not all(isinstance(part, Tensor) for part in parts[:2]):
+        kinds = ", ".join(type(part).__name__ for part in parts[:2]) or "nothing"
+        raise ProgramError(f"returns {kinds}; must return logits, or (logits, features)")
+    logits: Tensor = parts[0]
+    features: Tensor = parts[1] if len(parts) > 1 else logits
+    return Answer(logits, features.flatten(1) if features.dim() > 1 else features[:, None])
+
+
+def check(program: ExportedProgram, num_classes: int, image_size: int) -> None:
+    """Tries all that an attack needs of a program, on the CPU.
+
+    Args:
+        num_classes: how many private people there are.
+        image_size: S of the images that it is going to be asked about.
+
+    Raises:
+        ProgramError: one line that says what it does not do, and what to do about it.
+    """
+    _check_inputs(program, image_size)
+    module = asked(program, torch.device("cpu"))
+    stream = torch.Generator().manual_seed(0)
+    images = torch.rand(_PROBES, 3, image_size, image_size, generator=stream)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    first = _answered(module, images)
+    _check_answer(first, num_classes)
+    _check_use(module, images, first, before)
+    _check_batches(module, images, first)
+    _check_gradient(module, images)
+
+
+def _input(program: ExportedProgram) -> Tensor:
+    """A tensor of the shape and type that the graph takes."""
+    names = program.graph_signature.user_inputs
+    if len(names) != 1:
+        raise ProgramError(f"takes {len(names)} inputs; must take one, the images (N, 3, S, S)")
+    node = next(n for n in program.graph.nodes if n.op == "placeholder" and n.name == names[0])
+    shown = node.meta.get("val")
+    if not isinstance(shown, Tensor) or shown.dim() != 4:
+        raise ProgramError("its input is no batch of images (N, 3, S, S)")
+    return shown
+
+
+def image_size(program: ExportedProgram) -> int | None:
+    """The height of the images that it takes; None: any.
+
+    Raises:
+        ProgramError: it does not take one batch of images.
+    """
+    height = _input(program).shape[2]
+    return height if isinstance(height, int) else None
+
+
+def _check_inputs(program: ExportedProgram, image_size: int) -> None:
+    """What the graph itself says of its input."""
+    shown = _input(program)
+    if shown.dtype != torch.float32:
+        raise ProgramError(f"takes images in {shown.dtype}; must take float32 in [0, 1]")
+    batch, channels, *sides = (size if isinstance(size, int) else None for size in shown.shape)
+    if channels not in (None, 3):
+        raise ProgramError(f"takes images of {channels} channels; must take 3, red, green and blue")
+    if any(side not in (None, image_size) for side in sides):
+        was = " x ".join("any" if side is None else str(side) for side in sides)
+        raise ProgramError(
+            f"takes images of {was} pixels, and the data set has {image_size} x {image_size}: "
+            "set the data's image_size, or export it for that size"
+        )
+    if batch is not None:
+        raise ProgramError(
+            f"takes batches of {batch} alone; export it with an example of two images and a "
+            f"batch of any size: {_EXPORT}"
+        )
+
+
+def _answered(module: nn.Module, images: Tensor) -> Answer:
+    try:
+        return ask(module, images)
+    except ProgramError:
+        raise
+    except Exception as error:  # an assertion of the graph, or any operator's complaint
+        shape = " x ".join(map(str, images.shape))
+        raise ProgramError(f"refuses images of {shape} ({_line(error)})") from None
+
+
+def _check_answer(answer: Answer, num_classes: int) -> None:
+    logits, n = answer.logits, _PROBES
+    if logits.dim() != 2 or len(logits) != n:
+        shape = " x ".join(map(str, logits.shape))
+        raise ProgramError(f"answers {n} images with {shape} numbers; must answer (N, classes)")
+    if logits.shape[1] != num_classes:
+        raise ProgramError(
+            f"knows {logits.shape[1]} classes, and the data set has {num_classes} private people; "
+            "one logit per person, people in the order of their names or numbers"
+        )
+    if not (logits.isfinite().all() and answer.features.isfinite().all()):
+        raise ProgramError("answers NaN or infinity to images in [0, 1]")
+    sums = logits.sum(dim=1)
+    if bool((logits >= 0).all()) and bool(((sums - 1).abs() < _SUM).all()):
+        raise ProgramError(
+            "answers probabilities (rows sum to 1); export what is before the softmax, or its "
+            "logarithm: attacks climb logits"
+        )
+
+
+def _check_use(module: nn.Module, images: Tensor, first: Answer, before: dict[str, Tensor]) -> None:
+    """Whether it was exported for use: the same answer twice, and nothing inside that moves."""
+    after = module.state_dict()
+    moved = [name for name, value in before.items() if not torch.equal(value, after[name])]
+    again = _answered(module, images)
+    if moved or not torch.equal(first.logits, again.logits):
+        what = f"{moved[0]} changes at every call" if moved else "two calls on one image differ"
+        raise ProgramError(
+            f"{what}: exported in training mode, which no program leaves; export model.eval()"
+        )
+
+
+def _check_batches(module: nn.Module, images: Tensor, first: Answer) -> None:
+    """Whether an image's answer is the same alone as among others."""
+    alone = torch.cat([_answered(module, image[None]).logits for image in images])
+    if not torch.allclose(alone, first.logits, rtol=_CLOSE, atol=_CLOSE):
+        raise ProgramError(
+            "answers an image otherwise alone than among others: it looks at the batch, as batch "
+            "norm does in training mode; export model.eval()"
+        )
+
+
+def _check_gradient(module: nn.Module, images: Tensor) -> None:
+    asked_about = images.clone().requires_grad_(True)
+    total = ask(module, asked_about).logits.square().sum()
+    slope = None
+    if total.requires_grad:
+        (slope,) = torch.autograd.grad(total, asked_about, allow_unused=True)
+    if slope is None or not slope.isfinite().all() or not slope.any():
+        how = "no gradient" if slope is None or slope.isfinite().all() else "no finite gradient"
+        raise ProgramError(
+            f"{how} reaches the image, which white-box attacks follow: no rounding, no detach and "
+            "no torch.no_grad inside"
+        )
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}"[:200]
+
+
+def traced(model: nn.Module, image_size: int) -> bytes:
+    """The bytes of a .pt2 file that does what `model` does in use, for batches of any size.
+
+    Raises:
+        ProgramError: torch cannot trace it.
+    """
+    example = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    make: Callable[..., ExportedProgram] = torch.export.export
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            sizes = ({0: torch.export.Dim("batch", min=1)},)
+            program = make(model.eval(), (example,), dynamic_shapes=sizes)
+            stream = io.BytesIO()
+            torch.export.save(program, stream)
+    except Exception as error:  # the model's own, or what the tracer cannot follow
+        raise ProgramError(f"torch.export cannot trace it ({_line(error)})") from None
+    return stream.getvalue()

@@ -1,0 +1,110 @@
+"""Of every private person: how many reconstructions by the strongest attack show them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trapmid.metrics.statistics.intervals import Interval, wilson
+from trapmid.report.groups import attack_run_label
+
+_OF_FOLDERS = ("people", "lfw")
+"""Readers whose people have names: those of the folders of their pictures."""
+
+
+class Person(NamedTuple):
+    """What an attack got of one private person, over its seeds."""
+
+    name: str
+    label: int
+    hits: int  # images that the evaluator names as this person
+    agreed: int | None  # of them, those that the other judges grant; None: there are none
+    n: int
+
+    @property
+    def rate(self) -> float:
+        """The share of hits, in [0, 1]."""
+        return self.hits / self.n
+
+    @property
+    def interval(self) -> Interval:
+        """Of the rate; the draws of one person count as independent."""
+        return wilson(self.hits, self.n)
+
+
+class Exposed(NamedTuple):
+    """The private people under one defence, those of whom most was got first."""
+
+    attack: str  # the strongest one
+    people: tuple[Person, ...]
+
+
+def exposed(
+    params: Mapping[str, Any],
+    root: Path,
+    strongest: Mapping[str, str | None],
+    scored: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Exposed]:
+    """By defence, what its strongest attack got of every person; nothing where no attack ran.
+
+    Args:
+        params: params.yaml.
+        root: its folder, in which data/ is.
+        strongest: by defence, the attack that got most.
+        scored: by attack run, the content of its file under data/scored.
+    """
+    found = {}
+    for defense, attack in strongest.items():
+        rows = [
+            row
+            for row, block in params["attack_runs"].items()
+            if block["attack"] == attack and attack_run_label(params, block) == defense
+        ]
+        if attack is not None and rows:
+            data = params["attack_runs"][rows[0]]["data"]
+            names = _names(root / f"data/prepared/{data}/manifest.csv")
+            found[defense] = Exposed(attack, tally([scored[row] for row in rows], names))
+    return found
+
+
+def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tuple[Person, ...]:
+    """Everybody who was attacked, most hits first; equal shares in the order of labels.
+
+    Args:
+        scored: of attack runs that are seeds of one: `labels` (N,), `hit` (N,) bool, and of judges
+            `judged`, with `agreed` (N,) bool.
+        names: of people by label; one without a name is called by the label.
+    """
+    hits: dict[int, list[tuple[bool, bool | None]]] = {}
+    for run in scored:
+        agreed = run.get("judged", {}).get("agreed")
+        voices = [None] * len(run["labels"]) if agreed is None else agreed.tolist()
+        for label, hit, voice in zip(
+            run["labels"].tolist(), run["hit"].tolist(), voices, strict=True
+        ):
+            hits.setdefault(label, []).append((hit, voice))
+    people = [
+        Person(
+            name=names.get(label, str(label)),
+            label=label,
+            hits=sum(hit for hit, _ in own),
+            agreed=None if own[0][1] is None else sum(bool(voice) for _, voice in own),
+            n=len(own),
+        )
+        for label, own in hits.items()
+    ]
+    return tuple(sorted(people, key=lambda one: (-one.rate, one.label)))
+
+
+def _names(manifest: Path) -> dict[int, str]:
+    """People by label, as their data set calls them: by a folder's name, or by a number."""
+    found: dict[int, str] = {}
+    with manifest.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            if row["label"] and int(row["label"]) not in found:
+                reader, _, number = row["identity"].partition(":")
+                folder = Path(row["path"]).parent.name
+                found[int(row["label"])] = folder if reader in _OF_FOLDERS else number
+    return found

@@ -1,0 +1,67 @@
+"""Which people leak most: under every defence, of whom its strongest attack got most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trapmid.report import names
+from trapmid.report.blocks import Block, Fold, Line, Section, Table, table
+from trapmid.report.findings import Findings
+from trapmid.report.markdown import escaped
+from trapmid.report.people import Exposed, Person
+from trapmid.report.words import rate
+
+TITLE = "Which people leak most"
+
+_FIRST = 10  # people in the table; all are behind a click
+
+_ABOUT = (
+    "The share of a person's reconstructions that the evaluator recognises, in percent, by the "
+    "strongest attack on each defence; in brackets its 95 % Wilson interval, in which the draws of "
+    "one person count as independent."
+)
+_READ = (
+    "A few images of each person are few: intervals that overlap do not rank two people, and who "
+    "comes first by luck comes first here, too."
+)
+_JUDGES = " All judges agree: of the same images, those that the other judges grant as well."
+
+
+def people(found: Findings) -> Section:
+    """A table per defence; empty where no attack ran."""
+    blocks: list[Block] = []
+    for defense, one in found.exposed.items():
+        blocks += [
+            f"### {escaped(names.defense(defense))}",
+            _summed(one),
+            _table(one.people[:_FIRST]),
+        ]
+        if len(one.people) > _FIRST:
+            blocks.append(Fold(f"All {len(one.people)} people", [_table(one.people)]))
+    if not blocks:
+        return Section(TITLE, [])
+    judged = any(one.people[0].agreed is not None for one in found.exposed.values())
+    return Section(TITLE, [_ABOUT + _JUDGES * judged, *blocks, _READ])
+
+
+def _summed(one: Exposed) -> str:
+    """How the hits are spread over people."""
+    some = sum(person.hits > 0 for person in one.people)
+    most = sum(2 * person.hits > person.n for person in one.people)
+    return (
+        f"{escaped(names.attack(one.attack))}: of {len(one.people)} people, {some} are recognised "
+        f"in at least one reconstruction, {most} in more than half."
+    )
+
+
+def _table(shown: Sequence[Person]) -> Table:
+    judged = shown[0].agreed is not None
+    heads = ("Person", "Recognised (%)", "Images", *(("All judges agree",) if judged else ()))
+    return table("lr", heads, [Line(_cells(person)) for person in shown])
+
+
+def _cells(person: Person) -> tuple[str, ...]:
+    within = person.interval
+    share = f"{rate(person.rate, 0)} ({rate(within.low, 0)} to {rate(within.high, 0)})"
+    agreed = () if person.agreed is None else (f"{person.agreed} of {person.n}",)
+    return (escaped(person.name), share, f"{person.hits} of {person.n}", *agreed)

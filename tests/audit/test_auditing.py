@@ -1,0 +1,269 @@
+"""`trapmid audit` before it runs anything: what it refuses, what it writes, and a whole one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from checkout import Checkout
+from PIL import Image
+from ruamel.yaml import YAML
+from torch import Tensor, nn
+
+from programs import exported
+from trapmid import cli
+from trapmid.audit import model, run
+from trapmid.audit import people as of_people
+from trapmid.audit.folder import Folder
+from trapmid.data.drawing.images import portraits
+from trapmid.nets import program
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE, IMAGES = 16, 12
+NAMES = ("ada", "bo b", "cé", "di")
+
+
+def drawn(people: range, images: range) -> Tensor:
+    return portraits([(p, i) for p in people for i in images], seed=0, size=SIZE)
+
+
+def save(image: Tensor, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file)
+
+
+class Linear(nn.Module):
+    """Names who is drawn; `order` is that of its outputs."""
+
+    def __init__(self, images: Tensor, labels: Tensor, order: list[int]) -> None:
+        super().__init__()
+        pixels = images.float().div(255).flatten(1)
+        wanted = F.one_hot(torch.tensor(order)[labels], len(order)).float() * 2 - 1
+        ones = torch.ones(len(pixels), 1)
+        solved = torch.linalg.lstsq(torch.cat([pixels, ones], 1), wanted, driver="gelsd").solution
+        self.layer = nn.Linear(pixels.shape[1], len(order))
+        with torch.no_grad():
+            self.layer.weight.copy_(solved[:-1].T)
+            self.layer.bias.copy_(solved[-1])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layer(images.flatten(1))
+
+
+class World:
+    """Faces in folders, and models that know them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.private, self.public = root, root / "private", root / "public"
+        self.faces = drawn(range(1, 5), range(IMAGES))
+        self.labels = torch.arange(4).repeat_interleave(IMAGES)
+        for index, image in enumerate(self.faces):
+            save(image, self.private / NAMES[index // IMAGES] / f"{index:03}.png")
+        for index, image in enumerate(drawn(range(50, 80), range(1))):
+            save(image, self.public / f"{index:03}.png")
+
+    def model(self, name: str = "model", order: tuple[int, ...] = (0, 1, 2, 3)) -> Path:
+        path = self.root / f"{name}.pt2"
+        if not path.exists():
+            made = Linear(self.faces, self.labels, list(order)).eval()
+            path.write_bytes(exported(made, torch.rand(2, 3, SIZE, SIZE)))
+        return path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("audited"))
+
+
+def request(world: World, path: Path, **changes: Any) -> run.Request:
+    fields: dict[str, Any] = {
+        "model": path,
+        "private": world.private,
+        "public": world.public,
+        "min_images": 5,
+        "image_size": None,
+        "classes": None,
+        "profile": "audit",
+        "verifier": None,
+        "force": False,
+    }
+    return run.Request(**(fields | changes))
+
+
+class Quiet(Folder):
+    """A folder in which DVC is not run."""
+
+    def dvc(self, *words: str) -> None:
+        (self.path / ".dvc").mkdir()
+
+
+def test_what_it_writes(world: World, tmp_path: Path) -> None:
+    folder = Quiet(tmp_path / "a", ROOT)
+    run.prepare(request(world, world.model(), verifier="dlib"), folder)
+    params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
+    row = params["data"]["faces"]
+    assert row["private"] == {"reader": "people", "path": "data/external/private"}
+    assert row["public"] == {"reader": "flat", "path": "data/external/public"}
+    assert (row["image_size"], row["identities"], row["min_images"]) == (16, 4, 5)
+    audited = params["targets"]["audited-0"]
+    assert (audited["arch"], audited["init"]) == ("exported", "models/external/model.pt2")
+    assert params["classifier_training"][audited["training"]]["epochs"] == 0
+    asked = {(one["attack"], one["target"]) for one in params["attack_runs"].values()}
+    both = ("audited-0", "control-0")
+    wanted = {(attack, target) for attack in ("gmi", "plgmi", "brepmi") for target in both}
+    assert asked == wanted | {("random", "audited-0")}
+    assert params["judges"]["verifier"]["method"] == "dlib"
+    assert {one["verifier"] for one in params["attack_runs"].values()} == {
+        "data/features/judges/verifier.pt"
+    }
+    assert (folder.path / "data/external/private").resolve() == world.private.resolve()
+    assert (folder.path / "src/trapmid/audit").is_dir()
+
+
+def test_again_is_the_same_and_an_edit_is_kept(world: World, tmp_path: Path) -> None:
+    folder, asked = Quiet(tmp_path / "a", ROOT), request(world, world.model())
+    run.prepare(asked, folder)
+    params = folder.path / "params.yaml"
+    text = params.read_text()
+    run.prepare(asked, folder)
+    assert params.read_text() == text
+    params.write_text(text.replace("images_per_class: 5", "images_per_class: 9"))
+    with pytest.raises(ValueError, match=r"params\.yaml: edited since"):
+        run.prepare(asked, folder)
+    run.prepare(request(world, world.model(), force=True), folder)
+    assert params.read_text() == text
+
+
+def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path) -> None:
+    """A reader numbers people by a digest of their names; models have them sorted, or as a list."""
+    shuffled = ("di", "ada", "cé", "bo b")
+    path = world.model("shuffled", tuple(shuffled.index(name) for name in NAMES))
+    classes = tmp_path / "classes.txt"
+    classes.write_text("\n".join(shuffled), encoding="utf-8")
+    own = of_people.private(world.private, 5)
+    assert set(own.names) == set(NAMES) and own.names != NAMES
+    for file, listed in ((world.model(), None), (path, classes)):
+        order = of_people.order_of(own.names, listed)
+        content = model.reordered(model.contents(file, SIZE, 4), order, SIZE)
+        program.check(program.read(content), 4, SIZE)
+        assert model.check_knows(content, own, of_people.probes(own, SIZE)) == 1.0
+    folder = Quiet(tmp_path / "a", ROOT)
+    with pytest.raises(ValueError, match=r"100% if its outputs stood for .*--classes"):
+        run.prepare(request(world, path), folder)
+    assert not folder.path.exists()
+
+
+def test_numbers_are_in_the_order_of_their_values() -> None:
+    assert of_people.order_of(["10", "9", "101"], None) == [1, 0, 2]
+    assert of_people.order_of(["b", "a10", "a9"], None) == [2, 0, 1]
+
+
+LISTS = {
+    "twice": ("ada\nbo b\ncé\ndi\nada\n", "names ada twice"),
+    "missing": ("ada\nbo b\ncé\n", "names di not"),
+    "unknown": ("ada\nbo b\ncé\ndi\ned\n", "names ed without images"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_other_people(name: str, tmp_path: Path) -> None:
+    text, line = LISTS[name]
+    (tmp_path / "c.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(of_people.AuditError, match=rf"c\.txt: {line}: one line per person"):
+        of_people.order_of(NAMES, tmp_path / "c.txt")
+
+
+class BlueFirst(nn.Module):
+    """Tells red pictures from blue ones, and has the channels the other way round."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))[:, [2, 0]]
+
+
+def test_a_model_that_wants_blue_first() -> None:
+    images = torch.zeros(6, 3, SIZE, SIZE)
+    images[:3, 0] = images[3:, 2] = 1.0
+    shown = of_people.Probes(images, torch.tensor([0, 0, 0, 1, 1, 1]))
+    own = of_people.Private("people", ("red", "blue"), ((), ()), 0)
+    content = exported(BlueFirst(), torch.rand(2, 3, SIZE, SIZE))
+    line = r"names 0% of 6 private images in \[0, 1\], and 100% of them with channels in the order"
+    with pytest.raises(of_people.AuditError, match=line):
+        model.check_knows(content, own, shown)
+
+
+def other_size(world: World, tmp: Path) -> tuple[list[str], str]:
+    return [str(world.model()), "--image-size", "32"], "takes images of 16 x 16 pixels"
+
+
+def too_few(world: World, tmp: Path) -> tuple[list[str], str]:
+    return [str(world.model()), "--min-images", "13"], r"0 of 4 people have 13 images or more"
+
+
+def no_model(world: World, tmp: Path) -> tuple[list[str], str]:
+    return [str(tmp / "gone.pt2")], r"gone\.pt2: does not say for which images"
+
+
+def no_size(world: World, tmp: Path) -> tuple[list[str], str]:
+    (tmp / "mine.py").write_text("x = 1")
+    return [str(tmp / "mine.py")], "does not say for which images it is: give --image-size"
+
+
+def no_network(world: World, tmp: Path) -> tuple[list[str], str]:
+    (tmp / "mine.py").write_text("x = 1")
+    return [str(tmp / "mine.py"), "--image-size", "16"], r"needs a function build\(\)"
+
+
+def occupied(world: World, tmp: Path) -> tuple[list[str], str]:
+    (tmp / "a").mkdir()
+    (tmp / "a" / "thesis.tex").touch()
+    return [str(world.model())], "holds something else than an audit"
+
+
+def no_profile(world: World, tmp: Path) -> tuple[list[str], str]:
+    return [str(world.model()), "--profile", "adit"], "no profile 'adit'"
+
+
+REFUSED = (other_size, too_few, no_model, no_size, no_network, occupied, no_profile)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
+def test_one_line_and_nothing_written(
+    case: Any, world: World, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    words, line = case(world, tmp_path)
+    monkeypatch.chdir(ROOT)
+    before = sorted(tmp_path.rglob("*"))
+    where = ["--private", str(world.private), "--public", str(world.public)]
+    code = cli.main(["audit", *words, *where, "--folder", str(tmp_path / "a"), "--write-only"])
+    printed = capsys.readouterr().err
+    assert code == 1 and len(printed.splitlines()) == 1
+    assert printed.startswith("trapmid audit: error: ")
+    assert re.search(line, printed), printed
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_whole_audit(world: World, tmp_path: Path) -> None:
+    """By DVC, in a folder of its own; the project's own params.yaml and lock stay as they are."""
+    project = Checkout.make(tmp_path / "project")
+    params = project.read("params.yaml")
+    where = ["--private", str(world.private), "--public", str(world.public)]
+    words = ["audit", str(world.model()), *where, "--profile", "audit_toy", "--no-browser"]
+    code, printed = project.trapmid(*words)
+    assert code == 0, printed
+    folder = project.root / "audits" / "model"
+    (metrics,) = json.loads((folder / "reports" / "metrics.json").read_text())
+    assert {"audited", "none@small_vgg"} <= set(metrics["attacks"]["plgmi"])
+    assert "PLG-MI on The audited model: AA-1" in printed
+    page = (folder / "reports" / "report.md").read_text()
+    assert "## Which people leak most" in page and "| bo b |" in page
+    assert project.read("params.yaml") == params and not (project.root / "dvc.lock").exists()
+    code, printed = project.trapmid(*words)
+    assert code == 0 and "Running stage 'invert" not in printed
+    assert os.readlink(folder / "stages") == str(project.root / "stages")

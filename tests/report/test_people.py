@@ -1,0 +1,92 @@
+"""Which people leak most: counts of each, their order, their names and their intervals."""
+
+from __future__ import annotations
+
+import torch
+from scipy.stats import binomtest
+
+from trapmid.report import people
+from trapmid.report.blocks import Fold, Table
+from trapmid.report.people import Exposed
+from trapmid.report.sections import people as section
+
+ONE = {
+    "labels": torch.tensor([0, 0, 1, 1, 2, 2]),
+    "hit": torch.tensor([0, 1, 1, 1, 0, 0]).bool(),
+    "judged": {"agreed": torch.tensor([0, 0, 1, 0, 0, 0]).bool()},
+}
+TWO = {
+    "labels": torch.tensor([2, 1, 0]),
+    "hit": torch.tensor([1, 1, 0]).bool(),
+    "judged": {"agreed": torch.tensor([1, 1, 0]).bool()},
+}
+
+
+def test_people_by_share_over_seeds():
+    found = people.tally([ONE, TWO], {1: "bea", 2: "cy"})
+    assert [(one.name, one.hits, one.agreed, one.n) for one in found] == [
+        ("bea", 3, 2, 3),
+        ("0", 1, 0, 3),
+        ("cy", 1, 1, 3),
+    ]
+
+
+def test_without_judges_nobody_agrees():
+    found = people.tally([{"labels": ONE["labels"], "hit": ONE["hit"]}], {})
+    assert {one.agreed for one in found} == {None}
+
+
+def test_the_interval_is_wilsons():
+    for one in people.tally([ONE, TWO], {}):
+        wanted = binomtest(one.hits, one.n).proportion_ci(method="wilson")
+        assert abs(one.interval.low - wanted.low) < 1e-9
+        assert abs(one.interval.high - wanted.high) < 1e-9
+
+
+PARAMS = {
+    "targets": {row: {"data": "faces", "arch": "a", "defense": "none"} for row in ("t-0", "t-1")},
+    "attack_runs": {
+        f"{attack}-t-{seed}": {"attack": attack, "target": f"t-{seed}", "data": "faces"}
+        for attack in ("gmi", "plgmi")
+        for seed in (0, 1)
+    },
+}
+MANIFEST = """path,identity,label,split,size,hash
+people/bea/1.jpg,people:77,1,train,8,x
+people/al/1.jpg,people:78,0,test,8,x
+celeba/img/9.jpg,celeba:2880,2,train,8,x
+people/cy/1.jpg,people:79,,public,8,x
+"""
+
+
+def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
+    folder = tmp_path / "data/prepared/faces"
+    folder.mkdir(parents=True)
+    (folder / "manifest.csv").write_text(MANIFEST)
+    none = {**ONE, "hit": torch.zeros(6, dtype=torch.bool)}
+    scored = {"gmi-t-0": none, "gmi-t-1": none, "plgmi-t-0": ONE, "plgmi-t-1": TWO}
+    found = people.exposed(PARAMS, tmp_path, {"none": "plgmi", "mid": None}, scored)
+    assert list(found) == ["none"] and found["none"].attack == "plgmi"
+    assert [one.name for one in found["none"].people] == ["bea", "al", "2880"]
+
+
+class Given:
+    def __init__(self, exposed):
+        self.exposed = exposed
+
+
+def test_the_section_shows_ten_and_folds_the_rest():
+    labels = torch.arange(12).repeat_interleave(4)
+    run = {"labels": labels, "hit": torch.arange(48) % 4 < (labels % 5)}
+    made = section.people(Given({"none": Exposed("plgmi", people.tally([run], {}))}))
+    tables = [block for block in made.blocks if isinstance(block, Table)]
+    assert len(tables[0].frame) == 10
+    (fold,) = [block for block in made.blocks if isinstance(block, Fold)]
+    assert fold.title == "All 12 people" and len(fold.blocks[0].frame) == 12
+    text = " ".join(block for block in made.blocks if isinstance(block, str))
+    # Shares of 0, 1/4 ... 4/4 go round: 2 or 3 people each; 0 for labels 0, 5, 10
+    assert (
+        "of 12 people, 9 are recognised in at least one reconstruction, 4 in more than half" in text
+    )
+    assert tables[0].frame["Recognised (%)"].iloc[0] == "100 (51 to 100)"
+    assert section.people(Given({})).blocks == []
