@@ -114,7 +114,12 @@ def test_every_profile_passes(name: str) -> None:
         ),
         ("targets.none-0.block", "mid", "mid: missing ['augmentation']; given ['noise', "),
         ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are bido, "),
-        ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are efficientnets, "),
+        ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are "),
+        (
+            "targets.none-0.arch",
+            "dlib_head",
+            "targets.none-0.arch: dlib_head has no gradient: it can be an evaluator alone",
+        ),
         (
             "targets.none-0.training",
             "slow",

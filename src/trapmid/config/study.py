@@ -63,6 +63,7 @@ class DataRow:
     public_above: Natural | None  # only people with a larger identity number; the paper: 1000
     seed: Natural
     public_near_twins: Natural = 0  # so many private images may be public, too, saved again
+    max_images: Count | None = None  # private are only people with at most so many images
 
 
 Between = Annotated[

@@ -43,10 +43,11 @@ def plan(private: Sequence[Entry], public: Sequence[Entry], row: DataRow) -> Pla
     """Chooses the private identities, splits their images, and draws the public images.
 
     Private are the first `row.identities` identity numbers, ascending, that have at least
-    `row.min_images` images. Public are images of everybody else: with the same reader on both
-    sides a number means the same person, and private people are left out. The paper's public list
-    also holds only people with less than 30 images and a number above 1,000: `public_max_images`
-    and `public_above`. Neither says anything about images without an identity.
+    `row.min_images` images, and at most `row.max_images`. Public are images of everybody else: with
+    the same reader on both sides a number means the same person, and private people are left out.
+    The paper's public list also holds only people with less than 30 images and a number above
+    1,000: `public_max_images` and `public_above`. Neither says anything about images without an
+    identity.
 
     Raises:
         DataError: there are too few identities or images, or private and public overlap.
@@ -104,11 +105,13 @@ def _group(entries: Sequence[Entry], path: str) -> dict[int, list[Entry]]:
 
 
 def _private_identities(groups: dict[int, list[Entry]], row: DataRow) -> tuple[int, ...]:
-    able = sorted(i for i, entries in groups.items() if len(entries) >= row.min_images)
+    most = math.inf if row.max_images is None else row.max_images
+    able = sorted(i for i, entries in groups.items() if row.min_images <= len(entries) <= most)
     if len(able) < row.identities:
+        bound = "" if row.max_images is None else f", at most {row.max_images} (max_images)"
         raise DataError(
             f"{row.private.path}: {len(able)} of {len(groups)} identities have at least "
-            f"{row.min_images} images (min_images), {row.identities} are wanted (identities)"
+            f"{row.min_images} images (min_images){bound}, {row.identities} are wanted (identities)"
         )
     return tuple(able[: row.identities])
 

@@ -101,7 +101,7 @@ def _differing(data: Mapping[str, Any], one: str, other: str) -> list[str]:
 
 
 def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
-    """Targets that start from a classifier of people of the same source."""
+    """Targets that start from a classifier of people who may be private."""
     starts = {
         f"models/pretrained/{name}/model.pt": (name, row)
         for name, row in content["pretrained"].items()
@@ -109,12 +109,19 @@ def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
     for name, row in content["targets"].items():
         if row["init"] in starts:
             start, pretrained = starts[row["init"]]
-            sides = [content["data"][which["data"]]["private"] for which in (row, pretrained)]
-            if sides[0] == sides[1]:
+            own, others = (content["data"][which["data"]] for which in (row, pretrained))
+            if own["private"] == others["private"] and not _apart(own, others):
                 yield (
                     f"targets.{name}.init: pretrained.{start} learnt people of "
-                    f"{sides[0]['path']}, where the private ones come from; name other data"
+                    f"{own['private']['path']}, where the private ones come from; name other data, "
+                    f"or give {pretrained['data']} a max_images under {row['data']}'s min_images"
                 )
+
+
+def _apart(own: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two rows of `data` with one source can share nobody: by how many images one has."""
+    most = others.get("max_images")
+    return most is not None and most < own["min_images"]
 
 
 def _seeds(content: Mapping[str, Any]) -> Iterator[str]:
