@@ -107,6 +107,19 @@ def test_people_with_fewer_images_are_others(most: int, allowed: bool) -> None:
     assert (problems("wide", fewer, ("pretrained.strangers.data", "other")) == []) == allowed
 
 
+def test_a_verifier_does_not_repeat_the_evaluator() -> None:
+    changes = (
+        ("judges.verifier.method", "dlib"),
+        ("evaluators.evaluator.arch", "dlib_head"),
+        ("attack_runs.gmi-none-0.verifier", "weights/none"),
+    )
+    assert problems("small", {}, changes[0], changes[2]) == []
+    lines = problems("small", {}, *changes)
+    assert len(lines) == 7, lines  # all attacks of the profile but the one
+    assert all("sees with the same recogniser as the evaluator (dlib_head)" in one for one in lines)
+    assert not any(line.startswith("attack_runs.gmi-none-0.") for line in lines)
+
+
 def seeds(*changes: tuple[str, Any]) -> list[str]:
     """The small profile for two seeds, with changes."""
     content = YAML(typ="safe").load(compose("small", [0, 1], folder=shipped.PROFILES))

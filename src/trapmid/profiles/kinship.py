@@ -39,6 +39,9 @@ _KEYS = {
     ),
 }
 """Section -> keys of its rows that name what was made of a target, of private or public images."""
+_SEEN_WITH = {"dlib_head": "dlib"}
+"""Network of an evaluator -> the judge that is the same recogniser, and would only repeat it."""
+
 _REPEATED = r"models/(?:targets|surrogates|leaks|signatures|priors/guided)/[^/]+?"
 """What `trapmid profile --seeds` repeats, and ends with a seed; a public prior is everybody's."""
 
@@ -61,7 +64,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         for name, row in content[section].items()
         for line in _row(content, f"{section}.{name}", row, keys)
     ]
-    return [*lines, *_pretrained(content), *_seeds(content)]
+    return [*lines, *_pretrained(content), *_repeating(content), *_seeds(content)]
 
 
 def _row(
@@ -122,6 +125,18 @@ def _apart(own: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
     """Whether two rows of `data` with one source can share nobody: by how many images one has."""
     most = others.get("max_images")
     return most is not None and most < own["min_images"]
+
+
+def _repeating(content: Mapping[str, Any]) -> Iterator[str]:
+    """Attacks whose verifier sees with the evaluator's own recogniser: no second opinion."""
+    for name, row in content["attack_runs"].items():
+        arch = content["evaluators"][row["evaluator"]]["arch"]
+        judge = content["judges"].get(PurePosixPath(row["verifier"]).stem, {})
+        if arch in _SEEN_WITH and judge.get("method") == _SEEN_WITH[arch]:
+            yield (
+                f"attack_runs.{name}.verifier: sees with the same recogniser as the evaluator "
+                f"({arch}); name another verifier, or weights/none"
+            )
 
 
 def _seeds(content: Mapping[str, Any]) -> Iterator[str]:
