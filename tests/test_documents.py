@@ -75,6 +75,7 @@ FOLLOWED = {
     "trapmid profile NAME --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
     "trapmid profile paper": f"{DVC}::test_the_paper_graph_resolves",
     "trapmid profile attacks": PROFILES,
+    "trapmid profile celeba_small": PROFILES,
     "trapmid profile attacks_sweep": PROFILES,
     "trapmid profile wide --seeds 0 1 2": PROFILES,
     "dvc repro code": "tests/pipeline/test_exactness.py::test_a_change_reaches_its_rows_alone",

@@ -75,6 +75,15 @@ def test_a_tenth_rounded_up_is_for_test(data_row: Rows, images: int, test: int) 
     assert sizes(parts) == (images - test - val, val, test)
 
 
+def test_people_with_too_many_images_are_not_private(data_row: Rows) -> None:
+    entries = people({1: 9, 2: 5, 3: 8, 4: 7, 5: 4})
+    chosen = plan(entries, entries, data_row(max_images=8))
+    assert chosen.identities == (2, 3, 4)
+    message = r"^a: 3 of 5 identities .* 5 images \(min_images\), at most 8 \(max_images\), 4 are"
+    with pytest.raises(DataError, match=message):
+        plan(entries, entries, data_row(max_images=8, identities=4))
+
+
 def test_splits_are_disjoint_and_complete(data_row: Rows) -> None:
     entries = people({1: 30, 2: 31, 3: 12, 4: 2})
     result = plan(entries, entries, data_row())

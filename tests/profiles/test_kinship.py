@@ -113,8 +113,29 @@ def test_a_transfer_starts_from_other_people() -> None:
     lines = problems("wide", {}, ("pretrained.strangers.data", "other"))
     assert lines == [
         "targets.transfer-0.init: pretrained.strangers learnt people of data/raw/synthetic/celeba, "
-        "where the private ones come from; name other data"
+        "where the private ones come from; name other data, or give other a max_images under "
+        "faces's min_images"
     ]
+
+
+@pytest.mark.parametrize(("most", "allowed"), [(29, True), (30, False)])
+def test_people_with_fewer_images_are_others(most: int, allowed: bool) -> None:
+    """`faces` has people with 30 images and more."""
+    fewer = {"min_images": 3, "max_images": most}
+    assert (problems("wide", fewer, ("pretrained.strangers.data", "other")) == []) == allowed
+
+
+def test_a_verifier_does_not_repeat_the_evaluator() -> None:
+    changes = (
+        ("judges.verifier.method", "dlib"),
+        ("evaluators.evaluator.arch", "dlib_head"),
+        ("attack_runs.gmi-none-0.verifier", "weights/none"),
+    )
+    assert problems("small", {}, changes[0], changes[2]) == []
+    lines = problems("small", {}, *changes)
+    assert len(lines) == 7, lines  # all attacks of the profile but the one
+    assert all("sees with the same recogniser as the evaluator (dlib_head)" in one for one in lines)
+    assert not any(line.startswith("attack_runs.gmi-none-0.") for line in lines)
 
 
 def seeds(*changes: tuple[str, Any]) -> list[str]:

@@ -116,6 +116,11 @@ def test_every_profile_passes(name: str) -> None:
         ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are bido, "),
         ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are densenet169, "),
         (
+            "targets.none-0.arch",
+            "dlib_head",
+            "targets.none-0.arch: dlib_head has no gradient: it can be an evaluator alone",
+        ),
+        (
             "targets.none-0.training",
             "slow",
             "targets.none-0.training: no 'slow' in classifier_training; there are evaluator",

@@ -38,10 +38,11 @@ NAMES = [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in 
 
 
 ENSEMBLES = {"efficientnets", "small_students"}  # test_ensembles.py
+FROZEN = {"dlib_head"}  # test_dlib_head.py
 
 
 def test_every_architecture_has_a_row() -> None:
-    rows = set(ROWS) | ENSEMBLES | {"exported"}  # test_exported.py
+    rows = set(ROWS) | ENSEMBLES | FROZEN | {"exported"}  # test_exported.py
     wrong = sorted(rows ^ set(wiring.names("targets")))
     assert not wrong, (
         f"ROWS in tests/targets/test_targets.py and the files of "

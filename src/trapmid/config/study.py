@@ -74,6 +74,7 @@ class DataRow:
     public_near_twins: Natural = 0  # so many private images may be public, too, saved again
     private_order: Literal["number", "images"] = "number"  # images: who has most comes first (PPA)
     lists: Lists | None = None  # instead of the rule: who is private, what is for test
+    max_images: Count | None = None  # private are only people with at most so many images
 
 
 Between = Annotated[

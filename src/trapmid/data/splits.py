@@ -61,11 +61,12 @@ def plan(
     """Chooses the private identities, splits their images, and draws the public images.
 
     Private are the first `row.identities` identity numbers that have at least `row.min_images`
-    images: ascending, or by `row.private_order` those of the most images. Public are images of
-    everybody else: with the same reader on both sides a number means the same person, and private
-    people are left out. The paper's public list also holds only people with less than 30 images and
-    a number above 1,000: `public_max_images` and `public_above`. Neither says anything about images
-    without an identity. Of copies of one picture `twins` says where they go.
+    images, and at most `row.max_images`: ascending, or by `row.private_order` those of the most
+    images. Public are images of everybody else: with the same reader on both sides a number means
+    the same person, and private people are left out. The paper's public list also holds only people
+    with less than 30 images and a number above 1,000: `public_max_images` and `public_above`.
+    Neither says anything about images without an identity. Of copies of one picture `twins` says
+    where they go.
 
     Args:
         private: all entries of the private source.
@@ -136,11 +137,13 @@ def _group(entries: Sequence[Entry], path: str) -> dict[int, list[Entry]]:
 
 
 def _by_rule(groups: dict[int, list[Entry]], row: DataRow) -> list[Person]:
-    able = sorted(i for i, entries in groups.items() if len(entries) >= row.min_images)
+    most = math.inf if row.max_images is None else row.max_images
+    able = sorted(i for i, entries in groups.items() if row.min_images <= len(entries) <= most)
     if len(able) < row.identities:
+        bound = "" if row.max_images is None else f", at most {row.max_images} (max_images)"
         raise DataError(
             f"{row.private.path}: {len(able)} of {len(groups)} identities have at least "
-            f"{row.min_images} images (min_images), {row.identities} are wanted (identities)"
+            f"{row.min_images} images (min_images){bound}, {row.identities} are wanted (identities)"
         )
     if row.private_order == "images":  # of equals first whose picture comes first
         able.sort(key=lambda i: (-len(groups[i]), groups[i][0]))

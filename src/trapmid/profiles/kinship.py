@@ -40,6 +40,9 @@ _KEYS = {
     ),
 }
 """Section -> keys of its rows that name what was made of a target, of private or public images."""
+_SEEN_WITH = {"dlib_head": "dlib"}
+"""Network of an evaluator -> the judge that is the same recogniser, and would only repeat it."""
+
 _REPEATED = r"models/(?:targets|surrogates|leaks|signatures|priors/guided)/[^/]+?"
 """What `trapmid profile --seeds` repeats, and ends with a seed; a public prior is everybody's."""
 
@@ -62,7 +65,8 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         for name, row in content[section].items()
         for line in _row(content, f"{section}.{name}", row, keys)
     ]
-    return [*lines, *_pretrained(content), *_judges(content), *_seeds(content)]
+    more = (_pretrained, _judges, _repeating, _seeds)
+    return [*lines, *(line for found in more for line in found(content))]
 
 
 def _row(
@@ -106,11 +110,12 @@ def _private_side(row: Mapping[str, Any]) -> dict[str, Any]:
     """What decides who is private; a list of the public images does not."""
     lists = row.get("lists") or {}
     side = {key: row[key] for key in _PRIVATE} | {f"lists.{k}": lists.get(k) for k in _LISTS}
-    return side | {"private_order": row.get("private_order", "number")}
+    more = {"private_order": "number", "max_images": None}
+    return side | {key: row.get(key, usual) for key, usual in more.items()}
 
 
 def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
-    """Targets that start from a classifier of people of the same source."""
+    """Targets that start from a classifier of people who may be private."""
     starts = {
         f"models/pretrained/{name}/model.pt": (name, row)
         for name, row in content["pretrained"].items()
@@ -118,11 +123,12 @@ def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
     for name, row in content["targets"].items():
         if row["init"] in starts:
             start, pretrained = starts[row["init"]]
-            sides = [content["data"][which["data"]]["private"] for which in (row, pretrained)]
-            if sides[0] == sides[1]:
+            own, others = (content["data"][which["data"]] for which in (row, pretrained))
+            if own["private"] == others["private"] and not _apart(own, others):
                 yield (
                     f"targets.{name}.init: pretrained.{start} learnt people of "
-                    f"{sides[0]['path']}, where the private ones come from; name other data"
+                    f"{own['private']['path']}, where the private ones come from; name other data, "
+                    f"or give {pretrained['data']} a max_images under {row['data']}'s min_images"
                 )
 
 
@@ -140,6 +146,24 @@ def _judges(content: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"judges.{name}.model: {place} learnt from the public people of {trained['data']}, "
                 f"which has other private people than {row['data']} ({', '.join(differing)})"
+            )
+
+
+def _apart(own: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two rows of `data` with one source can share nobody: by how many images one has."""
+    most = others.get("max_images")
+    return most is not None and most < own["min_images"]
+
+
+def _repeating(content: Mapping[str, Any]) -> Iterator[str]:
+    """Attacks whose verifier sees with the evaluator's own recogniser: no second opinion."""
+    for name, row in content["attack_runs"].items():
+        arch = content["evaluators"][row["evaluator"]]["arch"]
+        judge = content["judges"].get(PurePosixPath(row["verifier"]).stem, {})
+        if arch in _SEEN_WITH and judge.get("method") == _SEEN_WITH[arch]:
+            yield (
+                f"attack_runs.{name}.verifier: sees with the same recogniser as the evaluator "
+                f"({arch}); name another verifier, or weights/none"
             )
 
 

@@ -157,7 +157,7 @@ def _row(
         if key in row and not row[key].startswith(allowed):
             yield f"{place}.{key}: {row[key]!r} begins with none of {', '.join(allowed)}"
     if "arch" in row:
-        yield from _complaint(wiring.target, row["arch"])
+        yield from _complaint(_network, section, place, row["arch"])
         yield from _given(content, place, row)
     if section == "raw":
         yield from _complaint(wiring.maker, row["maker"], row["options"], f"{place}.options")
@@ -178,6 +178,13 @@ def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> It
             f"{place}.arch: {PROGRAM} cannot be trained: a target takes it as it is, with a "
             "training of 0 epochs (given)"
         )
+
+
+def _network(section: str, place: str, arch: str) -> None:
+    """A network without gradients judges; attacked, it would seem to be a perfect defence."""
+    network = wiring.target(arch)
+    if section != "evaluators" and not getattr(network, "differentiable", True):
+        raise ValueError(f"{place}.arch: {arch} has no gradient: it can be an evaluator alone")
 
 
 def _method(content: Mapping[str, Any], section: str, name: str) -> None:
