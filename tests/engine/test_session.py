@@ -124,7 +124,7 @@ def test_a_driver_that_was_killed_goes_on(make_repository):
     process = start(ours, jobs=2)
     until(lambda: "score@b" in ours.lock if (ours.root / "dvc.lock").exists() else False)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     (ours.root / "wait-train@c").unlink()
     before = ours.ran()
     assert before["train@c"] == 1
@@ -161,7 +161,7 @@ def test_a_lost_worker_is_replaced_once(make_repository):
     ours, plain = make_repository("ours"), make_repository("plain")
     plain.dvc("repro", "--quiet")
     (ours.root / "wait-train@b").touch()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         process = start(ours, scheduler=cluster.scheduler_address)
         until(lambda: (ours.root / "ran/train@b").exists())
         (ours.root / "wait-train@b").unlink()
@@ -187,9 +187,7 @@ def test_a_resource_that_no_worker_has(make_repository):
     from distributed import LocalCluster
 
     ours = make_repository("ours")
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address
         printed = run(ours, code=1, scheduler=address, resources={"GPU": 1.0})
     assert "--resource GPU=1: none of 1 workers has it" in printed

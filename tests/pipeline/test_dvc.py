@@ -153,7 +153,8 @@ def test_dvc_shows_one_file_of_numbers():
         body = stage.get("do", stage)
         kept = [path for entry in body.get("metrics", []) for path in entry if path != SHOWN]
         script = (ROOT / body["cmd"].split()[2]).read_text(encoding="utf-8")
-        assert script.count("write_record(") == len(kept), name
+        written = script.count("write_record(") + script.count("write_scores(")
+        assert written == len(kept), name
         for entry in body.get("metrics", []):
             assert all(options == {"cache": False} for options in entry.values())
 

@@ -393,7 +393,7 @@ REFUSED = {
     "6 a test image was trained on": (
         leak_between_splits,
         "validate_data digits",
-        "private: expect_column_values_to_be_unique(hash)",
+        "private: expect_column_values_to_be_in_set(split_twin)",
     ),
     "8 images of eight bits": (
         images(eight_bit, "plgmi-none-0"),

@@ -53,7 +53,7 @@ def test_robust_accuracy_is_a_mean_over_seeds(tmp_path, study):
 def test_the_schema_of_the_issue(tmp_path, study):
     made = summary.summarise(study, *read(tmp_path, study), {})
     sections = {"evaluator", "targets", "attacks", "worst", "references", "spread", "checks"}
-    assert set(made) == sections | {"study"}
+    assert set(made) == sections | {"study", "computed_on"}
     assert made["study"] == {"profile": "fake", "seeds": [0, 1]}
     assert list(made["targets"]) == ["none", "none_aug", "trapmid"]
     assert list(made["attacks"]) == list(fake_study.AA1)  # random is the floor, no attack
