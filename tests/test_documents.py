@@ -154,7 +154,7 @@ FOLLOWED = {
         "nothing: needs files of others; tests/foreign/test_importing.py makes such",
     ),
     "ln -s /disk/celeba data/external/celeba": (
-        f"{RECIPES}::test_own_faces_in_the_layout_that_the_readme_shows"
+        f"{RECIPES}::test_own_faces_in_the_layout_that_the_documents_show"
     ),
     "benchmarks/on_gpu.sh --prepare --faces data/external/celeba": (
         "tests/benchmarks/test_gpu_faces.py::test_faces_of_a_folder_are_packed"

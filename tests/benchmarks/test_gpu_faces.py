@@ -73,12 +73,16 @@ def test_git_ignores_the_people_and_what_is_made_of_them(file: Path) -> None:
 
 
 def test_faces_of_a_folder_are_packed(tmp_path: Path) -> None:
-    """Grey levels in CelebA's layout: two private people of four images, three public ones."""
+    """Grey levels in CelebA's layout: two private people of four images, three public ones.
+
+    A picture's own place is a little blue: copies of one picture would be trained on together.
+    """
     folder = tmp_path / "celeba/img_align_celeba"
     folder.mkdir(parents=True)
     shown = [2, 2, 2, 2, 5, 5, 5, 5, 7, 8, 9]
     for number, person in enumerate(shown):
-        Image.new("RGB", (178, 218), (25 * person,) * 3).save(folder / f"{number:06}.png")
+        colour = (25 * person, 25 * person, 25 * person + number % 4)
+        Image.new("RGB", (178, 218), colour).save(folder / f"{number:06}.png")
     lines = "".join(f"{number:06}.png {person}\n" for number, person in enumerate(shown))
     (tmp_path / "celeba/identity_CelebA.txt").write_text(lines, encoding="utf-8")
     source = Source(reader="celeba", path="nowhere")
@@ -101,7 +105,7 @@ def test_faces_of_a_folder_are_packed(tmp_path: Path) -> None:
     assert back.people.tolist() == [7, 8, 9]
     for images, people in ((back.test_images, [2, 5]), (back.public, [7, 8, 9])):
         expected = 25 * torch.tensor(people)[:, None, None, None]
-        assert (images.int() - expected).abs().max() <= 1
+        assert (images.int() - expected).abs().max() <= 5
 
 
 def test_toy_people_differ(tmp_path: Path) -> None:

@@ -247,14 +247,17 @@ def test_a_day_of_work(study):
 
 
 @pytest.mark.slow
-def test_own_faces_in_the_layout_that_the_readme_shows(study, tmp_path):
+def test_own_faces_in_the_layout_that_the_documents_show(study, tmp_path):
     """The folder is a link to another disk; a picture there that changes is seen."""
     disk = tmp_path / "disk"
     shutil.move(study.root / "data" / "raw" / "toy" / "celeba", disk)
     (study.root / "data" / "external").mkdir()
     (study.root / "data" / "external" / "celeba").symlink_to(disk)
-    shown = re.findall(r"^(data/external/celeba/\S+)", README, re.MULTILINE)
-    assert len(shown) == 2 and all((study.root / path).is_file() for path in shown)
+    layouts = (ROOT / "docs/celeba.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| `celeba` \| `([^`]+)`, `([^`]+)`", layouts, re.MULTILINE)
+    assert found
+    shown = [f"data/external/celeba/{path}" for path in found.groups()]
+    assert all((study.root / path).is_file() for path in shown)
     before = study.read("data/prepared/toy/private.pt")
     file = study.root / "profiles" / "toy.yaml"
     text = file.read_text(encoding="utf-8")

@@ -112,6 +112,9 @@ def parent(content: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return functools.reduce(lambda part, key: part[key], path[:-1], content)
 
 
+LATER = {("computed_on",), ("votes",)}  # of older files one knows what they would say
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.section)
 def test_a_missing_and_an_unknown_key_are_named(kind: type[RowScores]) -> None:
     # The one with most of them: every nested part is there.
@@ -122,8 +125,11 @@ def test_a_missing_and_an_unknown_key_are_named(kind: type[RowScores]) -> None:
         broken = copy.deepcopy(content)
         holder = parent(broken, path)
         del holder[path[-1]]
-        with pytest.raises(ResultError, match=rf"^scores/row\.json.*missing \['{path[-1]}'\]"):
+        if path in LATER:
             kind.from_json(broken, Path("scores/row.json"))
+        else:
+            with pytest.raises(ResultError, match=rf"^scores/row\.json.*missing \['{path[-1]}'\]"):
+                kind.from_json(broken, Path("scores/row.json"))
         holder |= {path[-1]: parent(content, path)[path[-1]], "aa7": 1.0}
         with pytest.raises(ResultError, match=r"^scores/row\.json.*unknown \['aa7'\]") as error:
             kind.from_json(broken, Path("scores/row.json"))

@@ -106,10 +106,10 @@ def test_a_start_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (init := tmp_path / "resnet18").write_text("timm resnet18.tv_in1k\n")
     network = seeded(Small, 5, 32)
     with pytest.raises(CheckpointError, match=r"timm/resnet18\.tv_in1k is not in the local cache"):
-        initial.start(network, "small", init)
+        initial.start(network, "small", init, 32)
     official = theirs(7)
     put_into_cache(tmp_path, "resnet18.tv_in1k", official.state_dict())
-    initial.start(network, "small", init)
+    initial.start(network, "small", init, 32)
     assert torch.equal(network.network.conv1.weight, official.conv1.weight)
 
 
@@ -123,9 +123,9 @@ class Plain(nn.Module):
 def test_weights_of_another_network(tmp_path: Path) -> None:
     (init := tmp_path / "init").write_text("timm resnet152.tv_in1k")
     with pytest.raises(ValueError, match=r"does not fit small; timm's weights: resnet18\.tv_in1k"):
-        initial.start(seeded(Small, 5, 32), "small", init)
+        initial.start(seeded(Small, 5, 32), "small", init, 32)
     with pytest.raises(ValueError, match="does not fit plain; timm's weights: none"):
-        initial.start(Plain(), "plain", init)  # type: ignore[arg-type]
+        initial.start(Plain(), "plain", init, 32)  # type: ignore[arg-type]
 
 
 def test_shipped_words_name_weights_of_these_networks() -> None:
