@@ -37,7 +37,7 @@ stages:
 WORK = """\
 mkdir -p ran
 echo "$DVC_STAGE $OMP_NUM_THREADS" >> "ran/$DVC_STAGE"
-if [ -e "wait-$DVC_STAGE" ]; then sleep 60; fi
+if [ -e "wait-$DVC_STAGE" ]; then sleep 300; fi
 case "$1" in *fail*) echo "it fails here" >&2; exit 3;; esac
 echo "{\\"said\\": \\"$1\\"}" > "$2"
 """

@@ -15,6 +15,7 @@ import inspect
 import json
 import os
 import runpy
+import shutil
 import sys
 import threading
 import traceback
@@ -34,6 +35,10 @@ _LIBRARIES = (
     "torch",
     "torchvision",
 )
+
+
+# `rmtree` then opens whole paths, not names relative to a folder that is open.
+shutil._use_fd_functions = False  # type: ignore[attr-defined]
 
 
 class _Opened:

@@ -51,7 +51,7 @@ def sides(known: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def twins(manifest: pd.DataFrame) -> dict[str, pd.Series[int]]:
+def twins(manifest: pd.DataFrame) -> dict[str, pd.Series]:
     """Columns: whether a private image's very pixels are in another split, and public (1) or not.
 
     Those of public images are 0.
