@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import pytest
@@ -37,6 +39,12 @@ class Books:
 
     def give_up(self, name):
         self.given_up.append(name)
+
+
+def test_the_driver_loads_no_torch():
+    """It only keeps books; a worker even less."""
+    code = "import sys, trapmid.engine.session; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def run(books, jobs=2):

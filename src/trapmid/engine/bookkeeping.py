@@ -26,7 +26,6 @@ from dvc.stage.run import _enforce_cmd_list, _make_cmd, get_executable, prepare_
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml
 
-from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.engine import lock_text
 from trapmid.engine.commands import Command
 
@@ -122,7 +121,7 @@ class Books:
         with _one_line(), self._repo.lock:
             text = self._text()
             if (ordered := lock_text.in_order(text, self._old, self.plan)) != text and text:
-                write_atomically(self._lock, ordered.encode())
+                self._write(ordered)
             self._repo.close()
 
     def _hold(self, stage: Any) -> None:
@@ -150,7 +149,16 @@ class Books:
         stage.save(run_cache=not uncached)
         stage.commit()
         block = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
-        write_atomically(self._lock, lock_text.put(self._text(), block).encode())
+        self._write(lock_text.put(self._text(), block))
+
+    def _write(self, text: str) -> None:
+        """Whole or not at all; without `artifacts.checkpoints`, which would load torch."""
+        beside = self._lock.with_name(f".dvc.lock.{os.getpid()}.tmp")
+        with beside.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(self._lock)
 
     def _text(self) -> str:
         return self._lock.read_text(encoding="utf-8") if self._lock.exists() else ""
