@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from engine_graph import NAMES, quiet
 
@@ -17,18 +20,21 @@ from trapmid.engine import cluster
 from trapmid.engine.session import Plan, environment
 
 pytestmark = pytest.mark.slow
+# Who starts tests in the background of a shell hands them an ignored SIGINT.
 RUN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path, PosixPath
 from trapmid.engine import session
 sys.exit(session.run(Path(), session.Plan({})))
 """
 
 
-def start(repository, **plan) -> subprocess.Popen[str]:
+@contextmanager
+def started(repository, **plan) -> Iterator[subprocess.Popen[str]]:
     """A driver in a process of its own: DVC changes the logging and the folder of a process."""
     words = ", ".join(f"{name}={value!r}" for name, value in plan.items())
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", RUN.format(words)],
         cwd=repository.root,
         env=quiet(),
@@ -36,11 +42,16 @@ def start(repository, **plan) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def run(repository, code: int = 0, **plan) -> str:
-    process = start(repository, **plan)
-    printed, _ = process.communicate(timeout=120)
+    with started(repository, **plan) as process:
+        printed, _ = process.communicate(timeout=300)
     assert process.returncode == code, printed
     return printed
 
@@ -54,7 +65,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def until(found, seconds: float = 60) -> None:
+def until(found, seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < end, "it never came"
@@ -122,10 +133,8 @@ def test_a_driver_that_was_killed_goes_on(make_repository):
     """Its commands end with it where the stage looks after that; here they are killed by hand."""
     ours = make_repository("ours")
     (ours.root / "wait-train@c").touch()
-    process = start(ours, jobs=2)
-    until(lambda: "score@b" in ours.lock if (ours.root / "dvc.lock").exists() else False)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with started(ours, jobs=2):
+        until(lambda: "score@b" in ours.lock if (ours.root / "dvc.lock").exists() else False)
     (ours.root / "wait-train@c").unlink()
     before = ours.ran()
     assert before["train@c"] == 1
@@ -141,16 +150,14 @@ def test_a_driver_that_was_killed_goes_on(make_repository):
 def test_two_at_once_refuse_each_other(make_repository):
     ours = make_repository("ours")
     (ours.root / "wait-train@a").touch()
-    process = start(ours, jobs=1)
-    until(lambda: (ours.root / "ran/train@a").exists())
-    try:
+    with started(ours, jobs=1) as process:
+        until(lambda: (ours.root / "ran/train@a").exists())
         second = run(ours, code=1)
         assert f"trapmid run: another process is at work on it (pid {process.pid})" in second
         assert "is busy" in ours.dvc("repro", code=255)
-    finally:
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+        printed, _ = process.communicate(timeout=180)
+    assert process.returncode == 130, printed
     assert "stopped" in printed
     (ours.root / "wait-train@a").unlink()
     assert "8 run" in run(ours)
@@ -162,26 +169,24 @@ def test_a_lost_worker_is_replaced_once(make_repository):
     ours, plain = make_repository("ours"), make_repository("plain")
     plain.dvc("repro", "--quiet")
     (ours.root / "wait-train@b").touch()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
-        process = start(ours, scheduler=cluster.scheduler_address)
-        until(lambda: (ours.root / "ran/train@b").exists())
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        started(ours, scheduler=cluster.scheduler_address) as process,
+    ):
+        until(lambda: any(_waits(worker.pid) for worker in cluster.workers.values()))
+        (busy,) = [w.pid for w in cluster.workers.values() if _waits(w.pid)]
         (ours.root / "wait-train@b").unlink()
-        busy = [w for w in cluster.workers.values() if _children(w.pid)]
-        assert len(busy) == 1
-        os.kill(busy[0].pid, signal.SIGKILL)
-        printed, _ = process.communicate(timeout=120)
+        os.kill(busy, signal.SIGKILL)
+        printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
     assert ours.lock == plain.lock
     assert ours.ran()["train@b"] == 2
     assert "up to date" in ours.dvc("status")
 
 
-def _children(pid: int) -> list[str]:
-    """The commands that a process has begun."""
-    import psutil
-
-    found = psutil.Process(pid).children(recursive=True)
-    return [one.name() for one in found if one.name() in ("sh", "sleep")]
+def _waits(pid: int) -> bool:
+    """Whether a worker runs the command that waits."""
+    return any(one.name() == "sleep" for one in psutil.Process(pid).children(recursive=True))
 
 
 def test_a_resource_that_no_worker_has(make_repository):
