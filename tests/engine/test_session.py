@@ -201,7 +201,8 @@ def test_a_resource_that_no_worker_has(make_repository):
 
 
 _SBATCH = """#!/bin/sh
-setsid sh "$1" > "$0.log" 2>&1 &
+cp "$1" "$0.$$"  # as Slurm does: the script is removed at once
+setsid sh "$0.$$" > "$0.log" 2>&1 &
 echo "Submitted batch job $!"
 """
 _SCANCEL = """#!/bin/sh
