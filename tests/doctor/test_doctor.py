@@ -253,12 +253,28 @@ def test_results_without_a_cache(home: Path) -> None:
     assert found.state == "fine" and "its cache is there" in found.text
 
 
-def test_a_judge_whose_package_is_missing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "extra"),
+    [
+        ("verifier: {method: verifier, model", "verifier: {method: dlib, model", "faces"),
+        ("arch: small_resnet", "arch: dlib_head", "faces"),
+        ("arch: small_resnet", "arch: inception_v3", "highres"),
+    ],
+)
+def test_what_a_row_needs_is_missing_where_it_is_not_installed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, extra: str
+) -> None:
     monkeypatch.setattr(project, "find_spec", lambda _: None)
     assert not any(finding.is_fatal for finding in project.packages(home))
-    edit(home, "verifier: {method: verifier, model", "verifier: {method: dlib, model")
+    edit(home, old, new)
     found = [finding for finding in project.packages(home) if finding.is_fatal]
-    assert len(found) == 1 and "pip install --editable '.[faces]'" in found[0].remedy
+    assert len(found) == 1 and f"pip install --editable '.[{extra}]'" in found[0].remedy
+
+
+def test_every_network_of_timm_is_known_to_need_it() -> None:
+    files = (ROOT / "src/trapmid/targets").glob("*.py")
+    users = {file.stem for file in files if "timm_network" in file.read_text(encoding="utf-8")}
+    assert users == project._EXTRAS["highres"].needed_by
 
 
 def test_what_the_last_run_took(home: Path) -> None:

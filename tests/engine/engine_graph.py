@@ -41,7 +41,6 @@ if [ -e "wait-$DVC_STAGE" ]; then sleep 300; fi
 case "$1" in *fail*) echo "it fails here" >&2; exit 3;; esac
 echo "{\\"said\\": \\"$1\\"}" > "$2"
 """
-NAMES = ["code", "train@a", "train@b", "train@c", "score@a", "score@b", "score@c", "report", "show"]
 
 
 class Repository:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-
-import pytest
 
 from trapmid.engine import commands
 from trapmid.engine.commands import Command
@@ -57,7 +54,6 @@ def test_all_can_be_stopped(tmp_path):
     assert ended and ended[0].code == -15
 
 
-@pytest.mark.skipif(os.name == "nt", reason="shells")
 def test_it_reads_nothing_from_the_terminal(tmp_path):
     ended = commands.execute(command(tmp_path, "cat; echo end"))
     assert ended.code == 0

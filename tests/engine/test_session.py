@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_graph import NAMES, quiet
+from engine_graph import quiet
 
 from trapmid.engine import cluster
 from trapmid.engine.session import Plan, environment
@@ -250,11 +250,6 @@ def test_a_wrong_file_for_slurm_is_one_line(tmp_path, text, why):
 def test_a_scheduler_that_does_not_answer(make_repository):
     printed = run(make_repository("ours"), code=1, scheduler="tcp://127.0.0.1:9")
     assert "--scheduler tcp://127.0.0.1:9: no answer" in printed.splitlines()[-1]
-
-
-def test_the_stages_of_the_graph_are_known(make_repository):
-    ours = make_repository("ours")
-    assert sorted(ours.dvc("stage", "list", "--name-only").split()) == sorted(NAMES)
 
 
 @pytest.mark.parametrize(

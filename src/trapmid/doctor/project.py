@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trapmid.doctor.finding import Finding
 from trapmid.profiles import preflight
@@ -106,23 +106,46 @@ def _weights(file: Path, path: str, row: str) -> Finding:
     return Finding("weights", f"{path}: there, its digest is right")
 
 
+class _Extra(NamedTuple):
+    """Packages that pyproject.toml calls optional."""
+
+    modules: tuple[str, ...]
+    what: str
+    needed_by: frozenset[str]  # methods of judges, and networks, that cannot do without
+
+
+_EXTRAS = {
+    "faces": _Extra(
+        ("dlib", "face_recognition_models"),
+        "dlib's recogniser, a judge and an evaluator of photographs",
+        frozenset({"dlib", "dlib_head"}),
+    ),
+    "highres": _Extra(
+        ("timm",),
+        "networks of timm",
+        frozenset({"densenet169", "inception_v3", "resnest101", "resnet152"}),
+    ),
+    "robustness": _Extra(("pyautoattack",), "AutoAttack's own code, to compare with", frozenset()),
+    "scale": _Extra(
+        ("distributed", "dask_jobqueue"), "`trapmid run` beyond one machine", frozenset()
+    ),
+}
+
+
 def packages(home: Path) -> Iterator[Finding]:
-    """Optional packages; one that a row's judge needs is missing, others are told of."""
+    """Optional packages; what a row needs is missing where it is not there, others are told of."""
     study = _read(home) if (home / _PARAMS).is_file() else {}
-    judges = [row.get("method") for row in study.get("judges", {}).values()]
-    faces = all(find_spec(name) for name in ("dlib", "face_recognition_models"))
-    install = "`pip install --editable '.[{}]'`"
-    if faces:
-        yield Finding("packages", "faces: dlib's recogniser, a judge of photographs")
-    elif "dlib" in judges:
-        text = "faces is not installed, and a judge of this study is dlib"
-        yield Finding("packages", text, "missing", install.format("faces"))
-    else:
-        yield Finding("packages", "faces is not installed: no recogniser of photographs as judge")
-    robust = find_spec("pyautoattack") is not None
-    text = "robustness: AutoAttack's own code, to compare with"
-    yield Finding("packages", text if robust else "robustness is not installed: no comparison "
-                  "with AutoAttack's own code")  # fmt: skip
+    sections = ("judges", "trained_judges", "evaluators", "pretrained", "targets", "surrogates")
+    rows = [row for section in sections for row in study.get(section, {}).values()]
+    named = {row.get(key) for row in rows for key in ("method", "arch")}
+    for name, extra in _EXTRAS.items():
+        if all(find_spec(module) for module in extra.modules):
+            yield Finding("packages", f"{name}: {extra.what}")
+        elif needs := ", ".join(sorted(extra.needed_by & named)):
+            text = f"{name} is not installed, and this study needs it ({needs})"
+            yield Finding("packages", text, "missing", f"`pip install --editable '.[{name}]'`")
+        else:
+            yield Finding("packages", f"{name} is not installed: no {extra.what}")
 
 
 def times(home: Path) -> Iterator[Finding]:

@@ -125,7 +125,11 @@ class Books:
             self._repo.close()
 
     def _hold(self, stage: Any) -> None:
-        """DVC's own lock of files, by the name under which its decorators lock them again."""
+        """DVC's own lock of files, by the name under which its decorators lock them again.
+
+        What several stages in flight read is unlocked with the first that ends: DVC counts a name
+        once. What they write stays locked, which is what a second DVC would run into.
+        """
         read, write = ([one.fs_path for one in side] for side in (stage.deps, stage.outs))
         held = ExitStack()
         words, hard = " ".join(sys.argv), self._repo.config["core"].get("hardlink_lock", False)
