@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from trapmid.runtime import (
     counter_uniform,
     eval_mode,
     frozen,
+    in_parts,
     onednn_level,
     stream_seed,
 )
@@ -288,3 +290,41 @@ def test_frozen_gives_every_flag_back() -> None:
     with pytest.raises(RuntimeError, match="boom"), frozen(model):
         raise boom(not any(p.requires_grad for p in model.parameters()))
     assert [p.requires_grad for p in model.parameters()] == flags
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def room_for(most: int, asked: list[slice]) -> Callable[[slice], list[int]]:
+    """Work that gives back its rows, and has memory for so many."""
+
+    def work(rows: slice) -> list[int]:
+        asked.append(rows)
+        numbers = list(range(rows.start, rows.stop))
+        if len(numbers) > most:
+            raise torch.cuda.OutOfMemoryError("full")
+        return numbers
+
+    return work
+
+
+def test_rows_that_do_not_fit_are_asked_for_again_half_as_many_at_once() -> None:
+    asked: list[slice] = []
+    with pytest.warns(UserWarning, match="goes on with") as told:
+        parts = in_parts(11, 8, room_for(3, asked))
+    assert parts == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10]]
+    assert [rows.stop - rows.start for rows in asked] == [8, 4, 2, 2, 2, 2, 2, 1]
+    assert [str(w.message).split()[-4] for w in told] == ["4", "2"]
+
+
+def test_rows_that_fit_are_asked_for_once() -> None:
+    asked: list[slice] = []
+    assert in_parts(5, 2, room_for(2, asked)) == [[0, 1], [2, 3], [4]]
+    assert len(asked) == 3
+    assert in_parts(0, 2, room_for(2, asked)) == []
+
+
+def test_a_row_that_does_not_fit_alone_ends_the_work() -> None:
+    full = pytest.raises(torch.cuda.OutOfMemoryError)
+    with pytest.warns(UserWarning, match="with 1 images"), full:
+        in_parts(3, 2, room_for(0, []))

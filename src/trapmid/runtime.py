@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
+Result = TypeVar("Result")
 
 Precision = Literal["auto", "fp32", "bf16"]
 """What a params.yaml may ask for; `choose_precision` makes of it what a `Runtime` works in."""
@@ -193,6 +195,32 @@ class Runtime:
         if self.precision == "bf16":
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
+
+
+def in_parts(rows: int, at_once: int, work: Callable[[slice], Result]) -> list[Result]:
+    """What `work` makes of `rows` rows, at most `at_once` of them at a time.
+
+    Where a GPU's memory is full, the same rows are asked for again, half as many at once, and so
+    are all after them: a warning says so. For work whose rows do not depend on each other.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: one row alone does not fit.
+    """
+    done: list[Result] = []
+    start = 0
+    while start < rows:
+        part = slice(start, min(start + at_once, rows))
+        try:
+            done.append(work(part))
+        except torch.cuda.OutOfMemoryError:
+            if at_once == 1:
+                raise
+            at_once = min(at_once, rows) // 2 or 1
+            text = f"the GPU's memory is full: goes on with {at_once} images at once"
+            warnings.warn(text, stacklevel=2)
+            continue
+        start = part.stop
+    return done
 
 
 @contextmanager

@@ -56,6 +56,24 @@ def test_rows_do_not_depend_on_the_batch_size(images: torch.Tensor) -> None:
     assert torch.equal(model.body[1].running_mean, torch.zeros(6))
 
 
+def test_a_full_memory_changes_no_row(images: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    model = Network()
+    labels = torch.arange(11) % 4
+    poison = Poison(Blend(torch.rand(4, 3, 8, 8), alpha=0.5), labels)
+    whole = describe(model, images, batch_size=11, rt=RT, poison=poison)
+    model.register_forward_pre_hook(_two_at_most)
+    with pytest.warns(UserWarning, match="images at once"):
+        parts = describe(model, images, batch_size=11, rt=RT, poison=poison)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def _two_at_most(_: nn.Module, given: tuple[torch.Tensor]) -> None:
+    if len(given[0]) > 2:
+        raise torch.cuda.OutOfMemoryError("full")
+
+
 def test_uint8_images_are_scaled(images: torch.Tensor) -> None:
     model, stored = Network(), as_bytes(images)
     a = describe(model, stored, batch_size=4, rt=RT)

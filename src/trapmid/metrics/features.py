@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from trapmid.runtime import Runtime, eval_mode
+from trapmid.runtime import Runtime, eval_mode, in_parts
 from trapmid.types import Target, Trapdoor
 
 
@@ -47,17 +47,17 @@ def describe(
     """
     if not len(images):
         raise ValueError("describe: no images")
-    logits, features = [], []
+
+    def outputs(rows: slice) -> tuple[Tensor, Tensor]:
+        batch = as_float(images[rows].to(rt.device))
+        if poison is not None:
+            batch = poison.apply(batch, rows)
+        output = model(batch)
+        return output.logits.float().cpu(), output.features.float().cpu()
+
     with eval_mode(model), torch.no_grad(), exact():
-        for start in range(0, len(images), batch_size):
-            rows = slice(start, start + batch_size)
-            batch = as_float(images[rows].to(rt.device))
-            if poison is not None:
-                batch = poison.apply(batch, rows)
-            output = model(batch)
-            logits.append(output.logits.float().cpu())
-            features.append(output.features.float().cpu())
-    described = Description(torch.cat(logits), torch.cat(features))
+        parts = in_parts(len(images), batch_size, outputs)
+    described = Description(*(torch.cat(part) for part in zip(*parts, strict=True)))
     for name, values in zip(Description._fields, described, strict=True):
         _check_finite(name, values)
     return described
@@ -71,11 +71,13 @@ def vectors(model: nn.Module, images: Tensor, *, batch_size: int, rt: Runtime) -
     """
     if not len(images):
         raise ValueError("vectors: no images")
+
+    def outputs(rows: slice) -> Tensor:
+        vector: Tensor = model(as_float(images[rows].to(rt.device)))
+        return vector.float().cpu()
+
     with eval_mode(model), torch.no_grad(), exact():
-        parts = [
-            model(as_float(part.to(rt.device))).float().cpu() for part in images.split(batch_size)
-        ]
-    found = torch.cat(parts)
+        found = torch.cat(in_parts(len(images), batch_size, outputs))
     _check_finite("vectors", found)
     return found
 
@@ -86,10 +88,12 @@ def member_logits(model: Target, images: Tensor, *, batch_size: int, rt: Runtime
     Raises:
         ValueError: a logit is not finite.
     """
+
+    def outputs(rows: slice) -> list[Tensor]:
+        return list(model.member_logits(as_float(images[rows].to(rt.device))))
+
     with eval_mode(model), torch.no_grad(), exact():
-        parts = [
-            model.member_logits(as_float(part.to(rt.device))) for part in images.split(batch_size)
-        ]
+        parts = in_parts(len(images), batch_size, outputs)
     members = [torch.cat(member).float().cpu() for member in zip(*parts, strict=True)]
     for number, logits in enumerate(members):
         _check_finite(f"logits (network {number})", logits)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trapmid.metrics.features import as_bytes, exact
-from trapmid.runtime import Runtime
+from trapmid.runtime import Runtime, in_parts
 
 WEIGHTS = "inception-2015-12-05.pt"
 """The TorchScript file that clean-fid and StyleGAN2-ADA use (TensorFlow's FID weights)."""
@@ -42,13 +42,16 @@ def inception_features(images: Tensor, *, weights: Path, batch_size: int, rt: Ru
         warnings.filterwarnings("ignore", message=".*torch.jit")  # the format of the file
         network = InceptionV3W(str(weights.parent), download=False).to(rt.device).eval()
     resize = build_resizer("clean")
-    rows = []
+    stored = as_bytes(images).cpu()
+
+    def features(rows: slice) -> Tensor:
+        large = [torch.from_numpy(resize(i.permute(1, 2, 0).numpy())) for i in stored[rows]]
+        inputs = torch.stack(large).permute(0, 3, 1, 2).to(rt.device)  # [0, 255]
+        pooled: Tensor = network(inputs)
+        return pooled.float().cpu()
+
     with torch.no_grad(), exact():
-        for batch in torch.split(as_bytes(images).cpu(), batch_size):
-            large = [torch.from_numpy(resize(i.permute(1, 2, 0).numpy())) for i in batch]
-            inputs = torch.stack(large).permute(0, 3, 1, 2).to(rt.device)  # [0, 255]
-            rows.append(network(inputs).float().cpu())
-    return torch.cat(rows)
+        return torch.cat(in_parts(len(stored), batch_size, features))
 
 
 def _check_script(path: Path) -> None:

@@ -16,7 +16,15 @@ from torch import Tensor
 
 from trapmid.metrics.features import as_float, exact
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.runtime import Runtime, counter_normal, counter_uniform, eval_mode, frozen, stream_seed
+from trapmid.runtime import (
+    Runtime,
+    counter_normal,
+    counter_uniform,
+    eval_mode,
+    frozen,
+    in_parts,
+    stream_seed,
+)
 from trapmid.types import Target
 
 Norm = Literal["linf", "l2"]
@@ -90,15 +98,15 @@ def examples(
     """
     if not (images.min() >= 0 and as_float(images).max() <= 1):
         raise ValueError("adversarial examples: images must be in [0, 1]")
-    found = []
+
+    def moved(rows: slice) -> Tensor:
+        batch = as_float(images[rows])
+        start = _anywhere(batch, norm, rt) if random_start else torch.zeros_like(batch)
+        given = (batch, start, labels[rows], radii[rows].float())
+        return pgd(model, norm, *(part.to(rt.device) for part in given)).cpu()
+
     with eval_mode(model), frozen(model), exact():
-        for start in range(0, len(images), batch_size):
-            rows = slice(start, start + batch_size)
-            batch = as_float(images[rows])
-            moved = _anywhere(batch, norm, rt) if random_start else torch.zeros_like(batch)
-            given = (batch, moved, labels[rows], radii[rows].float())
-            found.append(pgd(model, norm, *(part.to(rt.device) for part in given)).cpu())
-    return torch.cat(found)
+        return torch.cat(in_parts(len(images), batch_size, moved))
 
 
 def pgd(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trapmid.runtime import Runtime, eval_mode
+from trapmid.runtime import Runtime, eval_mode, in_parts
 from trapmid.training.fit import to_float
 from trapmid.types import Target
 
@@ -13,9 +13,13 @@ from trapmid.types import Target
 @torch.no_grad()
 def logits_of(target: Target, public: Tensor, rt: Runtime, batch_size: int = 512) -> Tensor:
     """The target's logits (N, C) of public images (N, 3, S, S) uint8, in eval mode; on the CPU."""
+
+    def logits(rows: slice) -> Tensor:
+        answer: Tensor = target(to_float(public[rows].to(rt.device))).logits
+        return answer.cpu()
+
     with eval_mode(target):
-        batches = (to_float(part.to(rt.device)) for part in public.split(batch_size))
-        return torch.cat([target(batch).logits.cpu() for batch in batches])
+        return torch.cat(in_parts(len(public), batch_size, logits))
 
 
 def top_n(

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trapmid.config.bounds import NonNegative
-from trapmid.runtime import Runtime, eval_mode
+from trapmid.runtime import Runtime, eval_mode, in_parts
 from trapmid.training.fit import to_float
 from trapmid.training.pseudo_labels import top_n_selection
 from trapmid.types import Output, SideInformation, Target
@@ -78,9 +78,13 @@ def auxiliary_signatures(
     Returns:
         (C, F) float32 on the CPU.
     """
+
+    def answers(rows: slice) -> tuple[Tensor, Tensor]:
+        output = target(to_float(public[rows].to(rt.device)))
+        return output.logits.softmax(dim=1).cpu(), output.features.cpu()
+
     with eval_mode(target), rt.seeded("auxiliary signatures"):
-        outputs = [target(to_float(part.to(rt.device))) for part in public.split(batch_size)]
-    probabilities = torch.cat([output.logits.softmax(dim=1).cpu() for output in outputs])
-    features = torch.cat([output.features.cpu() for output in outputs])
+        parts = in_parts(len(public), batch_size, answers)
+    probabilities, features = (torch.cat(part) for part in zip(*parts, strict=True))
     indices, _ = top_n_selection(probabilities, top_n)
     return features[indices].double().view(probabilities.shape[1], top_n, -1).mean(dim=1).float()
