@@ -44,7 +44,7 @@ def run(root: Path, plan: Plan) -> int:
         given = environment(os.environ, plan)  # before an engine starts: it changes os.environ
         try:
             books = Books(root, given, plan.targets)
-        except (BookkeepingError, ValueError) as error:
+        except BookkeepingError as error:
             raise ValueError(f"dvc: {error}") from None
         try:
             with _engine(plan) as engine:
