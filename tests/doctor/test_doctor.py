@@ -75,6 +75,14 @@ def no_weights(home: Path) -> None:
     (home / "weights/faces32/gmi.pt").unlink()
 
 
+def no_inception(home: Path) -> None:
+    edit(home, "inception_weights: weights/none", "inception_weights: models/external/inception.pt")
+
+
+def no_truth(home: Path) -> None:
+    edit(home, "truth: data/raw/synthetic/celeba/id", "truth: data/external/id")
+
+
 def damaged_weights(home: Path) -> None:
     file = home / "weights/faces32/plgmi.pt"
     content = bytearray(file.read_bytes())
@@ -95,6 +103,8 @@ MISSING: list[tuple[Callable[[Path], None], str]] = [
     (broken_params, "missing ['beta']"),
     (no_data, "data/external/celeba is not there; `trapmid data celeba --from PATH`"),
     (no_weights, "weights/faces32/gmi.pt: no such file (public_priors.gmi); put it there, or"),
+    (no_inception, "inception.pt: no such file (evaluation.inception_weights); put it there, or"),
+    (no_truth, "data/external/identity_vectors.csv: no such file (judges.identity); put it there"),
     (damaged_weights, "plgmi.pt: its digest is not that of SHA256SUMS; `git checkout weights/"),
     (empty_lock, "dvc.lock: is empty, as after a crash of DVC; `git checkout dvc.lock`"),
     (no_clone, "no .dvc and dvc.yaml here; run this at the root of a clone"),
