@@ -279,3 +279,9 @@ def test_a_scheduler_that_does_not_answer(make_repository):
 )
 def test_threads_of_a_command(own, plan, threads):
     assert environment(own, plan).get("OMP_NUM_THREADS") == threads
+
+
+def test_jobs_share_the_cores_that_they_may_use(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {8, 9, 10, 11}, raising=False)
+    assert environment({}, Plan(jobs=2))["OMP_NUM_THREADS"] == "2"
