@@ -179,12 +179,36 @@ def test_a_container_bounds_memory(monkeypatch: pytest.MonkeyPatch, bound: str, 
     assert ("1.0 GiB, " in found.text) == (bound == str(2**30))
 
 
+def test_files_that_lie_in_memory_are_no_lack_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that has read a data set is full of it, and gives it up when asked."""
+    known = {"memory.max": str(2**30), "memory.current": str(2**30 - 2**20)}
+    monkeypatch.setattr(machine, "_cgroup", known.get)
+    (found,) = machine.memory()
+    assert found.text == "1.0 GiB, 0.0 GiB free"
+    known["memory.stat"] = f"anon {2**29}\nfile {2**29}\ninactive_file {2**29}\n"
+    (found,) = machine.memory()
+    assert found.text == "1.0 GiB, 0.5 GiB free"
+
+
 def test_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.get_num_threads", lambda: 4096)
     (found,) = machine.cores({"OMP_NUM_THREADS": "4096"})
     assert found.state == "note"
     assert "torch takes 4096 threads, OMP_NUM_THREADS=4096" in found.text
     assert found.remedy.startswith("set OMP_NUM_THREADS=")
+
+
+@pytest.mark.parametrize(("quota", "most"), [("150000 100000", 2), ("10000 100000", 1)])
+def test_a_container_bounds_cores(monkeypatch: pytest.MonkeyPatch, quota: str, most: int) -> None:
+    monkeypatch.setattr(machine, "_cgroup", {"cpu.max": quota}.get)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    (found,) = machine.cores({})
+    assert found.remedy == f"set OMP_NUM_THREADS={most}"
+    assert "torch takes 3 threads, but may use" in found.text
+    monkeypatch.setattr("torch.get_num_threads", lambda: most)
+    (found,) = machine.cores({})
+    assert found.state == "fine"
 
 
 # --- MLflow ---------------------------------------------------------------------------------------

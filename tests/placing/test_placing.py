@@ -18,6 +18,7 @@ from trapmid import cli
 from trapmid.data import celeba as celeba_layout
 from trapmid.data import lfw as lfw_layout
 from trapmid.data import links
+from trapmid.data.listing import DataError
 from trapmid.placing import archives, celeba, lfw
 
 NAMES = [f"{number:06d}.jpg" for number in range(1, 7)]
@@ -435,6 +436,27 @@ def test_too_many_bytes_together(
     monkeypatch.setattr(archives, "TOTAL", 10_000)
     assert cli.main(["data", "celeba", "--from", str(authors_archive(here))]) == 1
     assert "bytes, must be 10,000 at most" in capsys.readouterr().err
+
+
+def test_too_many_files(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = authors_archive(here)  # of six
+    monkeypatch.setattr(archives, "MOST", 5)
+    assert cli.main(["data", "celeba", "--from", str(source)]) == 1
+    assert "holds more than 5 files, which no data set has" in capsys.readouterr().err
+    monkeypatch.setattr(archives, "MOST", 6)
+    assert cli.main(["data", "celeba", "--from", str(source)]) == 0
+
+
+def test_a_list_has_a_bound_of_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = zipped(here / "archive.zip", aligned() | {"identity_CelebA.csv": LIST.encode()})
+    monkeypatch.setattr(archives, "LARGEST_LIST", len(LIST) - 1)
+    with pytest.raises(DataError, match=rf"'identity_CelebA\.csv' makes {len(LIST)} bytes"):
+        celeba.place(source, Path("faces"), copy=False, identities=None)
+    monkeypatch.setattr(archives, "LARGEST", max(map(len, PICTURES.values())))
+    monkeypatch.setattr(archives, "LARGEST_LIST", len(LIST))
+    celeba.place(source, Path("faces"), copy=False, identities=None)
 
 
 def test_a_disk_without_room_is_known_before(
