@@ -2,7 +2,8 @@
 
 DVC (3.67.1) hashes parameters and code after a stage has run. What was edited meanwhile would be
 recorded as what made the result, and count as up to date. So a stage compares at its end, and code
-at its start, too: `code` may have run hours before.
+at its start, too: `code` may have run hours before. The code of a stage is what it imports, which
+an installation may take from another checkout than this folder's, on a worker of a cluster, too.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import trapmid
 from trapmid.artifacts.sources import INDEX, SCRIPTS, Sources, index_lines
 from trapmid.config import params
 from trapmid.config.params import ParamsError, Study
 
 PARAMS = Path("params.yaml")
 DIGESTS = Path("digests")
-_FOLDERS = (Path("src/trapmid"), Path("stages"))
+PACKAGE = Path("src/trapmid")
+RUNNING = (Path(trapmid.__file__).parent, Path(__file__).parent)
+"""Where the package and the scripts lie that run."""
 
 
 class ChangedError(RuntimeError):
@@ -30,10 +34,11 @@ class Watch:
 
     Args:
         script: the name of the stage's script.
+        running: see `RUNNING`.
     """
 
-    def __init__(self, script: str) -> None:
-        self._script = script
+    def __init__(self, script: str, running: tuple[Path, Path] = RUNNING) -> None:
+        self._script, self._running = script, running
         self._study: Study | None = None
 
     def load_params(self) -> Study:
@@ -67,17 +72,26 @@ class Watch:
         """
         if not DIGESTS.is_dir() or self._files_are_known():
             return
-        sources = Sources(*_FOLDERS)
+        sources = Sources(*self._running)
         for unit in self._units(sources):
             file, now = DIGESTS / unit, sources.listing(*sources.units()[unit])
             written = file.read_text(encoding="utf-8") if file.exists() else ""
             if differing := set(now.splitlines()) ^ set(written.splitlines()):
                 name = min(differing).split()[0]
-                raise ChangedError(f"{name}: changed since `dvc repro` began; run it again")
+                raise ChangedError(f"{name}: {self._why()}")
+
+    def _why(self) -> str:
+        package = self._running[0].resolve()
+        if package == PACKAGE.resolve():
+            return "changed since `dvc repro` began; run it again"
+        return (
+            f"what runs is {package}, which differs from {PACKAGE} here; "
+            "`pip install --editable .` here, or use this folder's own environment"
+        )
 
     def code(self) -> str:
         """A digest of the code of this run: of its script and of the methods that it imported."""
-        sources = Sources(*_FOLDERS)
+        sources = Sources(*self._running)
         known = DIGESTS.is_dir()
         texts = [
             (DIGESTS / unit).read_text(encoding="utf-8")
@@ -93,8 +107,9 @@ class Watch:
         Taking them apart, to see whether a comment alone was edited, takes a second.
         """
         known = set((DIGESTS / INDEX).read_text(encoding="utf-8").splitlines())
-        here = Sources(*_FOLDERS)
-        loaded = [file for name, file in here.files.items() if name in {*sys.modules, self._script}]
+        names = {*sys.modules, self._script}
+        files = Sources(*self._running).files
+        loaded = {name: file for name, file in files.items() if name in names}
         return all(line in known for line in index_lines(loaded))
 
     def _units(self, sources: Sources) -> list[str]:

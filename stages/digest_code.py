@@ -26,7 +26,7 @@ def main() -> None:
         file = OUT / unit
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(sources.listing(*roots), encoding="utf-8")
-    index = "\n".join(sorted(index_lines(sources.files.values())))
+    index = "\n".join(sorted(index_lines(sources.files)))
     (OUT / INDEX).write_text(index + "\n", encoding="utf-8")
 
 

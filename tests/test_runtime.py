@@ -261,6 +261,14 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device().type in ("cpu", "cuda", "mps")
 
 
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ValueError, match=r"'cuda:2' is not here; the last GPU is cuda:1$"):
+        choose_device("cuda:2")
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(("device", "last"), [("cpu", True), ("meta", False)])
 def test_a_network_is_placed_as_its_device_computes(

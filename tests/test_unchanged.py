@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import _unchanged
 import digest_code
+import trapmid
 from _unchanged import ChangedError, Watch
 from trapmid.config import params
 
@@ -23,7 +26,7 @@ def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watch:
     Path("src/trapmid/__init__.py").touch()
     Path("stages").mkdir()
     Path("stages/go.py").write_text("def main():\n    return 1\n", encoding="utf-8")
-    return Watch("go")
+    return Watch("go", (Path("src/trapmid"), Path("stages")))
 
 
 def edit(file: str, old: str, new: str) -> None:
@@ -85,3 +88,26 @@ def test_code_has_a_name_without_digests_too(watch: Watch) -> None:
     digest_code.main()
     assert watch.code() == before
     assert _unchanged.DIGESTS.is_dir()
+
+
+def test_code_of_another_checkout_is_refused(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editable installation may lead there, and a worker has a package of its own."""
+    for place, number in (("src", 1), ("elsewhere", 2)):
+        Path(place, "trapmid").mkdir(parents=True, exist_ok=True)
+        Path(place, "trapmid/__init__.py").touch()
+        Path(place, "trapmid/tools.py").write_text(f"def f():\n    return {number}\n")
+    Path("stages/go.py").write_text("from trapmid import tools\ndef main():\n    tools.f()\n")
+    digest_code.main()
+    monkeypatch.setitem(sys.modules, "trapmid.tools", ModuleType("trapmid.tools"))
+    other = Watch("go", (Path("elsewhere/trapmid"), Path("stages")))
+    with pytest.raises(ChangedError, match=r"^trapmid\.tools:f: what runs is /.*elsewhere/trapmid"):
+        other.check_code()
+    assert other.code() == watch.code()  # what `code` has written down, as long as it is there
+    edit("elsewhere/trapmid/tools.py", "return 2", "return 1  # the same")
+    other.check_code()
+    watch.check_code()
+
+
+def test_what_runs_is_what_is_imported() -> None:
+    assert _unchanged.RUNNING[0] / "__init__.py" == Path(str(trapmid.__file__))
+    assert (_unchanged.RUNNING[1] / "digest_code.py").samefile(str(digest_code.__file__))

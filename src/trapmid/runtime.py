@@ -62,9 +62,14 @@ def choose_device(name: str | None = None) -> torch.device:
         here = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise ValueError(f"TRAPMID_DEVICE: {wanted!r} is not available here; choose one of {here}")
     try:
-        return torch.device(wanted)
+        device = torch.device(wanted)
     except RuntimeError:  # cuda:x
         raise ValueError(f"TRAPMID_DEVICE: {wanted!r} is no device; e.g. cuda:0") from None
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise ValueError(
+            f"TRAPMID_DEVICE: {wanted!r} is not here; the last GPU is cuda:{count - 1}"
+        )
+    return device
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from toy import runtime, seeded
+from toy import ToyTarget, runtime, seeded
 from trapmid.artifacts import checkpoints, judges
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.artifacts.judges import LearntFrom, LearntFromPublic, Opened
+from trapmid.artifacts.lineage import Lineage, Traced, check_together
 from trapmid.config.study import AttackRunRow
 from trapmid.judges import portrait, verifier
 
@@ -68,6 +70,21 @@ def test_no_judge_is_none(none: Path) -> None:
     assert judges.load(none, runtime()) is None
     panel = judges.load_panel(row(none, none, none), runtime())
     assert panel == judges.NO_JUDGES and panel.traced == []
+
+
+def test_a_second_evaluator_is_of_the_same_people_and_no_target() -> None:
+    second = LoadedClassifier(
+        model=ToyTarget(3),
+        trapdoor=None,
+        meta={},
+        path=Path("second.pt"),
+        digest="its own",
+        image_size=8,
+        lineage=Lineage(people="p", target=None),
+    )
+    panel = judges.Panel(None, None, second)
+    assert panel.traced == [Traced(Path("second.pt"), "p", None)]
+    check_together(Traced(Path("target.pt"), "p", "the target"), *panel.traced)
 
 
 def test_a_judge_of_the_other_kind_is_refused(weights: Path, none: Path, tmp_path: Path) -> None:

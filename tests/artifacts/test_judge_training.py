@@ -12,6 +12,8 @@ from toy import runtime
 from trapmid.artifacts import judge_training, judges
 from trapmid.artifacts.judge_training import Public
 from trapmid.config.study import JudgeTraining, TrainedJudgeRow
+from trapmid.training import judging
+from trapmid.training.judging import Faces
 from trapmid.types import InMemory, Person, Reader
 
 SIZE, PEOPLE = 16, 24
@@ -102,6 +104,28 @@ def test_a_reader_learns_and_says_how_far_it_can_be_relied_on(
     assert reliability["Bald"] == reliability["Mustache"] == 0
     marks = judge.marks(torch.zeros(1, 40))
     assert "Smiling" in marks and "Bald" not in marks
+
+
+def test_a_reader_is_measured_on_people_from_whom_it_did_not_learn(
+    tmp_path: Path, public: Public, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every image has a value of its own, which says who learnt and who was held out."""
+    seen: dict[str, list[Faces]] = {}
+    fits = lambda judge, loss, faces, *_: seen.update(learnt=[faces])  # noqa: E731
+    monkeypatch.setattr(judging, "fit", fits)
+    monkeypatch.setattr(judging, "calibrate", lambda _, *faces: seen.update(measured=[*faces[:2]]))
+    table = tmp_path / "list_attr_celeba.txt"
+    lines = [f"{row}.jpg 1" for row in range(len(public.images))]
+    table.write_text("\n".join([str(len(lines)), "Smiling", *lines]) + "\n", encoding="utf-8")
+    numbered = torch.arange(len(public.images), dtype=torch.uint8)[:, None, None, None]
+    faces = Public(numbered.expand_as(public.images), public.people)
+    judge_training.train(row(table, "attributes"), PLAN, faces, runtime(), InMemory())
+    (learnt,), (known, held_out) = seen["learnt"], seen["measured"]
+    shown = [set(part.images[:, 0, 0, 0].tolist()) for part in (learnt, known, held_out)]
+    assert shown[0] == shown[1] and not shown[0] & shown[2]
+    assert shown[0] | shown[2] == set(range(len(public.images)))
+    assert len(held_out.counts) == 2  # a tenth of 25 people
+    assert int(held_out.counts.sum()) == len(held_out.images)
 
 
 def _four_times(public: Public) -> Public:

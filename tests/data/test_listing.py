@@ -53,6 +53,11 @@ def test_spaces_in_a_name_need_commas(tmp_path: Path) -> None:
         read_list(listed(tmp_path, "Zoé B/a b.jpg 7\n"))
 
 
+def test_a_cell_that_never_ends(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"list\.txt:2: field larger than field limit"):
+        read_list(listed(tmp_path, "a.jpg,1\n" + "b" * 200_000))
+
+
 @pytest.mark.parametrize("name", ["../../x.jpg", "a/../../x.jpg", "/x.jpg", "..", ".", "a\0.jpg"])
 def test_a_name_stays_inside_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"list\.txt:2: a name must lead to a file inside"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_without_a_public_list_the_rule_draws(lists: DataRow, data_row: Rows) ->
     path = lists.private.path
     row = data_row(path, path, identities=2, val_fraction=0.0, lists=given, public_max_images=3)
     assert [number for number, _ in places(run(row))["public"]] == [1, 2, 3, 27, 28, 29]
+
+
+def test_a_list_that_the_row_contradicts_is_refused(lists: DataRow) -> None:
+    """Images 22 and 15 show people of 5 and 7 images."""
+    words = (
+        r"names 2 that public_max_images or public_above leaves out, first identity_Ce\w+.txt:15"
+    )
+    with pytest.raises(DataError, match=words):
+        run(replace(lists, public_max_images=3))
+    with pytest.raises(DataError, match="names 1 that public_max_images or public_above leaves"):
+        run(replace(lists, public_above=2))
+    assert len(places(run(replace(lists, public_max_images=7, public_above=1)))["public"]) == 4
 
 
 def test_lists_of_png_names_fit_jpg_files(lists: DataRow) -> None:

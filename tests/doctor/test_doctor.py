@@ -75,6 +75,14 @@ def no_weights(home: Path) -> None:
     (home / "weights/faces32/gmi.pt").unlink()
 
 
+def no_inception(home: Path) -> None:
+    edit(home, "inception_weights: weights/none", "inception_weights: models/external/inception.pt")
+
+
+def no_truth(home: Path) -> None:
+    edit(home, "truth: data/raw/synthetic/celeba/id", "truth: data/external/id")
+
+
 def damaged_weights(home: Path) -> None:
     file = home / "weights/faces32/plgmi.pt"
     content = bytearray(file.read_bytes())
@@ -95,6 +103,8 @@ MISSING: list[tuple[Callable[[Path], None], str]] = [
     (broken_params, "missing ['beta']"),
     (no_data, "data/external/celeba is not there; `trapmid data celeba --from PATH`"),
     (no_weights, "weights/faces32/gmi.pt: no such file (public_priors.gmi); put it there, or"),
+    (no_inception, "inception.pt: no such file (evaluation.inception_weights); put it there, or"),
+    (no_truth, "data/external/identity_vectors.csv: no such file (judges.identity); put it there"),
     (damaged_weights, "plgmi.pt: its digest is not that of SHA256SUMS; `git checkout weights/"),
     (empty_lock, "dvc.lock: is empty, as after a crash of DVC; `git checkout dvc.lock`"),
     (no_clone, "no .dvc and dvc.yaml here; run this at the root of a clone"),
@@ -169,12 +179,36 @@ def test_a_container_bounds_memory(monkeypatch: pytest.MonkeyPatch, bound: str, 
     assert ("1.0 GiB, " in found.text) == (bound == str(2**30))
 
 
+def test_files_that_lie_in_memory_are_no_lack_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that has read a data set is full of it, and gives it up when asked."""
+    known = {"memory.max": str(2**30), "memory.current": str(2**30 - 2**20)}
+    monkeypatch.setattr(machine, "_cgroup", known.get)
+    (found,) = machine.memory()
+    assert found.text == "1.0 GiB, 0.0 GiB free"
+    known["memory.stat"] = f"anon {2**29}\nfile {2**29}\ninactive_file {2**29}\n"
+    (found,) = machine.memory()
+    assert found.text == "1.0 GiB, 0.5 GiB free"
+
+
 def test_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.get_num_threads", lambda: 4096)
     (found,) = machine.cores({"OMP_NUM_THREADS": "4096"})
     assert found.state == "note"
     assert "torch takes 4096 threads, OMP_NUM_THREADS=4096" in found.text
     assert found.remedy.startswith("set OMP_NUM_THREADS=")
+
+
+@pytest.mark.parametrize(("quota", "most"), [("150000 100000", 2), ("10000 100000", 1)])
+def test_a_container_bounds_cores(monkeypatch: pytest.MonkeyPatch, quota: str, most: int) -> None:
+    monkeypatch.setattr(machine, "_cgroup", {"cpu.max": quota}.get)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    (found,) = machine.cores({})
+    assert found.remedy == f"set OMP_NUM_THREADS={most}"
+    assert "torch takes 3 threads, but may use" in found.text
+    monkeypatch.setattr("torch.get_num_threads", lambda: most)
+    (found,) = machine.cores({})
+    assert found.state == "fine"
 
 
 # --- MLflow ---------------------------------------------------------------------------------------

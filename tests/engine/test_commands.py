@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from trapmid.engine import commands
 from trapmid.engine.commands import Command
 
@@ -25,6 +27,18 @@ def test_it_has_no_variable_of_this_process(tmp_path, monkeypatch):
     monkeypatch.setenv("ONLY_HERE", "1")
     commands.execute(command(tmp_path, "echo [$ONLY_HERE] [$OURS]", OURS="2"))
     assert commands.last_lines(str(tmp_path / "logs/a.log")) == ["[] [2]"]
+
+
+@pytest.mark.parametrize("own", ["3", None])
+def test_which_gpu_says_the_worker(tmp_path, monkeypatch, own):
+    """Each of four workers on a machine has one of its GPUs; the driver's are another machine's."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if own is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", own)
+    commands.execute(
+        command(tmp_path, "echo [${CUDA_VISIBLE_DEVICES-all}]", CUDA_VISIBLE_DEVICES="0")
+    )
+    assert commands.last_lines(str(tmp_path / "logs/a.log")) == [f"[{own or 'all'}]"]
 
 
 def test_the_first_line_that_fails_is_the_last(tmp_path):

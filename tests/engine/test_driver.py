@@ -103,6 +103,17 @@ class _Lost(Executor):
         return future
 
 
+class _Waiting(Executor):
+    """An engine that begins nothing."""
+
+    def __init__(self):
+        self.out: list[Future[Ended]] = []
+
+    def submit(self, function, /, *words, **more):
+        self.out.append(Future())
+        return self.out[-1]
+
+
 def test_a_lost_worker_is_one_line(tmp_path):
     books = Books(tmp_path)
     outcome = driver.run(books, _Lost(), lambda: 1, lambda line: None)
@@ -134,13 +145,23 @@ def test_no_more_commands_are_out_than_there_are_slots(tmp_path):
 
 
 def test_an_interruption_unlocks_what_is_out(tmp_path):
-    books = Books(tmp_path)
+    books, engine = Books(tmp_path, settled={"a": "unchanged"}), _Waiting()
 
     def say(line):
-        if "begin" in line:
+        if "begin c" in line:
             raise KeyboardInterrupt
 
-    with ThreadPoolExecutor(1) as threads, pytest.raises(KeyboardInterrupt):
-        driver.run(books, threads, lambda: 1, say)
-    assert books.asked == ["a"]
+    with pytest.raises(KeyboardInterrupt):
+        driver.run(books, engine, lambda: 2, say)
+    assert books.asked == ["a", "b", "c"]
+    assert books.given_up == ["b", "c"]
+    assert [future.cancelled() for future in engine.out] == [True, True]
     assert books.recorded == []
+
+
+def test_an_engine_without_a_worker_yet_gets_one_command(tmp_path):
+    """Workers that Slurm has not started yet count as no slot."""
+    books = Books(tmp_path)
+    with ThreadPoolExecutor(1) as threads:
+        outcome = driver.run(books, threads, lambda: 0, lambda line: None)
+    assert outcome.counts == {"run": 5}

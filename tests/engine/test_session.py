@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import signal
 import subprocess
@@ -115,6 +116,19 @@ def test_a_failing_row_stops_only_what_hangs_from_it(make_repository):
     plain = make_repository("plain")
     plain.dvc("repro", "--quiet")
     assert sorted(ours.lock.splitlines()) == sorted(plain.lock.splitlines())
+
+
+def test_a_stage_whose_output_cannot_be_kept_fails_alone(make_repository):
+    ours = make_repository("ours")
+    digest = hashlib.md5(b'{"said": "train b 2"}\n', usedforsecurity=False).hexdigest()
+    place = ours.root / ".dvc/cache/files/md5" / digest[:2]
+    place.parent.mkdir(parents=True)
+    place.touch()  # where DVC wants a folder
+    printed = run(ours, code=1, jobs=2)
+    assert "failed train@b: [Errno" in printed and "3 not run" in printed
+    assert ours.ran().keys() >= {"train@b", "score@a", "score@c"}
+    place.unlink()
+    assert "4 run" in run(ours)
 
 
 def test_one_stage_and_what_it_needs(make_repository):
@@ -265,3 +279,9 @@ def test_a_scheduler_that_does_not_answer(make_repository):
 )
 def test_threads_of_a_command(own, plan, threads):
     assert environment(own, plan).get("OMP_NUM_THREADS") == threads
+
+
+def test_jobs_share_the_cores_that_they_may_use(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {8, 9, 10, 11}, raising=False)
+    assert environment({}, Plan(jobs=2))["OMP_NUM_THREADS"] == "2"

@@ -18,6 +18,7 @@ from trapmid import cli
 from trapmid.data import celeba as celeba_layout
 from trapmid.data import lfw as lfw_layout
 from trapmid.data import links
+from trapmid.data.listing import DataError
 from trapmid.placing import archives, celeba, lfw
 
 NAMES = [f"{number:06d}.jpg" for number in range(1, 7)]
@@ -142,8 +143,9 @@ def test_it_is_read_where_studies_read_it(
     assert "6 pictures of 2 people" in printed
     assert "identity_CelebA.txt: NOT the file" in printed
     assert all(sentence in printed for sentence in celeba.TERMS) and len(celeba.TERMS) == 2
-    linked = {file.is_symlink() for file in (place, entries[0].file)}
-    assert linked == {False} if words or source.is_file() else True
+    unpacked = words or source.is_file() or have is folder_of_the_archive
+    unpacked = unpacked or have is archive_beside_its_list
+    assert any(one.is_symlink() for one in (place, entries[0].file)) != bool(unpacked)
     assert [one.name for one in Path("data/external").iterdir()] == ["celeba"]
 
 
@@ -159,6 +161,14 @@ def test_a_list_from_elsewhere(here: Path) -> None:
     source = zipped(here / "archive.zip", NESTED)
     celeba.place(source, Path("faces"), copy=False, identities=named)
     assert len(celeba_layout.Reader().entries(Path("faces"))) == 6
+
+
+def test_a_named_list_comes_before_the_archives(here: Path) -> None:
+    named = write(here, {"who.txt": LIST.replace(".jpg 2", ".jpg 7").encode()}) / "who.txt"
+    source = zipped(here / "archive.zip", aligned() | IDENTITIES)
+    celeba.place(source, Path("faces"), copy=False, identities=named)
+    found = celeba_layout.Reader().entries(Path("faces"))
+    assert [entry.identity for entry in found] == [1, 1, 1, 7, 7, 7]
 
 
 def test_the_digests_are_those_of_torchvision() -> None:
@@ -426,6 +436,27 @@ def test_too_many_bytes_together(
     monkeypatch.setattr(archives, "TOTAL", 10_000)
     assert cli.main(["data", "celeba", "--from", str(authors_archive(here))]) == 1
     assert "bytes, must be 10,000 at most" in capsys.readouterr().err
+
+
+def test_too_many_files(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = authors_archive(here)  # of six
+    monkeypatch.setattr(archives, "MOST", 5)
+    assert cli.main(["data", "celeba", "--from", str(source)]) == 1
+    assert "holds more than 5 files, which no data set has" in capsys.readouterr().err
+    monkeypatch.setattr(archives, "MOST", 6)
+    assert cli.main(["data", "celeba", "--from", str(source)]) == 0
+
+
+def test_a_list_has_a_bound_of_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = zipped(here / "archive.zip", aligned() | {"identity_CelebA.csv": LIST.encode()})
+    monkeypatch.setattr(archives, "LARGEST_LIST", len(LIST) - 1)
+    with pytest.raises(DataError, match=rf"'identity_CelebA\.csv' makes {len(LIST)} bytes"):
+        celeba.place(source, Path("faces"), copy=False, identities=None)
+    monkeypatch.setattr(archives, "LARGEST", max(map(len, PICTURES.values())))
+    monkeypatch.setattr(archives, "LARGEST_LIST", len(LIST))
+    celeba.place(source, Path("faces"), copy=False, identities=None)
 
 
 def test_a_disk_without_room_is_known_before(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -200,9 +200,9 @@ def digest_of_classes(classes: Iterable[type]) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def index_lines(files: Iterable[Path]) -> list[str]:
-    """A line per source file: its path and a digest of its bytes."""
-    return [f"{file.as_posix()} {digest_of_bytes(file)}" for file in files]
+def index_lines(files: Mapping[str, Path]) -> list[str]:
+    """A line per source file: the name under which it is imported and a digest of its bytes."""
+    return [f"{name} {digest_of_bytes(file)}" for name, file in files.items()]
 
 
 def digest_of_bytes(file: Path) -> str:

@@ -72,13 +72,13 @@ def read_lines(path: Path, what: str) -> Iterator[Line]:
         what: what it lists, for the message where it is missing.
 
     Raises:
-        DataError: the file is missing, or no text in UTF-8.
+        DataError: the file is missing, no text in UTF-8, or a cell has no end.
     """
     commas: bool | None = None
     for number, text in enumerate(_lines(path, what), start=1):
         if text.strip():
             commas = "," in text if commas is None else commas
-            cells = next(csv.reader([text], skipinitialspace=True)) if commas else text.split()
+            cells = _cells(path, number, text) if commas else text.split()
             yield Line(number, text, [cell.strip() for cell in cells])
 
 
@@ -163,6 +163,13 @@ def contents(folder: Path) -> list[Path]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read as a folder ({error.strerror})") from None
     return [one for one in found if not one.name.startswith(".") and one.name not in _STRAY]
+
+
+def _cells(path: Path, number: int, text: str) -> list[str]:
+    try:
+        return next(csv.reader([text], skipinitialspace=True))
+    except csv.Error as error:
+        raise DataError(f"{path}:{number}: {error}") from None
 
 
 def _lines(path: Path, what: str) -> list[str]:

@@ -87,10 +87,10 @@ def plan(
     excluded = frozenset(identities) if same_people else frozenset()
     elsewhere = [] if row.public == row.private else public
     left_out = sum(entry.identity in excluded for entry in elsewhere)
-    able = _able(public, excluded, row)
     if given and given.public is not None:  # a private person whom it names is found below
-        listed = frozenset(given.public)
-        able = [entry for entry in _able(public, frozenset(), row) if entry in listed]
+        able = _listed(given.public, _able(public, frozenset(), row), row)
+    else:
+        able = _able(public, excluded, row)
     found = _draw_public(able, len(public), row, pictures.public, frozenset(shown.values()))
     check_disjoint(
         [entry for part in parts for split in part for entry in split],
@@ -227,6 +227,22 @@ def _able(entries: Sequence[Entry], excluded: frozenset[int], row: DataRow) -> l
             and entry.identity > above
         )
     ]
+
+
+def _listed(listed: Sequence[Entry], able: Sequence[Entry], row: DataRow) -> list[Entry]:
+    """The images that a list names; it says who is public, so none may be left out in silence.
+
+    Raises:
+        DataError: the row does not allow one of them.
+    """
+    names = frozenset(listed)
+    refused = sorted(names - frozenset(able), key=_file)
+    if refused:
+        raise DataError(
+            f"{row.public.path}: the list of public images names {len(refused)} that "
+            f"public_max_images or public_above leaves out, first {_place(refused[0])}"
+        )
+    return sorted(names, key=_file)
 
 
 def _file(entry: Entry) -> Path:

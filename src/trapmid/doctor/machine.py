@@ -83,13 +83,20 @@ def memory() -> Iterator[Finding]:
     total, free = known["MemTotal"], known.get("MemAvailable", known["MemFree"])
     bound = _cgroup("memory.max")
     if bound and int(bound) < total:
-        total, free = int(bound), min(free, int(bound) - int(_cgroup("memory.current") or 0))
+        total, free = int(bound), min(free, int(bound) - _taken())
     text = f"{total / _GIB:.1f} GiB, {free / _GIB:.1f} GiB free"
     if free < _LITTLE_MEMORY:
         remedy = "end other programs; a smaller batch_size needs less"
         yield Finding("memory", text, "note", remedy)
     else:
         yield Finding("memory", text)
+
+
+def _taken() -> int:
+    """Bytes of the container that cannot be had again: files that lie in memory can."""
+    pairs = (line.split() for line in (_cgroup("memory.stat") or "").splitlines())
+    files = {name: int(value) for name, value in pairs}.get("inactive_file", 0)
+    return int(_cgroup("memory.current") or 0) - files
 
 
 def _cgroup(name: str) -> str | None:

@@ -21,7 +21,7 @@ _NO_FILE = {
     "none": "none by choice",
     "torchvision": "torchvision's, fetched when they are first needed",
 }
-_KEYS = ("init", "model", "verifier", "identity", "second_evaluator", "side_information")
+_KEYS = ("init", "model", "truth", "verifier", "identity", "second_evaluator", "side_information")
 _PLACED = {"celeba": "celeba", "lfw": "lfw"}  # reader: what `trapmid data` calls it
 _SHOWN = 3
 
@@ -74,14 +74,20 @@ def data(home: Path) -> Iterator[Finding]:
 def weights(home: Path) -> Iterator[Finding]:
     """The files that rows start from or judge by, apart from those that stages make."""
     named: dict[str, str] = {}
-    for section, rows in _read(home).items():
+    for value, place in _named(_read(home)):
+        if isinstance(value, str) and "/" in value and not _is_made(value):
+            named.setdefault(value, place)
+    for path, place in sorted(named.items()):
+        yield _weights(home / path, path, place)
+
+
+def _named(study: Mapping[str, Any]) -> Iterator[tuple[object, str]]:
+    """What may be the path of a file, and the part of params.yaml that names it."""
+    for section, rows in study.items():
         for name, row in rows.items() if isinstance(rows, Mapping) else ():
             for key in _KEYS if isinstance(row, Mapping) else ():
-                value = row.get(key)
-                if isinstance(value, str) and "/" in value and not _is_made(value):
-                    named.setdefault(value, f"{section}.{name}")
-    for path, row in sorted(named.items()):
-        yield _weights(home / path, path, row)
+                yield row.get(key), f"{section}.{name}"
+    yield study["evaluation"]["inception_weights"], "evaluation.inception_weights"
 
 
 def _is_made(path: str) -> bool:

@@ -33,8 +33,8 @@ Settled = Literal["unchanged", "restored"]
 LOGS = Path(".scratch/run")
 
 
-class BookkeepingError(Exception):
-    """DVC refuses something; the message is one line."""
+class BookkeepingError(ValueError):
+    """Something stops a stage, or the books; the message is one line."""
 
 
 class Books:
@@ -61,6 +61,8 @@ class Books:
                 graph = get_active_graph(self._repo.index.graph)
                 chosen = [one for name in targets for one in self._repo.stage.collect(name)]
                 steps = plan_repro(graph, chosen or None)
+            self._lock = self._root / "dvc.lock"
+            self._old = list(lock_text.split(self._text())[1])
         self._stages = {stage.addressing: stage for stage in steps}
         self.plan = list(self._stages)
         """The stages in the order of `dvc repro`."""
@@ -68,8 +70,6 @@ class Books:
             stage.addressing: {one.addressing for one in graph.successors(stage)} for stage in steps
         }
         """What must be settled before a stage is."""
-        self._lock = self._root / "dvc.lock"
-        self._old = list(lock_text.split(self._text())[1])
 
     def settle(self, name: str) -> Settled | Command:
         """Says that a stage is up to date, restores it from the run cache, or what must run.
@@ -102,7 +102,7 @@ class Books:
         """Writes into cache and dvc.lock what a command that ended well has made.
 
         Raises:
-            BookkeepingError: an output is missing.
+            BookkeepingError: an output is missing, or it cannot be written into the cache.
         """
         try:
             with _one_line(), self._repo.lock:
@@ -170,10 +170,13 @@ class Books:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """Turns what DVC raises into a `BookkeepingError` of one line."""
+    """Turns what stops one stage into a `BookkeepingError` of one line: other stages go on.
+
+    That is what DVC raises, a disk's error (it is full), and a dvc.lock that somebody changed.
+    """
     try:
         yield
-    except (DvcException, LockError) as error:
+    except (DvcException, LockError, OSError, ValueError) as error:
         raise BookkeepingError(" ".join(str(error).split())) from None
 
 

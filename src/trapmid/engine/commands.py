@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+DEVICES = (
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+)
+"""Variables that say which of a machine's GPUs a process may use: every worker has its own."""
 
 _RUNNING: set[subprocess.Popen[bytes]] = set()  # of this process
 
@@ -18,7 +27,7 @@ class Command:
     stage: str
     lines: tuple[tuple[str, ...], ...]  # run one after the other, until one fails
     folder: str
-    environment: Mapping[str, str]  # whole: a worker's own would decide threads, and so digits
+    environment: Mapping[str, str]  # a worker's own would decide threads, and so digits
     log: str  # file for stdout and stderr; it is replaced
 
 
@@ -31,7 +40,7 @@ class Ended:
 
 
 def execute(command: Command) -> Ended:
-    """Runs a command here and waits for it."""
+    """Runs a command here, with its environment and this process's `DEVICES`; waits for it."""
     log = Path(command.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     begun, code = time.monotonic(), 0
@@ -40,7 +49,7 @@ def execute(command: Command) -> Ended:
             process = subprocess.Popen(
                 line,
                 cwd=command.folder,
-                env=dict(command.environment),
+                env=_environment(command),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -53,6 +62,11 @@ def execute(command: Command) -> Ended:
             if code:
                 break
     return Ended(code, time.monotonic() - begun)
+
+
+def _environment(command: Command) -> dict[str, str]:
+    given = {name: value for name, value in command.environment.items() if name not in DEVICES}
+    return given | {name: os.environ[name] for name in DEVICES if name in os.environ}
 
 
 def stop_all() -> None:

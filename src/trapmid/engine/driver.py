@@ -95,8 +95,8 @@ class _Run:
                 self._failed(name, str(error))
                 continue
             if isinstance(settled, Command):
-                self.say(f"{self._count()} begin {name}")
                 self.flying[self.executor.submit(execute, settled)] = settled
+                self.say(f"{self._count()} begin {name}")
             else:
                 if settled == "restored":
                     self.say(f"{self._count()} restored {name}")

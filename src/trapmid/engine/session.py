@@ -44,7 +44,7 @@ def run(root: Path, plan: Plan) -> int:
         given = environment(os.environ, plan)  # before an engine starts: it changes os.environ
         try:
             books = Books(root, given, plan.targets)
-        except (BookkeepingError, ValueError) as error:
+        except BookkeepingError as error:
             raise ValueError(f"dvc: {error}") from None
         try:
             with _engine(plan) as engine:
@@ -70,8 +70,15 @@ def environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:
     if plan.threads is not None:
         made[_THREADS] = str(plan.threads)
     elif plan.jobs > 1 and _here(plan):
-        made.setdefault(_THREADS, str(max(1, (os.cpu_count() or 1) // plan.jobs)))
+        made.setdefault(_THREADS, str(max(1, _cores() // plan.jobs)))
     return made
+
+
+def _cores() -> int:
+    """Those that this process may use: a scheduler, or `taskset`, leaves it some of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _here(plan: Plan) -> bool:

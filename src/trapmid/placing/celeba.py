@@ -67,7 +67,11 @@ def place(source: Path, to: Path, *, copy: bool, identities: Path | None) -> lis
         else:
             archives.unpack(archive, folder, _where)
             told = _known(archive, *_ARCHIVE)
-        beside = {name: one for name, one in lists.items() if not (folder / name).exists()}
+        beside = {
+            name: one
+            for name, one in lists.items()
+            if one == identities or not (folder / name).exists()  # what was named, comes first
+        }
         folders.fill(((one, folder / name) for name, one in beside.items()), copy=True)
         told += _look(folder)
     how = "copies" if copy or archive else "links to files"
