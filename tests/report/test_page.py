@@ -743,6 +743,18 @@ def test_a_failed_row_says_what_it_found(tmp_path):
     assert "gmi-none-0: 0.31, least 0.9" in pages.html
 
 
+def test_a_failed_judge_says_what_it_found(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    path = tmp_path / "reports/scores/judges/verifier.json"
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    scores["checks"]["blank_images_refused"] = False
+    scores["failed_checks"] = {"blank_images_refused": "accepted 0.0300, most 0.01"}
+    fake_study.write_json(path, scores)
+    found, name = inputs.read(study, tmp_path, {}), "blank_images_refused"
+    (line,) = findings.check_lines(found, {name: False}, {}, {name: "failed by judges/verifier"})
+    assert line.detail == "failed by judges/verifier; verifier: accepted 0.0300, most 0.01"
+
+
 def test_a_broken_expectation_is_marked(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     path = tmp_path / "reports/data/faces.json"
