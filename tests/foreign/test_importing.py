@@ -24,6 +24,7 @@ from trapmid.config.study import TargetRow
 from trapmid.defenses.mid import Bottleneck
 from trapmid.foreign import importing
 from trapmid.foreign.classifiers import whole_classifier
+from trapmid.nets import snresnet
 from trapmid.priors import gmi, kedmi, plgmi
 from trapmid.runtime import eval_mode
 
@@ -412,6 +413,10 @@ BAD: dict[str, tuple[Any, str, str]] = {
         *(tiny() | {"l2_5.1.bias": torch.ones(4)}, "gmi-g"),
         r"is no gmi-g: 1 of another shape, first size mismatch for body\.3\.bias",
     ),
+    "a weight twice": (
+        *(tiny() | {"l2_5.0.weight": torch.ones(4, 2, 5, 5)}, "gmi-g"),
+        r"is no gmi-g: l2_5\.0\.weight and another name are the same weight, body\.0\.weight",
+    ),
     "no numbers": (
         *(tiny() | {"l1.1.bias": torch.full((64,), torch.nan)}, "gmi-g"),
         r"l1\.1\.bias is not finite",
@@ -479,6 +484,50 @@ def test_parts_of_two_sizes_are_no_whole(
     write(Path("D.tar"), critic)
     words = ["G.tar", "--as", "gmi-g", "--with", "D.tar"]
     refused(words, r"D\.tar: image_size is 32, that of G\.tar is 16", capsys)
+
+
+GENERATOR = (
+    (r"linear\.", "l1."),
+    (r"blocks\.(\d)\.norm(\d)\.norm\.", r"block\1.b\2."),
+    (r"blocks\.(\d)\.norm(\d)\.gain\.", r"block\1.b\2.weights."),
+    (r"blocks\.(\d)\.norm(\d)\.bias\.", r"block\1.b\2.biases."),
+    (r"blocks\.(\d)\.conv(\d)\.", r"block\1.c\2."),
+    (r"blocks\.(\d)\.shortcut\.", r"block\1.c_sc."),
+    (r"norm\.", "b9."),
+    (r"to_rgb\.", "conv9."),
+)
+CRITIC = (
+    (r"blocks\.(\d)\.conv(\d)\.", r"block\1.c\2."),
+    (r"blocks\.(\d)\.shortcut\.", r"block\1.c_sc."),
+    (r"linear\.", "l9."),
+    (r"embedding\.", "l_y."),
+    (r"parametrizations\.weight\.original", "weight_orig"),
+    (r"parametrizations\.weight\.0\.", "weight_"),
+)
+
+
+def theirs(network: nn.Module, rules: tuple[tuple[str, str], ...], first: int) -> dict[str, Tensor]:
+    """A state of ours in the official names, whose blocks are counted from `first`."""
+    state = {}
+    for name, value in network.state_dict().items():
+        for pattern, becomes in rules:
+            name = re.sub(f"^{pattern}" if pattern[0] != "p" else pattern, becomes, name, count=1)
+        state[re.sub(r"^block(\d)", lambda m: f"block{int(m[1]) + first}", name)] = value
+    return state
+
+
+def test_a_critic_of_another_size_than_plgmis_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("G.tar"), theirs(snresnet.Generator(5, 3, 16, 2), GENERATOR, 2))
+    for size in (16, 32):
+        critic = snresnet.ProjectionDiscriminator(3, size, 2)
+        write(Path(f"D{size}.tar"), theirs(critic, CRITIC, 1))
+    words = ["G.tar", "--as", "plgmi-g", "--with"]
+    refused([*words, "D32.tar"], r"D32\.tar: doublings is 3, that of G\.tar is 2", capsys)
+    assert main(["import", *words, "D16.tar", "--out", "ours.pt"]) == 0
+    assert "prior plgmi, num_classes 3, image_size 16" in capsys.readouterr().out
 
 
 def test_inception_is_nvidias_file_or_refused(

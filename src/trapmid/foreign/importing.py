@@ -131,7 +131,7 @@ def _kinds_of(theirs: Mapping[str, Tensor], but: str) -> Iterator[str]:
     for kind, how in KINDS.items():
         try:
             names.translated(theirs, how.rules)
-        except names.UnknownNamesError:
+        except ValueError:
             continue
         if kind != but:
             yield kind
@@ -192,7 +192,7 @@ def _joined(files: Sequence[Path], parts: Sequence[_Part]) -> dict[str, Any]:
     """The content of the written file; parts of another number of people or size are refused."""
     content: dict[str, Any] = {}
     for file, part in zip(files, parts, strict=True):
-        for key in ("num_classes", "image_size", "width", "latent_dim"):
+        for key in ("num_classes", "image_size", "doublings", "width", "latent_dim"):
             if key in content and part.content.get(key, content[key]) != content[key]:
                 raise CheckpointError(
                     f"{file}: {key} is {part.content[key]}, that of {files[0]} is {content[key]}"
