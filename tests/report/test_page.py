@@ -415,6 +415,15 @@ def test_the_protocol_counts_images_per_attack(pages):
         assert f"{listed}what each search ended with, none picked by result" in text
 
 
+def test_the_protocol_says_who_keeps_the_surest_images(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    edit_attack_run(
+        tmp_path, "gmi-none-0", counts={"confidence": {"mean": 0.9, "max": 1.0, "sum": 90.0}}
+    )
+    text = written(tmp_path, study).markdown
+    assert "none picked by result; GMI: those of which the asked model is surest" in text
+
+
 def test_an_attack_without_any_image_has_no_distance(tmp_path):
     """One seed: a mean of the other; both: a dash."""
     study = fake_study.write(tmp_path, defenses={"none": "none"})
