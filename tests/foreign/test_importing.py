@@ -156,6 +156,13 @@ def test_the_bottleneck_of_the_smaller_ir_network(tmp_path: Path) -> None:
     official.compare(features, official.outputs("facenet64")[0])
 
 
+def test_the_row_of_a_bottleneck_names_the_defence() -> None:
+    """Without it the file fits no row."""
+    content = {"arch": "vgg16", "adapted": {"method": "mid", "block": {}}, "imported": {}}
+    (line,) = importing._use("vgg16-mid", content, Path("w/mid.pt"))
+    assert line == "row: {method: mid, arch: vgg16, training: given, init: w/mid.pt}"
+
+
 STUDENTS = {
     "efficientnet-b0": (efficientnet_b0, 1280),
     "efficientnet-b1": (efficientnet_b1, 1280),

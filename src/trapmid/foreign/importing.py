@@ -248,7 +248,8 @@ def _use(kind: str, content: Mapping[str, Any], out: Path) -> Iterator[str]:
     if missing := [one for one in rest if one not in content["imported"]]:
         yield f"not whole: give the files of {' and '.join(missing)} by --with"
     elif kind in CLASSIFIERS:
-        yield f"row: {{arch: {content['arch']}, training: given, init: {out}}}"
+        defense = f"method: {content['adapted']['method']}, " if "adapted" in content else ""
+        yield f"row: {{{defense}arch: {content['arch']}, training: given, init: {out}}}"
     elif kind in STARTS:
         yield f"row: {{arch: one of {content['start_of']}, init: {out}}}"
     elif kind in PRIORS:
