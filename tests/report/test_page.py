@@ -420,8 +420,12 @@ def test_the_protocol_says_who_keeps_the_surest_images(tmp_path):
     edit_attack_run(
         tmp_path, "gmi-none-0", counts={"confidence": {"mean": 0.9, "max": 1.0, "sum": 90.0}}
     )
+    edit_attack_run(
+        tmp_path, "plgmi-none-0", counts={"confidence": {"mean": 0.31, "max": 0.47, "sum": 31.0}}
+    )
     text = written(tmp_path, study).markdown
-    assert "none picked by result; GMI: those of which the asked model is surest" in text
+    assert "confidence 0.310 (at most 0.470)" in text and "confidence 0.9 (at most 1)" in text
+    assert "none picked by result; GMI, PLG-MI: those of which the asked model is surest" in text
 
 
 def test_an_attack_without_any_image_has_no_distance(tmp_path):
