@@ -150,6 +150,23 @@ def test_confidence_is_a_mean_over_different_views() -> None:
     assert torch.allclose(alone, found[4:5], atol=1e-6)
 
 
+@pytest.mark.parametrize("mirror", [0.0, 1.0])
+def test_all_views_are_mirrored_or_none(mirror: float) -> None:
+    seen: list[Tensor] = []
+
+    class Recording(Constant):
+        def forward(self, images: Tensor) -> Output:
+            seen.append(images)
+            return super().forward(images)
+
+    whole = ResizedCrop(area=(1.0, 1.0), ratio=(1.0, 1.0))
+    how = dataclasses.replace(HOW, crop=whole, mirror=mirror)
+    pictures, keys = uniform(12, 3, 8, 8), latents.row_keys(LABELS, DRAWS, 0, "x")
+    confidence(how, Recording(), pictures, LABELS, keys)
+    wanted = pictures.flip(-1) if mirror else pictures
+    assert len(seen) == 5 and all(torch.allclose(one, wanted, atol=1e-5) for one in seen)
+
+
 @pytest.mark.parametrize("batch_size", [None, 2, 5])
 def test_the_surest_images_of_each_class_are_kept(batch_size: int | None) -> None:
     plan = Inversion(images_per_class=1, batch_size=batch_size, keep_every=100)

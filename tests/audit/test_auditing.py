@@ -162,6 +162,7 @@ def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path
 def test_numbers_are_in_the_order_of_their_values() -> None:
     assert of_people.order_of(["10", "9", "101"], None) == [1, 0, 2]
     assert of_people.order_of(["b", "a10", "a9"], None) == [2, 0, 1]
+    assert of_people.order_of(["b", "10", "9"], None) == [2, 0, 1]  # as ImageFolder
 
 
 LISTS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gpu import judge
 from gpu.faces import Faces
 from gpu.judge import judge_folder, real_vectors
 from torch import Tensor
@@ -78,7 +79,9 @@ def test_no_reconstructions_are_one_line(people: Faces, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_embeddings_are_kept_for_the_same_images_alone(people: Faces, tmp_path: Path) -> None:
+def test_embeddings_are_kept_for_the_same_images_and_code_alone(
+    people: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int] = []
 
     def counted(shown: Tensor) -> Tensor:
@@ -92,3 +95,15 @@ def test_embeddings_are_kept_for_the_same_images_alone(people: Faces, tmp_path: 
     assert all(map(torch.equal, first, again)) and sum(asked) == 2 * PEOPLE * EACH
     other = people._replace(test_images=people.test_images.flip(0))
     assert torch.equal(real_vectors(other, counted, file)[1], first[1].flip(0))
+    # What cuts the chip of an image is code, too: old templates do not judge new embeddings.
+    assert len(asked) == 4
+    monkeypatch.setattr(judge, "code_digest", lambda: "another")
+    real_vectors(other, counted, file)
+    assert len(asked) == 6
+    # The same pixels, one more of them for training
+    last = other.test_images[:1]
+    moved = other._replace(
+        train_images=torch.cat([other.train_images, last]), test_images=other.test_images[1:]
+    )
+    assert len(real_vectors(moved, counted, file)[1]) == PEOPLE * EACH - 1
+    assert [one.name for one in tmp_path.iterdir()] == ["vectors.pt"]

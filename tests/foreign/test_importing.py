@@ -24,6 +24,7 @@ from trapmid.config.study import TargetRow
 from trapmid.defenses.mid import Bottleneck
 from trapmid.foreign import importing
 from trapmid.foreign.classifiers import whole_classifier
+from trapmid.nets import snresnet
 from trapmid.priors import gmi, kedmi, plgmi
 from trapmid.runtime import eval_mode
 
@@ -153,6 +154,13 @@ def test_the_bottleneck_of_the_smaller_ir_network(tmp_path: Path) -> None:
     with torch.no_grad():
         features = model(official.images()).features
     official.compare(features, official.outputs("facenet64")[0])
+
+
+def test_the_row_of_a_bottleneck_names_the_defence() -> None:
+    """Without it the file fits no row."""
+    content = {"arch": "vgg16", "adapted": {"method": "mid", "block": {}}, "imported": {}}
+    (line,) = importing._use("vgg16-mid", content, Path("w/mid.pt"))
+    assert line == "row: {method: mid, arch: vgg16, training: given, init: w/mid.pt}"
 
 
 STUDENTS = {
@@ -412,6 +420,10 @@ BAD: dict[str, tuple[Any, str, str]] = {
         *(tiny() | {"l2_5.1.bias": torch.ones(4)}, "gmi-g"),
         r"is no gmi-g: 1 of another shape, first size mismatch for body\.3\.bias",
     ),
+    "a weight twice": (
+        *(tiny() | {"l2_5.0.weight": torch.ones(4, 2, 5, 5)}, "gmi-g"),
+        r"is no gmi-g: l2_5\.0\.weight and another name are the same weight, body\.0\.weight",
+    ),
     "no numbers": (
         *(tiny() | {"l1.1.bias": torch.full((64,), torch.nan)}, "gmi-g"),
         r"l1\.1\.bias is not finite",
@@ -479,6 +491,50 @@ def test_parts_of_two_sizes_are_no_whole(
     write(Path("D.tar"), critic)
     words = ["G.tar", "--as", "gmi-g", "--with", "D.tar"]
     refused(words, r"D\.tar: image_size is 32, that of G\.tar is 16", capsys)
+
+
+GENERATOR = (
+    (r"linear\.", "l1."),
+    (r"blocks\.(\d)\.norm(\d)\.norm\.", r"block\1.b\2."),
+    (r"blocks\.(\d)\.norm(\d)\.gain\.", r"block\1.b\2.weights."),
+    (r"blocks\.(\d)\.norm(\d)\.bias\.", r"block\1.b\2.biases."),
+    (r"blocks\.(\d)\.conv(\d)\.", r"block\1.c\2."),
+    (r"blocks\.(\d)\.shortcut\.", r"block\1.c_sc."),
+    (r"norm\.", "b9."),
+    (r"to_rgb\.", "conv9."),
+)
+CRITIC = (
+    (r"blocks\.(\d)\.conv(\d)\.", r"block\1.c\2."),
+    (r"blocks\.(\d)\.shortcut\.", r"block\1.c_sc."),
+    (r"linear\.", "l9."),
+    (r"embedding\.", "l_y."),
+    (r"parametrizations\.weight\.original", "weight_orig"),
+    (r"parametrizations\.weight\.0\.", "weight_"),
+)
+
+
+def theirs(network: nn.Module, rules: tuple[tuple[str, str], ...], first: int) -> dict[str, Tensor]:
+    """A state of ours in the official names, whose blocks are counted from `first`."""
+    state = {}
+    for name, value in network.state_dict().items():
+        for pattern, becomes in rules:
+            name = re.sub(f"^{pattern}" if pattern[0] != "p" else pattern, becomes, name, count=1)
+        state[re.sub(r"^block(\d)", lambda m: f"block{int(m[1]) + first}", name)] = value
+    return state
+
+
+def test_a_critic_of_another_size_than_plgmis_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("G.tar"), theirs(snresnet.Generator(5, 3, 16, 2), GENERATOR, 2))
+    for size in (16, 32):
+        critic = snresnet.ProjectionDiscriminator(3, size, 2)
+        write(Path(f"D{size}.tar"), theirs(critic, CRITIC, 1))
+    words = ["G.tar", "--as", "plgmi-g", "--with"]
+    refused([*words, "D32.tar"], r"D32\.tar: doublings is 3, that of G\.tar is 2", capsys)
+    assert main(["import", *words, "D16.tar", "--out", "ours.pt"]) == 0
+    assert "prior plgmi, num_classes 3, image_size 16" in capsys.readouterr().out
 
 
 def test_inception_is_nvidias_file_or_refused(

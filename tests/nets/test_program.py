@@ -129,6 +129,7 @@ DEFECTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut off": (lambda: exported(Small().eval())[:-200], "or cut off"),
     "weights": (lambda: _saved({"a": torch.ones(1)}), "the archive has no models/"),
     "pickled": (lambda: _pickled(exported(Small().eval())), "holds pickled objects"),
+    "an object of a class": (lambda: _zipped("a/models/m.json", "a/custom_obj_0"), "holds pickled"),
 }
 
 
@@ -140,6 +141,15 @@ class _Bytes(Small):
 def _saved(content: object) -> bytes:
     stream = io.BytesIO()
     torch.save(content, stream)
+    return stream.getvalue()
+
+
+def _zipped(*names: str) -> bytes:
+    """An archive of empty files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
     return stream.getvalue()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from toy import uniform
 from trapmid.nets.stylegan2 import Generator, Size, StyledConv, activate, filtered, fir, upsample
-from trapmid.nets.stylegan2_critic import Critic, EqualConv
+from trapmid.nets.stylegan2_critic import Critic, DownBlock, EqualConv
 
 STYLE32 = Size(image_size=32, z_dim=64, w_dim=64, base=512, most=64, layers=4)
 TINY = Size(image_size=8, z_dim=2, w_dim=2, base=16, most=2, layers=2)
@@ -265,6 +265,52 @@ def test_the_critic_sees_the_deviation_of_groups() -> None:
     critic.eval()
     alone, together = critic._deviation(x[:1]), critic._deviation(x)
     assert torch.equal(alone[0], together[0]) and (alone == critic.spread).all()
+
+
+def active(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+def test_a_block_of_the_critic_is_a_residual_at_half_the_pixels() -> None:
+    """Two convolutions beside a skip, both low-passed before every second pixel goes."""
+
+    def blurred(y: Tensor, pad: int) -> Tensor:
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        kernel = (taps[:, None] * taps).expand(y.shape[1], 1, 4, 4)
+        return F.conv2d(F.pad(y, (pad,) * 4), kernel, groups=y.shape[1])
+
+    block, x = DownBlock(3, 4), uniform(2, 3, 8, 8)
+    for one in (block.conv0, block.conv1):
+        assert one.bias is not None
+        one.bias.data.normal_()
+    first = active(F.conv2d(x, block.conv0.weight / 27**0.5, block.conv0.bias, padding=1))
+    weight = block.conv1.weight / 27**0.5
+    deep = active(F.conv2d(blurred(first, 2), weight, block.conv1.bias, stride=2))
+    skip = F.conv2d(blurred(x, 1)[:, :, ::2, ::2], block.skip.weight / 3**0.5)
+    assert block(x).shape == (2, 4, 4, 4) and block.skip.bias is None
+    assert torch.allclose(block(x), (deep + skip) / 2**0.5, atol=1e-5)
+
+
+def test_the_critic_ends_in_two_dense_layers() -> None:
+    critic = Critic(STYLE32, 2).eval()
+    critic.spread.fill_(0.3)
+    with torch.no_grad():
+        images = uniform(3, 3, 32, 32)
+        x = active(critic.from_rgb(images))
+        for block in critic.blocks:
+            x = block(x)
+        x = torch.cat([x, torch.full((3, 1, 4, 4), 0.3)], dim=1)
+        x = active(critic.conv(x)).flatten(1)
+        x = active(x @ critic.dense.weight.T / x.shape[1] ** 0.5 + critic.dense.bias)
+        wanted = x @ critic.out.weight[0] / x.shape[1] ** 0.5 + critic.out.bias
+        assert torch.allclose(critic(images), wanted, atol=1e-5)
+
+
+def test_the_critic_remembers_the_deviation_that_it_met() -> None:
+    critic, x = Critic(STYLE32, 2), uniform(4, 5, 4, 4)
+    mean = critic._deviation(x).mean()
+    critic._deviation(x)
+    assert torch.allclose(critic.spread, mean * (1 - 0.99**2), rtol=1e-4)
 
 
 def test_activations_keep_their_size() -> None:

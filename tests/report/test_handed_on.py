@@ -188,6 +188,21 @@ def test_a_target_has_a_card_with_the_headings(found):
         assert "null" not in text.replace(": null", "") and "{" not in body.split("```json")[0]
 
 
+def test_a_card_has_an_attack_on_each_public_data(found):
+    """The weaker of two rows of one attack comes last, and hides nothing."""
+    own = found.inputs.attack_runs["plgmi-none-0"]
+    blocks = found.params["attack_runs"]
+    rows = blocks | {"web-none-0": blocks[own.row] | {"data": "web"}}
+    inputs = replace(
+        found.inputs,
+        params=found.params | {"attack_runs": rows},
+        attack_runs={own.row: own, "web-none-0": replace(own, row="web-none-0", aa1=0.125)},
+    )
+    text = model_cards.card(replace(found, inputs=inputs), "none-0")
+    assert "| PLG-MI | 95.0 %" in text and "| PLG-MI (web) | 12.5 %" in text
+    assert "Assume that it leaks: PLG-MI gets AA-1 95.0 %" in text
+
+
 def test_a_card_says_what_leaks(found):
     text = model_cards.card(found, "trapmid-1")
     assert "Test accuracy 93.00 %, trapdoor success 100.00 %." in text

@@ -415,6 +415,19 @@ def test_the_protocol_counts_images_per_attack(pages):
         assert f"{listed}what each search ended with, none picked by result" in text
 
 
+def test_the_protocol_says_who_keeps_the_surest_images(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    edit_attack_run(
+        tmp_path, "gmi-none-0", counts={"confidence": {"mean": 0.9, "max": 1.0, "sum": 90.0}}
+    )
+    edit_attack_run(
+        tmp_path, "plgmi-none-0", counts={"confidence": {"mean": 0.31, "max": 0.47, "sum": 31.0}}
+    )
+    text = written(tmp_path, study).markdown
+    assert "confidence 0.310 (at most 0.470)" in text and "confidence 0.9 (at most 1)" in text
+    assert "none picked by result; GMI, PLG-MI: those of which the asked model is surest" in text
+
+
 def test_an_attack_without_any_image_has_no_distance(tmp_path):
     """One seed: a mean of the other; both: a dash."""
     study = fake_study.write(tmp_path, defenses={"none": "none"})
@@ -741,6 +754,18 @@ def test_a_failed_row_says_what_it_found(tmp_path):
     top = first_screen(pages.html)
     assert "target agreement</strong>" in top
     assert "gmi-none-0: 0.31, least 0.9" in pages.html
+
+
+def test_a_failed_judge_says_what_it_found(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    path = tmp_path / "reports/scores/judges/verifier.json"
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    scores["checks"]["blank_images_refused"] = False
+    scores["failed_checks"] = {"blank_images_refused": "accepted 0.0300, most 0.01"}
+    fake_study.write_json(path, scores)
+    found, name = inputs.read(study, tmp_path, {}), "blank_images_refused"
+    (line,) = findings.check_lines(found, {name: False}, {}, {name: "failed by judges/verifier"})
+    assert line.detail == "failed by judges/verifier; verifier: accepted 0.0300, most 0.01"
 
 
 def test_a_broken_expectation_is_marked(tmp_path):

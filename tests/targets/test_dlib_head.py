@@ -45,6 +45,22 @@ def test_an_image_is_embedded_once(network: Any) -> None:
     assert network._recogniser.asked == 5
 
 
+def test_the_head_is_linear_in_the_normed_embedding(network: Any) -> None:
+    """In eval mode by the statistics of the training, in training mode by those of the batch."""
+    x = images(4, size=8)
+    vector = network.embed(x).vector
+    network.norm.running_mean.fill_(0.3)
+    network.norm.running_var.fill_(4.0)
+    with torch.no_grad(), eval_mode(network):
+        output = network(x)
+    assert torch.allclose(output.features, (vector - 0.3) / 2, atol=1e-4)
+    head = network.classifier
+    assert torch.allclose(output.logits, output.features @ head.weight.T + head.bias, atol=1e-5)
+    spread = (vector.var(dim=0, unbiased=False) + network.norm.eps).sqrt()
+    found = network.train()(x).features
+    assert torch.allclose(found, (vector - vector.mean(dim=0)) / spread, atol=1e-4)
+
+
 def test_the_state_is_the_head(network: Any) -> None:
     names = {name.split(".")[0] for name in network.state_dict()}
     assert names == set(network.head)

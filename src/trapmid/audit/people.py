@@ -89,7 +89,8 @@ def order_of(names: Sequence[str], classes: Path | None) -> list[int]:
     Args:
         names: the private people.
         classes: a text file with the name of each output, a line each; None: the outputs are in
-            the order of the names, numbers by their value, as torchvision's ImageFolder has them.
+            the order of the names, as torchvision's ImageFolder has them, but where all are
+            numbers by their value, where it has 10 before 9.
 
     Raises:
         AuditError: the file does not name exactly these people, each once.

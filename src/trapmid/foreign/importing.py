@@ -131,7 +131,7 @@ def _kinds_of(theirs: Mapping[str, Tensor], but: str) -> Iterator[str]:
     for kind, how in KINDS.items():
         try:
             names.translated(theirs, how.rules)
-        except names.UnknownNamesError:
+        except ValueError:
             continue
         if kind != but:
             yield kind
@@ -192,7 +192,7 @@ def _joined(files: Sequence[Path], parts: Sequence[_Part]) -> dict[str, Any]:
     """The content of the written file; parts of another number of people or size are refused."""
     content: dict[str, Any] = {}
     for file, part in zip(files, parts, strict=True):
-        for key in ("num_classes", "image_size", "width", "latent_dim"):
+        for key in ("num_classes", "image_size", "doublings", "width", "latent_dim"):
             if key in content and part.content.get(key, content[key]) != content[key]:
                 raise CheckpointError(
                     f"{file}: {key} is {part.content[key]}, that of {files[0]} is {content[key]}"
@@ -248,7 +248,8 @@ def _use(kind: str, content: Mapping[str, Any], out: Path) -> Iterator[str]:
     if missing := [one for one in rest if one not in content["imported"]]:
         yield f"not whole: give the files of {' and '.join(missing)} by --with"
     elif kind in CLASSIFIERS:
-        yield f"row: {{arch: {content['arch']}, training: given, init: {out}}}"
+        defense = f"method: {content['adapted']['method']}, " if "adapted" in content else ""
+        yield f"row: {{{defense}arch: {content['arch']}, training: given, init: {out}}}"
     elif kind in STARTS:
         yield f"row: {{arch: one of {content['start_of']}, init: {out}}}"
     elif kind in PRIORS:

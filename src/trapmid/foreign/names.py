@@ -26,15 +26,18 @@ def translated(state: State, rules: Rules) -> dict[str, Tensor]:
 
     Raises:
         UnknownNamesError: a name matches no rule.
+        ValueError: two names are one weight here.
     """
-    ours, unknown = {}, []
+    ours: dict[str, Tensor] = {}
+    unknown = []
     for name, value in state.items():
         for pattern, becomes in rules:
             if (found := re.fullmatch(pattern, name)) is not None:
                 if becomes is not None:
-                    ours[found.expand(becomes) if isinstance(becomes, str) else becomes(found)] = (
-                        value
-                    )
+                    own = found.expand(becomes) if isinstance(becomes, str) else becomes(found)
+                    if own in ours:
+                        raise ValueError(f"{name} and another name are the same weight, {own}")
+                    ours[own] = value
                 break
         else:
             unknown.append(name)

@@ -66,6 +66,7 @@ def _plgmi_facts(state: State) -> Facts:
         "latent_dim": latent_dim,
         "num_classes": len(state["blocks.0.norm1.gain.weight"]),
         "image_size": _from_flat(flat, first, len(blocks)),
+        "doublings": len(blocks),
         "width": state["to_rgb.weight"].shape[1],
     }
 

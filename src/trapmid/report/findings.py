@@ -137,6 +137,7 @@ def _reasons(name: str, inputs: Inputs) -> list[str]:
     rows: list[tuple[str, RowScores]] = [
         *inputs.evaluators.items(),
         *inputs.targets.items(),
+        *inputs.judges.items(),
         *inputs.attack_runs.items(),
     ]
     return [

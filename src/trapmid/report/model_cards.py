@@ -13,6 +13,7 @@ from trapmid.report.groups import FLOOR, label
 from trapmid.report.judged import at
 from trapmid.report.sections.verdict import cautions, origins
 from trapmid.report.words import listed, percent, plain, seconds, whole
+from trapmid.scoring.scores import AttackScores
 
 FOLDER = "model_cards"
 
@@ -183,21 +184,21 @@ def _infrastructure(stats: Mapping[str, Any]) -> str:
 def _scores(found: Findings, row: str) -> dict[str, str]:
     """What it recognises, and what attacks got out of it."""
     scores = found.inputs.targets[row]
-    attacked = {
-        one.attack: one
+    attacked = [
+        one
         for one in found.inputs.attack_runs.values()
         if one.target == row and one.attack != FLOOR
-    }
+    ]
     lines = [
         (
-            *(names.attack(code), percent(one.aa1, 1), percent(one.aa5, 1)),
+            *(_attack(found, one), percent(one.aa1, 1), percent(one.aa5, 1)),
             *(plain(one.knn_dist), percent(at(one, "judges.agree"), 1)),
         )
-        for code, one in attacked.items()
+        for one in attacked
     ]
     heads = ("Attack", "AA-1", "AA-5", "KNN distance", "All judges agree")
     known = markdown.written(table("lr", heads, lines))
-    strongest = max(attacked.values(), key=lambda one: one.aa1, default=None)
+    strongest = max(attacked, key=lambda one: one.aa1, default=None)
     trapdoor = scores.trapdoor_success
     return {
         "results": f"Test accuracy {percent(scores.test_accuracy)}"
@@ -205,6 +206,13 @@ def _scores(found: Findings, row: str) -> dict[str, str]:
         + f".\n\n{known if lines else 'No attack ran on it.'}",
         "attacked": "No attack ran on it: nothing is known of what it leaks."
         if strongest is None
-        else f"Assume that it leaks: {names.attack(strongest.attack)} gets AA-1 "
+        else f"Assume that it leaks: {_attack(found, strongest)} gets AA-1 "
         f"{percent(strongest.aa1, 1)}, and a stronger attack may get more.",
     }
+
+
+def _attack(found: Findings, scores: AttackScores) -> str:
+    """The attack's name, and its data where they are not the target's own."""
+    data = found.params["attack_runs"][scores.row]["data"]
+    own = found.params["targets"][scores.target]["data"]
+    return names.attack(scores.attack) + (f" ({data})" if data != own else "")

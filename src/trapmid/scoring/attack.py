@@ -60,10 +60,10 @@ class Evidence:
     """What an attack left: `data/reconstructions/<row>.pt`.
 
     Raises:
-        ValueError: images leave [-1, 1], as 8-bit ones do. A tanh may make any image inside.
+        ValueError: pixels leave [-2, 2], as 8-bit ones do. A generator may leave [0, 1] by 1.
     """
 
-    images: Tensor  # (N, 3, S, S) float32, as the generator made them: a tanh may leave [0, 1]
+    images: Tensor  # (N, 3, S, S) float32, as the generator made them: it may leave [0, 1]
     labels: Tensor  # (N,) int64, the attacked classes
     draws: Tensor  # (N,) int64, which try of its class an image is
     found: Tensor  # (N,) bool; False: no image, but what stands in its place
@@ -71,9 +71,9 @@ class Evidence:
     left_out: int  # rows that were not attempted, always of whole classes
 
     def __post_init__(self) -> None:
-        if not (self.images.abs() <= 1).all():  # false of NaN, too
+        if not (self.images.abs() <= 2).all():  # false of NaN, too
             worst = self.images.abs().max()
-            raise ValueError(f"reconstructions: pixels of size {worst:g}, at most 1 is an image's")
+            raise ValueError(f"reconstructions: pixels of size {worst:g}, at most 2 is an image's")
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:

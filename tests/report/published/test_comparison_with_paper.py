@@ -160,6 +160,53 @@ def test_another_setting_is_not_compared(change, why):
     assert found.status == "not comparable" and found.why == (why,)
 
 
+def high_resolution(images=50, evaluator="inception_v3", size=224):
+    """Table 19: PPA on 224 pixels, judged by Inception-v3 on 50 images of each person."""
+
+    def change(params):
+        data = params["data"]["faces"]
+        data |= {"image_size": size, "private": {"reader": "celeba_hd", "path": "data/external/a"}}
+        data["public"] = {"reader": "ffhq", "path": "data/external/b"}
+        params["evaluators"]["evaluator"] |= {"arch": evaluator, "init": "weights/timm/x"}
+        for block in params["targets"].values():
+            block["arch"] = "resnet152"
+        for block in params["attack_runs"].values():
+            block["attack"] = {"gmi": "ppa"}.get(block["attack"], block["attack"])
+
+    study = paper_like(change, knn_dist=312.5)
+    runs = {
+        row: dataclasses.replace(
+            run, protocol=dataclasses.replace(run.protocol, images_per_identity=images)
+        )
+        for row, run in study.attack_runs.items()
+    }
+    return dataclasses.replace(study, attack_runs=runs)
+
+
+def of_resnet(study, metric="aa1"):
+    (found,) = [
+        line
+        for line in comparison.compare(PUBLISHED, study)
+        if (line.number.table, line.number.architecture, line.number.defence, line.number.metric)
+        == (19, "resnet152", "none", metric)
+    ]
+    return found
+
+
+def test_the_high_resolution_track_has_a_setting_of_its_own():
+    found = of_resnet(high_resolution())
+    assert found.why == () and found.status == "differs"  # the paper: 80.61
+    distance = of_resnet(high_resolution(), "eval_dist")
+    assert distance.why == () and distance.ours.value == 312.5  # the paper: 312.58
+    assert distance.difference == pytest.approx(-0.08)
+    for changed, why in (
+        (high_resolution(images=5), "another number of images of each person"),
+        (high_resolution(evaluator="facenet112"), "another evaluator"),
+        (high_resolution(size=64), "64 pixels instead of 224"),
+    ):
+        assert of_resnet(changed).why == (why,)
+
+
 def test_rows_in_the_papers_setting_are_found_among_others():
     """The networks of tables 12 and 13 stand in one study with the first one."""
 

@@ -15,9 +15,11 @@ STATUSES: tuple[Status, ...] = ("match", "differs", "not comparable", "not run")
 
 _PEOPLE = 1000
 _SIZES = {"celeba": 64, "celeba_hd": 224}
-_ATTACKED = {"brepmi": (300, 1)}
+_EVALUATORS = {"celeba": "facenet112", "celeba_hd": "inception_v3"}
+"""Both by the private images of the paper."""
+_ATTACKED = {"brepmi": (300, 1), "ppa": (_PEOPLE, 50)}
 """By attack: how many people, how many images of each; any other has 1,000 and 5."""
-_EVALUATOR = "facenet112"
+_DISTANCES = ("knn_dist", "eval_dist")  # one and the same, as the two tracks call it
 _SEEDS = 5  # of which the paper's best and worst cases are taken
 
 
@@ -111,9 +113,9 @@ def _other_measure(number: Number, ours: Ours, study: Study) -> list[str]:
         return ["another machine"]
     judges = [study.params["evaluators"][one.protocol.evaluator] for one in study.runs(ours)]
     found = []
-    if any(judge["arch"] != _EVALUATOR for judge in judges):
+    if any(judge["arch"] != _EVALUATORS[number.private] for judge in judges):
         found.append("another evaluator")
-    elif number.metric == "knn_dist" and any("random" in judge["init"] for judge in judges):
+    elif number.metric in _DISTANCES and any("random" in judge["init"] for judge in judges):
         found.append("evaluator from other weights: its distances have another scale")
     features = {one.frechet_features for one in study.runs(ours)}
     if number.metric == "fid" and features != {"inception"}:

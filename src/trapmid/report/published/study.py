@@ -23,6 +23,7 @@ _FIELDS = {
     "aa1": "aa1",
     "aa5": "aa5",
     "knn_dist": "knn_dist",
+    "eval_dist": "knn_dist",  # what the high-resolution track calls it
     "fid": "frechet",
 }
 """Fields of `AttackScores` by the name of a published metric."""
@@ -80,12 +81,12 @@ class Study:
         return self._ours(number, best, [row for row in rows if places[row] == best])
 
     def origin(self, data: str, side: str) -> str:
-        """Who made the `private` or `public` images of a row of `data`."""
+        """Who made the `private` or `public` images of a row of `data`, whatever their size."""
         source = self.params["data"][data][side]
         for name, block in self.params["raw"].items():
             if Path(source["path"]).is_relative_to(f"data/raw/{name}"):
                 return DRAWN if block["maker"] == "synthetic" else str(block["maker"])
-        return str(source["reader"])
+        return str(source["reader"]).removesuffix("_hd")
 
     def _rows(self, number: Number) -> list[str]:
         """Rows of attack_runs, or of targets, of the number's attack and defence."""

@@ -14,6 +14,7 @@ from trapmid.report.groups import families
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks, with_names
 from trapmid.report.words import mean, present, rate, whole
+from trapmid.scoring.scores import Count
 
 _SURROGATES = "models/surrogates/"
 
@@ -147,11 +148,7 @@ def counts(found: Findings) -> Table:
 def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
     scores = [inputs.attack_runs[row] for row in rows]
     numbers = {name: [one.counts[name] for one in scores] for name in scores[0].counts}
-    counted = (
-        f"{name.replace('_', ' ')} {mean([one.mean for one in of_seeds]):,.1f}"
-        f" (at most {max(one.max for one in of_seeds):,.0f})"
-        for name, of_seeds in numbers.items()
-    )
+    counted = (f"{name.replace('_', ' ')} {_told(of_seeds)}" for name, of_seeds in numbers.items())
     entries = (
         names.attack(attack),
         names.defense(defense),
@@ -161,6 +158,14 @@ def _counted(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> 
         "; ".join(counted),
     )
     return Line(entries)
+
+
+def _told(of_seeds: Sequence[Count]) -> str:
+    """Mean and largest of one count; of shares, as PPA's confidence, three digits."""
+    average, most = mean([one.mean for one in of_seeds]), max(one.max for one in of_seeds)
+    if not most.is_integer():
+        return f"{average:.3f} (at most {most:.3f})"
+    return f"{average:,.1f} (at most {most:,.0f})"
 
 
 def stand_ins(found: Findings) -> Table:

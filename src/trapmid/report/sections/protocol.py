@@ -60,7 +60,8 @@ def _runs(found: Findings) -> dict[str, str]:
     chosen_by = "the memory" if found.params["inversion"]["batch_size"] is None else "params.yaml"
     made = escaped(_images_per_identity(found))
     return {
-        "Reconstructions": f"{made}; what each search ended with, none picked by result",
+        "Reconstructions": f"{made}; what each search ended with, none picked by result"
+        + _selected(found),
         "Rows searched at once": f"{', '.join(map(str, sizes))}, chosen by {chosen_by}; no result "
         "depends on it",
         "Seeds of targets and attacks": ", ".join(map(str, found.seeds)),
@@ -68,6 +69,16 @@ def _runs(found: Findings) -> dict[str, str]:
         "Instruction sets": f"{_instructions(found)}; another processor computes other last bits, "
         "and so other scores",
     }
+
+
+def _selected(found: Findings) -> str:
+    """The attacks that keep the images of which what they asked is surest; it is no judge."""
+    some = dict.fromkeys(
+        names.attack(one.attack)
+        for one in found.inputs.attack_runs.values()
+        if "confidence" in one.counts
+    )
+    return f"; {', '.join(some)}: those of which the asked model is surest" if some else ""
 
 
 def _instructions(found: Findings) -> str:
