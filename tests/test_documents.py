@@ -24,6 +24,7 @@ CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 DAMAGED = f"{SHARING}::test_a_damaged_object_of_the_cache_is_found_and_made_again"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
+RAW = f"{SHARING}::test_raw_data_and_given_weights_go_to_a_clone"
 PLACING = "tests/placing/test_placing.py::test_"
 TAKEN = f"{PLACING}it_is_read_where_studies_read_it"
 
@@ -97,6 +98,12 @@ FOLLOWED = {
     "trapmid data celeba --from ~/Downloads/img_align_celeba.zip": TAKEN,
     "trapmid data celeba --from PATH": TAKEN,
     "trapmid data lfw": f"{PLACING}lfw_is_looked_for_where_scikit_learn_keeps_it",
+    "trapmid data --copy": TAKEN,
+    "dvc add data/external/celeba": RAW,
+    "dvc add models/external/vgg16": RAW,
+    "git add data/external/celeba.dvc": RAW,
+    'git commit --message "CelebA is on the remote"': RAW,
+    "dvc pull data/external/celeba": RAW,
     "trapmid data": "nothing: a family of commands",
     "trapmid doctor": "tests/doctor/test_doctor.py::test_a_clone_misses_nothing",
     "make ui": UI,
