@@ -31,6 +31,7 @@ TAKEN = f"{PLACING}it_is_read_where_studies_read_it"
 ENGINE = "tests/engine/test_session.py"
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
+FACES = "--private ~/faces/staff --public ~/faces/others"
 AUDIT = "tests/audit/test_auditing.py::test_"
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
 PAPERS = "tests/profiles/test_paper_profiles.py"
@@ -125,12 +126,16 @@ FOLLOWED = {
     "trapmid convert-stylegan ffhq.pkl --out weights/ffhq1024.pt": (
         "tests/artifacts/test_nvidia.py::test_the_command"
     ),
-    "trapmid audit model.pt2 --private faces/staff --public faces/others": f"{AUDIT}a_whole_audit",
-    "trapmid audit model.pt2 --private faces/staff --public faces/others --classes classes.txt": (
+    f"trapmid audit model.pt2 {FACES}": f"{AUDIT}a_whole_audit",
+    f"trapmid audit model.pt2 {FACES} --classes classes.txt": (
         f"{AUDIT}outputs_are_put_in_the_order_of_the_labels"
     ),
     "trapmid audit": f"{AUDIT}a_whole_audit",
-    "trapmid audit model.pt2 --private data/raw/synthetic/celeba "
+    "dvc repro train_target@none-0": "nothing: minutes of training; the whole study is followed",
+    "python examples/export_a_target.py models/targets/none-0/model.pt": (
+        f"{EXAMPLES}export_a_target"
+    ),
+    "trapmid audit none-0.pt2 --private data/raw/synthetic/celeba "
     "--public data/raw/synthetic/celeba --profile audit_drawn": (
         "nothing: minutes of training; the same with audit_toy is followed"
     ),
