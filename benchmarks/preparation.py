@@ -1,18 +1,21 @@
 """How fast a CelebA of full size is prepared and checked, how much memory that takes.
 
     python benchmarks/preparation.py FOLDER [--images 202599] [--everything] [--faces PATH] [--kill]
+        [--out FILE.json]
 
 It fabricates a tree with CelebA's layout and counts in FOLDER/celeba (once; two gigabytes, outside
 of Git), prepares it at 64 pixels with the derived rule, and checks the contract. A line each:
 images a second, beside a loop that only decodes (Pillow's libjpeg-turbo, and torchvision's) on as
 many processes in the same run; memory; seconds of the contract; the counts. --faces decodes the
 files of a CelebA that is there instead of fabricated ones. --everything makes all other people
-public. --kill ends the preparation after 20 s first, and says how many images were kept.
+public. --kill ends the preparation after 20 s first, and says how many images were kept. --out
+writes the numbers as rows, too. benchmarks/data_contract.py checks a set of full size in memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import resource
@@ -22,7 +25,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,26 +52,47 @@ def main() -> None:
     parser.add_argument("--everything", action="store_true", help="all others are public")
     parser.add_argument("--faces", type=Path, help="a CelebA that is there")
     parser.add_argument("--kill", action="store_true", help="end it in the middle once")
+    parser.add_argument("--out", type=Path, help="write the numbers here, too")
     words = parser.parse_args()
     root = words.faces or words.folder / "celeba"
     if not root.is_dir():
         fabricate(root, words.images)
     row = _row(root, everything=words.everything or words.faces is not None)
     cores = len(os.sched_getaffinity(0))
-    print(f"cores: {cores}")
     files = [entry.file for entry in Reader().entries(root)]
+    book = Book("faces that are there" if words.faces else "fabricated pictures", cores)
     with tempfile.TemporaryDirectory(dir=words.folder) as scratch:
         if words.kill:
             _kill_in_the_middle(row, Path(scratch))
-        prepared, speed = _prepare(row, Path(scratch))
+        prepared, speed = _prepare(row, Path(scratch), book)
         sample = files[:: max(1, len(files) // 20_000)]
         for name, decode in (("Pillow", _pillow), ("torchvision", _torchvision)):
             bare = _bare(decode, sample, cores)
-            print(
-                f"decoding alone, {name}: {bare:.0f} images/s; preparation has {speed / bare:.0%}"
-            )
-        _save(prepared, words.folder / "prepared")
-        _check(row, prepared)
+            book.add(f"decoding alone, {name}", bare, "images/s", images=len(sample))
+            book.add(f"preparation, share of decoding alone, {name}", speed / bare, "share")
+        _save(prepared, words.folder / "prepared", book)
+        _check(row, prepared, book)
+    if words.out:
+        words.out.write_text(json.dumps(book.rows, indent=1) + "\n", encoding="utf-8")
+
+
+class Book:
+    """The numbers: printed, and kept as rows.
+
+    Args:
+        what: which pictures were prepared.
+        cores: on how many.
+    """
+
+    def __init__(self, what: str, cores: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._common = {"pictures": what, "cores": cores, "torch": torch.__version__}
+        self._common |= {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
+
+    def add(self, name: str, value: float, unit: str, **more: Any) -> None:
+        value = float(f"{value:.4g}")
+        print(f"{name}: {value:g} {unit} {more or ''}".rstrip(), flush=True)
+        self.rows.append({"name": name, "value": value, "unit": unit, **more, **self._common})
 
 
 # --- a tree like CelebA's -------------------------------------------------------------------------
@@ -139,16 +165,17 @@ def _row(root: Path, *, everything: bool) -> DataRow:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def _prepare(row: DataRow, scratch: Path) -> tuple[Prepared, float]:
+def _prepare(row: DataRow, scratch: Path, book: Book) -> tuple[Prepared, float]:
     with Watch() as most:
         begun = time.monotonic()
         prepared = prepare(row, Reader(), Reader(), scratch)
         seconds = time.monotonic() - begun
     count = len(prepared.manifest)
     counts = {name: len(prepared.private[f"{name}_labels"]) for name in ("train", "val", "test")}
-    print(f"prepared {count:,} images in {seconds:.1f} s: {count / seconds:.0f} images/s")
-    print(f"counts: {counts}, public {len(prepared.public):,}")
-    print(f"memory of all processes: {most[0] / 2**20:.0f} MB without mapped files")
+    counts["public"] = len(prepared.public)
+    book.add("preparation", seconds, "s", images=count, **counts)
+    book.add("preparation, speed", count / seconds, "images/s")
+    book.add("preparation, memory of all processes without mapped files", most[0] / 2**20, "MB")
     return prepared, count / seconds
 
 
@@ -222,29 +249,34 @@ def _kill_in_the_middle(row: DataRow, scratch: Path) -> None:
     print(f"killed after 20 s: {kept:,} images are kept")
 
 
-def _save(prepared: Prepared, folder: Path) -> None:
+def _save(prepared: Prepared, folder: Path, book: Book) -> None:
     begun = time.monotonic()
     checkpoints.save(folder / "private.pt", prepared.private)
     checkpoints.save(
         folder / "public.pt", lineage.public_content(prepared.public, prepared.private)
     )
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"saved in {time.monotonic() - begun:.1f} s; at most {most:.0f} MB resident")
+    book.add("saving", time.monotonic() - begun, "s")
+    book.add("preparation and saving, this process, resident", most, "MB")
 
 
-def _check(row: DataRow, prepared: Prepared) -> None:
-    bounds = Validation(
+def bounds() -> Validation:
+    """What a made-up set of CelebA's size keeps."""
+    return Validation(
         images_per_class=(24, 40),
         public_images=(1, FULL),
         pixel_mean=(0.02, 0.98),
         pixel_std=(0.01, 0.5),
         max_dark_share=0.01,
     )
+
+
+def _check(row: DataRow, prepared: Prepared, book: Book) -> None:
     begun = time.monotonic()
     manifest = tables.read_manifest(to_csv(prepared.manifest))
-    verdict = contract.check("full", row, bounds, manifest, prepared.private, prepared.public)
-    print(f"contract of {len(manifest):,} rows in {time.monotonic() - begun:.1f} s: ", end="")
-    print("kept" if verdict.success else "; ".join(verdict.failures()))
+    verdict = contract.check("full", row, bounds(), manifest, prepared.private, prepared.public)
+    book.add("contract", time.monotonic() - begun, "s", rows=len(manifest), kept=verdict.success)
+    print("\n".join(verdict.failures()), end="")
 
 
 if __name__ == "__main__":

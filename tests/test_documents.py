@@ -24,12 +24,14 @@ CLONE = f"{SHARING}::test_a_clone_pulls_and_runs_nothing"
 DAMAGED = f"{SHARING}::test_a_damaged_object_of_the_cache_is_found_and_made_again"
 CACHE = f"{SHARING}::test_clones_of_one_machine_share_a_cache"
 
+RAW = f"{SHARING}::test_raw_data_and_given_weights_go_to_a_clone"
 PLACING = "tests/placing/test_placing.py::test_"
 TAKEN = f"{PLACING}it_is_read_where_studies_read_it"
 
 ENGINE = "tests/engine/test_session.py"
 EXAMPLES = "tests/examples/test_examples.py::test_"
 
+FACES = "--private ~/faces/staff --public ~/faces/others"
 AUDIT = "tests/audit/test_auditing.py::test_"
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
 PAPERS = "tests/profiles/test_paper_profiles.py"
@@ -97,6 +99,12 @@ FOLLOWED = {
     "trapmid data celeba --from ~/Downloads/img_align_celeba.zip": TAKEN,
     "trapmid data celeba --from PATH": TAKEN,
     "trapmid data lfw": f"{PLACING}lfw_is_looked_for_where_scikit_learn_keeps_it",
+    "trapmid data --copy": TAKEN,
+    "dvc add data/external/celeba": RAW,
+    "dvc add models/external/vgg16": RAW,
+    "git add data/external/celeba.dvc": RAW,
+    'git commit --message "CelebA is on the remote"': RAW,
+    "dvc pull data/external/celeba": RAW,
     "trapmid data": "nothing: a family of commands",
     "trapmid doctor": "tests/doctor/test_doctor.py::test_a_clone_misses_nothing",
     "make ui": UI,
@@ -118,12 +126,16 @@ FOLLOWED = {
     "trapmid convert-stylegan ffhq.pkl --out weights/ffhq1024.pt": (
         "tests/artifacts/test_nvidia.py::test_the_command"
     ),
-    "trapmid audit model.pt2 --private faces/staff --public faces/others": f"{AUDIT}a_whole_audit",
-    "trapmid audit model.pt2 --private faces/staff --public faces/others --classes classes.txt": (
+    f"trapmid audit model.pt2 {FACES}": f"{AUDIT}a_whole_audit",
+    f"trapmid audit model.pt2 {FACES} --classes classes.txt": (
         f"{AUDIT}outputs_are_put_in_the_order_of_the_labels"
     ),
     "trapmid audit": f"{AUDIT}a_whole_audit",
-    "trapmid audit model.pt2 --private data/raw/synthetic/celeba "
+    "dvc repro train_target@none-0": "nothing: minutes of training; the whole study is followed",
+    "python examples/export_a_target.py models/targets/none-0/model.pt": (
+        f"{EXAMPLES}export_a_target"
+    ),
+    "trapmid audit none-0.pt2 --private data/raw/synthetic/celeba "
     "--public data/raw/synthetic/celeba --profile audit_drawn": (
         "nothing: minutes of training; the same with audit_toy is followed"
     ),

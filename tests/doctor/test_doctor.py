@@ -71,6 +71,12 @@ def no_data(home: Path) -> None:
     edit(home, "data/raw/synthetic/celeba}, image", "data/external/celeba}, image")
 
 
+def data_on_a_remote(home: Path) -> None:
+    no_data(home)
+    (home / "data/external").mkdir(parents=True)
+    (home / "data/external/celeba.dvc").touch()
+
+
 def no_weights(home: Path) -> None:
     (home / "weights/faces32/gmi.pt").unlink()
 
@@ -102,6 +108,7 @@ MISSING: list[tuple[Callable[[Path], None], str]] = [
     (no_params, "params     params.yaml: no such file; run this at the root; `trapmid profile"),
     (broken_params, "missing ['beta']"),
     (no_data, "data/external/celeba is not there; `trapmid data celeba --from PATH`"),
+    (data_on_a_remote, "data/external/celeba is not there; `dvc pull data/external/celeba`"),
     (no_weights, "weights/faces32/gmi.pt: no such file (public_priors.gmi); put it there, or"),
     (no_inception, "inception.pt: no such file (evaluation.inception_weights); put it there, or"),
     (no_truth, "data/external/identity_vectors.csv: no such file (judges.identity); put it there"),

@@ -9,16 +9,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+
+from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime
+from trapmid import wiring
+from trapmid.artifacts import classifiers
+from trapmid.config.study import TargetRow
+from trapmid.nets import program
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(p.stem for p in (ROOT / "examples").glob("[!_]*.py"))
 MOST_LINES = 60
 
 
-def printed(name: str, folder: Path, *, leaves: tuple[str, ...] = ()) -> str:
-    """What `python examples/<name>.py` prints; warnings are errors in it."""
-    command = [sys.executable, "-W", "error", str(ROOT / f"examples/{name}.py")]
+def printed(name: str, folder: Path, *words: str, leaves: tuple[str, ...] = ()) -> str:
+    """What `python examples/<name>.py WORDS` prints; warnings are errors in it."""
+    command = [sys.executable, "-W", "error", str(ROOT / f"examples/{name}.py"), *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     left = tuple(sorted(one.name for one in folder.iterdir()))
@@ -91,3 +98,33 @@ def test_scores_to_pandas(tmp_path: Path) -> None:
     assert compared > 0
     for defense, worst in metrics["worst"].items():
         assert f"\n{defense}: {100 * worst['aa1']:.1f} % by {worst['attack']}\n" in text
+
+
+@pytest.mark.slow
+def test_export_a_target(tmp_path: Path) -> None:
+    """The program keeps what `trapmid audit` asks of one, and answers as the target does."""
+    trained = tmp_path / "targets" / "none-0" / "model.pt"
+    (tmp_path / "random").write_text("random\n")
+    row = TargetRow(
+        data="faces",
+        arch="small_resnet",
+        defense="none",
+        method="none",
+        block="none",
+        training="target",
+        init=str(tmp_path / "random"),
+        seed=0,
+    )
+    defense = wiring.defense(*BLOCKS["none"], "none")
+    made = classifiers.train(row, plan(epochs=1), defense, private(3, 16), runtime(), Memory())
+    classifiers.save(trained, "none-0", row, made, 16, PEOPLE)
+    here = tmp_path / "here"
+    here.mkdir()
+    printed("export_a_target", here, str(trained), leaves=("none-0.pt2",))
+    exported = program.read((here / "none-0.pt2").read_bytes())
+    program.check(exported, 3, 16)
+    faces = images(5, size=16)
+    answer = program.ask(program.asked(exported, torch.device("cpu")), faces)
+    expected = made.model.eval()(faces)
+    torch.testing.assert_close(answer.logits, expected.logits)
+    torch.testing.assert_close(answer.features, expected.features)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import graph
@@ -12,6 +14,7 @@ import pytest
 import torch
 from checkout import ROOT, Checkout
 
+from smooth import picture
 from trapmid.artifacts import classifiers
 from trapmid.runtime import Runtime
 
@@ -76,6 +79,45 @@ def test_a_clone_pulls_and_runs_nothing(study, tmp_path):
     study.dvc("exp", "push", "origin", "fuzzy-cat")
     clone.dvc("exp", "pull", "origin", "fuzzy-cat")
     assert "fuzzy-cat" in clone.dvc("exp", "list", "--name-only")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files under `folder`, by path."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+@pytest.mark.slow
+def test_raw_data_and_given_weights_go_to_a_clone(tmp_path):
+    """The words are those of docs/sharing.md; files, folder and address are this test's."""
+    made = Checkout.make(tmp_path / "copy")
+    archive = tmp_path / "img_align_celeba.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for number in range(1, 4):
+            content = io.BytesIO()
+            picture(178, 218, number).save(content, "JPEG")
+            packed.writestr(f"img_align_celeba/{number:06d}.jpg", content.getvalue())
+        packed.writestr("identity_CelebA.txt", "".join(f"00000{n}.jpg 1\n" for n in (1, 2, 3)))
+    code, printed = made.trapmid("data", "celeba", "--from", str(archive))
+    assert code == 0, printed
+    made.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
+    weights = made.root / "models/external/vgg16"
+    weights.mkdir(parents=True)
+    (weights / "model.pt").write_bytes(b"weights")
+    made.dvc("add", "data/external/celeba")
+    made.dvc("add", "models/external/vgg16")
+    made.git("add", ".dvc", "data/external/celeba.dvc", "models/external/vgg16.dvc")
+    made.git("commit", "--quiet", "--message", "CelebA is on the remote")
+    made.dvc("push")
+    made.git("clone", "--quiet", str(made.root), str(tmp_path / "clone"))
+    clone = Checkout(tmp_path / "clone")
+    assert not (clone.root / "data/external/celeba").exists()
+    clone.dvc("pull", "data/external/celeba")
+    assert files(clone.root / "data/external") == files(made.root / "data/external")
+    assert len(files(clone.root / "data/external")) == 5  # three pictures, their list, the digest
+    assert not (clone.root / weights.relative_to(made.root)).exists()
+    clone.dvc("pull", "models/external/vgg16")
+    assert files(clone.root / "models/external") == files(made.root / "models/external")
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ NEAR = 28  # bits that may differ: saved again up to 12, trimmed by a pixel 26; 
 _SIDE, _KEPT = 32, 16  # pixels of the small picture, frequencies kept of each direction
 _BITS = _KEPT**2 - 1  # the mean grey is left out
 _BLOCK = 1024
+_PICTURES = 64  # whose fingerprints are taken at once: their pixels stay in the processor's cache
 _TILE = 4096  # others at once: their products with a block stay in the processor's cache
 _HALF = 128  # bits that are compared first
 
@@ -69,14 +70,15 @@ def near(prints: Tensor, others: Tensor) -> Tensor:
 
 
 def fingerprints(images: Tensor) -> Tensor:
-    """Fingerprints (N, 255) of images (N, C, H, W): float32, each -1 or 1."""
+    """Fingerprints (N, 255) of images (N, C, H, W) uint8: float32, each -1 or 1."""
     if not len(images):
         return torch.empty(0, _BITS)
-    return torch.cat([_fingerprints(block) for block in images.split(_BLOCK)])
+    return torch.cat([_fingerprints(block) for block in images.split(_PICTURES)])
 
 
 def _fingerprints(images: Tensor) -> Tensor:
-    grey = images.double().mean(dim=1, keepdim=True)
+    # The mean of the colours in float64; whole numbers are added first, as they are.
+    grey = images.sum(dim=1, keepdim=True, dtype=torch.int16).double() / images.shape[1]
     small = F.interpolate(grey, (_SIDE, _SIDE), mode="bilinear", antialias=True)[:, 0]
     frequencies = torch.arange(_KEPT, dtype=torch.float64)[:, None]
     places = torch.arange(_SIDE, dtype=torch.float64) + 0.5

@@ -66,9 +66,16 @@ def data(home: Path) -> Iterator[Finding]:
         elif path.startswith(_DRAWN):
             yield Finding("data", f"{name}: `dvc repro` makes {path}")
         else:
-            command = f"`trapmid data {_PLACED.get(reader, reader)} --from PATH`"
-            remedy = command if reader in _PLACED else "see docs/celeba.md for the layout"
+            remedy = _way_to(where, path, reader)
             yield Finding("data", f"{name}: {path} is not there", "missing", remedy)
+
+
+def _way_to(where: Path, path: str, reader: str) -> str:
+    if where.with_name(f"{where.name}.dvc").is_file():  # docs/sharing.md
+        return f"`dvc pull {path}`"
+    if reader in _PLACED:
+        return f"`trapmid data {_PLACED[reader]} --from PATH`"
+    return "see docs/celeba.md for the layout"
 
 
 def weights(home: Path) -> Iterator[Finding]:
