@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 # Before torch is loaded: a thread pool that exists spins, however few of its threads are used.
@@ -15,3 +16,15 @@ import torch
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> None:
+    """Files of a test need not outlive a cut of the power, and each would wait ten milliseconds."""
+    os.fsync = lambda descriptor: None  # type: ignore[assignment]
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not look through it again."""
+    gc.collect()
+    gc.freeze()
