@@ -531,7 +531,7 @@ def test_the_instruction_sets_are_stated(tmp_path):
     other = stats | {"instructions": "AVX512"}
     del other["onednn"]  # of a version that did not record it
     fake_study.write_json(folder / "targets/none-0/stats.json", other)
-    text = build(tmp_path, study, curves_alone)[0][1]
+    text = written(tmp_path, study).markdown
     line = "**Instruction sets**: torch AVX2, oneDNN AVX2; torch AVX512, oneDNN not recorded;"
     assert f"{line} scores: cpu AVX2, oneDNN AVX2, torch 2.14.1; another processor" in text
 
