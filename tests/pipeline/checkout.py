@@ -69,7 +69,7 @@ class Checkout:
             source, copy = ROOT / part, root / part
             copy.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, copy)
             else:
                 shutil.copy2(source, copy)
         for own in Path(__file__).parent.glob("*.yaml"):
@@ -173,8 +173,10 @@ class Checkout:
 
     def environment(self) -> dict[str, str]:
         """One core, the CPU, this interpreter, the copy's code, and nothing outside the copy."""
-        # A DVC that runs these tests as a stage would otherwise be theirs, too.
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+        # A DVC that runs these tests as a stage would otherwise be theirs, too. And without its
+        # bytecode every stage would compile the copy again, which takes as long as torch's import.
+        others = ("DVC_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.root / "src"),
