@@ -51,9 +51,7 @@ def with_code(root: Path) -> None:
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, celeba: Path, digests: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def project(tmp_path: Path, celeba: Path, digests: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one data row and good pictures: people 4, 5 and 7, and others."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)

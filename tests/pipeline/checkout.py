@@ -173,8 +173,8 @@ class Checkout:
 
     def environment(self) -> dict[str, str]:
         """One core, the CPU, this interpreter, the copy's code, and nothing outside the copy."""
-        # A DVC that runs these tests as a stage would otherwise be theirs, too. And without its
-        # bytecode every stage would compile the copy again, which takes as long as torch's import.
+        # A DVC that runs these tests as a stage would otherwise be theirs, too. And without
+        # bytecode every process would compile the copy again, a quarter of a second.
         others = ("DVC_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         return kept | {
