@@ -11,7 +11,11 @@ JOBS ?= 1
 # A test uses one core, so the tests are shared among the cores, file by file, because the tests of a file
 # share what is dear to make: at most four at a time, for the memory they take. (Groups would say the same more
 # finely, but pytest-xdist 3.8.0 under pytest 9.2.0 gives the tests of one `xdist_group` to every process.)
-SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile
+# The order of the files is that of tests/conftest.py, the longest first, not that of their numbers of tests.
+SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Bytecode of tests takes three seconds of every process to make. Set, the variable would forbid to keep it.
+test check faults: export PYTHONDONTWRITEBYTECODE :=
 
 # Where `make ui` answers.
 PORT = 5000

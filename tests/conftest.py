@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
+from pathlib import Path
 
 # Before torch is loaded: a thread pool that exists spins, however few of its threads are used.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,7 +14,45 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+from trapmid.artifacts import sources
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> None:
+    """Files of a test need not outlive a cut of the power, and each would wait ten milliseconds."""
+    os.fsync = lambda descriptor: None  # type: ignore[assignment]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def source_files_are_taken_apart_once() -> None:
+    """A stage that runs in this process asks for the same text of a file again and again."""
+    sources._Module = functools.cache(sources._Module)  # type: ignore[misc, assignment]
+
+
+# Files that take longest, and one that computes the toy study, for which others would wait: they
+# begin early, so that no process is left alone with them at the end.
+FIRST = (
+    *("pipeline/test_exactness", "engine/test_session", "examples/test_examples"),
+    *("test_reference", "benchmarks/test_on_gpu", "tracking/test_store", "report/test_page"),
+    *("targets/test_targets", "attacks/test_attacks", "priors/test_priors"),
+    *("pipeline/test_audit", "pipeline/test_recipes", "pipeline/test_bad_inputs"),
+    *("pipeline/test_crash", "pipeline/test_sharing", "pipeline/test_side_by_side"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files of `FIRST` first, where several processes share the files (Makefile)."""
+    ranks = {Path(__file__).parent / f"{name}.py": rank for rank, name in enumerate(FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not look through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # a twelfth of the time, by Python's own

@@ -126,6 +126,7 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     assert (folder.path / "src/trapmid/audit").is_dir()
 
 
+@pytest.mark.slow
 def test_again_is_the_same_and_an_edit_is_kept(world: World, tmp_path: Path) -> None:
     folder, asked = Quiet(tmp_path / "a", ROOT), request(world, world.model())
     run.prepare(asked, folder)

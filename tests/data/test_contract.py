@@ -53,6 +53,7 @@ def test_good_data_keep_the_contract(verdict_of: Verdicts, manifest: pd.DataFram
     assert all(set(row) == keys | {"examples"} for row in content["expectations"])
 
 
+@pytest.mark.slow
 def test_the_validation_split_is_there_or_not_as_asked(
     row: DataRow, bounds: Validation, prepared: Prepared, manifest: pd.DataFrame
 ) -> None:
@@ -67,6 +68,7 @@ def test_the_validation_split_is_there_or_not_as_asked(
     assert broken(missing) == broken(unasked) == {("identities", "val")}
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
     first, second = (json.dumps(verdict_of(manifest).content, sort_keys=True) for _ in range(2))
     assert first == second
@@ -183,6 +185,7 @@ def test_a_private_picture_saved_again_is_not_public(
     assert broken(verdict_on(allowed, bounds)) == {("private", "public_near_twin")}
 
 
+@pytest.mark.slow
 def test_a_near_twin_in_another_split_is_counted(
     row: DataRow, bounds: Validation, celeba: Path, manifest: pd.DataFrame
 ) -> None:
@@ -206,6 +209,7 @@ def test_many_offending_rows_are_named_by_the_first_five() -> None:
     assert result["examples"] == [f"{i}.jpg label=1.5" for i in range(1000, 1005)]
 
 
+@pytest.mark.slow
 def test_bounds_come_from_the_parameters(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
     assert broken(verdict_of(manifest, images_per_class=(6, 7))) == {("identities", "images")}
     verdict = verdict_of(manifest, public_images=(50, 60))
@@ -213,6 +217,7 @@ def test_bounds_come_from_the_parameters(verdict_of: Verdicts, manifest: pd.Data
     assert "observed 11" in verdict.failures()[0]
 
 
+@pytest.mark.slow
 def test_pixels(
     verdict_of: Verdicts, manifest: pd.DataFrame, prepared: Prepared, bounds: Validation
 ) -> None:

@@ -129,6 +129,7 @@ def twins(celeba: Path) -> Path:
     return celeba
 
 
+@pytest.mark.slow
 def test_a_folder_with_twins_keeps_the_contract(
     row: DataRow, bounds: Validation, twins: Path
 ) -> None:

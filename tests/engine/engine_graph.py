@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,11 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def copy(self, root: Path) -> Repository:
+        """All of it at `root`, results and cache included."""
+        shutil.copytree(self.root, root)
+        return Repository(root)
 
     def write(self, **values: str) -> None:
         """The rows' values."""

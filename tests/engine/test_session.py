@@ -73,9 +73,8 @@ def until(found, seconds: float = 180) -> None:
         time.sleep(0.05)
 
 
-def test_lock_cache_and_files_are_those_of_dvc(make_repository):
-    plain, ours = make_repository("plain"), make_repository("ours")
-    plain.dvc("repro", "--quiet")
+def test_lock_cache_and_files_are_those_of_dvc(make_repository, plain):
+    ours = make_repository("ours")
     printed = run(ours, jobs=3)
     assert "9 run" in printed
     assert ours.lock == plain.lock
@@ -104,7 +103,7 @@ def test_what_is_stale_runs_or_comes_back(make_repository):
     assert ran == {}
 
 
-def test_a_failing_row_stops_only_what_hangs_from_it(make_repository):
+def test_a_failing_row_stops_only_what_hangs_from_it(make_repository, plain):
     ours = make_repository("ours")
     ours.write(b="fail")
     printed = run(ours, code=1, jobs=2)
@@ -113,8 +112,6 @@ def test_a_failing_row_stops_only_what_hangs_from_it(make_repository):
     assert ours.ran().keys() == {"train@a", "train@b", "train@c", "score@a", "score@c"}
     ours.write()
     assert "4 run" in run(ours)
-    plain = make_repository("plain")
-    plain.dvc("repro", "--quiet")
     assert sorted(ours.lock.splitlines()) == sorted(plain.lock.splitlines())
 
 
@@ -143,7 +140,7 @@ def test_an_unknown_stage_is_one_line(make_repository):
     assert printed.splitlines()[-1].startswith("ValueError: dvc: ")
 
 
-def test_a_driver_that_was_killed_goes_on(make_repository):
+def test_a_driver_that_was_killed_goes_on(make_repository, plain):
     """Its commands end with it where the stage looks after that; here they are killed by hand."""
     ours = make_repository("ours")
     (ours.root / "wait-train@c").touch()
@@ -155,8 +152,6 @@ def test_a_driver_that_was_killed_goes_on(make_repository):
     printed = run(ours, jobs=2)
     assert "5 unchanged" in printed and "4 run" in printed
     assert ours.ran().keys() == {"train@c", "score@c"}
-    plain = make_repository("plain")
-    plain.dvc("repro", "--quiet")
     assert sorted(ours.lock.splitlines()) == sorted(plain.lock.splitlines())
     assert "up to date" in ours.dvc("status")
 
@@ -177,11 +172,10 @@ def test_two_at_once_refuse_each_other(make_repository):
     assert "8 run" in run(ours)
 
 
-def test_a_lost_worker_is_replaced_once(make_repository):
+def test_a_lost_worker_is_replaced_once(make_repository, plain):
     from distributed import LocalCluster
 
-    ours, plain = make_repository("ours"), make_repository("plain")
-    plain.dvc("repro", "--quiet")
+    ours = make_repository("ours")
     (ours.root / "wait-train@b").touch()
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
@@ -224,9 +218,9 @@ kill -- -"$1" || true
 """
 
 
-def test_slurm_gets_its_workers(make_repository, tmp_path, monkeypatch):
+def test_slurm_gets_its_workers(make_repository, plain, tmp_path, monkeypatch):
     """A stand-in for sbatch starts the job's script here."""
-    plain, ours = make_repository("plain"), make_repository("ours")
+    ours = make_repository("ours")
     for name, text in {"sbatch": _SBATCH, "scancel": _SCANCEL}.items():
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).write_text(text, encoding="utf-8")
@@ -236,7 +230,6 @@ def test_slurm_gets_its_workers(make_repository, tmp_path, monkeypatch):
     (tmp_path / "slurm.yaml").write_text(keys, encoding="utf-8")
     printed = run(ours, slurm=tmp_path / "slurm.yaml")
     assert "9 run" in printed
-    plain.dvc("repro", "--quiet")
     assert ours.lock == plain.lock
 
 

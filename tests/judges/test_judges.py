@@ -27,6 +27,7 @@ METHODS = {
     "portrait": Reader,
     "verifier": Verifier,
 }
+LARGE = ("dlib", "facenet")
 TRAINED = ("portrait", "verifier")
 PUBLISHED = (  # line 2 of CelebA's list_attr_celeba.txt
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
@@ -50,7 +51,9 @@ def made(name: str) -> Judge:
     return seeded(wiring.judge(name), 32, statistics=False).eval()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LARGE else ()) for n in METHODS]
+)
 def test_a_vector_depends_on_its_image_alone(name: str) -> None:
     judge, images = made(name), torch.rand(5, 3, 32, 32)
     before = images.clone()

@@ -13,9 +13,11 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from graph import Stage
@@ -23,6 +25,9 @@ from ruamel.yaml import YAML
 
 from trapmid.profiles.compose import compose
 from trapmid.profiles.sections import FANNED
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +50,6 @@ _PARTS = (
 _NO_INPUTS = {".dvc", ".git", ".scratch", "__pycache__", ".mlflow.lock", "mlartifacts", "mlflow.db"}
 _MADE_BESIDE = "mlflow.db.new-"  # the folder in which that file is made
 _RUNNING = re.compile(r"^Running stage '([^']+)'", re.MULTILINE)
-_EDGE = re.compile(r'"([^"]+)" -> "([^"]+)"')
 
 
 class Watched(NamedTuple):
@@ -69,7 +73,7 @@ class Checkout:
             source, copy = ROOT / part, root / part
             copy.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, copy)
             else:
                 shutil.copy2(source, copy)
         for own in Path(__file__).parent.glob("*.yaml"):
@@ -127,6 +131,19 @@ class Checkout:
         assert done.returncode == 0, f"dvc {' '.join(words)}:\n{printed}"
         return printed
 
+    @contextmanager
+    def dvc_inside(self) -> Iterator[Repo]:
+        """The copy as DVC's Python interface has it: questions cost no start of a process."""
+        from dvc.repo import Repo
+
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # DVC's own: as a command it shows none
+            patch.chdir(self.root)
+            patch.delenv("DVC_ROOT", raising=False)
+            patch.setenv("DVC_SITE_CACHE_DIR", self.environment()["DVC_SITE_CACHE_DIR"])
+            with Repo(str(self.root)) as repo:
+                yield repo
+
     def trapmid(self, *words: str) -> tuple[int, str]:
         """Runs the copy's `trapmid`; returns exit code and what it printed."""
         process = self.start(sys.executable, "-m", "trapmid.cli", *words)
@@ -173,8 +190,10 @@ class Checkout:
 
     def environment(self) -> dict[str, str]:
         """One core, the CPU, this interpreter, the copy's code, and nothing outside the copy."""
-        # A DVC that runs these tests as a stage would otherwise be theirs, too.
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+        # A DVC that runs these tests as a stage would otherwise be theirs, too. And without
+        # bytecode every process would compile the copy again, a quarter of a second.
+        others = ("DVC_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.root / "src"),
@@ -229,8 +248,9 @@ class Checkout:
         return _RUNNING.findall(self.dvc("repro", *words))
 
     def changed(self) -> set[str]:
-        """The stages whose own inputs changed."""
-        return set(json.loads(self.dvc("status", "--json")))
+        """The stages whose own inputs changed: the keys of `dvc status --json`."""
+        with self.dvc_inside() as repo:
+            return set(repo.status())
 
     def stale(self) -> set[str]:
         """The stages whose inputs changed, and everything downstream of them."""
@@ -238,7 +258,9 @@ class Checkout:
 
     def downstream(self, stages: Iterable[str]) -> set[str]:
         """`stages` and everything that depends on them."""
-        edges = _EDGE.findall(self.dvc("dag", "--dot"))
+        with self.dvc_inside() as repo:
+            pairs = list(repo.index.graph.edges)
+            edges = [(above.addressing, below.addressing) for below, above in pairs]
         found = set(stages)
         while more := {below for above, below in edges if above in found} - found:
             found |= more

@@ -132,16 +132,8 @@ NEW = {
 }
 
 
-QUICK = ("defence",)  # five seconds each: the others are left to `make test`
-
-
-@pytest.mark.parametrize(
-    "new",
-    [
-        pytest.param(new, id=name, marks=() if name in QUICK else pytest.mark.slow)
-        for name, new in NEW.items()
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("new", [pytest.param(new, id=name) for name, new in NEW.items()])
 def test_a_method_is_a_file_a_block_and_a_row(clean, new):
     """Then `trapmid profile small`: DVC has its rows and no other; they depend on the file."""
     before = graph.load(clean.root)

@@ -97,11 +97,12 @@ def test_lists_and_order_decide_who_is_private(other: dict[str, Any], key: str |
             "guided_priors.plgmi-none-0.target: none-0, "
             "but signatures.trapmid-0 is about trapmid-0",
         ),
-        (
+        pytest.param(
             "attacks",
             "signatures.trapmid-0.target",
             "none-0",
             "signatures.trapmid-0.target: none-0, but leaks.trapmid-0 is about trapmid-0",
+            marks=pytest.mark.slow,
         ),
     ],
 )

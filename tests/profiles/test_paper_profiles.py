@@ -166,10 +166,16 @@ def marked(node, at=()):
     return {k: marked(v, (*at, k)) for k, v in node.items()}
 
 
+@functools.cache
+def of(name):
+    """The params.yaml of a paper profile."""
+    return plain(shipped.text(name))
+
+
 @pytest.fixture(scope="module")
 def composed():
     """The paper's profiles: name -> params.yaml."""
-    return {name: plain(shipped.text(name)) for name in PAPER_PROFILES}
+    return {name: of(name) for name in PAPER_PROFILES}
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +241,12 @@ def test_paper_profiles_agree_on_what_they_share(composed):
             )
 
 
-@pytest.mark.parametrize("name", PAPER_PROFILES)
-def test_official_values_of_the_paper_profiles(composed, name):
-    made = composed[name]
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n == "paper" else pytest.mark.slow) for n in PAPER_PROFILES],
+)
+def test_official_values_of_the_paper_profiles(name):
+    made = of(name)
     attacks = made["attacks"]
     assert attacks["kedmi"]["lr"] == attacks["lomma"]["lr"] == 0.02
     assert made["evaluation"]["frechet_min_success"] <= 12  # GMI on Trap-MID: 12 of 5,000

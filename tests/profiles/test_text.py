@@ -47,6 +47,7 @@ def test_dvc_writes_the_same_values_and_comments(name):
     assert "&" not in text and " *" not in text  # aliases
 
 
+@pytest.mark.slow
 def test_an_experiment_keeps_every_comment(tmp_path):
     from dvc.utils.hydra import apply_overrides
 

@@ -17,7 +17,16 @@ import torch
 from PIL import Image
 
 import fake_study
-from fake_report import OVERVIEWS, edit_attack_run, faces, first_screen, read, rendered, written
+from fake_report import (
+    OVERVIEWS,
+    edit_attack_run,
+    faces,
+    first_screen,
+    read,
+    rendered,
+    unpainted,
+    written,
+)
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
 from trapmid.report import (
@@ -71,7 +80,9 @@ def study(root):
 
 @pytest.fixture(scope="module")
 def built(root, study):
-    return build(root, study)
+    """The pages, and every chart as a dot."""
+    with unpainted():
+        return build(root, study)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +91,8 @@ def pages(built):
 
 
 @pytest.mark.slow
-def test_the_same_study_gives_the_same_bytes_whatever_rows_are_gone(tmp_path, root, study, built):
+def test_the_same_study_gives_the_same_bytes_whatever_rows_are_gone(tmp_path, root, study):
+    before = build(root, study)
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     reports = tmp_path / "reports"
     sections = ("evaluators", "targets", "attack_runs")
@@ -92,8 +104,8 @@ def test_the_same_study_gives_the_same_bytes_whatever_rows_are_gone(tmp_path, ro
         (reports / name).parent.mkdir(parents=True, exist_ok=True)
         (reports / name).write_text("no result", encoding="utf-8")
     pages, charts = build(tmp_path, study)
-    assert charts == built[1]
-    assert pages == built[0]
+    assert charts == before[1]
+    assert pages == before[0]
     assert all(png.startswith(PNG) for png in charts.values())
 
 
@@ -218,7 +230,8 @@ def some(tmp_path_factory):
         fake_study.write_json(root / f"reports/training/targets/dpsgd-{seed}/stats.json", stats)
         elsewhere = stats | {"device": "cuda"}
         fake_study.write_json(root / f"reports/training/targets/mid-{seed}/stats.json", elsewhere)
-    pages, charts = build(root, study, curves_alone)
+    with unpainted():
+        pages, charts = build(root, study, curves_alone)
     return study, pages, charts
 
 
@@ -394,8 +407,13 @@ def test_marks_are_in_the_pictures(tmp_path):
 
 
 def overviews(root, study):
-    drawn = figures.draw_all(*read(root, study))
-    return {path: drawn[path] for path in OVERVIEWS}
+    """The charts of all attacks, painted."""
+    with pytest.MonkeyPatch.context() as patch:
+        for others in ("_trainings", "_signatures", "_attributes"):
+            patch.setattr(figures, others, lambda *found: {})
+        drawn = figures.draw_all(*read(root, study))
+    assert drawn.keys() == OVERVIEWS.keys()
+    return drawn
 
 
 def test_one_seed_has_no_deviation(tmp_path, pages):
@@ -526,7 +544,7 @@ def test_the_instruction_sets_are_stated(tmp_path):
     other = stats | {"instructions": "AVX512"}
     del other["onednn"]  # of a version that did not record it
     fake_study.write_json(folder / "targets/none-0/stats.json", other)
-    text = build(tmp_path, study, curves_alone)[0][1]
+    text = written(tmp_path, study).markdown
     line = "**Instruction sets**: torch AVX2, oneDNN AVX2; torch AVX512, oneDNN not recorded;"
     assert f"{line} scores: cpu AVX2, oneDNN AVX2, torch 2.14.1; another processor" in text
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from _pytest.mark.structures import ParameterSet
 from torch import Tensor
 from torchvision.models import resnet18
 
@@ -33,8 +35,17 @@ ROWS = {
     "vgg16": (32, 31, 512, 5),
 }
 CLASSES = 4
-HEAVY = {"densenet169", "inception_v3", "resnest101", "resnet152"}  # tens of millions of weights
-NAMES = [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in ROWS]
+HEAVY = {  # tens of millions of weights
+    *("densenet169", "facenet64", "facenet112", "inception_v3", "ir152", "resnest101", "resnet152"),
+    "vgg16",
+}
+
+
+def heavy_are_slow(names: Iterable[str]) -> list[ParameterSet]:
+    return [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in names]
+
+
+NAMES = heavy_are_slow(ROWS)
 
 
 ENSEMBLES = {"efficientnets", "small_students"}  # test_ensembles.py
@@ -274,7 +285,7 @@ def test_official_numbers_of_parameters(name: str) -> None:
     assert sum(p.numel() for p in published(name).parameters()) == COUNTS[name][1]
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", heavy_are_slow(COUNTS))
 def test_it_computes_what_the_official_network_does(name: str) -> None:
     model = published(name).to_empty(device="cpu")
     official.fill(model, lambda key: official_name(name, key))
@@ -310,6 +321,7 @@ def test_the_hidden_layers_have_the_papers_sizes(name: str) -> None:
     assert [layer.shape[1] for layer in hidden] == [65536, 32768, 16384, 8192]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["facenet64", "facenet112"])
 def test_a_published_backbone_is_taken(name: str) -> None:
     """Its output layer, of 112 pixels, at that size alone; it must be whole."""
@@ -336,6 +348,7 @@ def test_a_published_backbone_is_taken(name: str) -> None:
         model.start_from(state | {"logits.weight": torch.zeros(1)})
 
 
+@pytest.mark.slow
 def test_a_deeper_backbone_is_refused() -> None:
     donor, model = wiring.target("ir152")(4, 16), wiring.target("facenet64")(4, 16)
     state = {
@@ -354,6 +367,7 @@ def test_ir18_takes_torchvisions_weights() -> None:
     assert all(torch.equal(v, state[k]) for k, v in model.trunk.state_dict().items())
 
 
+@pytest.mark.slow
 def test_facenet112_enlarges_by_itself() -> None:
     model, x = seeded(wiring.target("facenet112"), 3, 64, statistics=False), images(1, size=64)
     with eval_mode(model), torch.no_grad():

@@ -49,6 +49,7 @@ def test_facts_and_curves_of_any_columns(place, home):
     }
 
 
+@pytest.mark.slow
 def test_an_older_store_is_kept_beside_the_new_one(finished, home, capsys):
     """MLflow's own tables, from the revision before the newest."""
     newest, before = _revisions()[:2]

@@ -50,6 +50,7 @@ def test_a_known_study_is_not_tracked_twice(place, home):
     assert track(few(collected(place)), home) == (0, 5)
 
 
+@pytest.mark.slow
 def test_a_model_is_a_link_and_comes_back(place, tmp_path):
     """On one file system it takes no space; a run that lost it is made anew."""
     study, home = few(collected(place)), tmp_path / "new"
@@ -72,6 +73,7 @@ def test_a_server_is_sent_no_large_model(tmp_path, remote, size, takes):
     assert store._takes(model) == takes and not store._takes(None)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_version_that_named_no_data_is_made_anew(place, home, tmp_path):
     old = few(collected(place))
     old = replace(old, records=tuple(replace(one, data=()) for one in old.records))
@@ -263,6 +265,7 @@ def _check_content(home):
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
+@pytest.mark.slow
 def test_a_study_that_moves(place, home, tmp_path, monkeypatch):
     """An experiment of DVC gives its name, and no path is kept."""
     kept = len(list((home / "mlartifacts/content").iterdir()))

@@ -87,6 +87,7 @@ def test_people_with_more_images_weigh_more():
     assert 0.9 < middle.low < 0.98 < middle.high == 1.0
 
 
+@pytest.mark.slow
 def test_every_nineteenth_of_twenty_intervals_holds_the_truth():
     """Hits that come in people: 95 % of 1,000 studies, where Wilson's alone misses one in four."""
     draw = np.random.default_rng(1)
