@@ -106,6 +106,24 @@ def test_a_file_for_another_frechet_distance_is_refused(
         references.load_evaluator(file, evaluator, private, inception)
 
 
+def test_fewer_public_images_are_described_evenly_spread(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint
+) -> None:
+    """Of n images the i-th of m is number floor(i n / m); the others' are not looked at."""
+    n, m = len(public), 7
+    assert n % m  # the spread is no plain stride
+    whole = references.of_evaluator(evaluator, private, public, SETUP)
+    few = SETUP._replace(evaluation=replace(EVALUATION, public_images=m))
+    found = references.of_evaluator(evaluator, private, public, few)
+    chosen = [i * n // m for i in range(m)]
+    assert torch.equal(found.public, whole.public[chosen])
+    assert found.public_digest == whole.public_digest
+    assert torch.equal(references.public_features(found, evaluator, public, few), found.public)
+    other = public.flip(0)
+    wanted = whole.public.flip(0)[chosen]
+    assert torch.equal(references.public_features(found, evaluator, other, few), wanted)
+
+
 def test_an_attack_with_other_public_images_is_held_against_these(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:

@@ -26,6 +26,7 @@ class Evaluation:
     neighbours: Count  # k of precision, recall, density and coverage
     matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
     batch_size: Count  # images described at once; no score depends on it
+    public_images: Count | None = None  # at most so many, evenly spread, are described; null: all
 
     def __post_init__(self) -> None:
         without = Path(self.inception_weights) == Path("weights/none")

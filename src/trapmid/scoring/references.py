@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from trapmid.artifacts import checkpoints
@@ -29,8 +30,8 @@ class EvaluatorReference(NamedTuple):
     features: Tensor  # (n, F) float32
     labels: Tensor  # (n,) int64
     inception: Tensor | None  # (n, 2048) float32; None: `frechet_features` does not ask for them
-    public: Tensor  # (m, F) float32, the public images of the evaluator's own data
-    public_digest: str  # of these images
+    public: Tensor  # (m, F) float32, of the public images of the evaluator's own data
+    public_digest: str  # of all of these images
 
     @property
     def compared(self) -> Tensor:
@@ -51,14 +52,14 @@ class SignatureReference(NamedTuple):
 def of_evaluator(
     loaded: Loaded, private: Private, public: Tensor, setup: Setup
 ) -> EvaluatorReference:
-    """Describes the private training images, and the public images (m, 3, S, S)."""
+    """Describes the private training images, and public ones of those given (n, 3, S, S)."""
     images = private["train_images"]
     with_inception = setup.evaluation.frechet_features == "inception"
     return EvaluatorReference(
         features=describe(loaded, images, setup).features,
         labels=private["train_labels"],
         inception=inception_features(images, setup) if with_inception else None,
-        public=describe(loaded, public, setup).features,
+        public=describe(loaded, _spread(public, setup.evaluation), setup).features,
         public_digest=digest(public),
     )
 
@@ -66,13 +67,22 @@ def of_evaluator(
 def public_features(
     reference: EvaluatorReference, loaded: Loaded, public: Tensor, setup: Setup
 ) -> Tensor:
-    """The features (m, F) of the public images (m, 3, S, S) that the attack used.
+    """The features (m, F) of m of the public images (n, 3, S, S) that the attack used.
 
-    As in `public_cosines` they may be others than those of the evaluator's row.
+    `evaluation.public_images` bounds m: an evaluator may be slow, and there may be many. As in
+    `public_cosines` they may be others than those of the evaluator's row.
     """
     if digest(public) == reference.public_digest:
         return reference.public
-    return describe(loaded, public, setup).features
+    return describe(loaded, _spread(public, setup.evaluation), setup).features
+
+
+def _spread(public: Tensor, evaluation: Evaluation) -> Tensor:
+    """As many images as `evaluation.public_images` allows, evenly spread over their order."""
+    most = evaluation.public_images
+    if most is None or len(public) <= most:
+        return public
+    return public[torch.arange(most) * len(public) // most]
 
 
 def of_target(
