@@ -61,7 +61,7 @@ class Search:
         if self.feature_model_loss and not self.feature_discriminator:
             raise ValueError("feature_model_loss: needs feature_discriminator")
         if self.savings.free and self.feature_discriminator:
-            raise ValueError("free: needs feature_discriminator: false, which has a pass of its own")
+            raise ValueError("free: needs feature_discriminator: false, whose pass is not free")
 
 
 class Objective(types.Objective):
