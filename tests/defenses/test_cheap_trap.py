@@ -30,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "every seventh": {"search_every": 7},
     "settled": {"frozen_after": 0.2},
     "never settled": {"frozen_after": 1.0},
+    "free, every second": {"free": True, "search_every": 2, "hiding_weight": 30.0},
     "all": {"free": True, "discriminator_width": 4, "search_every": 2, "frozen_after": 0.2},
     "half the epochs": {"free": True, "until": 0.5},
 }
@@ -112,14 +113,15 @@ class Literal:
             self.k[label] = moved.clamp(0, 1)
 
     def step(self, x: Tensor, y: Tensor, wanted: Tensor, at: Progress) -> float:
-        d, free = self.d, self.d["free"]
+        d, n, free = self.d, len(x), self.d["free"]
         if at.step == 0 and d["frozen_after"] is not None and self.rates:
             self.settled |= sum(self.rates) / len(self.rates) >= d["frozen_after"]
         if at.step == 0:
             self.rates = []
         searching = at.epoch < d["until"] * at.epochs and not self.settled
-        searching = searching and (at.epoch * at.steps + at.step) % d["search_every"] == 0
-        if searching:
+        due = searching and (at.epoch * at.steps + at.step) % d["search_every"] == 0
+        slope = torch.zeros(n, 3, 8, 8)
+        if due:
             keys = self.k[wanted].clone().requires_grad_(True)
             if d["discriminator"]:
                 self.learn_to_tell(x, self.poison(x, keys).detach())
@@ -190,7 +192,7 @@ def test_the_steps_at_which_triggers_move() -> None:
     every = [True] * (EPOCHS * STEPS)
     assert moves(PLAIN) == moves(PLAIN | {"free": True}) == every
     assert moves(PLAIN | {"search_every": 7}) == [c % 7 == 0 for c in range(EPOCHS * STEPS)]
-    assert moves(PLAIN | {"free": True, "search_every": 2}) == [True, False] * 6
+    assert moves(PLAIN | {"free": True, "search_every": 7}) == every
     first = [c < STEPS for c in range(EPOCHS * STEPS)]  # any success at all settles it
     assert moves(PLAIN | {"frozen_after": 1e-9}) == first
     assert moves(PLAIN | {"frozen_after": 1.0}) == every
@@ -205,6 +207,18 @@ def test_a_free_search_asks_the_model_once_a_step() -> None:
         )
         target(model, *batch(0), Progress(0, 2, 0, STEPS)).total.backward()
         assert seen == calls
+
+
+def test_free_triggers_hide_at_every_kth_step_alone() -> None:
+    """At the others neither learns the discriminator nor do the triggers heed it."""
+    target, model = objective(PLAIN | {"free": True, "search_every": 3}), network(CLASSES).train()
+    asked: list[int] = []
+    target.critics["image"].register_forward_pre_hook(lambda m, args: asked.append(len(args[0])))
+    told = []
+    for count in range(6):
+        at = Progress(count // STEPS, EPOCHS, count % STEPS, STEPS)
+        told.append("image_discriminator_loss" in target(model, *batch(count), at).parts)
+    assert asked == [2 * BATCH, BATCH] * 2 and told == [True, False, False] * 2
 
 
 def test_free_triggers_move_when_the_loss_goes_backward() -> None:

@@ -35,7 +35,7 @@ class Defense(types.Defense):
     # A cheaper search than the paper's, see `training.savings`
     free: bool  # triggers move by the gradient of the model's own backward pass
     discriminator_width: Count | None  # a small discriminator; null: the target's network
-    search_every: Count  # steps from one update of discriminators and triggers to the next
+    search_every: Count  # steps from one pass for discriminators and triggers to the next
     frozen_after: PositiveShare | None  # trapdoor success of an epoch after which triggers stay
 
     def __post_init__(self) -> None:

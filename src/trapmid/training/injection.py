@@ -112,23 +112,22 @@ class Objective(types.Objective):
         return Loss(total, terms | parts)
 
     def _search_in(self, progress: Progress) -> Search | None:
-        """The search at this step; None where the triggers stay."""
+        """The search while it lasts; None where the triggers stay from now on."""
         search, epoch = self._search, progress.epoch
         converged = self.convergence is not None and self.convergence.reached(epoch)
         if search is None or converged or epoch >= search.until * progress.epochs:
             return None
-        return search if search.savings.are_due(progress) else None
+        return search
 
     def _poisoned(
         self, model: Target, images: Tensor, targets: Tensor, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the model learns `targets` from, and the losses of the search's step before it."""
-        search = self._search_in(progress)
-        if search is None:
-            return self.trapdoor(images, targets), {}
-        if search.savings.free:
-            return self._poisoned_for_free(search, model, images, targets)
-        parts = self._update_triggers(search, model, images, targets, progress)
+        search, parts = self._search_in(progress), {}
+        if search is not None and search.savings.free:
+            return self._poisoned_for_free(search, model, images, targets, progress)
+        if search is not None and search.savings.are_due(progress):
+            parts = self._update_triggers(search, model, images, targets, progress)
         return self.trapdoor(images, targets), parts
 
     def _mixed(self, output: Output, labels: Tensor, targets: Tensor, progress: Progress) -> Loss:
@@ -175,26 +174,24 @@ class Objective(types.Objective):
         return parts
 
     def _poisoned_for_free(
-        self, search: Search, model: Target, images: Tensor, targets: Tensor
+        self, search: Search, model: Target, images: Tensor, targets: Tensor, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 4, and poisoned images whose triggers move when the model's loss goes backward.
+        """Poisoned images whose triggers move when the model's loss goes backward.
 
-        They descend that loss, so beta times eq. 5's second term, with the model in training mode;
-        hence eq. 5's first term, which has a pass through the discriminators alone, weighs beta.
+        They descend that loss, so beta times eq. 5's second term, with the model in training mode.
+        Where the discriminators are due, eq. 4 and eq. 5's first term, which weighs beta then.
         """
         keys = self.trapdoor.triggers[targets].requires_grad_(True)
         poisoned = self.trapdoor.blend(images, keys, targets)
-        parts = self._update_critics(model, images, poisoned.detach())
-        away = torch.zeros_like(keys)
-        if self.critics:
+        parts, away = {}, torch.zeros_like(keys)
+        if self.critics and search.savings.are_due(progress):
+            parts = self._update_critics(model, images, poisoned.detach())
             with self._rt.autocast():
                 hidden = self._hiding_loss(model, poisoned)
             # The model's pass goes backward through the same blend.
-            (away,) = torch.autograd.grad(hidden, keys, retain_graph=True)
-        away = self._mix.beta * search.hiding_weight * away
-        keys.register_hook(
-            lambda slope: self._step_triggers(search.step_size, slope + away, targets)
-        )
+            (slope,) = torch.autograd.grad(hidden, keys, retain_graph=True)
+            away = self._mix.beta * search.hiding_weight * slope
+        keys.register_hook(lambda g: self._step_triggers(search.step_size, g + away, targets))
         return poisoned, parts
 
     @torch.no_grad()

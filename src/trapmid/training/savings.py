@@ -23,13 +23,15 @@ class Savings:
     """Triggers move by the gradient of the model's own backward pass, as the perturbations of
     "free" adversarial training (Shafahi et al., NeurIPS 2019); false: by a pass of their own."""
     discriminator_width: int | None  # of a small discriminator; None: the target's network
-    every: int  # steps from one update of discriminators and triggers to the next; 1: every step
+    every: int
+    """Steps from one pass for discriminators and triggers to the next; 1: every step. Free triggers
+    move at every step, and hide at these."""
     frozen_after: float | None
     """The triggers stay from the epoch on before which at least this share of an epoch's poisoned
     training images were classified as their triggers; None: `until` alone decides."""
 
     def are_due(self, progress: Progress) -> bool:
-        """Whether discriminators and triggers move at this step, which counts through epochs."""
+        """Whether this step has the passes of discriminators and triggers; epochs count on."""
         return (progress.epoch * progress.steps + progress.step) % self.every == 0
 
 
