@@ -48,6 +48,10 @@ TRAPMID: dict[str, Any] = {
     "augmentation": T,
     "smoothing": None,
     "smoothed_terms": "both",
+    "free": False,
+    "discriminator_width": None,
+    "search_every": 1,
+    "frozen_after": None,
 }
 NEGLS: dict[str, Any] = {"smoothing": {"factor": -0.05, "ramp": [0.25, 0.75], "jump": True}}
 TED: dict[str, Any] = {"alpha": 0.2, "beta": 0.5, "squares": 2, "square": 3}

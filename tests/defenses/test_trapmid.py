@@ -36,6 +36,10 @@ BASE = trapmid.Defense(
     augmentation=OFF,
     smoothing=None,
     smoothed_terms="both",
+    free=False,
+    discriminator_width=None,
+    search_every=1,
+    frozen_after=None,
 )
 VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {},

@@ -40,6 +40,10 @@ REVIEWED = {
         "augmentation": AUGMENTATION,
         "smoothing": None,
         "smoothed_terms": "both",
+        "free": False,
+        "discriminator_width": None,
+        "search_every": 1,
+        "frozen_after": None,
     },
     "bido": {  # HSIC, Gaussian but for the labels; 16 people with 4 images each
         "measure": "hsic",

@@ -11,6 +11,7 @@ from trapmid import types
 from trapmid.augment import TrapAugmentation
 from trapmid.config.bounds import NonNegative, Positive, Share
 from trapmid.training import injection
+from trapmid.training.savings import NO_SAVINGS
 from trapmid.training.trapdoors import Patches
 from trapmid.types import Setting
 
@@ -39,4 +40,5 @@ class Defense(Patches, types.Defense):
             feature_discriminator=False,
             feature_model_loss=False,
             until=self.until,
+            savings=NO_SAVINGS,
         )

@@ -11,9 +11,10 @@ from typing import Literal
 
 from trapmid import types
 from trapmid.augment import TrapAugmentation
-from trapmid.config.bounds import NonNegative, Positive, Share
+from trapmid.config.bounds import Count, NonNegative, Positive, PositiveShare, Share
 from trapmid.losses import Smoothing
 from trapmid.training import injection, trapdoors
+from trapmid.training.savings import Savings
 from trapmid.types import Setting
 
 
@@ -31,6 +32,11 @@ class Defense(types.Defense):
     augmentation: TrapAugmentation | None  # null: "no augmentation" of App. D.5
     smoothing: Smoothing | None  # NegLS beside the trapdoor (App. E.8)
     smoothed_terms: Literal["both", "main"]  # whether the trapdoor's loss is smoothed, too
+    # A cheaper search than the paper's, see `training.savings`
+    free: bool  # triggers move by the gradient of the model's own backward pass
+    discriminator_width: Count | None  # a small discriminator; null: the target's network
+    search_every: Count  # steps from one pass for discriminators and triggers to the next
+    frozen_after: PositiveShare | None  # trapdoor success of an epoch after which triggers stay
 
     def __post_init__(self) -> None:
         self._search()
@@ -56,4 +62,10 @@ class Defense(types.Defense):
             feature_discriminator=self.feature_discriminator,
             feature_model_loss=self.feature_model_loss,
             until=self.until,
+            savings=Savings(
+                free=self.free,
+                discriminator_width=self.discriminator_width,
+                every=self.search_every,
+                frozen_after=self.frozen_after,
+            ),
         )

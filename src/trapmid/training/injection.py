@@ -2,7 +2,7 @@
 
 Two parts that defences combine: how a model learns the trapdoor beside its task (`Mix`, eq. 2) and
 how the triggers themselves are searched (`Search`, eqs. 4 and 5). The order inside a step is the
-official code's: discriminators, triggers, model.
+official code's: discriminators, triggers, model. `Savings` has cheaper ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from trapmid.augment import TrapAugmentation
 from trapmid.losses import Smoothing
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.runtime import eval_mode, frozen
+from trapmid.training import hiding
+from trapmid.training.savings import Convergence, Savings
 from trapmid.types import Loss, Output, Progress, Setting, Target, Trapdoor
 
 
@@ -53,10 +55,13 @@ class Search:
     feature_discriminator: bool
     feature_model_loss: bool  # the model, too, hides the triggers from that discriminator
     until: float  # share of the epochs after which the triggers stay; 1 in the paper
+    savings: Savings
 
     def __post_init__(self) -> None:
         if self.feature_model_loss and not self.feature_discriminator:
             raise ValueError("feature_model_loss: needs feature_discriminator")
+        if self.savings.free and self.feature_discriminator:
+            raise ValueError("free: needs feature_discriminator: false, whose pass is not free")
 
 
 class Objective(types.Objective):
@@ -78,12 +83,15 @@ class Objective(types.Objective):
         self.trapdoor, self._mix, self._search, self._rt = trapdoor, mix, search, setting.rt
         self.critics = nn.ModuleDict()
         if search is not None and search.discriminator:
-            self.critics["image"] = setting.new_network(1)
+            width = search.savings.discriminator_width
+            self.critics["image"] = hiding.image_critic(setting, width)
         if search is not None and search.feature_discriminator:
-            self.critics["feature"] = _feature_critic(setting)
+            self.critics["feature"] = hiding.feature_critic(setting)
         self._optimizers = {
             n: setting.new_optimizer(c.parameters()) for n, c in self.critics.items()
         }
+        share = None if search is None else search.savings.frozen_after
+        self.convergence = None if share is None else Convergence(share)
         self._num_classes = setting.num_classes
         self._targets = (-1, torch.empty(0, dtype=torch.int64))  # (epoch, its target labels)
 
@@ -93,24 +101,34 @@ class Objective(types.Objective):
 
     def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
         targets = self._target_labels(len(images), progress).to(images.device)
-        search = self._search_in(progress)
-        parts = (
-            {}
-            if search is None
-            else self._update_triggers(search, model, images, targets, progress)
-        )
+        poisoned, parts = self._poisoned(model, images, targets, progress)
         view = self._mix.view
-        both = torch.cat([view(images), view(self.trapdoor(images, targets))])
+        both = torch.cat([view(images), view(poisoned)])
         with self._rt.autocast():
             output = model(both)  # one forward: benign and poisoned share batch statistics
         total, terms = self._mixed(output, labels, targets, progress)
+        if self.convergence is not None:
+            self.convergence.add(terms["train_trapdoor_success"])
         return Loss(total, terms | parts)
 
     def _search_in(self, progress: Progress) -> Search | None:
-        """The search while it lasts; None where the triggers stay."""
-        if self._search is None or progress.epoch >= self._search.until * progress.epochs:
+        """The search while it lasts; None where the triggers stay from now on."""
+        search, epoch = self._search, progress.epoch
+        converged = self.convergence is not None and self.convergence.reached(epoch)
+        if search is None or converged or epoch >= search.until * progress.epochs:
             return None
-        return self._search
+        return search
+
+    def _poisoned(
+        self, model: Target, images: Tensor, targets: Tensor, progress: Progress
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the model learns `targets` from, and the losses of the search's step before it."""
+        search, parts = self._search_in(progress), {}
+        if search is not None and search.savings.free:
+            return self._poisoned_for_free(search, model, images, targets, progress)
+        if search is not None and search.savings.are_due(progress):
+            parts = self._update_triggers(search, model, images, targets, progress)
+        return self.trapdoor(images, targets), parts
 
     def _mixed(self, output: Output, labels: Tensor, targets: Tensor, progress: Progress) -> Loss:
         """Eq. 2 of benign images and, behind them, as many poisoned ones with these targets."""
@@ -122,7 +140,7 @@ class Objective(types.Objective):
         if self._search is not None and self._search.feature_model_loss:
             critic = self.critics["feature"]
             with frozen(critic), eval_mode(critic):
-                total = total + beta * _bce(critic(_feature_input(output)), 0.5)
+                total = total + beta * hiding.bce(critic(hiding.feature_input(output)), 0.5)
         terms = {
             "main_loss": main.detach(),
             "trapdoor_loss": trap.detach(),
@@ -155,6 +173,27 @@ class Objective(types.Objective):
         self._step_triggers(search.step_size, slope, targets)
         return parts
 
+    def _poisoned_for_free(
+        self, search: Search, model: Target, images: Tensor, targets: Tensor, progress: Progress
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Poisoned images whose triggers move when the model's loss goes backward.
+
+        They descend that loss, so beta times eq. 5's second term, with the model in training mode.
+        Where the discriminators are due, eq. 4 and eq. 5's first term, which weighs beta then.
+        """
+        keys = self.trapdoor.triggers[targets].requires_grad_(True)
+        poisoned = self.trapdoor.blend(images, keys, targets)
+        parts, away = {}, torch.zeros_like(keys)
+        if self.critics and search.savings.are_due(progress):
+            parts = self._update_critics(model, images, poisoned.detach())
+            with self._rt.autocast():
+                hidden = self._hiding_loss(model, poisoned)
+            # The model's pass goes backward through the same blend.
+            (slope,) = torch.autograd.grad(hidden, keys, retain_graph=True)
+            away = self._mix.beta * search.hiding_weight * slope
+        keys.register_hook(lambda g: self._step_triggers(search.step_size, g + away, targets))
+        return poisoned, parts
+
     @torch.no_grad()
     def _step_triggers(self, step_size: float, slope: Tensor, targets: Tensor) -> None:
         """k <- clip(k - s sign(dL/dk)), rows of `targets` only; images of one class sum first.
@@ -178,9 +217,9 @@ class Objective(types.Objective):
             inputs = both
             if name == "feature":
                 with torch.no_grad():
-                    inputs = _feature_input(model(both))
+                    inputs = hiding.feature_input(model(both))
             with self._rt.autocast():
-                score = _score(critic, inputs)
+                score = hiding.score(critic, inputs)
             loss = F.binary_cross_entropy_with_logits(score.float(), truth)
             self._optimizers[name].zero_grad(set_to_none=True)
             loss.backward()
@@ -192,39 +231,8 @@ class Objective(types.Objective):
         """Eq. 5's first term: how far the discriminators tell poisoned images, after their step."""
         terms = []
         for name, critic in self.critics.items():
-            inputs = _feature_input(model(poisoned)) if name == "feature" else poisoned
+            inputs = hiding.feature_input(model(poisoned)) if name == "feature" else poisoned
             with eval_mode(critic), frozen(critic):
-                terms.append(_bce(_score(critic, inputs), 1.0))
+                terms.append(hiding.bce(hiding.score(critic, inputs), 1.0))
         # Alone a discriminator weighs 1, two weigh half each, as in the official code.
         return torch.stack(terms).mean() if terms else poisoned.new_zeros(())
-
-
-def _bce(scores: Tensor, truth: float) -> Tensor:
-    scores = scores.float()
-    return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, truth))
-
-
-def _score(critic: nn.Module, inputs: Tensor) -> Tensor:
-    """One logit per row, from a one-class target network or from the feature critic."""
-    result = critic(inputs)
-    logits = result.logits if isinstance(result, Output) else result
-    return logits.flatten()
-
-
-def _feature_input(output: Output) -> Tensor:
-    """Penultimate features beside the exact one-hot of the predicted class."""
-    logits = output.logits.detach()
-    one_hot = F.one_hot(logits.argmax(dim=1), logits.shape[1])
-    return torch.cat([output.features.float(), one_hot.to(torch.float32)], dim=1)
-
-
-def _feature_critic(setting: Setting) -> nn.Module:
-    """Linear, ReLU, linear on features and one-hot prediction."""
-    probe = setting.new_network(setting.num_classes)
-    with eval_mode(probe), torch.no_grad():
-        shape = (1, *setting.image_shape)
-        features = probe(torch.zeros(shape, device=setting.rt.device)).features.shape[1]
-    width = features + setting.num_classes
-    with setting.rt.seeded("initial weights", "feature discriminator"):
-        critic = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
-    return setting.rt.place(critic)
