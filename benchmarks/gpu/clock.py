@@ -10,6 +10,9 @@ import torch
 
 from trapmid.types import InMemory, Stateful
 
+Now = Callable[[], float]
+"""Seconds: of the clock on the wall, or of the processor."""
+
 
 def synchronize(device: torch.device) -> None:
     """Waits until the device has done what it was given."""
@@ -23,23 +26,23 @@ class Clock(InMemory):
     It waits for the device only at the two ends, so the steps between run as they always do.
     """
 
-    def __init__(self, device: torch.device, warm: int) -> None:
+    def __init__(self, device: torch.device, warm: int, now: Now = time.perf_counter) -> None:
         super().__init__()
-        self._device, self._warm = device, warm
+        self._device, self._warm, self._now = device, warm, now
         self._begun = self._ended = 0.0
         self.prepared = 0.0  # seconds from here to the loop
-        self._made = time.perf_counter()
+        self._made = now()
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
         synchronize(self._device)
-        self._begun = time.perf_counter()
+        self._begun = self._now()
         self.prepared = self._begun - self._made
         return 0
 
     def progress(self, done: int, total: int) -> None:
         if done in (self._warm, total):
             synchronize(self._device)
-            now = time.perf_counter()
+            now = self._now()
             self._begun, self._ended = (now, now) if done == self._warm else (self._begun, now)
 
     @property
@@ -50,7 +53,7 @@ class Clock(InMemory):
     def elapsed(self) -> float:
         """Seconds since it was made."""
         synchronize(self._device)
-        return time.perf_counter() - self._made
+        return self._now() - self._made
 
 
 def paced(run: Callable[[int], float], wanted: int, trial: int, budget: float) -> tuple[int, float]:
@@ -64,16 +67,18 @@ def paced(run: Callable[[int], float], wanted: int, trial: int, budget: float) -
     return steps, run(steps)
 
 
-def repeated(action: Callable[[], object], device: torch.device, times: int) -> float:
+def repeated(
+    action: Callable[[], object], device: torch.device, times: int, now: Now = time.perf_counter
+) -> float:
     """Seconds of one `action`, the mean of so many after three that warm up."""
     for _ in range(3):
         action()
     synchronize(device)
-    begun = time.perf_counter()
+    begun = now()
     for _ in range(times):
         action()
     synchronize(device)
-    return (time.perf_counter() - begun) / times
+    return (now() - begun) / times
 
 
 @contextmanager

@@ -103,6 +103,16 @@ def _add_looking(verbs: _Verbs) -> None:
     doctor = verbs.add_parser("doctor", help="what this machine has, and what a study misses")
     doctor.set_defaults(run=commands.doctor)
 
+    bench = verbs.add_parser("bench", help="time every hot path beside the published procedure")
+    bench.add_argument("--quick", action="store_true", help="toy sizes: does everything work?")
+    bench.add_argument("--only", default="*", metavar="PATTERN", help="of the paths' names")
+    bench.add_argument("--out", type=Path, help="default: benchmarks/results")
+    bench.add_argument("--seconds", type=float, default=540.0, help="of all; 540 unless given")
+    bench.add_argument(
+        "--beside", action="store_true", help="other work goes on: one thread, processor seconds"
+    )
+    bench.set_defaults(run=commands.bench)
+
     ui = verbs.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
     ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")
     ui.add_argument("--no-browser", action="store_true", help="only print the link")
