@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path as File
 from typing import NamedTuple
@@ -41,9 +40,10 @@ def run(asked: Asked) -> list[Row]:
     if asked.beside:
         torch.set_num_threads(1)
     now = time.process_time if asked.beside else time.perf_counter
-    chosen = [path for path in every(quick=asked.quick) if _matches(path.name, asked.only)]
+    paths = every(quick=asked.quick, light=asked.beside)
+    chosen = [path for path in paths if _matches(path.name, asked.only)]
     if not chosen:
-        names = ", ".join(path.name for path in every(quick=asked.quick))
+        names = ", ".join(path.name for path in paths)
         raise ValueError(f"--only: no path is called {asked.only!r}; there are {names}")
     end = time.monotonic() + asked.seconds
     rates = limit.rates(now, quick=asked.quick)
@@ -61,9 +61,10 @@ def run(asked: Asked) -> list[Row]:
     return found
 
 
-def every(*, quick: bool) -> Iterable[Path]:
+def every(*, quick: bool, light: bool = False) -> list[Path]:
     """Every path, made but not measured."""
-    sizes = {name: worlds.world(name, quick=quick) for name in ("laptop", "paper")}
+    names = ("laptop", "paper")
+    sizes = {name: worlds.world(name, quick=quick, light=light) for name in names}
     return [path for kind in KINDS for path in kind.paths(sizes)]
 
 

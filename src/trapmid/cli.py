@@ -69,6 +69,15 @@ def _add_study(verbs: _Verbs) -> None:
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=commands.profile)
 
+    plan = verbs.add_parser("plan", help="what a profile will take: time and memory of each stage")
+    plan.add_argument("name", metavar="PROFILE")
+    plan.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
+    plan.add_argument("--card", type=Path, help="a GPU's results, of benchmarks/results")
+    plan.add_argument(
+        "--beside", action="store_true", help="other work goes on here: processor time"
+    )
+    plan.set_defaults(run=commands.plan)
+
     check = verbs.add_parser("check", help="check the whole of params.yaml before it runs")
     check.add_argument("file", type=Path, nargs="?", default=PARAMS, help="default: params.yaml")
     check.set_defaults(run=commands.check)

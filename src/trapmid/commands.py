@@ -180,6 +180,30 @@ def profile(options: argparse.Namespace) -> int:
     return 0
 
 
+def plan(options: argparse.Namespace) -> int:
+    from trapmid.config import params
+    from trapmid.planning import plan
+    from trapmid.planning.throughputs import KEPT, ThisMachine, busy_clock
+    from trapmid.profiles.compose import compose
+
+    study = params.parse(compose(options.name, options.seeds))
+    if options.card is not None:
+        from trapmid.planning.card import Card
+
+        card = Card.read(options.card)
+        found = plan.plan(study, card)
+        print(f"profile {options.name} on {card.device}, the work of its networks alone")
+        print(*plan.table(found, hours=True), sep="\n")
+        return 0
+    from trapmid.runtime import choose_device
+
+    clock = {"now": busy_clock} if options.beside else {}
+    found = plan.plan(study, ThisMachine(choose_device(), KEPT, **clock))
+    print(f"profile {options.name} on this machine, one stage after the other")
+    print(*plan.table(found, hours=False), sep="\n")
+    return 0
+
+
 def run(options: argparse.Namespace) -> int:
     from trapmid.engine import session
     from trapmid.profiles import lockfile, preflight

@@ -148,7 +148,7 @@ def paths(worlds: Mapping[str, World]) -> Iterator[Path]:
     for name, world in worlds.items():
         vgg = name == "paper"
         quick = world.book.toy
-        batch = 8 if quick else 64
+        batch = 8 if quick else 4 * world.sizes.small["batch_size"] if vgg else 64
         for defense in DEFENSES[: 2 if vgg else None]:
             steps = Steps(world, defense, batch, 1 if vgg or quick else 8)
             yield _path(f"{defense} step, {_called(world, vgg=vgg)}", steps, heavy=vgg)
