@@ -49,7 +49,8 @@ def run(asked: Asked) -> list[Row]:
     rates = limit.rates(now, quick=asked.quick)
     shared = rows.machine(rates, beside=asked.beside)
     print(f"{shared['processor']}, {shared['instructions']}, threads: {shared['threads']}")
-    plan = Plan(2, 0.0, now) if asked.quick else Plan(5, 10.0, now)
+    repeats, seconds = (2, 0.0) if asked.quick else (3, 5.0) if asked.beside else (5, 10.0)
+    plan = Plan(repeats, seconds, now)
     found: list[Row] = []
     for path in chosen:
         if time.monotonic() > end:

@@ -183,7 +183,7 @@ def profile(options: argparse.Namespace) -> int:
 def plan(options: argparse.Namespace) -> int:
     from trapmid.config import params
     from trapmid.planning import plan
-    from trapmid.planning.throughputs import KEPT, ThisMachine, busy_clock
+    from trapmid.planning.throughputs import KEPT, ThisMachine, beside_other_work
     from trapmid.profiles.compose import compose
 
     study = params.parse(compose(options.name, options.seeds))
@@ -197,8 +197,10 @@ def plan(options: argparse.Namespace) -> int:
         return 0
     from trapmid.runtime import choose_device
 
-    clock = {"now": busy_clock} if options.beside else {}
-    found = plan.plan(study, ThisMachine(choose_device(), KEPT, **clock))
+    machine = ThisMachine(choose_device(), KEPT)
+    if options.beside:
+        machine.now = beside_other_work()
+    found = plan.plan(study, machine)
     print(f"profile {options.name} on this machine, one stage after the other")
     print(*plan.table(found, hours=False), sep="\n")
     return 0

@@ -150,7 +150,7 @@ def paths(worlds: Mapping[str, World]) -> Iterator[Path]:
         quick = world.book.toy
         batch = 8 if quick else 4 * world.sizes.small["batch_size"] if vgg else 64
         for defense in DEFENSES[: 2 if vgg else None]:
-            steps = Steps(world, defense, batch, 1 if vgg or quick else 8)
+            steps = Steps(world, defense, batch, 1 if vgg or quick else 4)
             yield _path(f"{defense} step, {_called(world, vgg=vgg)}", steps, heavy=vgg)
             if bf16_is_native(world.device) and defense in DEFENSES[:2]:
                 half = Steps(world, defense, batch, steps.steps, "bf16")

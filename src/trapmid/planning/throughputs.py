@@ -22,6 +22,7 @@ from trapmid.planning.measure import Cost
 from trapmid.planning.work import Unit
 from trapmid.runtime import bf16_is_native, onednn_level
 
+_GAIN = 0.9  # of each of several threads
 KEPT = Path(".scratch/throughputs.json")
 
 
@@ -42,19 +43,15 @@ class ThisMachine:
 
     Args:
         file: where it is kept.
-        now: the clock; beside other work that of the processor, over the threads.
         frozen: nothing is measured: what is not kept is not known.
+
+    Attributes:
+        now: the clock that units are measured with.
     """
 
-    def __init__(
-        self,
-        device: torch.device,
-        file: Path,
-        now: Now = time.perf_counter,
-        *,
-        frozen: bool = False,
-    ) -> None:
-        self._device, self._file, self._now, self._frozen = device, file, now, frozen
+    def __init__(self, device: torch.device, file: Path, *, frozen: bool = False) -> None:
+        self._device, self._file, self._frozen = device, file, frozen
+        self.now: Now = time.perf_counter
         self._me = identity(device)
         content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         self._known: dict[str, list[float]] = content.get(self._me, {})
@@ -65,7 +62,7 @@ class ThisMachine:
         if key not in self._known and not self._frozen:
             what = f"measuring: {unit.kind} {unit.method} {unit.arch}, {unit.image_size} px"
             print(" ".join(what.split()), file=sys.stderr, flush=True)
-            self._keep(key, measure.cost(unit, self._device, self._now))
+            self._keep(key, measure.cost(unit, self._device, self.now))
         return Cost(*self._known[key]) if key in self._known else None
 
     def start(self) -> float:
@@ -81,9 +78,16 @@ class ThisMachine:
         write_atomically(self._file, text.encode())
 
 
-def busy_clock() -> float:
-    """Beside other work: seconds of the processor, over the threads that share a step."""
-    return time.process_time() / torch.get_num_threads()
+def beside_other_work() -> Now:
+    """A clock for a busy machine: seconds of the processor, on one thread from now on.
+
+    The time of as many threads as there were is guessed from it: two threads take 0.55 of one's.
+    Threads that wait for each other beside other work spend several times what they compute.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    gain = 1.0 if threads == 1 else _GAIN * threads
+    return lambda: time.process_time() / gain
 
 
 def identity(device: torch.device) -> str:
