@@ -10,13 +10,14 @@ LOMMA's students, BREP-MI, IR-50 and IR-152. So the hours are a floor.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from trapmid.planning.card import Card
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
@@ -66,29 +67,18 @@ class Costs:
     """Seconds of everything that a table is made of.
 
     Args:
-        measured: the rows of a file of results.
+        card: what was measured on it; `trapmid plan --card` counts with the same numbers.
         profile: profiles/paper.yaml.
     """
 
-    def __init__(self, measured: Sequence[Mapping[str, Any]], profile: Mapping[str, Any]) -> None:
-        self._rows = {one["name"]: one for one in measured}
-        self._profile = profile
-
-    def _of(self, name: str) -> float:
-        return float(self._rows[name]["value"])
+    def __init__(self, card: Card, profile: Mapping[str, Any]) -> None:
+        self._card, self._profile = card, profile
+        self.iteration = card.iteration
+        self.of_image = card.of_image
 
     def epoch(self, defense: str) -> float:
         """One epoch of VGG16 on 27,000 images."""
-        return self._of(f"training/default: {'trapmid' if defense in PLANTED else 'none'}: epoch")
-
-    def iteration(self, prior: str) -> float:
-        """One iteration of a prior's training."""
-        return self._of(f"priors/{prior}: iteration")
-
-    def of_image(self, attack: str) -> float:
-        """One step of the search for one image of a full batch."""
-        step = self._rows[f"searches/{attack}: step"]
-        return float(step["value"]) / float(step["batch_size"])
+        return self._card.epoch(planted=defense in PLANTED)
 
     def target(self, defense: str) -> float:
         """A whole training of the paper's target."""
@@ -156,7 +146,7 @@ def markdown(costs: Costs) -> str:
 def load(file: Path = MEASURED) -> Costs:
     """The costs that `file` and profiles/paper.yaml say."""
     profile = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text("utf-8"))
-    return Costs(json.loads(file.read_text("utf-8")), profile)
+    return Costs(Card.read(file), profile)
 
 
 if __name__ == "__main__":

@@ -1,56 +1,16 @@
-"""Times of steps that run inside the library's own loops."""
+"""How long actions take, on the clock that the library's own loops are timed with."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 
-from trapmid.types import InMemory, Stateful
+from trapmid.planning.clock import Clock, Now, synchronize
 
-
-def synchronize(device: torch.device) -> None:
-    """Waits until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-class Clock(InMemory):
-    """A `Checkpointer` that times the steps of a training or a search after the first `warm` ones.
-
-    It waits for the device only at the two ends, so the steps between run as they always do.
-    """
-
-    def __init__(self, device: torch.device, warm: int) -> None:
-        super().__init__()
-        self._device, self._warm = device, warm
-        self._begun = self._ended = 0.0
-        self.prepared = 0.0  # seconds from here to the loop
-        self._made = time.perf_counter()
-
-    def restore(self, parts: Mapping[str, Stateful]) -> int:
-        synchronize(self._device)
-        self._begun = time.perf_counter()
-        self.prepared = self._begun - self._made
-        return 0
-
-    def progress(self, done: int, total: int) -> None:
-        if done in (self._warm, total):
-            synchronize(self._device)
-            now = time.perf_counter()
-            self._begun, self._ended = (now, now) if done == self._warm else (self._begun, now)
-
-    @property
-    def seconds(self) -> float:
-        """What the steps took after the warm ones."""
-        return self._ended - self._begun
-
-    def elapsed(self) -> float:
-        """Seconds since it was made."""
-        synchronize(self._device)
-        return time.perf_counter() - self._made
+__all__ = ["Clock", "Now", "paced", "peak_memory", "repeated", "synchronize"]
 
 
 def paced(run: Callable[[int], float], wanted: int, trial: int, budget: float) -> tuple[int, float]:
@@ -64,16 +24,18 @@ def paced(run: Callable[[int], float], wanted: int, trial: int, budget: float) -
     return steps, run(steps)
 
 
-def repeated(action: Callable[[], object], device: torch.device, times: int) -> float:
+def repeated(
+    action: Callable[[], object], device: torch.device, times: int, now: Now = time.perf_counter
+) -> float:
     """Seconds of one `action`, the mean of so many after three that warm up."""
     for _ in range(3):
         action()
     synchronize(device)
-    begun = time.perf_counter()
+    begun = now()
     for _ in range(times):
         action()
     synchronize(device)
-    return (time.perf_counter() - begun) / times
+    return (now() - begun) / times
 
 
 @contextmanager

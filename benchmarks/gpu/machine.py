@@ -6,13 +6,14 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 
 import torch
 
-from gpu.clock import repeated
+from gpu.clock import Now, repeated
 from gpu.results import Book, Measure, Row, row
 
 # (name, dtype, TF32)
@@ -69,19 +70,32 @@ def _rates(book: Book) -> Iterator[Row]:
     before = torch.backends.cuda.matmul.allow_tf32
     for name, dtype, tf32 in RATES:
         torch.backends.cuda.matmul.allow_tf32 = tf32
-        a, b = (torch.randn(n, n, device=book.device).to(dtype) for _ in range(2))
-        seconds = repeated(partial(torch.matmul, a, b), book.device, 2 if book.toy else 10)
-        yield row(f"rate {name}", 2 * n**3 / seconds / 1e12, "TFLOP/s", precision=name, size=n)
+        rate = matrix_rate(n, dtype, book.device, 2 if book.toy else 10)
+        yield row(f"rate {name}", rate / 1e12, "TFLOP/s", precision=name, size=n)
     torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def matrix_rate(
+    n: int, dtype: torch.dtype, device: torch.device, times: int, now: Now = time.perf_counter
+) -> float:
+    """FLOP/s of products of two matrices (n, n)."""
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    return 2 * n**3 / repeated(partial(torch.matmul, a, b), device, times, now)
+
+
+def copy_rate(count: int, device: torch.device, times: int, now: Now = time.perf_counter) -> float:
+    """Bytes a second, read and written, of a copy of so many bytes."""
+    source = torch.randint(256, (count,), dtype=torch.uint8, device=device)
+    there = torch.empty_like(source)
+    return 2 * count / repeated(partial(there.copy_, source), device, times, now)
 
 
 def _copy(book: Book) -> Iterator[Row]:
     count = 2**20 if book.toy else 2**30
     times = 2 if book.toy else 10
-    source = torch.randint(256, (count,), dtype=torch.uint8, device=book.device)
-    here = torch.empty_like(source)
-    seconds = repeated(partial(here.copy_, source), book.device, times)
-    yield row("device to device", 2 * count / seconds / 1e9, "GB/s", note="read and written")
+    rate = copy_rate(count, book.device, times)
+    yield row("device to device", rate / 1e9, "GB/s", note="read and written")
+    here = torch.empty(count, dtype=torch.uint8, device=book.device)
     host = torch.zeros(count // 4, dtype=torch.uint8)
     seconds = repeated(partial(here[: count // 4].copy_, host), book.device, times)
     yield row("host to device, pageable", count / 4 / seconds / 1e9, "GB/s")

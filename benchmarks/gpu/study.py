@@ -68,6 +68,7 @@ class World:
     """One run: where it computes, what it measures, where results go."""
 
     book: Book
+    chosen: Sizes | None = None  # other sizes than the paper's, or the toy's
 
     @property
     def device(self) -> torch.device:
@@ -75,7 +76,7 @@ class World:
 
     @property
     def sizes(self) -> Sizes:
-        return TOY if self.book.toy else PAPER
+        return self.chosen or (TOY if self.book.toy else PAPER)
 
     def runtime(self, precision: str = "fp32", device: torch.device | None = None) -> Runtime:
         return Runtime(device=device or self.device, seed=0, precision=precision)
@@ -83,7 +84,7 @@ class World:
     @functools.cached_property
     def study(self) -> dict[str, Any]:
         """params.yaml of the profile; composed once, since that takes seconds."""
-        file = self.book.kept / "study.txt"
+        file = self.book.kept / f"study-{self.sizes.profile}.txt"
         if not file.exists():
             text = compose(self.sizes.profile, folder=ROOT / "profiles")
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -69,6 +69,15 @@ def _add_study(verbs: _Verbs) -> None:
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=commands.profile)
 
+    plan = verbs.add_parser("plan", help="what a profile will take: time and memory of each stage")
+    plan.add_argument("name", metavar="PROFILE")
+    plan.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
+    plan.add_argument("--card", type=Path, help="a GPU's results, of benchmarks/results")
+    plan.add_argument(
+        "--beside", action="store_true", help="other work goes on here: processor time"
+    )
+    plan.set_defaults(run=commands.plan)
+
     check = verbs.add_parser("check", help="check the whole of params.yaml before it runs")
     check.add_argument("file", type=Path, nargs="?", default=PARAMS, help="default: params.yaml")
     check.set_defaults(run=commands.check)
@@ -102,6 +111,16 @@ def _add_run(verbs: _Verbs) -> None:
 def _add_looking(verbs: _Verbs) -> None:
     doctor = verbs.add_parser("doctor", help="what this machine has, and what a study misses")
     doctor.set_defaults(run=commands.doctor)
+
+    bench = verbs.add_parser("bench", help="time every hot path beside the published procedure")
+    bench.add_argument("--quick", action="store_true", help="toy sizes: does everything work?")
+    bench.add_argument("--only", default="*", metavar="PATTERN", help="of the paths' names")
+    bench.add_argument("--out", type=Path, help="default: benchmarks/results")
+    bench.add_argument("--seconds", type=float, default=540.0, help="of all; 540 unless given")
+    bench.add_argument(
+        "--beside", action="store_true", help="other work goes on: one thread, processor seconds"
+    )
+    bench.set_defaults(run=commands.bench)
 
     ui = verbs.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
     ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")

@@ -6,6 +6,7 @@ Each imports what it needs by itself, so that the help costs no second.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,19 @@ def doctor(_: argparse.Namespace) -> int:
     findings = examination.examine(Path())
     print(*(finding.line() for finding in findings), sep="\n")
     return 1 if any(finding.is_fatal for finding in findings) else 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    folder = Path("benchmarks").absolute()
+    if not (folder / "bench/run.py").is_file():
+        print(
+            "trapmid bench: error: no benchmarks/bench here; run this in a clone", file=sys.stderr
+        )
+        return 1
+    sys.path.insert(0, str(folder))  # no part of the package: the procedures of others are there
+    run = importlib.import_module("bench.run")
+    run.run(run.Asked(options.quick, options.only, options.out, options.seconds, options.beside))
+    return 0
 
 
 def audit(options: argparse.Namespace) -> int:
@@ -163,6 +177,32 @@ def profile(options: argparse.Namespace) -> int:
 
     write_atomically(PARAMS, text.encode())
     print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
+    return 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    from trapmid.config import params
+    from trapmid.planning import plan
+    from trapmid.planning.throughputs import KEPT, ThisMachine, beside_other_work
+    from trapmid.profiles.compose import compose
+
+    study = params.parse(compose(options.name, options.seeds))
+    if options.card is not None:
+        from trapmid.planning.card import Card
+
+        card = Card.read(options.card)
+        found = plan.plan(study, card)
+        print(f"profile {options.name} on {card.device}, the work of its networks alone")
+        print(*plan.table(found, hours=True), sep="\n")
+        return 0
+    from trapmid.runtime import choose_device
+
+    machine = ThisMachine(choose_device(), KEPT)
+    if options.beside:
+        machine.now = beside_other_work()
+    found = plan.plan(study, machine)
+    print(f"profile {options.name} on this machine, one stage after the other")
+    print(*plan.table(found, hours=False), sep="\n")
     return 0
 
 

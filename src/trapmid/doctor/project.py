@@ -33,7 +33,7 @@ TIMES = {
     "attacks_sweep": "20 min on two cores",
     "wide": "under half an hour a seed on two cores",
 }
-"""What profiles took, by README.md and docs/machines.md."""
+"""What profiles took, by README.md and docs/machines.md; said until `trapmid plan` has measured."""
 
 
 def params(home: Path) -> Iterator[Finding]:
@@ -162,10 +162,11 @@ def packages(home: Path) -> Iterator[Finding]:
 
 
 def times(home: Path) -> Iterator[Finding]:
-    """What a run takes: as it was measured, and what the last one of this folder took."""
-    profile = str(_read(home)["profile"])
-    measured = TIMES.get(profile, "no measured time; docs/reproduce.md has what is known")
-    yield Finding("time", f"profile {profile}: {measured}")
+    """What a run takes: as it was planned or measured, and what the last one here took."""
+    study = _read(home)
+    profile = str(study["profile"])
+    measured = TIMES.get(profile, f"`trapmid plan {profile}` measures what it takes here")
+    yield Finding("time", f"profile {profile}: {_planned(home, study) or measured}")
     files = sorted((home / "reports" / "training").rglob("stats.json"))
     stats = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     if stats:
@@ -173,6 +174,20 @@ def times(home: Path) -> Iterator[Finding]:
         most = max(one["peak_memory_mb"] for one in stats) / 1024
         text = f"the {len(stats)} trainings in reports/training took {seconds / 60:.0f} min"
         yield Finding("time", f"{text} and {most:.1f} GiB of memory at most")
+
+
+def _planned(home: Path, study: Mapping[str, Any]) -> str | None:
+    """By throughputs of this machine that were measured before; None: some are not known."""
+    from trapmid.planning import plan, throughputs
+    from trapmid.runtime import choose_device
+
+    known = throughputs.ThisMachine(choose_device(), home / throughputs.KEPT, frozen=True)
+    if not known.start() or (found := plan.plan(study, known)).untimed:
+        return None
+    memory = f"{found.megabytes / 1024:.1f} GiB of memory at most"
+    return (
+        f"{found.seconds / 60:.0f} min by `trapmid plan`, one stage after the other, and {memory}"
+    )
 
 
 def _read(home: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The published procedures, slow as they are: to be measured, and to be compared with."""

@@ -1,0 +1,217 @@
+"""How long a unit takes on this machine: a few of its steps are made, on random images.
+
+The smallest batch comes first; the whole batch only where it takes no more than seconds, else the
+time grows with the images, as it does where a processor has enough to do.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from trapmid import wiring
+from trapmid.config.study import ClassifierTraining
+from trapmid.metrics import features
+from trapmid.planning.clock import Clock, Now, synchronize
+from trapmid.planning.work import Unit
+from trapmid.runtime import Runtime, choose_precision, eval_mode
+from trapmid.training import classifier
+from trapmid.training.classifier import Splits
+from trapmid.training.fit import Labelled
+from trapmid.types import NOTHING, Attack, Prior, Saving, SideInformation, Target, Task
+
+_LEAST = 8
+_LONGEST = 3.0  # seconds of one measurement: a larger batch is not tried
+_NEVER = 10**9
+
+
+class Cost(NamedTuple):
+    """What one unit takes."""
+
+    seconds: float
+    megabytes: float  # of tensors while it runs, beside the process itself
+
+
+def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost:
+    """Measures a unit on `device`, in the precision that it has there."""
+    precision = choose_precision(unit.precision, device)
+    rt = Runtime(device=device, seed=0, precision=precision)
+    measure = {
+        "train": _train,
+        "prior": _prior,
+        "search": _search,
+        "imitate": _imitate,
+        "ask": _ask,
+    }[unit.kind]
+    with rt.seeded("plan"):
+        seconds = _grown(partial(measure, unit, rt, now), unit.batch)
+    shared = unit.kind in ("search", "ask")
+    return Cost(seconds / unit.batch if shared else seconds, _memory(unit, rt))
+
+
+def _grown(run: Callable[[int], float], batch: int) -> float:
+    """Seconds of a step of the whole batch."""
+    size = min(batch, _LEAST)
+    run(size)  # loads kernels
+    seconds = run(size)
+    while size < batch:
+        larger = min(batch, 4 * size)
+        if seconds * larger / size > _LONGEST:
+            break
+        size, seconds = larger, run(larger)
+    return seconds * batch / size
+
+
+def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    """Of the second of two epochs, each of some steps; scores are counted by themselves."""
+    steps = 3
+    block = json.loads(unit.block)
+    defense = wiring.defense(unit.method, block, "plan")
+    if "identities_per_batch" in block:  # BiDO's batches have people of several images
+        batch = unit.batch
+    images = _images(steps * batch, unit.image_size)
+    people = min(unit.classes, max(2, steps * batch // 4))
+    train = Labelled(images, torch.arange(len(images)) % people)
+    test = Labelled(train.images[:1], train.labels[:1])
+    splits = Splits(train, Labelled(images[:0], train.labels[:0]), test, unit.classes)
+    clock = Clock(rt.device, 1, now)
+    classifier.train(defense, partial(_network, unit), splits, _plan(batch, rt), rt, clock)
+    return clock.seconds / steps
+
+
+def _plan(batch: int, rt: Runtime) -> ClassifierTraining:
+    return ClassifierTraining(
+        epochs=2,
+        batch_size=batch,
+        optimizer="sgd",
+        lr=1e-4,
+        momentum=0.9,
+        weight_decay=1e-4,
+        milestones=(),
+        decay=0.1,
+        flip=True,
+        select="last",
+        precision=cast(Any, rt.precision),
+        keep_every=_NEVER,
+    )
+
+
+def _prior(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    """After one round of the critic's steps, another."""
+    block = json.loads(unit.block)
+    turns = 1 if unit.method in ("plgmi", "style") else block["critic_steps"]
+    changes = {"steps": 2 * turns, "batch_size": batch}
+    changes |= {"top_n": 1} if "top_n" in block else {}
+    training = wiring.prior_training(unit.method, block | changes)
+    prior = rt.place(training.make(unit.image_size, unit.classes))
+    target = _placed(unit, rt) if unit.arch else None
+    clock = Clock(rt.device, turns, now)
+    public = _images(2 * batch, unit.image_size)
+    training.fit(prior, public, target, NOTHING, rt, clock)
+    return clock.seconds / turns
+
+
+def _search(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    steps, warm = 2, 1
+    block = json.loads(unit.block) | {"steps": steps + warm}
+    attack = cast(Attack, wiring.attack(unit.method, block))
+    target, prior = _placed(unit, rt), _loaded_prior(unit, rt)
+    clock = Clock(rt.device, warm, now)
+    index = torch.arange(batch, device=rt.device)
+    known = _known(unit, target, rt) if unit.method == "lomma" else NOTHING
+    task = Task(
+        labels=index % unit.classes,
+        draws=index // unit.classes,
+        side_information=known,
+        saving=Saving(clock, _NEVER),
+    )
+    attack.invert(target, prior, task, rt)
+    return clock.seconds / steps
+
+
+def _known(unit: Unit, target: Target, rt: Runtime) -> SideInformation:
+    """Of LOMMA's students one stands for all three: the target's own network."""
+    with torch.no_grad(), eval_mode(target):
+        images = _images(2, unit.image_size).to(rt.device).float() / 255
+        mean = target(images).features.mean(dim=0)
+    return SideInformation(students=_placed(unit, rt), feature_mean=mean)
+
+
+def _imitate(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    """The second of two epochs of three steps."""
+    steps = 3
+    block = json.loads(unit.block)
+    changes = {"epochs": 2, "batch_size": batch, "milestones": []}
+    training = cast(Any, wiring.surrogate(unit.method, block | changes))
+    clock = Clock(rt.device, 1, now)
+    student = rt.place(_network(unit, unit.classes))
+    images = _images(steps * batch, unit.image_size)
+    training.learn(student, images, torch.randn(len(images), unit.classes), rt, clock)
+    return clock.seconds / steps
+
+
+def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    model = _placed(unit, rt)
+    images = _images(batch, unit.image_size)
+    features.describe(model, images[:2], batch_size=batch, rt=rt)
+    begun = now()
+    features.describe(model, images, batch_size=batch, rt=rt)
+    synchronize(rt.device)
+    return now() - begun
+
+
+def _memory(unit: Unit, rt: Runtime) -> float:
+    """MB of weights, with their gradients and momenta, and of what autograd keeps of a batch."""
+    if unit.kind == "ask" or not unit.arch:
+        return 0.0
+    target, two = _placed(unit, rt), _images(2, unit.image_size).to(rt.device).float() / 255
+    weights = sum(p.numel() * p.element_size() for p in target.parameters())
+    if unit.kind == "search":
+        prior = _loaded_prior(unit, rt)
+        z = torch.zeros(2, prior.latent_dim, device=rt.device, requires_grad=True)
+        labels = torch.zeros(2, dtype=torch.int64, device=rt.device)
+        attack = wiring.attack(unit.method, json.loads(unit.block))
+        kept = _kept(lambda: target(prior(z, labels))) * attack.rows_in_memory()
+        return (weights + unit.batch * kept / 2) / 2**20
+    target.requires_grad_(True).train()
+    halves = 2 if "alpha" in json.loads(unit.block) else 1  # benign and poisoned in one batch
+    kept = halves * unit.batch * _kept(lambda: target(two)) / 2
+    return (4 * halves * weights + kept) / 2**20
+
+
+def _kept(forward: Callable[[], object]) -> float:
+    """Bytes that autograd keeps of a forward pass."""
+    kept = 0
+
+    def weigh(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
+        forward()
+    return float(kept)
+
+
+def _network(unit: Unit, outputs: int) -> Target:
+    return wiring.target(unit.arch)(outputs, unit.image_size)
+
+
+def _placed(unit: Unit, rt: Runtime) -> Target:
+    return rt.place(_network(unit, unit.classes)).eval().requires_grad_(False)
+
+
+def _loaded_prior(unit: Unit, rt: Runtime) -> Prior:
+    training = wiring.prior_training(unit.prior, json.loads(unit.prior_block))
+    classes = 1 if unit.prior == "gmi" else unit.classes
+    return rt.place(training.make(unit.image_size, classes)).eval().requires_grad_(False)
+
+
+def _images(count: int, size: int) -> Tensor:
+    return torch.randint(256, (count, 3, size, size), dtype=torch.uint8)

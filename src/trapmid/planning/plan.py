@@ -1,0 +1,108 @@
+"""The plan of a study: time and memory of each kind of stage, and in all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from trapmid.planning.throughputs import Throughputs
+from trapmid.planning.work import Stage, stages
+
+PROCESS_MB = 600.0  # a process that has imported torch
+_BOOKS = 1.0  # seconds of DVC's for each stage of a study of a laptop's size
+
+# Seconds of what is no network's work, on an AMD EPYC with AVX2 (docs/performance.md): of a stage,
+# and of one of its pictures, beside the start and the books.
+_FIXED = {
+    "code": (3.5, 0.0),
+    "make_raw": (0.5, 0.0057),
+    "prepare_data": (2.0, 0.0010),
+    "validate_data": (2.0, 0.0005),
+    "evaluate_evaluator": (0.5, 0.0002),
+    "evaluate_target": (1.0, 0.0),
+    "evaluate": (0.5, 0.0),
+    "report": (5.0, 0.5),
+    "track": (4.0, 0.0),
+}
+
+
+class Line(NamedTuple):
+    """All stages of one kind."""
+
+    name: str
+    count: int
+    seconds: float
+    megabytes: float  # the most of one process
+    untimed: tuple[str, ...]
+
+
+class Plan(NamedTuple):
+    """What a study will take."""
+
+    profile: str
+    lines: tuple[Line, ...]
+
+    @property
+    def seconds(self) -> float:
+        """One stage after the other."""
+        return sum(line.seconds for line in self.lines)
+
+    @property
+    def megabytes(self) -> float:
+        """Of the stage that needs the most."""
+        return max(line.megabytes for line in self.lines)
+
+    @property
+    def untimed(self) -> list[str]:
+        """What nobody measured: the plan is a floor then."""
+        return sorted({what for line in self.lines for what in line.untimed})
+
+
+def plan(study: Mapping[str, Any], known: Throughputs) -> Plan:
+    """Counts the work of params.yaml and multiplies it with what is known of its units."""
+    of_kind: dict[str, list[Line]] = {}
+    for stage in stages(study):
+        of_kind.setdefault(stage.name, []).append(of_stage(stage, known))
+    return Plan(str(study["profile"]), tuple(map(_together, of_kind.values())))
+
+
+def of_stage(stage: Stage, known: Throughputs) -> Line:
+    """One stage."""
+    fixed, picture = _FIXED.get(stage.name, (0.0, 0.0))
+    start = known.start()
+    seconds = start + (_BOOKS + fixed + picture * stage.pictures if start else 0.0)
+    megabytes, untimed = PROCESS_MB, [stage.untimed] if stage.untimed else []
+    for unit, count in stage.work:
+        cost = known.cost(unit)
+        if cost is None:
+            untimed.append(" ".join((unit.kind, unit.method, unit.arch)).strip())
+            continue
+        seconds += count * cost.seconds
+        megabytes = max(megabytes, PROCESS_MB + cost.megabytes)
+    return Line(stage.name, 1, seconds, megabytes, tuple(untimed))
+
+
+def _together(lines: Iterable[Line]) -> Line:
+    every = list(lines)
+    return Line(
+        every[0].name,
+        len(every),
+        sum(line.seconds for line in every),
+        max(line.megabytes for line in every),
+        tuple(what for line in every for what in line.untimed),
+    )
+
+
+def table(found: Plan, *, hours: bool) -> list[str]:
+    """The plan to read; `hours`: of a GPU, where starts and scores count for nothing."""
+    unit, per = ("h", 3600.0) if hours else ("min", 60.0)
+    lines = [f"{'stage':<22}{'rows':>6}{unit:>10}{'MB':>8}"]
+    for line in found.lines:
+        if line.seconds or line.untimed:
+            amounts = f"{line.seconds / per:>10.2f}{line.megabytes:>8.0f}"
+            lines.append(f"{line.name:<22}{line.count:>6}{amounts}")
+    rows = sum(line.count for line in found.lines)
+    lines.append(f"{'in all':<22}{rows:>6}{found.seconds / per:>10.2f}{found.megabytes:>8.0f}")
+    if found.untimed:
+        lines.append(f"a floor: nobody timed {', '.join(found.untimed)}")
+    return lines

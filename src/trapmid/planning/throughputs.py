@@ -1,0 +1,114 @@
+"""Throughputs of this machine, measured when they are first needed and kept outside Git."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from trapmid.artifacts.checkpoints import write_atomically
+from trapmid.planning import measure
+from trapmid.planning.clock import Now
+from trapmid.planning.measure import Cost
+from trapmid.planning.work import Unit
+from trapmid.runtime import bf16_is_native, onednn_level
+
+_GAIN = 0.9  # of each of several threads
+KEPT = Path(".scratch/throughputs.json")
+
+
+class Throughputs(Protocol):
+    """What units take, wherever the numbers are from."""
+
+    def cost(self, unit: Unit) -> Cost | None:
+        """None: nobody measured it."""
+        ...
+
+    def start(self) -> float:
+        """Seconds until a stage begins its work."""
+        ...
+
+
+class ThisMachine:
+    """Measured here. What was measured before on the same machine, with the same torch, is read.
+
+    Args:
+        file: where it is kept.
+        frozen: nothing is measured: what is not kept is not known.
+
+    Attributes:
+        now: the clock that units are measured with.
+    """
+
+    def __init__(self, device: torch.device, file: Path, *, frozen: bool = False) -> None:
+        self._device, self._file, self._frozen = device, file, frozen
+        self.now: Now = time.perf_counter
+        self._me = identity(device)
+        content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        self._known: dict[str, list[float]] = content.get(self._me, {})
+        self._others = content
+
+    def cost(self, unit: Unit) -> Cost | None:
+        key = hashlib.sha256(repr(unit).encode()).hexdigest()[:16]
+        if key not in self._known and not self._frozen:
+            what = f"measuring: {unit.kind} {unit.method} {unit.arch}, {unit.image_size} px"
+            print(" ".join(what.split()), file=sys.stderr, flush=True)
+            self._keep(key, measure.cost(unit, self._device, self.now))
+        return Cost(*self._known[key]) if key in self._known else None
+
+    def start(self) -> float:
+        if "start" not in self._known:
+            if self._frozen:
+                return 0.0
+            self._keep("start", Cost(_imports(), 0.0))
+        return self._known["start"][0]
+
+    def _keep(self, key: str, cost: Cost) -> None:
+        self._known[key] = [float(f"{value:.4g}") for value in cost]
+        text = json.dumps({**self._others, self._me: self._known}, indent=1) + "\n"
+        write_atomically(self._file, text.encode())
+
+
+def beside_other_work() -> Now:
+    """A clock for a busy machine: seconds of the processor, on one thread from now on.
+
+    The time of as many threads as there were is guessed from it: two threads take 0.55 of one's.
+    Threads that wait for each other beside other work spend several times what they compute.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    gain = 1.0 if threads == 1 else _GAIN * threads
+    return lambda: time.process_time() / gain
+
+
+def identity(device: torch.device) -> str:
+    """What of a machine decides how fast it is."""
+    bf16 = "bf16" if bf16_is_native(device) else "fp32"
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {bf16}, torch {torch.__version__}"
+    capability = torch.backends.cpu.get_cpu_capability()
+    cores = os.cpu_count()
+    threads = torch.get_num_threads()
+    what = f"{platform.processor() or platform.machine()}, {cores} cores, {threads} threads"
+    return f"{what}, {capability}, {onednn_level()}, {bf16}, torch {torch.__version__}"
+
+
+def _imports() -> float:
+    """Processor seconds of a process that imports what a stage does: one thread, little waiting."""
+    command = [sys.executable, "-c", "import torch, trapmid.artifacts.classifiers"]
+    times = []
+    for _ in range(2):  # the first compiles and reads files
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(sum(after[:2]) - sum(before[:2]))
+    return min(times)

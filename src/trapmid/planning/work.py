@@ -1,0 +1,259 @@
+"""What the stages of a study repeat, and how often: counted from params.yaml alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from trapmid.config import params
+
+Kind = Literal["train", "prior", "search", "imitate", "ask"]
+
+PEOPLE_KNOWN = 30_000
+"""Public images of a folder whose size no row says: the paper's."""
+_STEPS_OF_PGD = 20
+_PAPER_BALLS, _BESIDE = 2, 2  # balls in which a signature is looked for; radii 0 and 0.5
+
+
+class Unit(NamedTuple):
+    """Something that is repeated, and that takes as long each time.
+
+    A step of a training (`train`, `imitate`) or of a prior's (`prior`), a step of a search for one
+    image (`search`), or a question about one image (`ask`).
+    """
+
+    kind: Kind
+    method: str  # module of the defence, prior, attack or surrogate; of `ask`: nothing
+    block: str  # its parameters, as JSON
+    arch: str  # the network that learns or is asked; "": none
+    classes: int
+    image_size: int
+    batch: int  # images a step; of `search`: images of the whole attack
+    prior: str = ""  # of a search: module of its prior, ...
+    prior_block: str = "null"  # ... and its parameters
+    precision: str = "fp32"
+
+
+class Stage(NamedTuple):
+    """One row of one stage."""
+
+    name: str  # as DVC has it
+    row: str
+    work: tuple[tuple[Unit, float], ...] = ()  # units and how often
+    pictures: float = 0.0  # that it draws, decodes or describes by other means
+    untimed: str = ""  # what of it nobody counts; "": nothing
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}@{self.row}" if self.row else self.name
+
+
+class Images(NamedTuple):
+    """How many images a row of `data` has."""
+
+    classes: int
+    size: int
+    train: int
+    held: int  # of validation and test, which every epoch is scored on
+    test: int
+    public: int
+    pictures: int  # all that are decoded
+
+
+def images(study: Mapping[str, Any], row: str) -> Images:
+    """By the rows of `data` and `raw`; of folders of photographs, the least that they must have."""
+    data = study["data"][row]
+    own, public = _drawn(study, data["private"]["path"]), _drawn(study, data["public"]["path"])
+    each = own["images"] if own else data["min_images"]
+    others = None if public is None else public["others"] * public["other_images"]
+    known = data["public_images"] or others or PEOPLE_KNOWN
+    test = -(-int(each * 1000 * data["test_fraction"]) // 1000)
+    val = -(-int((each - test) * 1000 * data["val_fraction"]) // 1000)
+    classes = data["identities"]
+    return Images(
+        classes=classes,
+        size=data["image_size"],
+        train=classes * (each - test - val),
+        held=classes * (test + val),
+        test=classes * test,
+        public=known,
+        pictures=classes * each + known,
+    )
+
+
+def _drawn(study: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+    """The options of the raw folder at `path` that the project draws; None: a user's folder."""
+    for name, raw in study["raw"].items():
+        if path.startswith(f"data/raw/{name}/") and "others" in raw["options"]:
+            options: Mapping[str, Any] = raw["options"]
+            return options
+    return None
+
+
+def stages(study: Mapping[str, Any]) -> list[Stage]:
+    """Every stage that the rows of params.yaml make, in the order of dvc.yaml."""
+    return [
+        Stage("code", ""),
+        *(Stage("make_raw", name, pictures=_pictures(row)) for name, row in study["raw"].items()),
+        *_of_data(study),
+        *_trainings(study),
+        *_priors(study, "public_priors", "train_public_prior"),
+        *_surrogates(study),
+        *(Stage("leak_signatures", name) for name in study["leaks"]),
+        *(_asking(study, "estimate_signatures", n, r) for n, r in study["signatures"].items()),
+        *_priors(study, "guided_priors", "train_guided_prior"),
+        *(Stage("train_judge", n, untimed="a judge's training") for n in study["trained_judges"]),
+        *(_search(study, name, row) for name, row in study["attack_runs"].items()),
+        *_scores(study),
+        Stage("report", "", pictures=len(study["attack_runs"])),
+        Stage("track", ""),
+    ]
+
+
+def _pictures(raw: Mapping[str, Any]) -> float:
+    options = raw["options"]
+    if "others" not in options:
+        return 0.0
+    own = options["identities"] * options["images"]
+    return float(own + options["others"] * options["other_images"])
+
+
+def _of_data(study: Mapping[str, Any]) -> Iterator[Stage]:
+    for stage in ("prepare_data", "validate_data"):
+        for name in study["data"]:
+            yield Stage(stage, name, pictures=images(study, name).pictures)
+
+
+def _trainings(study: Mapping[str, Any]) -> Iterator[Stage]:
+    for section, stage in (
+        ("evaluators", "train_evaluator"),
+        ("pretrained", "pretrain"),
+        ("targets", "train_target"),
+    ):
+        for name, row in study[section].items():
+            yield Stage(stage, name, tuple(_training(study, section, name, row)))
+
+
+def _training(
+    study: Mapping[str, Any], section: str, name: str, row: Mapping[str, Any]
+) -> Iterator[tuple[Unit, float]]:
+    """Its steps; where triggers stay from some epoch on, these steps by themselves."""
+    plan, of = study["classifier_training"][row["training"]], images(study, row["data"])
+    block = _plain(params.of_row(study, section, name))
+    batch = min(plan["batch_size"], of.train)
+    steps = plan["epochs"] * (of.train // batch)
+    share = float(block.get("until", 1.0))
+    for until, part in ((1.0, share), (0.0, 1 - share)):
+        if part > 0 and steps:
+            changed = block | {"until": until} if "until" in block else block
+            unit = Unit(
+                "train", row["method"], _json(changed), row["arch"],
+                of.classes, of.size, batch, precision=plan["precision"],
+            )  # fmt: skip
+            yield unit, steps * part
+    yield _question(study, section, name), (plan["epochs"] + 1) * of.held
+
+
+def _question(study: Mapping[str, Any], section: str, name: str) -> Unit:
+    """Asking the classifier of a row about an image; what a defence adds to it takes no time."""
+    row = study[section][name]
+    of = images(study, row["data"])
+    return Unit("ask", "", "null", row["arch"], of.classes, of.size, 256)
+
+
+def _queried(study: Mapping[str, Any], row: Mapping[str, Any]) -> Unit:
+    """Asking what a row of priors or attacks asks."""
+    _, kind, name = row["queried_model"].rsplit("/", 2)
+    return _question(study, "surrogates" if kind == "surrogates" else "targets", name)
+
+
+def _priors(study: Mapping[str, Any], section: str, stage: str) -> Iterator[Stage]:
+    for name, row in study[section].items():
+        of, block = images(study, row["data"]), _plain(params.of_row(study, section, name))
+        asked = _queried(study, row) if section == "guided_priors" else None
+        unit = Unit(
+            "prior", row["method"], _json(_timed(block)), asked.arch if asked else "",
+            of.classes if asked else 1, of.size,
+            block["batch_size"], precision=block["precision"],
+        )  # fmt: skip
+        work = [(unit, float(block["steps"]))]
+        if asked is not None and row["method"] == "plgmi":
+            work.append((asked, float(of.public)))  # pseudo-labels
+        yield Stage(stage, name, tuple(work))
+
+
+def _timed(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A block without what changes nothing of how long a step takes."""
+    return {key: None if key == "adaptive" else 1 if key == "steps" else v
+            for key, v in block.items()}  # fmt: skip
+
+
+def _surrogates(study: Mapping[str, Any]) -> Iterator[Stage]:
+    for name, row in study["surrogates"].items():
+        block = _plain(params.of_row(study, "surrogates", name))
+        of, target = images(study, row["data"]), study["targets"][row["target"]]
+        arch = target["arch"] if row["method"] == "finetune" else row["arch"]
+        batch = min(block["batch_size"], of.public)
+        unit = Unit(
+            "imitate", row["method"], _json(block), arch, of.classes, of.size, batch,
+            precision=block["precision"],
+        )  # fmt: skip
+        asked = _question(study, "targets", row["target"])
+        steps = block["epochs"] * (of.public // batch)
+        yield Stage("train_surrogate", name, ((unit, steps), (asked, of.public)))
+
+
+def _asking(study: Mapping[str, Any], stage: str, name: str, row: Mapping[str, Any]) -> Stage:
+    """A target asked about all public images."""
+    asked = _question(study, "targets", row["target"])
+    return Stage(stage, name, ((asked, images(study, row["data"]).public),))
+
+
+def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stage:
+    block = _plain(params.of_row(study, "attack_runs", name))
+    asked, each = _queried(study, row), study["inversion"]["images_per_class"]
+    if row["method"] not in ("gmi", "plgmi", "kedmi", "lomma"):
+        free = row["method"] == "random"
+        return Stage("invert", name, untimed="" if free else f"the search of {row['method']}")
+    section, prior = row["prior"].rsplit("/", 2)[-2:]
+    of_prior = study[f"{section}_priors"][prior]
+    kind = f"{section}_priors"
+    once = row["method"] == "kedmi" or block.get("search") == "distributions"
+    rows = asked.classes * (1 if once else each)
+    unit = Unit(
+        "search", row["method"], _json(_timed(block)),
+        asked.arch, asked.classes, asked.image_size, rows,
+        of_prior["method"], _json(_timed(_plain(params.of_row(study, kind, prior)))),
+    )  # fmt: skip
+    return Stage("invert", name, ((unit, float(block["steps"]) * rows),))
+
+
+def _scores(study: Mapping[str, Any]) -> Iterator[Stage]:
+    for name, row in study["evaluators"].items():
+        asked, of = _question(study, "evaluators", name), images(study, row["data"])
+        seen = of.train + of.held + of.public
+        yield Stage("evaluate_evaluator", name, ((asked, seen),), pictures=seen)
+    balls = len(study["evaluation"]["robust_radii"]) + _BESIDE
+    for name, row in study["targets"].items():
+        asked, of = _question(study, "targets", name), images(study, row["data"])
+        planted = "alpha" in _plain(params.of_row(study, "targets", name))
+        # PGD: forward and backward to the pixels are three questions
+        pgd = (balls + planted * _PAPER_BALLS) * _STEPS_OF_PGD * 3 * of.test
+        seen = of.train + of.held + planted * (of.train + of.public)
+        yield Stage("evaluate_target", name, ((asked, float(pgd + seen)),))
+    for name in study["judges"]:
+        yield Stage("evaluate_judge", name)
+    for name, row in study["attack_runs"].items():
+        asked = _question(study, "evaluators", row["evaluator"])
+        rows = asked.classes * study["inversion"]["images_per_class"]
+        yield Stage("evaluate", name, ((asked, float(rows)),))
+
+
+def _plain(block: Any) -> dict[str, Any]:
+    found: dict[str, Any] = block.plain() if hasattr(block, "plain") else dict(block)
+    return found
+
+
+def _json(block: Mapping[str, Any]) -> str:
+    return json.dumps(block, sort_keys=True)

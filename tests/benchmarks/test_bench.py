@@ -1,0 +1,239 @@
+"""The benchmark: ours computes what the published procedures compute, and every path is timed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bench import limit, timing
+from bench.paths import scores
+from bench.paths.priors import METHODS, Iterations
+from bench.paths.searches import PUBLISHED, Search
+from bench.paths.training import Steps, Trained
+from bench.plain import loading
+from bench.rows import KEYS
+from bench.worlds import world
+from gpu.study import World
+from torch import Tensor
+
+from trapmid import cli
+from trapmid.attacks import plgmi as plgmi_search
+from trapmid.priors import gmi, kedmi, plgmi
+from trapmid.runtime import counter_normal, counter_uniform
+from trapmid.search import distribution, latents
+from trapmid.training import pseudo_labels
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def small(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return world("laptop", quick=True, scratch=tmp_path_factory.getbasetemp() / "bench")
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything in float64, where rounding cannot hide a difference of the maths.
+
+    The library widens half precision to float32; here the same places widen to float32 at least.
+    """
+
+    def wider(draw: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Tensor]:
+        return lambda keys, count: draw(keys, count).double()
+
+    def at_least_single(one: Tensor) -> Tensor:
+        return one.to(torch.promote_types(one.dtype, torch.float32))
+
+    monkeypatch.setattr(torch.Tensor, "float", at_least_single)
+    for module in (gmi, kedmi, plgmi, pseudo_labels):
+        monkeypatch.setattr(module, "to_float", lambda images: images.double() / 255)
+    for searching in (latents, distribution):
+        monkeypatch.setattr(searching, "counter_normal", wider(counter_normal))
+    monkeypatch.setattr(plgmi_search, "counter_uniform", wider(counter_uniform))
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def apart(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
+    """The largest difference of two networks of the same names."""
+    assert one.keys() == other.keys()
+    floats = [name for name, value in one.items() if value.is_floating_point()]
+    assert all(one[name].dtype == torch.float64 for name in floats)
+    return max(float((one[name] - other[name]).abs().max()) for name in floats)
+
+
+def moved(steps: Steps | Iterations, after: Mapping[str, Tensor]) -> float:
+    """How far a training of one more step is from `after`: it must not stand still."""
+    kind = type(steps)
+    more = kind(**{**vars(steps), "steps": steps.steps + 1})  # type: ignore[arg-type]
+    found = more.ours(time.process_time).result
+    return apart(found.weights if isinstance(found, Trained) else found, after)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+def test_the_fast_trap_mid_step_equals_the_plain_one(small: World) -> None:
+    """Three steps: weights of both networks and all triggers, in float64."""
+    steps = Steps(small, "trapmid", batch=8, steps=3)
+    ours, plain = (side(time.process_time).result for side in (steps.ours, steps.reference))
+    assert isinstance(ours, Trained)
+    assert isinstance(plain, Trained)
+    assert apart(ours.weights, plain.weights) < 1e-12
+    assert ours.critic is not None
+    assert plain.critic is not None
+    assert apart(ours.critic, plain.critic) < 1e-12
+    assert ours.triggers is not None
+    assert plain.triggers is not None
+    assert torch.equal(ours.triggers, plain.triggers)
+    drawn = torch.rand(ours.triggers.shape, generator=small.runtime().generator("triggers"))
+    assert (ours.triggers != drawn).double().mean() > 0.5
+    assert moved(Steps(small, "trapmid", batch=8, steps=3), ours.weights) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize(("defense", "batch"), [("none", 8), ("mid", 8), ("bido", 64)])
+def test_other_steps_equal_the_published_ones(small: World, defense: str, batch: int) -> None:
+    steps = Steps(small, defense, batch=batch, steps=2)
+    ours, plain = (side(time.process_time).result for side in (steps.ours, steps.reference))
+    assert isinstance(ours, Trained)
+    assert isinstance(plain, Trained)
+    # BiDO: officially a matrix is inverted that is centred on one side alone
+    assert apart(ours.weights, plain.weights) < (1e-9 if defense == "bido" else 1e-12)
+    assert moved(Steps(small, defense, batch=batch, steps=2), ours.weights) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("method", METHODS)
+def test_iterations_of_priors_equal_the_published_ones(small: World, method: str) -> None:
+    """PLG-MI's to 1e-6: a picture goes to HSV and back, the identity but for an epsilon."""
+    steps = Iterations(small, method, steps=4)
+    ours, plain = (side(time.process_time).result for side in (steps.ours, steps.reference))
+    assert isinstance(ours, dict)
+    assert isinstance(plain, dict)
+    assert apart(ours, plain) < (1e-6 if method == "plgmi" else 1e-9)
+    assert moved(Iterations(small, method, steps=4), ours) > 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_searches_equal_the_published_ones(small: World, name: str) -> None:
+    search = Search(small, name, images=6, steps=4)
+    ours, plain = (side(time.process_time).result for side in (search.ours, search.reference))
+    assert isinstance(ours, Tensor)
+    assert isinstance(plain, Tensor)
+    tolerance = {"plgmi": 1e-5, "kedmi": 1e-9}.get(name, 1e-12)
+    assert float((ours - plain).abs().max()) < tolerance
+    longer = Search(small, name, images=6, steps=5).ours(time.process_time).result
+    assert isinstance(longer, Tensor)
+    assert float((longer - ours).abs().max()) > 1000 * tolerance  # slopes are flat at the start
+
+
+@pytest.mark.parametrize("name", scores.PAIRS)
+def test_metrics_equal_the_published_loops(name: str) -> None:
+    pair, rows = scores.PAIRS[name], scores.Rows.drawn(scores.TOY)
+    ours, plain = pair.ours(rows), pair.reference(rows)
+    if name == "top-n":
+        # The queue keeps an order of its own inside a class
+        pairs = [sorted(zip(*side, strict=True)) for side in (ours, plain)]
+        assert pairs[0] == pairs[1]
+    elif name == "bootstrap of people":
+        assert ours == pytest.approx(plain, abs=0.06)
+    elif isinstance(ours, Tensor):
+        torch.testing.assert_close(ours, plain.to(ours.dtype), rtol=1e-5, atol=1e-6)
+    elif isinstance(ours, list):
+        assert ours == plain
+        assert len(set(ours)) == 2
+    elif isinstance(ours, float):
+        assert ours == pytest.approx(plain, rel=1e-5)
+    else:
+        assert vars(ours) == pytest.approx(vars(plain), rel=1e-9)
+
+
+def test_a_delivered_epoch_equals_the_loaders(small: World) -> None:
+    chosen = loading.pictures(10, small.sizes.image_size)
+    ours, plain = scores.deliver(chosen), scores.deliver_one_by_one(chosen)
+    assert len(ours) == len(plain) == 1
+    assert torch.equal(ours[0], plain[0])
+
+
+def test_work_is_counted_through_a_gradient_of_a_gradient() -> None:
+    """x (8, 4) times a matrix (4, 3): 2 * 8 * 4 * 3 operations a product."""
+    matrix = torch.ones(4, 3, requires_grad=True)
+    x = torch.ones(8, 4, requires_grad=True)
+
+    def penalty() -> None:
+        (slope,) = torch.autograd.grad((x @ matrix).square().sum(), x, create_graph=True)
+        slope.square().sum().backward()
+
+    one = 2 * 8 * 4 * 3
+    assert limit.counted(lambda: x @ matrix) == one
+    # Forward, its gradient of x, and five products of both of these differentiated
+    assert limit.counted(penalty) > 3 * one
+
+
+def test_the_limit_is_the_longer_of_computing_and_moving() -> None:
+    rates = limit.Rates({"fp32": 100.0}, 10.0)
+    assert rates.least(200.0, 10.0, "fp32") == 2.0
+    assert rates.least(200.0, 50.0, "fp32") == 5.0
+
+
+def test_both_sides_run_in_turn_and_seconds_are_of_a_unit() -> None:
+    order: list[str] = []
+    ticks = iter(range(100))
+
+    def action(name: str) -> Callable[[Any], None]:
+        return lambda now: order.append(name)
+
+    path = timing.Path(
+        name="", ours=action("a"), reference=action("b"), units=4, unit="step", heavy=True
+    )
+    times = timing.measure(path, timing.Plan(3, 100.0, lambda: float(next(ticks))))
+    assert order == ["a", "b"] * 3
+    assert list(times.ours) == list(times.reference) == [0.25] * 3
+    assert timing.spread([1.0, 2.0, 3.0]) == 0.5
+
+
+@pytest.mark.slow
+def test_quick_times_every_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    out = tmp_path / "rows.json"
+    assert cli.main(["bench", "--quick", "--out", str(out)]) == 0
+    rows = json.loads(out.read_text("utf-8"))
+    text = capsys.readouterr().out
+    assert len(rows) > 20
+    for row in rows:
+        assert set(KEYS) <= row.keys()
+        assert row["name"] in text
+        assert row["ours_s"] > 0
+        if row["reference_s"] is not None:
+            assert row["ratio"] == pytest.approx(row["reference_s"] / row["ours_s"], rel=0.01)
+    for kind in ("trapmid step", "prior", "search", "KNN", "delivery", "start of", "book-keeping"):
+        assert [row for row in rows if kind in row["name"]]
+
+
+def test_an_unknown_path_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["bench", "--only", "nothing like it"]) == 2
+    assert "no path is called 'nothing like it'; there are" in capsys.readouterr().err
+
+
+def test_outside_a_clone_it_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["bench"]) == 1
+    err = capsys.readouterr().err
+    assert err == "trapmid bench: error: no benchmarks/bench here; run this in a clone\n"

@@ -1,0 +1,227 @@
+"""A plan: counts times costs, from this machine or from a card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torchvision.models import vgg16_bn
+
+from trapmid import cli
+from trapmid.config import params
+from trapmid.planning import card, measure, plan, work
+from trapmid.planning.card import Card
+from trapmid.planning.measure import Cost
+from trapmid.planning.throughputs import ThisMachine
+from trapmid.planning.work import Unit
+from trapmid.profiles.compose import compose
+
+ROOT = Path(__file__).resolve().parents[2]
+H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
+
+
+class Given:
+    """A hundredth of a second a unit, and 1 MB an image of a batch."""
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+
+    def cost(self, unit: Unit) -> Cost | None:
+        return None if unit.method == "gmi" else Cost(0.01, float(unit.batch))
+
+    def start(self) -> float:
+        return self._start
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return params.parse(compose("small", folder=ROOT / "profiles"))
+
+
+@pytest.fixture(scope="module")
+def paper() -> dict[str, Any]:
+    return params.parse(compose("paper", [0], ROOT / "profiles"))
+
+
+def unit(**changes: Any) -> Unit:
+    fields: dict[str, Any] = {
+        "kind": "train",
+        "method": "none",
+        "block": '{"augmentation": null}',
+        "arch": "small_vgg",
+        "classes": 4,
+        "image_size": 16,
+        "batch": 8,
+    }
+    return Unit(**(fields | changes))
+
+
+def test_a_plan_is_a_sum_of_products(small: dict[str, Any]) -> None:
+    found = plan.plan(small, Given(0.0))
+    by_name = {line.name: line for line in found.lines}
+    steps = 3 * 36 * 21
+    asked = 3 * 37 * 336
+    assert by_name["train_target"].seconds == pytest.approx(0.01 * (steps + asked))
+    assert by_name["train_target"].count == 3
+    assert by_name["train_target"].megabytes == plan.PROCESS_MB + 256  # of the batch of questions
+    assert found.seconds == pytest.approx(sum(line.seconds for line in found.lines))
+    assert found.untimed == ["prior gmi", "search gmi small_vgg"]
+
+
+def test_every_stage_starts_and_is_booked(small: dict[str, Any]) -> None:
+    with_starts, without = (plan.plan(small, Given(start)).seconds for start in (2.0, 0.0))
+    count = len(work.stages(small))
+    assert with_starts - without > 3.0 * count
+
+
+def test_what_is_measured_is_kept_for_this_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, cpu = tmp_path / "kept.json", torch.device("cpu")
+    asked: list[Unit] = []
+
+    def cost(one: Unit, *_: Any) -> Cost:
+        asked.append(one)
+        return Cost(1.5, 2.0)
+
+    monkeypatch.setattr(measure, "cost", cost)
+    assert ThisMachine(cpu, file, frozen=True).cost(unit()) is None
+    assert not file.exists()
+    for _ in range(2):
+        assert ThisMachine(cpu, file).cost(unit()) == Cost(1.5, 2.0)
+    assert ThisMachine(cpu, file, frozen=True).cost(unit()) == Cost(1.5, 2.0)
+    assert len(asked) == 1
+    (kept,) = json.loads(file.read_text("utf-8")).values()
+    file.write_text(json.dumps({"another machine": kept}), "utf-8")
+    assert ThisMachine(cpu, file, frozen=True).cost(unit()) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"kind": "ask", "method": "", "block": "null"},
+        {"arch": "small_resnet"},
+    ],
+    ids=str,
+)
+def test_units_are_measured_by_making_them(changes: dict[str, Any]) -> None:
+    found = measure.cost(unit(**changes), torch.device("cpu"))
+    assert 0 < found.seconds < 60
+    assert (found.megabytes > 0) == (unit(**changes).kind != "ask")
+
+
+@pytest.mark.slow
+def test_every_kind_of_unit_of_the_attacks_can_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of each method, at toy size; the grown batch is not tried."""
+    monkeypatch.setattr(measure, "_LONGEST", 0.0)
+    study = params.parse(compose("attacks", folder=ROOT / "profiles"))
+    units = {(u.kind, u.method, u.prior): u for stage in work.stages(study) for u, _ in stage.work}
+    assert {kind for kind, _, _ in units} == {"train", "prior", "search", "imitate", "ask"}
+    for name, one in units.items():
+        if name[1] != "style":
+            assert measure.cost(one, torch.device("cpu")).seconds > 0, name
+
+
+def test_a_larger_batch_is_tried_as_long_as_it_takes_no_more_than_seconds() -> None:
+    sizes: list[int] = []
+
+    def run(size: int) -> float:
+        sizes.append(size)
+        return size / 32
+
+    assert measure._grown(run, 1000) == pytest.approx(1000 / 32)
+    assert sizes == [8, 8, 32]  # 128 would take four seconds
+    sizes.clear()
+    assert measure._grown(run, 16) == pytest.approx(0.5)
+    assert sizes == [8, 8, 16]
+
+
+# --- a card ---------------------------------------------------------------------------------------
+
+
+def test_forward_passes_are_counted_as_the_paper_counts_them() -> None:
+    """1.257 GMAC of VGG16 at 64 pixels, by hand from the shapes of its convolutions."""
+    macs, side = 2048 * 1000, 64
+    for layer in vgg16_bn(weights=None).features:
+        if isinstance(layer, torch.nn.MaxPool2d):
+            side //= 2
+        if isinstance(layer, torch.nn.Conv2d):
+            macs += layer.in_channels * layer.out_channels * 9 * side**2
+    assert card.flops("vgg16", 1000, 64) == pytest.approx(2 * macs)
+    assert macs == pytest.approx(1.257e9, rel=0.01)
+
+
+def test_the_papers_target_costs_what_was_measured(paper: dict[str, Any]) -> None:
+    h100 = Card.read(H100)
+    rows = {row["name"]: row["value"] for row in json.loads(H100.read_text("utf-8"))}
+    (found,) = [s for s in work.stages(paper) if s.label == "train_target@trapmid-0"]
+    (one, steps), _ = found.work
+    cost = h100.cost(one)
+    assert cost is not None
+    epoch = rows["training/default: trapmid: epoch"]
+    # 24,000 of 27,000 images: the profile keeps 3,000 for validation
+    assert steps * cost.seconds == pytest.approx(50 * epoch * 24 / 27, rel=0.001)
+    assert cost.megabytes == rows["training/default: trapmid: peak memory"]
+    (prior,) = [s for s in work.stages(paper) if s.label == "train_guided_prior@plgmi-trapmid-0"]
+    (one, steps), _ = prior.work
+    cost = h100.cost(one)
+    assert cost is not None
+    assert cost.seconds == pytest.approx(rows["priors/plgmi: iteration"])
+    assert steps == 30000
+    (search,) = [s for s in work.stages(paper) if s.label == "invert@plgmi-trapmid-0"]
+    ((one, count),) = search.work
+    cost = h100.cost(one)
+    assert cost is not None
+    image = rows["searches/plgmi: image"]
+    assert count * cost.seconds == pytest.approx(5000 * image, rel=0.001)
+
+
+def test_what_nobody_timed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    study = params.parse(compose("paper_attacks", [0], ROOT / "profiles"))
+    found = plan.plan(study, Card.read(H100))
+    assert "the search of brepmi" in found.untimed
+    assert "nobody timed the search of brepmi" in plan.table(found, hours=True)[-1]
+
+
+def test_the_command_with_a_card(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["plan", "paper", "--card", str(H100)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("profile paper on NVIDIA H100 80GB HBM3")
+    assert "train_guided_prior" in out
+    assert "in all" in out
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '[{"name": "a"}]'])
+def test_a_file_that_is_no_card(
+    content: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    file = tmp_path / "card.json"
+    file.write_text(content, "utf-8")
+    assert cli.main(["plan", "small", "--card", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert str(file) in err
+    assert err.count("\n") == 1
+
+
+def test_the_command_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
+    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda: 2.0)
+    assert cli.main(["plan", "small"]) == 0
+    assert "profile small on this machine" in capsys.readouterr().out
+    assert (tmp_path / ".scratch/throughputs.json").is_file()

@@ -1,0 +1,91 @@
+"""What a study repeats, counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trapmid.config import params
+from trapmid.planning import work
+from trapmid.planning.work import Stage
+from trapmid.profiles.compose import compose
+
+PROFILES = Path(__file__).resolve().parents[2] / "profiles"
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return params.parse(compose("small", folder=PROFILES))
+
+
+@pytest.fixture(scope="module")
+def paper() -> dict[str, Any]:
+    return params.parse(compose("paper", [0], PROFILES))
+
+
+def stage(study: dict[str, Any], label: str) -> Stage:
+    (found,) = [one for one in work.stages(study) if one.label == label]
+    return found
+
+
+def test_images_of_the_drawn_faces(small: dict[str, Any]) -> None:
+    """24 people of 70: 7 for test, 7 of the other 63 (6.3, rounded up) for validation."""
+    of = work.images(small, "faces")
+    assert of == work.Images(24, 32, 24 * 56, 24 * 14, 24 * 7, 3600, 24 * 70 + 3600)
+
+
+def test_images_of_the_paper_profile(paper: dict[str, Any]) -> None:
+    """30 images each, three for test and three of the rest (2.7) for validation."""
+    of = work.images(paper, next(iter(paper["data"])))
+    assert (of.classes, of.size, of.train, of.test, of.public) == (1000, 64, 24000, 3000, 30000)
+
+
+def test_a_search_for_triggers_lasts_its_share_of_the_epochs(small: dict[str, Any]) -> None:
+    """36 epochs of 1,344 / 64 = 21 steps; half of them with the search."""
+    (with_search, first), (without, second), (ask, asked) = stage(
+        small, "train_target@trapmid-0"
+    ).work
+    assert (first, second) == (18 * 21, 18 * 21)
+    assert '"until": 1.0' in with_search.block
+    assert '"until": 0.0' in without.block
+    assert (ask.kind, asked) == ("ask", 37 * 336)
+
+
+def test_an_undefended_training_is_one_unit(small: dict[str, Any]) -> None:
+    (unit, steps), _ = stage(small, "train_target@none-0").work
+    assert (unit.kind, unit.arch, unit.batch, steps) == ("train", "small_vgg", 64, 36 * 21)
+
+
+def test_searches_count_steps_of_images(small: dict[str, Any]) -> None:
+    """24 people with five images each; 60 steps of PLG-MI, 100 of GMI."""
+    for label, method, steps in (("plgmi-none-0", "plgmi", 60), ("gmi-none-0", "gmi", 100)):
+        ((unit, count),) = stage(small, f"invert@{label}").work
+        assert (unit.method, unit.batch, count) == (method, 120, steps * 120)
+    assert stage(small, "invert@random-none-0").work == ()
+
+
+def test_rows_of_the_same_work_share_a_unit(small: dict[str, Any]) -> None:
+    """PLG-MI+ adds two cosines to PLG-MI: one measurement serves both."""
+    units = [
+        stage(small, f"train_guided_prior@{n}-trapmid-0").work[0][0] for n in ("plgmi", "plus")
+    ]
+    assert units[0] == units[1]
+
+
+def test_the_stages_are_those_of_dvc_yaml(small: dict[str, Any]) -> None:
+    """By name, and every row of params.yaml once."""
+    text = (PROFILES.parent / "dvc.yaml").read_text("utf-8")
+    found = work.stages(small)
+    assert all(f"\n  {one.name}:" in text for one in found)
+    lock = (PROFILES.parent / "dvc.lock").read_text("utf-8")
+    assert all(f"\n  {one.label}:" in lock for one in found)
+
+
+@pytest.mark.parametrize("profile", sorted(f.stem for f in PROFILES.glob("*.yaml")))
+def test_every_profile_can_be_counted(profile: str) -> None:
+    study = params.parse(compose(profile, folder=PROFILES))
+    found = work.stages(study)
+    assert len(found) > 5
+    assert all(count > 0 for one in found for _, count in one.work)
