@@ -40,7 +40,7 @@ class Attack(types.Attack):
     steps: Count  # of the codes alone, which come first; 70
     layers: tuple[Layer, ...]  # of what enters block 1, 2, ...
     layer: Natural | None
-    """The layer whose image is kept, 0 is that of the codes; null: of which the target is surest."""
+    """Whose image is kept, 0 is that of the codes; null: that of which the target is surest."""
     lr: Positive
     betas: tuple[Momentum, Momentum]  # of Adam
     view: ResizedCrop  # of every step

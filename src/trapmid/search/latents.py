@@ -125,9 +125,6 @@ class Variables:
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._tensors
-
     def update(self, **tensors: Tensor) -> None:
         """Replaces tensors that are there already."""
         assert tensors.keys() <= self._tensors.keys()

@@ -109,10 +109,8 @@ class Layers:
         """What enters the block of a layer; nothing enters the first."""
         if layer == 0:
             return None
-        painted = f"painted{layer}"
-        return Features(
-            self._leaves[f"maps{layer}"], self._state[painted] if painted in self._state else None
-        )
+        painted = self._state.state_dict().get(f"painted{layer}")
+        return Features(self._leaves[f"maps{layer}"], painted)
 
     @torch.no_grad()
     def _begin(self, layer: int) -> None:
