@@ -58,7 +58,7 @@ def _shuffled(people: Sequence[Person], test_fraction: float) -> tuple[list[Entr
     entries = sorted(entry for person in people for entry in person.entries)
     places = np.arange(len(entries))
     # The published split is of this old generator.
-    np.random.RandomState(SEED).shuffle(places)  # noqa: NPY002
+    np.random.RandomState(SEED).shuffle(places)
     train = int((1 - Fraction(str(test_fraction))) * len(entries))
     drawn = [entries[place] for place in places]
     return drawn[:train], drawn[train:]
