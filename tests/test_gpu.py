@@ -32,6 +32,7 @@ GMI: dict[str, Any] = {
     "momentum": 0.9,
     "identity_weight": 20.0,
     "bound": 1.0,
+    "averaging": None,
     "reference_batch": 6,
 }
 BREPMI: dict[str, Any] = {

@@ -17,7 +17,16 @@ from trapmid.config.study import ClassifierTraining
 from trapmid.nets.residual import Residual
 from trapmid.runtime import Runtime
 from trapmid.training.fit import Labelled
-from trapmid.types import Embedding, InMemory, Output, Prior, StylePrior, Target
+from trapmid.types import (
+    BlockPrior,
+    Embedding,
+    Features,
+    InMemory,
+    Output,
+    Prior,
+    StylePrior,
+    Target,
+)
 
 Memory = InMemory
 
@@ -216,7 +225,27 @@ class ToyPrior(Prior):
         return score
 
 
-class ToyStylePrior(ToyPrior, StylePrior):
+class ToyBlockPrior(ToyPrior, BlockPrior):
+    """A toy prior in two blocks: what its linear layer sees are the features that enter block 1."""
+
+    num_blocks = 2
+
+    def codes(self, latents: Tensor) -> Tensor:
+        return latents
+
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        if before is None:
+            return Features((self.norm(codes) + self.shift(labels))[:, :, None, None])
+        x: Tensor = self.linear(before.maps.flatten(1)).sigmoid()
+        return Features(x.view(-1, *self.shape))
+
+    def shown(self, last: Features) -> Tensor:
+        return last.maps
+
+
+class ToyStylePrior(ToyBlockPrior, StylePrior):
     """A toy prior whose one layer takes the latents themselves for its style code."""
 
     num_styles = 1

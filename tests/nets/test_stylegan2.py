@@ -202,11 +202,11 @@ def test_a_block_paints_with_the_code_that_the_next_one_begins_with() -> None:
     first = [synthesis.block(0, None, c) for c in (codes, other)]
     second = [synthesis.block(1, state, c) for state, c in zip(first, (codes, other), strict=True)]
     third = [synthesis.block(2, state, c) for state, c in zip(second, (codes, other), strict=True)]
-    assert torch.equal(first[0].features, first[1].features)
-    assert torch.equal(second[0].features, second[1].features)
-    assert second[0].image is not None and second[1].image is not None
-    assert not torch.allclose(second[0].image, second[1].image)
-    assert not torch.allclose(third[0].features, third[1].features)
+    assert torch.equal(first[0].maps, first[1].maps)
+    assert torch.equal(second[0].maps, second[1].maps)
+    assert second[0].painted is not None and second[1].painted is not None
+    assert not torch.allclose(second[0].painted, second[1].painted)
+    assert not torch.allclose(third[0].maps, third[1].maps)
 
 
 def test_truncation() -> None:
@@ -240,8 +240,8 @@ def test_a_clamp_bounds_what_layers_return() -> None:
     synthesis = Generator(size).synthesis
     with torch.no_grad():
         first = synthesis.block(0, None, torch.randn(5, size.num_styles, 4))
-    assert first.features.abs().max().item() == pytest.approx(0.1)
-    assert first.image is not None and first.image.abs().max().item() == pytest.approx(0.1)
+    assert first.maps.abs().max().item() == pytest.approx(0.1)
+    assert first.painted is not None and first.painted.abs().max().item() == pytest.approx(0.1)
 
 
 def test_the_mean_code_follows_the_batches() -> None:

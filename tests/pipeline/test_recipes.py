@@ -182,6 +182,7 @@ def test_an_attack_without_a_row_of_tests_fails(clean):
     assert process.returncode == 1 and "'mine'" in printed, printed
     table = 'ROWS: dict[str, dict[str, Any]] = {\n    "gmi": {'
     block = '"steps": 20, "lr": 0.02, "momentum": 0.9, "identity_weight": 20.0, "bound": 1.0, '
+    block += '"averaging": None, '
     clean.edit(
         "tests/attacks/test_attacks.py",
         table,

@@ -116,7 +116,8 @@ REVIEWED = {
     },
     "attacks": {
         "plgmi": {"view_noise": 0.0, "adaptive": None},
-        "kedmi": {"identity_weight": 100.0},
+        "gmi": {"averaging": None},
+        "kedmi": {"identity_weight": 100.0, "averaging": None},
         "lomma": {
             "search": "points",
             "lr": 0.02,
@@ -124,6 +125,7 @@ REVIEWED = {
             "bound": 1.0,
             "identity_weight": 100.0,
             "feature_weight": 1.0,
+            "averaging": None,
         },
         "brepmi": {
             "images_per_class": 1,

@@ -35,3 +35,16 @@ def test_evaluator_and_ceiling(private: dict[str, Tensor], evaluator: Checkpoint
     ]
     assert ceiling.knn_dist == pytest.approx(statistics.mean(nearest), abs=2e-6)
     assert 0 <= ceiling.frechet < 0.01
+
+
+def test_people_without_a_test_image_are_counted_in_the_message(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    kept = private["test_labels"] != 0
+    fewer = private | {
+        "test_images": private["test_images"][kept],
+        # Everybody's label is another one, so that the check fails; nobody's is 0.
+        "test_labels": 1 + private["test_labels"][kept] % int(private["test_labels"].max()),
+    }
+    scores = score_of_evaluator(evaluator, fewer)
+    assert scores.failed_checks["evaluator_accuracy"].endswith("; 1 people have no test image")

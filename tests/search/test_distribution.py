@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trapmid.search import distribution
+from trapmid.search.averaging import Streams
 from trapmid.search.distribution import Objective
 from trapmid.types import Task
 
@@ -17,9 +18,10 @@ LABELS = torch.tensor([7, 2, 7, 5, 2, 7])
 DRAWS = torch.tensor([0, 0, 1, 0, 3, 2])
 CENTRES = torch.tensor([[0.5, -0.3, 0.1], [2.0, -1.5, 0.0], [-0.2, 0.4, 3.0]])
 ROW = {2: 0, 5: 1, 7: 2}
+NO_STREAMS = Streams(LABELS, LABELS)
 
 
-def bowl(z: Tensor, labels: Tensor) -> Tensor:
+def bowl(z: Tensor, labels: Tensor, streams: Streams = NO_STREAMS) -> Tensor:
     """The squared distance from the label's centre."""
     centres = CENTRES[[ROW[label] for label in labels.tolist()]]
     return (z - centres).square().sum(dim=1)
@@ -75,7 +77,7 @@ def test_it_finds_the_centre_and_loses_its_variance() -> None:
 def test_nothing_holds_the_distribution_near_the_prior() -> None:
     """Without an objective that cares nothing moves: no divergence, no decay, no clipping."""
     still, _ = search(steps=0)
-    moved, _ = search(steps=20, objective=lambda z, labels: 0 * z.sum(dim=1))
+    moved, _ = search(steps=20, objective=lambda z, labels, streams: 0 * z.sum(dim=1))
     assert torch.equal(moved, still)
     assert still.abs().max() > 1
 
@@ -83,7 +85,7 @@ def test_nothing_holds_the_distribution_near_the_prior() -> None:
 def test_the_objective_sees_one_latent_an_identity_and_fresh_ones_every_step() -> None:
     seen: list[tuple[Tensor, list[int]]] = []
 
-    def spy(z: Tensor, labels: Tensor) -> Tensor:
+    def spy(z: Tensor, labels: Tensor, streams: Streams) -> Tensor:
         seen.append((z.detach().clone(), labels.tolist()))
         return bowl(z, labels)
 
@@ -111,7 +113,7 @@ def test_a_bound_clamps_the_samples_and_their_gradient() -> None:
     """LOMMA: what lies outside neither moves nor, at the end, stays there."""
     inside: list[bool] = []
 
-    def spy(z: Tensor, labels: Tensor) -> Tensor:
+    def spy(z: Tensor, labels: Tensor, streams: Streams) -> Tensor:
         inside.append(bool(z.detach().abs().max() <= 0.5))
         return bowl(z, labels)
 
@@ -134,7 +136,7 @@ def test_the_search_is_adam_on_the_official_mean(bound: float | None) -> None:
     steps, lr, label = 8, 0.05, torch.tensor([5])
     seen: list[list[float]] = []
 
-    def spy(z: Tensor, labels: Tensor) -> Tensor:
+    def spy(z: Tensor, labels: Tensor, streams: Streams) -> Tensor:
         seen.append((z.detach()[0] / math.exp(0.5)).tolist())
         return bowl(z, labels)
 

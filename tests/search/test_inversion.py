@@ -176,7 +176,13 @@ def test_an_attack_that_needs_more_memory_gets_fewer_rows(monkeypatch: pytest.Mo
 # --- crashes ------------------------------------------------------------------------------------
 
 SEARCH = gmi.Attack(
-    steps=9, lr=0.02, momentum=0.9, identity_weight=20.0, bound=1.0, reference_batch=4
+    steps=9,
+    lr=0.02,
+    momentum=0.9,
+    identity_weight=20.0,
+    bound=1.0,
+    averaging=None,
+    reference_batch=4,
 )
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
-from trapmid.search import latents
+from trapmid.search import averaging, latents
+from trapmid.search.averaging import Averaging, Streams
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
@@ -33,16 +34,23 @@ class Attack(types.Attack):
     momentum: Momentum
     identity_weight: NonNegative
     bound: Positive  # latents are clipped to [-bound, bound]
+    averaging: Averaging | None  # of the identity loss, over neighbours; official: none
     reference_batch: Count  # the batch whose mean the official code descends; 250 in the paper
+
+    def rows_in_memory(self) -> float:
+        return averaging.rows_in_memory(self.averaging)
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         labels, draws = task.labels, task.draws
+        streams = Streams.of(rt.seed, labels, draws)
+
+        def identity(images: Tensor, of: Tensor) -> Tensor:
+            return losses.cross_entropy(target(images).logits, of)
 
         def objective(z: Tensor, step: int) -> Tensor:
-            del step
             images = prior(z, labels)
-            identity = losses.cross_entropy(target(images).logits, labels)
-            return self.identity_weight * identity - prior.realism(images, labels)
+            loss = averaging.averaged(self.averaging, images, labels, streams.at(step), identity)
+            return self.identity_weight * loss - prior.realism(images, labels)
 
         with eval_mode(target, prior), frozen(target, prior):
             optimum = latents.nesterov(

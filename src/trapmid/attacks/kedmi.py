@@ -10,7 +10,8 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
-from trapmid.search import distribution
+from trapmid.search import averaging, distribution
+from trapmid.search.averaging import Averaging, Streams
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
@@ -28,13 +29,20 @@ class Attack(types.Attack):
     steps: Count
     lr: Positive
     identity_weight: NonNegative
+    averaging: Averaging | None  # of the identity loss, over neighbours; official: none
     reference_batch: Count  # 250 in the paper, inferred: GMI's script
 
+    def rows_in_memory(self) -> float:
+        return averaging.rows_in_memory(self.averaging)
+
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
-        def objective(z: Tensor, of: Tensor) -> Tensor:
+        def identity(images: Tensor, of: Tensor) -> Tensor:
+            return losses.cross_entropy(target(images).logits, of)
+
+        def objective(z: Tensor, of: Tensor, streams: Streams) -> Tensor:
             images = prior(z, of)
-            identity = losses.cross_entropy(target(images).logits, of)
-            return self.identity_weight * identity - prior.realism(images, of)
+            loss = averaging.averaged(self.averaging, images, of, streams, identity)
+            return self.identity_weight * loss - prior.realism(images, of)
 
         with eval_mode(target, prior), frozen(target, prior):
             optimum = distribution.search(

@@ -15,7 +15,8 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
-from trapmid.search import distribution, latents
+from trapmid.search import averaging, distribution, latents
+from trapmid.search.averaging import Averaging, Streams
 from trapmid.search.distribution import Objective
 from trapmid.search.latents import Optimum
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
@@ -39,10 +40,11 @@ class Attack(types.Attack):
     bound: Positive  # latents stay in [-bound, bound]
     identity_weight: NonNegative
     feature_weight: NonNegative  # lambda of the regulariser, inside the identity loss
+    averaging: Averaging | None  # of the identity loss, over neighbours; official: none
     reference_batch: Count  # 50 in the paper
 
     def rows_in_memory(self) -> float:
-        return 4.0  # the target and three students
+        return 4.0 * averaging.rows_in_memory(self.averaging)  # the target and three students
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         """As `types.Attack.invert`; the identity loss is
@@ -56,15 +58,18 @@ class Attack(types.Attack):
         students, mean = task.side_information.students, task.side_information.feature_mean
         assert students is not None and mean is not None
 
-        def objective(z: Tensor, of: Tensor) -> Tensor:
-            images = prior(z, of)
+        def identity(images: Tensor, of: Tensor) -> Tensor:
             output = target(images)
             member_logits = torch.stack([output.logits, *students.member_logits(images)])
-            identity = -losses.own_logit(member_logits.mean(dim=0), of)
+            logit = losses.own_logit(member_logits.mean(dim=0), of)
             features = (output.features - mean).square().mean(dim=1)
-            total = identity + self.feature_weight * features
-            loss: Tensor = self.identity_weight * total - prior.realism(images, of)
-            return loss
+            total: Tensor = self.feature_weight * features - logit
+            return total
+
+        def objective(z: Tensor, of: Tensor, streams: Streams) -> Tensor:
+            images = prior(z, of)
+            loss = averaging.averaged(self.averaging, images, of, streams, identity)
+            return self.identity_weight * loss - prior.realism(images, of)
 
         with eval_mode(target, students, prior), frozen(target, students, prior):
             return self._search(objective, prior, task, rt).reconstruction(prior, task)
@@ -81,9 +86,10 @@ class Attack(types.Attack):
                 reference_batch=self.reference_batch,
                 bound=self.bound,
             )
+        streams = Streams.of(rt.seed, task.labels, task.draws)
         return latents.nesterov(
             latents.start(task.labels, task.draws, prior.latent_dim, rt.seed),
-            lambda z, step: objective(z, task.labels),
+            lambda z, step: objective(z, task.labels, streams.at(step)),
             steps=self.steps,
             lr=self.lr,
             momentum=self.momentum,

@@ -18,7 +18,8 @@ from trapmid import losses, types
 from trapmid.augment import ResizedCrop, flip
 from trapmid.config.bounds import Count, Momentum, Positive, Share
 from trapmid.runtime import Runtime, counter_uniform, eval_mode, frozen
-from trapmid.search import latents
+from trapmid.search import averaging, candidates, latents
+from trapmid.search.averaging import Averaging, Streams
 from trapmid.search.selection import most_of_each
 from trapmid.types import Prior, Reconstruction, StylePrior, Target, Task
 
@@ -44,6 +45,7 @@ class Attack(types.Attack):
     lr: Positive
     betas: tuple[Momentum, Momentum]  # of Adam; with (0.1, 0.1) it descends by signs, nearly
     view: ResizedCrop  # of every step
+    averaging: Averaging | None  # of the loss, over neighbours, each in a view of its own
     loss: str
     clip: Literal["never", "result", "always"]
     """Where pixels are cut to [0, 1]: nowhere (official); in what comes out; in the search, too."""
@@ -58,20 +60,25 @@ class Attack(types.Attack):
                 f"robustness.keep: {self.robustness.keep} of {self.candidates} candidates"
             )
 
+    def rows_in_memory(self) -> float:
+        return averaging.rows_in_memory(self.averaging)
+
     def images_of_each(self, asked: int) -> int:
         return self.candidates
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         """As `types.Attack.invert`; the latents are style codes, (N, W) or (N, L W)."""
-        prior = _with_candidates(prior, self.candidates)
+        prior = candidates.preferred(prior, self.candidates)
         labels, keys = task.labels, _keys(task, rt.seed, "views")
+        streams = Streams.of(rt.seed, labels, task.draws)
         identity = losses.IDENTITY[self.loss]
 
         def objective(codes: Tensor, step: int) -> Tensor:
-            views = self.view(
-                self._paint(prior, codes), counter_uniform(keys + step, ResizedCrop.DRAWS)
-            )
-            return identity(target(views).logits, labels)
+            def loss(images: Tensor, of: Tensor) -> Tensor:
+                return identity(target(self._views(images, keys + step)).logits, of)
+
+            images = self._paint(prior, codes)
+            return averaging.averaged(self.averaging, images, labels, streams.at(step), loss)
 
         with eval_mode(target, prior), frozen(target, prior):
             optimum = latents.adam(
@@ -96,6 +103,12 @@ class Attack(types.Attack):
         """The candidates' codes, (N, W) or (N, L W)."""
         codes = prior.candidates(task.labels, task.draws)
         return codes[:, 0] if self.styles == "one" else codes.flatten(1)
+
+    def _views(self, images: Tensor, keys: Tensor) -> Tensor:
+        """A view of each image; those of one row of `keys` (N,) stand N apart."""
+        of_each = len(images) // len(keys)
+        u = counter_uniform(keys, of_each * ResizedCrop.DRAWS).view(len(keys), of_each, -1)
+        return self.view(images, u.transpose(0, 1).flatten(0, 1))
 
     def _paint(self, prior: StylePrior, codes: Tensor) -> Tensor:
         layers = prior.num_styles
@@ -133,16 +146,3 @@ def confidence(
 
 def _keys(task: Task, seed: int, scope: str) -> Tensor:
     return latents.row_keys(task.labels, task.draws, seed, scope)
-
-
-def _with_candidates(prior: Prior, wanted: int) -> StylePrior:
-    """`prior`, as one that has style codes and enough candidates of each class.
-
-    Raises:
-        ValueError: it has not.
-    """
-    if not isinstance(prior, StylePrior):
-        raise ValueError("prior: has no style codes; train one by prior_training.style")
-    if prior.favourites < wanted:
-        raise ValueError(f"candidates: {wanted} are more than the prior's {prior.favourites}")
-    return prior

@@ -37,7 +37,13 @@ _PLAN = ClassifierTraining(
 )  # fmt: skip
 _ASKED = Inversion(images_per_class=5, batch_size=None, keep_every=100)
 _SEARCH = gmi.Attack(
-    steps=100, lr=0.02, momentum=0.9, identity_weight=100.0, bound=1.0, reference_batch=60
+    steps=100,
+    lr=0.02,
+    momentum=0.9,
+    identity_weight=100.0,
+    bound=1.0,
+    averaging=None,
+    reference_batch=60,
 )
 _STEPS = {True: 10, False: 3000}  # of the prior: from given weights, from random ones
 _SHOWN = 8  # people in the picture

@@ -55,6 +55,20 @@ def read_picture(file: Path, mode: str, size: tuple[int, int] | None) -> Image.I
         raise DataError(f"{file}: corrupt image ({' '.join(str(error).split())})") from None
 
 
+def measure(file: Path) -> tuple[int, int]:
+    """Width and height, from the picture's head alone.
+
+    Raises:
+        DataError: the file is missing, or no picture.
+    """
+    check_regular(file, "image")
+    try:
+        with Image.open(file) as opened:
+            return opened.size
+    except Exception:  # a decoder raises anything at damaged bytes; what is wrong, it says below
+        return read_picture(file, "RGB", None).size
+
+
 def to_tensor(picture: Image.Image, size: int) -> Tensor:
     """An RGB picture as (3, size, size) uint8, resized by PIL's antialiasing bilinear filter."""
     scaled = picture.resize((size, size), Image.Resampling.BILINEAR)

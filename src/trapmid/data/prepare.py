@@ -134,9 +134,12 @@ def to_csv(manifest: Sequence[ManifestRow]) -> bytes:
 def _sources(row: DataRow, chosen: splits.Plan, given: lists.Given | None) -> dict[str, Any]:
     """What sources.json holds: how it was decided who goes where, and what was left out."""
     people = ",".join(map(str, chosen.identities)).encode()
+    untested = sum(not part.test for part in chosen.parts)
     return {
         "rule": "lists" if given else f"private_order: {row.private_order}",
         "lists": given.files if given else [],
+        **({} if chosen.shuffled is None else {"shuffled": chosen.shuffled}),
+        **({"people_without_test": untested} if untested else {}),
         "people_sha256": hashlib.sha256(people).hexdigest(),  # of "14,15,17,...", in label order
         "public_copies": [
             entry.file.relative_to(row.public.path).as_posix() for entry in chosen.copies

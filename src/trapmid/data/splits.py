@@ -12,12 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from trapmid.config.study import DataRow
-from trapmid.data import twins
+from trapmid.data import shuffled, twins
 from trapmid.data.listing import DataError, Entry
 from trapmid.data.lists import Given, Person
 from trapmid.data.twins import Contents, Sides
@@ -42,6 +42,7 @@ class Plan(NamedTuple):
     public: list[Entry]  # sorted by file
     left_out: int  # images of another folder whose number is a private person's
     copies: list[Entry]  # left out of the public ones, too: byte-wise copies of private images
+    shuffled: dict[str, Any] | None = None  # of `shuffled.described`; None: stratified, or lists
 
 
 class Public(NamedTuple):
@@ -79,6 +80,10 @@ def plan(
         DataError: there are too few identities or images, or private and public overlap.
     """
     people = given.people if given else _by_rule(_group(private, row.private.path), row)
+    drawn = None
+    if row.test_split == "shuffled":
+        drawn = shuffled.described(people, row.test_fraction)
+        people = shuffled.split(people, row.test_fraction)
     identities = tuple(person.identity for person in people)
     shown = pictures.private([entry for person in people for entry in person.entries])
     mixed = twins.shared([person.entries for person in people], shown)
@@ -97,7 +102,7 @@ def plan(
         [*found.drawn, *found.copies],
         same_people=same_people,
     )
-    return Plan(identities, parts, found.drawn, left_out, found.copies)
+    return Plan(identities, parts, found.drawn, left_out, found.copies, drawn)
 
 
 def check_disjoint(private: Sequence[Entry], public: Sequence[Entry], *, same_people: bool) -> None:

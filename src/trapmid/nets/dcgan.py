@@ -10,6 +10,7 @@ import itertools
 from torch import Tensor, nn
 
 from trapmid.nets.snresnet import resolution_plan
+from trapmid.types import Features
 
 
 class Generator(nn.Module):
@@ -18,6 +19,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim: int, image_size: int, width: int) -> None:
         super().__init__()
         self.base, doublings = resolution_plan(image_size)
+        self.num_blocks = 1 + doublings
         widths = [width * 2 ** (doublings - 1 - i) for i in range(doublings)]
         flat = widths[0] * self.base**2
         self.stem = nn.Sequential(
@@ -29,9 +31,20 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*layers, _up(widths[-1], 3, bias=True), nn.Sigmoid())
 
     def forward(self, latents: Tensor) -> Tensor:
-        x = self.stem(latents)
-        images: Tensor = self.body(x.view(len(x), -1, self.base, self.base))
+        images: Tensor = self.body(self._first(latents))
         return images
+
+    def block(self, number: int, before: Features | None, latents: Tensor) -> Features:
+        """As `types.BlockPrior.block`: the stem, then what doubles the resolution once each."""
+        if before is None:
+            return Features(self._first(latents))
+        cuts = [i for i, one in enumerate(self.body) if isinstance(one, nn.ConvTranspose2d)]
+        ends = [*cuts, len(self.body)]
+        return Features(self.body[ends[number - 1] : ends[number]](before.maps))
+
+    def _first(self, latents: Tensor) -> Tensor:
+        x: Tensor = self.stem(latents)
+        return x.view(len(x), -1, self.base, self.base)
 
 
 def _up(inside: int, outside: int, *, bias: bool) -> nn.ConvTranspose2d:

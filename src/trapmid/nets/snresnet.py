@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from trapmid.types import Features
+
 
 def resolution_plan(image_size: int) -> tuple[int, int]:
     """(base, doublings) with image_size = base * 2**doublings and base in 4..7.
@@ -77,6 +79,7 @@ class Generator(nn.Module):
         self.base, doublings = resolution_plan(image_size)
         widths = [width * 2 ** (doublings - i) for i in range(doublings + 1)]
         self.linear = nn.Linear(latent_dim, widths[0] * self.base**2)
+        self.num_blocks = 1 + doublings
         self.blocks = nn.ModuleList(
             UpBlock(a, b, num_classes) for a, b in itertools.pairwise(widths)
         )
@@ -84,10 +87,25 @@ class Generator(nn.Module):
         self.to_rgb = nn.Conv2d(width, 3, 1)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        x = self.linear(latents)
-        x = x.view(len(x), -1, self.base, self.base)
+        x = self._first(latents)
         for block in self.blocks:
             x = block(x, labels)
+        return self._last(x)
+
+    def block(
+        self, number: int, before: Features | None, latents: Tensor, labels: Tensor
+    ) -> Features:
+        """As `types.BlockPrior.block`: the linear layer, then the residual blocks."""
+        if before is None:
+            return Features(self._first(latents))
+        x = self.blocks[number - 1](before.maps, labels)
+        return Features(self._last(x) if number == len(self.blocks) else x)
+
+    def _first(self, latents: Tensor) -> Tensor:
+        x: Tensor = self.linear(latents)
+        return x.view(len(x), -1, self.base, self.base)
+
+    def _last(self, x: Tensor) -> Tensor:
         return torch.tanh(self.to_rgb(F.relu(self.norm(x))))
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from trapmid.types import Features
 
 _SLOPE, _GAIN = 0.2, math.sqrt(2)  # of every leaky ReLU; the gain keeps the variance
 EPSILON = 1e-8
@@ -53,13 +54,6 @@ class Size:
     def num_styles(self) -> int:
         """How many style codes one image takes: 2 log2(image_size) - 2."""
         return 2 * len(self.resolutions())
-
-
-class State(NamedTuple):
-    """What one block hands to the next."""
-
-    features: Tensor  # (N, C, r, r)
-    image: Tensor | None  # (N, 3, r, r), the sum of what the blocks have painted; None: nothing yet
 
 
 class Generator(nn.Module):
@@ -124,13 +118,15 @@ class Synthesis(nn.Module):
             self.add_module(f"b{resolution}", Block(size, resolution))
 
     def forward(self, codes: Tensor, noise: str = "const") -> Tensor:
-        state = None
+        made = None
         for number in range(len(self.resolutions)):
-            state = self.block(number, state, codes, noise)
-        assert state is not None and state.image is not None
-        return state.image
+            made = self.block(number, made, codes, noise)
+        assert made is not None and made.painted is not None
+        return made.painted
 
-    def block(self, number: int, state: State | None, codes: Tensor, noise: str = "const") -> State:
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, noise: str = "const"
+    ) -> Features:
         """What block `number` (0: 4 pixels) makes of what the one before it returned.
 
         A block's convolutions and its `torgb` use successive codes, and the next block's first
@@ -140,7 +136,7 @@ class Synthesis(nn.Module):
         first = max(0, 2 * number - 1)
         own = codes[:, first : 2 * number + 2].unbind(dim=1)
         block: Block = getattr(self, f"b{resolution}")
-        made: State = block(state, own, noise)
+        made: Features = block(before, own, noise)
         return made
 
 
@@ -162,19 +158,19 @@ class Block(nn.Module):
         self.torgb = ToRgb(size, outside)
         self.register_buffer("resample_filter", fir())
 
-    def forward(self, state: State | None, codes: tuple[Tensor, ...], noise: str) -> State:
+    def forward(self, before: Features | None, codes: tuple[Tensor, ...], noise: str) -> Features:
         if self.first:
             x = self.const.expand(len(codes[0]), -1, -1, -1)
             image = None
         else:
-            assert state is not None
-            x = self.conv0(state.features, codes[0], noise)
-            image = state.image
+            assert before is not None
+            x = self.conv0(before.maps, codes[0], noise)
+            image = before.painted
         x = self.conv1(x, codes[-2], noise)
         painted = self.torgb(x, codes[-1])
         if image is not None:
             painted = upsample(image, self.resample_filter) + painted
-        return State(x, painted)
+        return Features(x, painted)
 
 
 class StyledConv(nn.Module):

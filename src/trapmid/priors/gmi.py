@@ -18,22 +18,35 @@ from trapmid.training import vae_gan
 from trapmid.training.fit import to_float
 from trapmid.training.gan import Passes, gradient_penalty, log_losses
 from trapmid.training.vae_gan import VaeGan, VaeGanTraining
-from trapmid.types import Checkpointer, Saving, SideInformation, Stateful, Target
+from trapmid.types import Checkpointer, Features, Saving, SideInformation, Stateful, Target
 
 
-class Prior(types.Prior):
+class Prior(types.BlockPrior):
     """Unconditional: labels are ignored. Images are in [0, 1]."""
 
     def __init__(self, latent_dim: int, image_size: int, width: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, 1
         self.generator = dcgan.Generator(latent_dim, image_size, width)
+        self.num_blocks = self.generator.num_blocks
         self.critic = dcgan.Critic(image_size, width)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         del labels
         images: Tensor = self.generator(latents)
         return images
+
+    def codes(self, latents: Tensor) -> Tensor:
+        return latents
+
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        del labels
+        return self.generator.block(number, before, codes)
+
+    def shown(self, last: Features) -> Tensor:
+        return last.maps
 
     def realism(self, images: Tensor, labels: Tensor) -> Tensor:
         del labels

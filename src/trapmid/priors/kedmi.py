@@ -22,22 +22,35 @@ from trapmid.nets.minibatch import ClassDiscriminator
 from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.training.fit import to_float
 from trapmid.training.gan import Passes, log_losses
-from trapmid.types import Checkpointer, Saving, SideInformation, Stateful, Target
+from trapmid.types import Checkpointer, Features, Saving, SideInformation, Stateful, Target
 
 
-class Prior(types.Prior):
+class Prior(types.BlockPrior):
     """Its images know no class: labels are ignored. They are in [0, 1]."""
 
     def __init__(self, latent_dim: int, num_classes: int, image_size: int, width: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.generator = dcgan.Generator(latent_dim, image_size, width)
+        self.num_blocks = self.generator.num_blocks
         self.discriminator = ClassDiscriminator(num_classes, image_size, width)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         del labels
         images: Tensor = self.generator(latents)
         return images
+
+    def codes(self, latents: Tensor) -> Tensor:
+        return latents
+
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        del labels
+        return self.generator.block(number, before, codes)
+
+    def shown(self, last: Features) -> Tensor:
+        return last.maps
 
     def realism(self, images: Tensor, labels: Tensor) -> Tensor:
         """log of the probability of being real, e^l / (1 + e^l) with l = log-sum-exp of D."""

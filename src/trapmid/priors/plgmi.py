@@ -26,21 +26,42 @@ from trapmid.training.gan import Average, EndlessPasses, log_losses
 from trapmid.training.pseudo_labels import top_n
 from trapmid.training.signatures import Adaptive
 from trapmid.training.vae_gan import VaeGan, VaeGanTraining
-from trapmid.types import Checkpointer, Loss, Output, Saving, SideInformation, Stateful, Target
+from trapmid.types import (
+    Checkpointer,
+    Features,
+    Loss,
+    Output,
+    Saving,
+    SideInformation,
+    Stateful,
+    Target,
+)
 
 
-class Prior(types.Prior):
+class Prior(types.BlockPrior):
     """Class-conditional. Images are the raw tanh output and may be slightly negative."""
 
     def __init__(self, latent_dim: int, num_classes: int, image_size: int, width: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.generator = snresnet.Generator(latent_dim, num_classes, image_size, width)
+        self.num_blocks = self.generator.num_blocks
         self.critic = snresnet.ProjectionDiscriminator(num_classes, image_size, width)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         images: Tensor = self.generator(latents, labels)
         return images
+
+    def codes(self, latents: Tensor) -> Tensor:
+        return latents
+
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        return self.generator.block(number, before, codes, labels)
+
+    def shown(self, last: Features) -> Tensor:
+        return last.maps
 
     def realism(self, images: Tensor, labels: Tensor) -> Tensor:
         score: Tensor = self.critic(images, labels)

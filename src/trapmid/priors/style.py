@@ -30,10 +30,10 @@ from trapmid.runtime import Precision, Runtime, frozen, stream_seed
 from trapmid.search.candidates import Candidates
 from trapmid.training.fit import to_float
 from trapmid.training.gan import Average, EndlessPasses, log_losses
-from trapmid.types import Checkpointer, Saving, SideInformation, Stateful, Target
+from trapmid.types import Checkpointer, Features, Saving, SideInformation, Stateful, Target
 
 
-class Prior(types.StylePrior):
+class Prior(types.StylePrior, types.BlockPrior):
     """Draws the same for every label. Images are about [0, 1], and not clipped."""
 
     pool: Tensor  # (P, Z) latents that a target was asked about
@@ -59,6 +59,7 @@ class Prior(types.StylePrior):
             self.register_buffer("order", order)
         self.view = view
         self.generator = stylegan2.Generator(size)
+        self.num_blocks = len(size.resolutions())
         self.critic = None if group is None else Critic(size, group)
 
     def styles(self, latents: Tensor, psi: float, cutoff: int | None) -> Tensor:
@@ -71,6 +72,23 @@ class Prior(types.StylePrior):
     def paint(self, styles: Tensor) -> Tensor:
         images: Tensor = self.generator.synthesis(styles)
         return (self.view(images) + 1) / 2
+
+    def codes(self, latents: Tensor) -> Tensor:
+        """One style code for all layers, (N, W)."""
+        codes: Tensor = self.generator.mapping(latents)
+        return codes
+
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        del labels
+        return self.generator.synthesis.block(
+            number, before, self.generator.mapping.repeated(codes)
+        )
+
+    def shown(self, last: Features) -> Tensor:
+        assert last.painted is not None
+        return (self.view(last.painted) + 1) / 2
 
     def realism(self, images: Tensor, labels: Tensor) -> Tensor:
         del labels

@@ -48,6 +48,7 @@ DEFENSES = {
 ATTACKS = {
     "random": Name("Random latents", "the floor: no target is asked"),
     "gmi": Name("GMI", "searches a generator of public faces"),
+    "gmi_taa": Name("GMI, averaged", "averages its loss over views of an image"),
     "kedmi": Name("KED-MI", "trains its generator on the target's soft labels"),
     "ppa": Name("PPA", "searches the style codes of a StyleGAN2"),
     "ppa_all": Name("PPA, all", "keeps every search, not the surest alone"),

@@ -17,6 +17,9 @@ def score_evaluator(
     least = setup.bounds.evaluator_accuracy
     found = examined.test_accuracy, examined.interval
     accurate = checks.reaches("evaluator_accuracy", *found, least)
+    if untested := evaluator.loaded.model.num_classes - len(private["test_labels"].unique()):
+        detail = f"{accurate.detail}; {untested} people have no test image"
+        accurate = accurate._replace(detail=detail)
     results = [*examined.checks, accurate]
     real = Shown.real(private, "test")
     recognised = recognise(evaluator, real, setup, examined.test)

@@ -11,7 +11,7 @@ from torch import Tensor
 from trapmid.config.bounds import Count, Share
 from trapmid.runtime import eval_mode
 from trapmid.search.latents import Variables
-from trapmid.types import Saving, StylePrior, Target
+from trapmid.types import Prior, Saving, StylePrior, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +59,16 @@ class Candidates:
         plain: Tensor = target(images).logits.softmax(dim=1)
         mirrored: Tensor = target(images.flip(-1)).logits.softmax(dim=1)
         return (plain + mirrored) / 2
+
+
+def preferred(prior: Prior, wanted: int) -> StylePrior:
+    """`prior`, as one that has style codes and so many candidates of each class.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if not isinstance(prior, StylePrior):
+        raise ValueError("prior: has no style codes; train one by prior_training.style")
+    if prior.favourites < wanted:
+        raise ValueError(f"candidates: {wanted} are more than the prior's {prior.favourites}")
+    return prior

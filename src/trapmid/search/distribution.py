@@ -13,11 +13,12 @@ from torch import Tensor
 
 from trapmid.runtime import counter_normal
 from trapmid.search import latents
+from trapmid.search.averaging import Streams
 from trapmid.search.latents import Optimum
 from trapmid.types import Task
 
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""(latents (n, Z), labels (n,)) -> losses (n,)."""
+Objective = Callable[[Tensor, Tensor, Streams], Tensor]
+"""(latents (n, Z), labels (n,), what else may be drawn of the rows) -> losses (n,)."""
 
 
 def search(
@@ -45,9 +46,11 @@ def search(
     """
     identities, row = task.labels.unique(return_inverse=True)
     keys = latents.stream_keys(seed, "distribution", identities)
+    streams = Streams.of(seed, identities)
 
     def loss(distribution: Tensor, step: int) -> Tensor:
-        return objective(_sample(distribution, keys + step, bound), identities)
+        z = _sample(distribution, keys + step, bound)
+        return objective(z, identities, streams.at(step))
 
     mu = torch.zeros(len(keys), latent_dim, device=keys.device)
     distributions, _ = latents.adam(
@@ -60,7 +63,7 @@ def search(
     )
     z = _sample(distributions[row], latents.row_keys(task.labels, task.draws, seed, "draws"), bound)
     with torch.no_grad():
-        return Optimum(z, objective(z, task.labels))
+        return Optimum(z, objective(z, task.labels, Streams.of(seed, task.labels, task.draws)))
 
 
 def _sample(distribution: Tensor, keys: Tensor, bound: float | None) -> Tensor:

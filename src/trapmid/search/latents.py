@@ -85,7 +85,7 @@ def nesterov(
         velocity = momentum * before - lr * slope
         moved = z - momentum * before + (1 + momentum) * velocity
         state.update(latents=moved.clamp(-bound, bound), velocity=velocity)
-        _check_finite(state["latents"], step, steps)
+        check_finite(state["latents"], step, steps)
     return _optimum(state["latents"], loss, steps)
 
 
@@ -112,7 +112,7 @@ def adam(
     for step in saving.steps(parts, steps):
         latents.grad = _slope(latents, loss, step) / reference_batch
         optimizer.step()
-        _check_finite(latents, step, steps)
+        check_finite(latents, step, steps)
     return _optimum(latents.detach(), loss, steps)
 
 
@@ -145,8 +145,15 @@ def _slope(latents: Tensor, loss: RowLoss, step: int) -> Tensor:
     return slope
 
 
-def _check_finite(latents: Tensor, step: int, steps: int) -> None:
-    """Stops a search at NaN, at ten of its steps: to look is to wait for the device."""
+def check_finite(latents: Tensor, step: int, steps: int) -> None:
+    """Stops a search at NaN, at ten of its steps: to look is to wait for the device.
+
+    Args:
+        latents: (N, Z).
+
+    Raises:
+        DivergedError: some are not finite.
+    """
     if (step + 1) % max(1, steps // 10) == 0:
         broken = int((~latents.isfinite().all(dim=1)).sum())
         if broken:

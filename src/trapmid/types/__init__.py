@@ -3,6 +3,8 @@
 from trapmid.types.attack import Attack, LabelAttack, PaperScoring, Reconstruction, Task
 from trapmid.types.attacker import (
     NOTHING,
+    BlockPrior,
+    Features,
     Prior,
     PriorTraining,
     SideInformation,
@@ -29,11 +31,13 @@ __all__ = [
     "NOTHING",
     "UNSAVED",
     "Attack",
+    "BlockPrior",
     "Checkpointer",
     "Defense",
     "DivergedError",
     "Embedding",
     "FaceBatch",
+    "Features",
     "InMemory",
     "Judge",
     "LabelAttack",

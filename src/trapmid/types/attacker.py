@@ -78,6 +78,51 @@ class StylePrior(Prior):
         return self.paint(self.styles(latents, 1.0, None))
 
 
+class Features(NamedTuple):
+    """What one block of a generator hands to the next."""
+
+    maps: Tensor  # (N, C, r, r); from the last block of one that does not paint: the image
+    painted: Tensor | None = None  # (N, 3, r, r), by a generator whose blocks paint as they go
+
+
+class BlockPrior(Prior):
+    """A prior whose generator is a sequence of blocks: what one hands to the next can be searched.
+
+    An image is `shown(through(0, num_blocks, None, codes(latents), labels))`, what `forward` gives.
+    """
+
+    num_blocks: int  # B
+
+    @abstractmethod
+    def codes(self, latents: Tensor) -> Tensor:
+        """What drives the blocks, (N, W), of latents (N, Z)."""
+
+    @abstractmethod
+    def block(
+        self, number: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        """What block `number` makes of what the one before it made (None: it is the first).
+
+        Args:
+            codes: (N, W); not every block needs them.
+            labels: (N,) int64; a prior without classes ignores them.
+        """
+
+    @abstractmethod
+    def shown(self, last: Features) -> Tensor:
+        """The images (N, 3, S, S) of what the last block made."""
+
+    def through(
+        self, first: int, last: int, before: Features | None, codes: Tensor, labels: Tensor
+    ) -> Features:
+        """What the blocks from `first` on make, `last` not included."""
+        made = before
+        for number in range(first, last):
+            made = self.block(number, made, codes, labels)
+        assert made is not None
+        return made
+
+
 def _fitted(value: Tensor, wanted: Tensor | None) -> Tensor:
     """Half precision widened; a single row repeated to the number of rows wanted."""
     if value.is_floating_point():
