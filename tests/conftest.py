@@ -55,4 +55,4 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays: the collector of garbage need not look through it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # a twelfth of the time, by Python's own
+    gc.set_threshold(50_000, 50, 50)  # a twelfth of the time, by Python's own numbers

@@ -359,7 +359,7 @@ def test_a_search_that_was_cut_off_goes_on(
         assert torch.equal(getattr(resumed, field), getattr(found[name], field)), field
 
 
-@pytest.mark.parametrize("size", [7, 100])
+@pytest.mark.parametrize("size", [7, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SEARCHES)
 def test_scores_do_not_depend_on_batches_or_order(name: str, size: int) -> None:
     """What an evaluator says of the images: the same people are hit, in any batch and any order."""

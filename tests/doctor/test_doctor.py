@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+import shipped
 from trapmid import cli
 from trapmid.doctor import examination, machine, project, services
 from trapmid.doctor.finding import Finding, looked
-from trapmid.profiles.compose import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone in which nothing has run, and an environment that says nothing."""
     for name in ("MLFLOW_TRACKING_URI", "TRAPMID_DEVICE", "ONEDNN_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "params.yaml").write_text(compose("small", [0], ROOT / "profiles"))
+    (tmp_path / "params.yaml").write_text(shipped.text("small"))
     shutil.copy2(ROOT / "dvc.yaml", tmp_path)
     shutil.copytree(ROOT / "weights", tmp_path / "weights")
     (tmp_path / ".dvc").mkdir()

@@ -182,6 +182,7 @@ def test_a_judge_learns_the_strangers_of_those_whom_it_judges() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
     assert seeds() == []
     assert seeds(*_shared_name_that_ends_with_a_seed()) == []

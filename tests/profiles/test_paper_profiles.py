@@ -266,19 +266,20 @@ def test_official_values_of_the_paper_profiles(name):
     ("name", "more"),
     [
         ("paper", ()),
-        ("paper_attacks", ()),
-        ("paper_ablations", ()),
-        (
+        pytest.param("paper_attacks", (), marks=pytest.mark.slow),
+        pytest.param("paper_ablations", (), marks=pytest.mark.slow),
+        pytest.param(
             "paper_networks",
             ("classifier_training.short.select=test", "classifier_training.adam_short.select=test"),
+            marks=pytest.mark.slow,
         ),
-        ("paper_ffhq", ("data.celeba_ffhq.val_fraction=0",)),
+        pytest.param("paper_ffhq", ("data.celeba_ffhq.val_fraction=0",), marks=pytest.mark.slow),
     ],
 )
-def test_the_documented_way_to_do_without_validation_images(composed, name, more):
+def test_the_documented_way_to_do_without_validation_images(name, more):
     """After docs/deviations.md, no classifier's epoch is chosen on images that are not there."""
     text = (shipped.PROFILES.parent / "docs" / "deviations.md").read_text(encoding="utf-8")
-    study = copy.deepcopy(composed[name])
+    study = copy.deepcopy(of(name))
     for setting in (*re.findall(r"-S ([^ `]+)", text), *more):
         path, value = setting.split("=")
         *above, key = path.split(".")

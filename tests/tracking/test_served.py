@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_the_model_of_a_target_is_loaded_by_mlflow(place, home):
     """From the folder that the server serves, without pickle, and checked by its signature."""
     with warnings.catch_warnings():  # MLflow's own, of its type hints

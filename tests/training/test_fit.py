@@ -94,7 +94,10 @@ def train(
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", DEFENSES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in ("none", "trapmid") else pytest.mark.slow) for n in DEFENSES],
+)
 def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
     tmp_path: Path, name: str, optimizer: str
 ) -> None:
