@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from trapmid.report.published.study import DRAWN, Ours, Study
+from trapmid.report.published.study import DRAWN, PRDC, Ours, Study
 from trapmid.report.published.tables import Number, Published
 
 Status = Literal["match", "differs", "not comparable", "not run"]
@@ -15,9 +15,9 @@ STATUSES: tuple[Status, ...] = ("match", "differs", "not comparable", "not run")
 
 _PEOPLE = 1000
 _SIZES = {"celeba": 64, "celeba_hd": 224}
-_ATTACKED = {"brepmi": (300, 1)}
+_ATTACKED = {"brepmi": (300, 1), "ppa": (1000, 50)}
 """By attack: how many people, how many images of each; any other has 1,000 and 5."""
-_EVALUATOR = "facenet112"
+_EVALUATORS = {"celeba": "facenet112", "celeba_hd": "inception_v3"}
 _SEEDS = 5  # of which the paper's best and worst cases are taken
 
 
@@ -111,10 +111,14 @@ def _other_measure(number: Number, ours: Ours, study: Study) -> list[str]:
         return ["another machine"]
     judges = [study.params["evaluators"][one.protocol.evaluator] for one in study.runs(ours)]
     found = []
-    if any(judge["arch"] != _EVALUATOR for judge in judges):
+    if any(judge["arch"] != _EVALUATORS[number.private] for judge in judges):
         found.append("another evaluator")
-    elif number.metric == "knn_dist" and any("random" in judge["init"] for judge in judges):
+    elif number.metric in ("knn_dist", "eval_dist") and any(
+        "random" in judge["init"] for judge in judges
+    ):
         found.append("evaluator from other weights: its distances have another scale")
+    if number.metric in PRDC:
+        found.append("a mean over three entries there, over people here")
     features = {one.frechet_features for one in study.runs(ours)}
     if number.metric == "fid" and features != {"inception"}:
         found.append("Fréchet distance of the evaluator's features")
