@@ -76,6 +76,7 @@ FOLLOWED = {
     "trapmid profile NAME": PROFILES,
     "trapmid profile NAME --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
     "trapmid profile paper": f"{DVC}::test_the_paper_graph_resolves",
+    "trapmid profile paper_highres --seeds 0": f"{DVC}::test_the_paper_graph_resolves",
     "trapmid profile attacks": PROFILES,
     "trapmid profile celeba_small": PROFILES,
     "trapmid profile attacks_sweep": PROFILES,

@@ -217,15 +217,20 @@ def test_every_row_is_a_stage(graphs, profile):
 
 
 @pytest.mark.slow
-def test_the_paper_graph_resolves(tmp_path, graphs):
+@pytest.mark.parametrize(
+    ("profile", "sources", "data"),
+    [("paper", ["celeba"], "celeba"), ("paper_highres", ["celeba_hd", "ffhq"], "celeba_hd")],
+)
+def test_the_paper_graph_resolves(tmp_path, graphs, profile, sources, data):
     """`dvc repro --dry` alone stops at the first file that is not there yet; --force goes on."""
-    copy = Checkout.make(tmp_path / "copy", "paper")
-    folder = copy.root / "data" / "external" / "celeba"
-    folder.mkdir(parents=True)
-    (folder / "identity_CelebA.txt").touch()
-    stages, _ = graphs("paper")
+    copy = Checkout.make(tmp_path / "copy", profile)
+    for source in sources:
+        folder = copy.root / "data" / "external" / source
+        folder.mkdir(parents=True)
+        (folder / "identity_CelebA.txt").touch()
+    stages, _ = graphs(profile)
     assert set(copy.dvc("stage", "list", "--name-only").split()) == set(stages)
     copy.repro("code")
     assert set(copy.repro("--dry", "--force")) == set(stages)
-    assert copy.downstream(["prepare_data@celeba"]) == set(stages) - {"code"}
+    assert copy.downstream([f"prepare_data@{data}"]) == set(stages) - {"code"}
     assert copy.downstream(["code"]) == set(stages)

@@ -256,10 +256,35 @@ def test_official_values_of_the_paper_profiles(name):
     attacks = made["attacks"]
     assert attacks["kedmi"]["lr"] == attacks["lomma"]["lr"] == 0.02
     assert made["evaluation"]["frechet_min_success"] <= 12  # GMI on Trap-MID: 12 of 5,000
+    epochs = {"ir152": 40, "resnest101": 100, "resnet152": 100, "densenet169": 100}
     for row, block in made["targets"].items():
         fit = made["classifier_training"][block["training"]]
-        wanted = 40 if block["arch"] == "ir152" else 50  # Trap-MID, C.3
+        wanted = epochs.get(block["arch"], 50)  # Trap-MID, C.3; PPA's script
         assert fit["epochs"] == (100 if "negls" in row else wanted), row
+
+
+def test_values_of_the_high_resolution_track(composed):
+    """PPA's CelebA_FFHQ.yaml and its training script; IF-GMI's main-*.yaml."""
+    made = composed["paper_highres"]
+    fit = made["classifier_training"]["highres"]
+    assert (fit["optimizer"], fit["lr"], fit["batch_size"]) == ("adam", 0.001, 128)
+    assert (fit["milestones"], fit["decay"], fit["select"]) == ([75, 90], 0.1, "last")
+    ppa, ifgmi = made["attacks"]["ppa"], made["attacks"]["ifgmi"]
+    assert (ppa["steps"], ppa["lr"], ppa["betas"]) == (70, 0.005, [0.1, 0.1])
+    assert ppa["candidates"] == 200
+    assert (ppa["robustness"]["views"], ppa["robustness"]["keep"]) == (100, 50)
+    assert [ifgmi["steps"], *(one["steps"] for one in ifgmi["layers"])] == [70, 25, 25, 25, 25]
+    assert ifgmi["candidates"] == 50 and ifgmi["layers"][0]["radius"] == 2000
+    asked = [row["set"]["candidates"] for row in made["guided_priors"].values()]
+    assert asked and all(one["pool"] == 5000 and one["cutoff"] == 8 for one in asked)
+    rows = {
+        (made["targets"][row["target"]]["arch"], made["targets"][row["target"]]["defense"])
+        for row in made["attack_runs"].values()
+        if row["attack"] == "ppa"
+    }
+    archs = ("resnest101", "resnet152", "densenet169")
+    defenses = ("none", "none_aug", "trapmid", "trapmid_tuned")
+    assert rows == {(a, d) for a in archs for d in defenses} | {("resnet152", "negls")}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from trapmid.report.published.study import DRAWN, Ours, Study
+from trapmid.report.published.study import DRAWN, PRDC, Ours, Study
 from trapmid.report.published.tables import Number, Published
 
 Status = Literal["match", "differs", "not comparable", "not run"]
@@ -117,6 +117,8 @@ def _other_measure(number: Number, ours: Ours, study: Study) -> list[str]:
         found.append("another evaluator")
     elif number.metric in _DISTANCES and any("random" in judge["init"] for judge in judges):
         found.append("evaluator from other weights: its distances have another scale")
+    if number.metric in PRDC:
+        found.append("a mean over three entries there, over people here")
     features = {one.frechet_features for one in study.runs(ours)}
     if number.metric == "fid" and features != {"inception"}:
         found.append("Fréchet distance of the evaluator's features")

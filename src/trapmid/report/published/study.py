@@ -28,6 +28,17 @@ _FIELDS = {
 }
 """Fields of `AttackScores` by the name of a published metric."""
 
+PRDC = {
+    "improved_precision": "precision",
+    "improved_recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+}
+"""Fields of `fidelity.prdc_ppa` by the name of a published metric."""
+
+_LARGE = "celeba_hd"
+"""The private images whose numbers a study has in PPA's definitions."""
+
 _WITHIN = {"aa1": "aa1_std", "aa5": "aa5_std"}
 
 
@@ -86,7 +97,7 @@ class Study:
         for name, block in self.params["raw"].items():
             if Path(source["path"]).is_relative_to(f"data/raw/{name}"):
                 return DRAWN if block["maker"] == "synthetic" else str(block["maker"])
-        return str(source["reader"]).removesuffix("_hd")
+        return str(source["reader"]).removesuffix("_hd")  # larger pictures of the same people
 
     def _rows(self, number: Number) -> list[str]:
         """Rows of attack_runs, or of targets, of the number's attack and defence."""
@@ -137,6 +148,10 @@ class Study:
             case "initial_iterations":
                 found = self.attack_runs[row].counts.get("initial_batches")
                 return None if found is None else found.max
+            case metric if metric in PRDC and number.private == _LARGE:
+                fidelity = self.attack_runs[row].fidelity
+                found_ppa = None if fidelity is None else fidelity.prdc_ppa
+                return None if found_ppa is None else float(getattr(found_ppa, PRDC[metric]))
             case metric if metric in _FIELDS:
                 return self._recognised(row, _FIELDS[metric])
         return None
