@@ -145,7 +145,7 @@ def collect(root: Path) -> Iterator[dict[str, Any]]:
             yield {
                 "row": row,
                 "seed": seed,
-                "searched": searched(root / f"reports/training/targets/{row}-{seed}/metrics.csv"),
+                "searched": searched(root / f"reports/training/targets/{row}-{seed}/history.csv"),
                 "test_accuracy": target["test_accuracy"],
                 "trapdoor_success": target["trapdoor_success"],
                 "attacks": attacks,

@@ -60,7 +60,7 @@ def test_a_defence_without_trapdoor_has_no_success() -> None:
 
 
 def test_the_share_of_epochs_with_a_search(tmp_path: Path) -> None:
-    file = tmp_path / "metrics.csv"
+    file = tmp_path / "history.csv"
     file.write_text("step,image_discriminator_loss\n1,0.5\n2,0.7\n3,\n4,\n5,\n")
     assert cheap_trap.searched(file) == 0.4
     file.write_text("step,loss\n1,0.5\n2,0.7\n")
