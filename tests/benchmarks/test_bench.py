@@ -137,6 +137,12 @@ def test_searches_equal_the_published_ones(small: World, name: str) -> None:
     assert float((longer - ours).abs().max()) > 1000 * tolerance  # slopes are flat at the start
 
 
+@pytest.mark.slow
+def test_images_made_at_once_are_those_made_one_by_one(small: World) -> None:
+    search = Search(small, "gmi", images=6, steps=1)
+    torch.testing.assert_close(search.images_at_once(), search.images_one_by_one())
+
+
 @pytest.mark.parametrize("name", scores.PAIRS)
 def test_metrics_equal_the_published_loops(name: str) -> None:
     pair, rows = scores.PAIRS[name], scores.Rows.drawn(scores.TOY)
