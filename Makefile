@@ -23,7 +23,7 @@ PORT = 5000
 # What `make exp` shows of every experiment, changed or not; of all other columns those that differ.
 KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
-.PHONY: help repro test lint check faults docs ui exp gate install clean weights judges
+.PHONY: help repro test lint check faults docs ui exp gate bench install clean weights judges
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
@@ -34,6 +34,7 @@ help:
 	@echo "make docs   the Python interface as HTML, in build/api (one minute)"
 	@echo "make ui     the runs in MLflow: prints the link, opens it (PORT=5001: on another port than 5000)"
 	@echo "make exp    experiments side by side: what was changed, worst-case AA-1, accuracy"
+	@echo "make bench  time every hot path beside the published procedure (ten minutes on an idle machine)"
 	@echo "make gate   compare reports/metrics.json with reports/baseline.json"
 
 install: $(VENV)/.installed
@@ -81,6 +82,9 @@ exp: install
 
 gate: install
 	trapmid gate
+
+bench: install
+	trapmid bench
 
 clean:
 	rm -rf .scratch build .mypy_cache .pytest_cache .ruff_cache

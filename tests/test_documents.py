@@ -16,6 +16,8 @@ WORKFLOW = ".github/workflows/check.yml"
 MAKEFILE = "Makefile"
 DVC = "tests/pipeline/test_dvc.py"
 RECIPES = "tests/pipeline/test_recipes.py"
+BENCH = "tests/benchmarks/test_bench.py::test_"
+PLAN = "tests/planning/test_plan.py::test_the_command_"
 SHARING = "tests/pipeline/test_sharing.py"
 DAY = f"{RECIPES}::test_a_day_of_work"
 PROFILES = f"{DVC}::test_every_row_is_a_stage"  # of every profile; their studies take hours
@@ -111,6 +113,14 @@ FOLLOWED = {
     "make ui": UI,
     "trapmid ui": UI,
     WITHOUT_VALIDATION: f"{PAPERS}::test_the_documented_way_to_do_without_validation_images",
+    "make bench": f"{BENCH}quick_times_every_path",
+    "trapmid bench": f"{BENCH}quick_times_every_path",
+    "trapmid bench --beside": "nothing: minutes; with --quick it is followed",
+    "trapmid plan PROFILE": f"{PLAN}on_this_machine",
+    "trapmid plan": f"{PLAN}on_this_machine",
+    "trapmid plan paper --card benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json": (
+        f"{PLAN}with_a_card"
+    ),
     "make docs": "tests/test_reference.py::test_make_docs_runs_this_script",
     **{
         f"python examples/{name}.py": EXAMPLES + name

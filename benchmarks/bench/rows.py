@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path as File
 from typing import Any
@@ -76,6 +77,25 @@ def line(one: Row) -> str:
     if one["limit_share"] is not None:
         parts.append(f"{100 * one['limit_share']:.0f} % of the limit")
     return "; ".join(parts)
+
+
+def markdown(found: Sequence[Row]) -> str:
+    """The table of docs/performance.md."""
+    lines = [
+        "| path | of | ours | published | ratio | of the limit |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in found:
+        ratio = "" if one["ratio"] is None else f"{one['ratio']:.3g} x"
+        reference = "" if one["reference_s"] is None else _seconds(one["reference_s"])
+        share = "" if one["limit_share"] is None else f"{100 * one['limit_share']:.0f} %"
+        cells = [one["name"], one["unit"], _seconds(one["ours_s"]), reference, ratio, share]
+        lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |"))
+    return "\n".join(lines)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 0.1 else f"{1000 * value:.3g} ms"
 
 
 def processor() -> str:

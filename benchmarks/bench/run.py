@@ -59,6 +59,7 @@ def run(asked: Asked) -> list[Row]:
         found.append(rows.row(path, timing.measure(path, plan), rates, shared))
         print(rows.line(found[-1]), flush=True)
         _write(found, asked)
+    print(f"\n{rows.markdown(found)}")
     return found
 
 

@@ -65,7 +65,7 @@ def test_a_plan_is_a_sum_of_products(small: dict[str, Any]) -> None:
     steps = 3 * 36 * 21
     asked = 3 * 37 * 336
     assert by_name["train_target"].seconds == pytest.approx(0.01 * (steps + asked))
-    assert by_name["train_target"].count == 3
+    assert by_name["train_target"].rows == 3
     assert by_name["train_target"].megabytes == plan.PROCESS_MB + 256  # of the batch of questions
     assert found.seconds == pytest.approx(sum(line.seconds for line in found.lines))
     assert found.untimed == ["prior gmi", "search gmi small_vgg"]

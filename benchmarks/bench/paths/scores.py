@@ -33,7 +33,7 @@ class Amounts(NamedTuple):
 
 
 PAPER = Amounts(5000, 27000, 30000, 512, 1000)
-TOY = Amounts(24, 60, 48, 8, 4)
+TOY = Amounts(40, 64, 48, 8, 8)
 NEIGHBOURS = 3
 TOP = 30
 

@@ -18,6 +18,7 @@ from bench.plain import searches as plain
 from bench.timing import Clocked, Path
 from trapmid import wiring
 from trapmid.runtime import Runtime
+from trapmid.search import latents
 from trapmid.types import NOTHING, Attack, Prior, Saving, SideInformation, Target, Task
 
 PUBLISHED: dict[str, Callable[..., Tensor]] = {
@@ -48,6 +49,19 @@ class Search:
         begun = now()
         z = PUBLISHED[self.name](self._attack, self._target, self._prior, task, self._rt.seed)
         return Clocked(now() - begun, z)
+
+    def images_at_once(self) -> Tensor:
+        task = self._task(None)
+        with torch.no_grad():
+            return self._prior(self._latents(task), task.labels)
+
+    def images_one_by_one(self) -> Tensor:
+        task = self._task(None)
+        z = self._latents(task)
+        return torch.stack(list(plain.images_one_by_one(self._prior, z, task.labels)))
+
+    def _latents(self, task: Task) -> Tensor:
+        return latents.start(task.labels, task.draws, self._prior.latent_dim, self._rt.seed)
 
     def flops(self) -> float:
         """Of one image: all steps of the profile."""
@@ -97,7 +111,7 @@ class Search:
 
 
 def paths(worlds: Mapping[str, World]) -> Iterator[Path]:
-    """PLG-MI and GMI at both sizes, the others at the laptop's."""
+    """PLG-MI and GMI at both sizes, the others at the laptop's; then what a search saves."""
     for name, world in worlds.items():
         paper = name == "paper"
         for search in ("plgmi", "gmi") if paper else PUBLISHED:
@@ -115,3 +129,16 @@ def paths(worlds: Mapping[str, World]) -> Iterator[Path]:
                 heavy=paper and not world.book.toy,
                 note=f"{images} images, {steps.whole} steps a search",
             )
+        yield _saving(f"images of a search, {name}", world)
+
+
+def _saving(name: str, world: World) -> Path:
+    """What is left of a search are its images."""
+    search = Search(world, "gmi", world.sizes.reconstructed, 1)
+    return Path(
+        name=name,
+        ours=lambda now: search.images_at_once(),
+        reference=lambda now: search.images_one_by_one(),
+        unit="batch",
+        note=f"{search.images} images of GMI's prior",
+    )

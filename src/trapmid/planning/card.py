@@ -92,7 +92,7 @@ class Card:
         if unit.kind == "prior":
             if f"priors/{unit.method}: iteration" not in self._rows:
                 return None
-            scale = (unit.image_size / SIZE) ** 2 * (block["width"] / WIDTH) ** 2
+            scale = (unit.image_size / SIZE) ** 2 * (float(block["width"]) / WIDTH) ** 2
             return self.iteration(unit.method) * scale * unit.batch / BATCH
         name = f"lomma_{unit.prior}" if unit.method == "lomma" else unit.method
         if f"searches/{name}: step" not in self._rows:

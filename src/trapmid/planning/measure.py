@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trapmid import wiring
 from trapmid.config.study import ClassifierTraining
@@ -168,21 +168,42 @@ def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 
 def _memory(unit: Unit, rt: Runtime) -> float:
     """MB of weights, with their gradients and momenta, and of what autograd keeps of a batch."""
-    if unit.kind == "ask" or not unit.arch:
+    if unit.kind == "ask":
         return 0.0
+    parts = []  # (weights, what is kept of an image)
+    if unit.kind in ("prior", "search"):
+        parts.append(_of_prior(unit, rt))
+    if unit.arch:
+        parts.append(_of_target(unit, rt))
+    weights = sum(one for one, _ in parts) * (1 if unit.kind == "search" else 4)
+    return (weights + unit.batch * sum(kept for _, kept in parts)) / 2**20
+
+
+def _of_target(unit: Unit, rt: Runtime) -> tuple[float, float]:
+    """Bytes of the network's weights, and what autograd keeps for one image of a step."""
     target, two = _placed(unit, rt), _images(2, unit.image_size).to(rt.device).float() / 255
-    weights = sum(p.numel() * p.element_size() for p in target.parameters())
+    block, times = json.loads(unit.block), 1.0
     if unit.kind == "search":
-        prior = _loaded_prior(unit, rt)
-        z = torch.zeros(2, prior.latent_dim, device=rt.device, requires_grad=True)
-        labels = torch.zeros(2, dtype=torch.int64, device=rt.device)
-        attack = wiring.attack(unit.method, json.loads(unit.block))
-        kept = _kept(lambda: target(prior(z, labels))) * attack.rows_in_memory()
-        return (weights + unit.batch * kept / 2) / 2**20
-    target.requires_grad_(True).train()
-    halves = 2 if "alpha" in json.loads(unit.block) else 1  # benign and poisoned in one batch
-    kept = halves * unit.batch * _kept(lambda: target(two)) / 2
-    return (4 * halves * weights + kept) / 2**20
+        times = wiring.attack(unit.method, block).rows_in_memory()
+        two.requires_grad_(True)
+    else:
+        target.requires_grad_(True).train()
+        times = 2.0 if "alpha" in block else 1.0  # benign and poisoned in one batch
+    return _bytes(target), times * _kept(lambda: target(two)) / 2
+
+
+def _of_prior(unit: Unit, rt: Runtime) -> tuple[float, float]:
+    """Likewise of a prior: its images, and its critic on them."""
+    searched = unit.kind == "search"
+    method, block = (unit.prior, unit.prior_block) if searched else (unit.method, unit.block)
+    prior = _made(method, block, unit, rt).requires_grad_(not searched)
+    z = torch.zeros(2, prior.latent_dim, device=rt.device, requires_grad=True)
+    labels = torch.zeros(2, dtype=torch.int64, device=rt.device)
+    return _bytes(prior), _kept(lambda: prior.realism(prior(z, labels), labels)) / 2
+
+
+def _bytes(network: nn.Module) -> float:
+    return float(sum(p.numel() * p.element_size() for p in network.parameters()))
 
 
 def _kept(forward: Callable[[], object]) -> float:
@@ -208,9 +229,13 @@ def _placed(unit: Unit, rt: Runtime) -> Target:
 
 
 def _loaded_prior(unit: Unit, rt: Runtime) -> Prior:
-    training = wiring.prior_training(unit.prior, json.loads(unit.prior_block))
-    classes = 1 if unit.prior == "gmi" else unit.classes
-    return rt.place(training.make(unit.image_size, classes)).eval().requires_grad_(False)
+    return _made(unit.prior, unit.prior_block, unit, rt).eval().requires_grad_(False)
+
+
+def _made(method: str, block: str, unit: Unit, rt: Runtime) -> Prior:
+    training = wiring.prior_training(method, json.loads(block))
+    classes = 1 if method == "gmi" else unit.classes
+    return rt.place(training.make(unit.image_size, classes))
 
 
 def _images(count: int, size: int) -> Tensor:

@@ -30,7 +30,7 @@ class Line(NamedTuple):
     """All stages of one kind."""
 
     name: str
-    count: int
+    rows: int
     seconds: float
     megabytes: float  # the most of one process
     untimed: tuple[str, ...]
@@ -100,8 +100,8 @@ def table(found: Plan, *, hours: bool) -> list[str]:
     for line in found.lines:
         if line.seconds or line.untimed:
             amounts = f"{line.seconds / per:>10.2f}{line.megabytes:>8.0f}"
-            lines.append(f"{line.name:<22}{line.count:>6}{amounts}")
-    rows = sum(line.count for line in found.lines)
+            lines.append(f"{line.name:<22}{line.rows:>6}{amounts}")
+    rows = sum(line.rows for line in found.lines)
     lines.append(f"{'in all':<22}{rows:>6}{found.seconds / per:>10.2f}{found.megabytes:>8.0f}")
     if found.untimed:
         lines.append(f"a floor: nobody timed {', '.join(found.untimed)}")

@@ -13,7 +13,7 @@ Kind = Literal["train", "prior", "search", "imitate", "ask"]
 PEOPLE_KNOWN = 30_000
 """Public images of a folder whose size no row says: the paper's."""
 _STEPS_OF_PGD = 20
-_PAPER_BALLS, _BESIDE = 2, 2  # balls in which a signature is looked for; radii 0 and 0.5
+_PAPER_BALLS = 2  # in which a signature is looked for
 
 
 class Unit(NamedTuple):
@@ -152,7 +152,7 @@ def _training(
                 of.classes, of.size, batch, precision=plan["precision"],
             )  # fmt: skip
             yield unit, steps * part
-    yield _question(study, section, name), (plan["epochs"] + 1) * of.held
+    yield _question(study, section, name), float((plan["epochs"] + 1) * of.held)
 
 
 def _question(study: Mapping[str, Any], section: str, name: str) -> Unit:
@@ -177,7 +177,7 @@ def _priors(study: Mapping[str, Any], section: str, stage: str) -> Iterator[Stag
             of.classes if asked else 1, of.size,
             block["batch_size"], precision=block["precision"],
         )  # fmt: skip
-        work = [(unit, float(block["steps"]))]
+        work = [(unit, float(block["steps"]))] if block["steps"] else []  # 0: taken as `init` is
         if asked is not None and row["method"] == "plgmi":
             work.append((asked, float(of.public)))  # pseudo-labels
         yield Stage(stage, name, tuple(work))
@@ -234,7 +234,7 @@ def _scores(study: Mapping[str, Any]) -> Iterator[Stage]:
         asked, of = _question(study, "evaluators", name), images(study, row["data"])
         seen = of.train + of.held + of.public
         yield Stage("evaluate_evaluator", name, ((asked, seen),), pictures=seen)
-    balls = len(study["evaluation"]["robust_radii"]) + _BESIDE
+    balls = len(study["evaluation"]["robust_radii"])
     for name, row in study["targets"].items():
         asked, of = _question(study, "targets", name), images(study, row["data"])
         planted = "alpha" in _plain(params.of_row(study, "targets", name))

@@ -43,6 +43,11 @@ def top_n_selection(probabilities: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """
     if n > len(probabilities):
         raise ValueError(f"top_n: {n} is more than the {len(probabilities)} public images")
-    order = probabilities.argsort(dim=0, stable=True)  # (N, C), ascending
-    indices = order[-n:].T.flatten()
-    return indices, torch.arange(probabilities.shape[1]).repeat_interleave(n)
+    by_class = probabilities.T.contiguous()  # (C, N)
+    largest = by_class.topk(n, dim=1)
+    tied = (by_class >= largest.values[:, -1:]).sum(dim=1) > n  # which of them `topk` takes is open
+    places = largest.indices.sort(dim=1).values
+    order = by_class.gather(1, places).argsort(dim=1, stable=True)  # ascending, equal ones by index
+    indices = places.gather(1, order)
+    indices[tied] = by_class[tied].argsort(dim=1, stable=True)[:, -n:]
+    return indices.flatten(), torch.arange(probabilities.shape[1]).repeat_interleave(n)
