@@ -66,10 +66,13 @@ def test_every_question_has_a_line(found: Findings) -> None:
     )
     assert lines[1].startswith(
         "- **Whoever sees its labels alone** gets AA-1 **20.0 %** (95 % interval 10.0 to 31.0 %) "
-        "by BREP-MI"
+        "by BREP-MI."
     )
     assert "random faces, for which nobody asks a model, get 6.0 %; real test images" in lines[2]
-    assert "2 of 3 people" in lines[3] and "ada (4 of 5), b\\*b (1 of 5) (" in lines[3]
+    assert (
+        "2 of 3 people" in lines[3]
+        and "by PLG-MI, most often ada (4 of 5), b\\*b (1 of 5) (" in lines[3]
+    )
     controls = lines[4:]
     assert len(controls) == len(found.targets) - 1
     assert all(line.startswith("- **The control**") for line in controls)
@@ -94,5 +97,6 @@ def test_the_verdict(
 def test_it_stands_on_the_first_screen_of_audits_alone(found: Findings) -> None:
     told = verdict.front(audit(found, aa1=0.6, low=0.5))
     assert told[0] == "# What does the audited model give away?"
+    assert isinstance(told[1], str) and told[1].startswith("An audit, ")
     assert isinstance(told[2], Note) and "gives away" in told[2].text
     assert not any(isinstance(one, str) and "the strongest of 3 attacks" in one for one in told)

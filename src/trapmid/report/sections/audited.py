@@ -89,7 +89,7 @@ def _to(whom: str, attack: str | None, found: Findings) -> str:
         return ""
     means, worst = found.metrics["attacks"][attack][AUDITED], found.metrics["worst"][AUDITED]
     ends = interval_of(found.metrics, attack, AUDITED)
-    gloss = names.gloss(attack)
+    gloss = "" if attack in _LABELS_ALONE else names.gloss(attack)
     star = "\\*" * (attack in worst["failed"]) + found.marks.dagger(attack, AUDITED)
     return (
         f"**{whom}** gets AA-1 **{percent(means['aa1'], 1)}**{star}"
@@ -119,11 +119,12 @@ def _most(found: Findings) -> str:
     """Of how many people something was got, and of whom most."""
     if AUDITED not in found.exposed:
         return ""
-    everybody = found.exposed[AUDITED].people
+    attack, everybody = found.exposed[AUDITED]
     some = sum(person.hits > 0 for person in everybody)
     return (
-        f"**Of whom**: {some} of {len(everybody)} people are recognised in an image or more, most "
-        f"often {_names(everybody)} ([all of them](#{anchor(of_people.TITLE)}))."
+        f"**Of whom**: {some} of {len(everybody)} people are recognised in an image or more by "
+        f"{names.attack(attack)}, most often {_names(everybody)} "
+        f"([all of them](#{anchor(of_people.TITLE)}))."
     )
 
 

@@ -88,13 +88,15 @@ def _by_defence(lines: Iterable[Headline]) -> str:
 def _about(found: Findings) -> str:
     """The study in one line: whose faces, how many seeds, and how its checks went."""
     count = f"{len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}"
+    profile = f"Study **{escaped(found.params['profile'])}**"
+    what = "An audit" if audited.is_audit(found) else profile
     made_by = origins(found.params)
     faces = "; ".join(words for kind, words in _SHORT.items() if kind in made_by)
     passed = sum(check.passed for check in found.checks)
     every = len(found.checks)
     checks = f"All {every}" if passed == every else f"{passed} of {every}"
     return (
-        f"Study **{escaped(found.params['profile'])}**, {count}. {faces + '. ' if faces else ''}"
+        f"{what}, {count}. {faces + '. ' if faces else ''}"
         f"[{checks} validity checks](#{anchor(_CHECKS)}) passed. "
         f"[Limits](#{anchor(_LIMITS)})."
     )
