@@ -70,6 +70,27 @@ def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
     assert [one.name for one in found["none"].people] == ["bea", "al", "2880"]
 
 
+def test_an_attack_with_an_image_of_each_ranks_nobody(tmp_path):
+    folder = tmp_path / "data/prepared/faces"
+    folder.mkdir(parents=True)
+    (folder / "manifest.csv").write_text(MANIFEST)
+    once = {"labels": torch.arange(3), "hit": torch.ones(3, dtype=torch.bool)}
+    one_seed = {
+        **PARAMS,
+        "attack_runs": {
+            f"{attack}-t-0": {"attack": attack, "target": "t-0", "data": "faces"}
+            for attack in ("random", "brepmi", "gmi", "plgmi")
+        },
+    }
+    weak = {**ONE, "hit": ONE["hit"] & (ONE["labels"] == 0)}
+    scored = {"random-t-0": ONE, "brepmi-t-0": once, "gmi-t-0": weak, "plgmi-t-0": ONE}
+    found = people.exposed(one_seed, tmp_path, {"none": "brepmi"}, scored)
+    assert found["none"].attack == "plgmi"
+    alone = {"attack_runs": {"brepmi-t-0": one_seed["attack_runs"]["brepmi-t-0"]}}
+    found = people.exposed({**PARAMS, **alone}, tmp_path, {"none": "brepmi"}, scored)
+    assert found["none"].attack == "brepmi" and len(found["none"].people) == 3
+
+
 class Given:
     def __init__(self, exposed):
         self.exposed = exposed

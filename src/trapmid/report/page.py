@@ -16,6 +16,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.sections import (
     attacks,
     attributes,
+    audited,
     compared,
     costs,
     judges,
@@ -94,7 +95,7 @@ def files(found: Findings, root: Path) -> dict[str, bytes]:
 def sections(found: Findings) -> list[Section]:
     """All sections in the order of the report; one without content is left out."""
     every = (
-        study.question(),
+        study.question(of_an_audit=audited.is_audit(found)),
         attacks.attacks(found),
         compared.compared(found),
         recovered.recovered(found),

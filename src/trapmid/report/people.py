@@ -1,14 +1,14 @@
-"""Of every private person: how many reconstructions by the strongest attack show them."""
+"""Of every private person: how many reconstructions by a strong attack show them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid.metrics.statistics.intervals import Interval, wilson
-from trapmid.report.groups import attack_run_label
+from trapmid.report.groups import FLOOR, attack_run_label
 
 _OF_FOLDERS = ("people", "lfw")
 """Readers whose people have names: those of the folders of their pictures."""
@@ -37,7 +37,7 @@ class Person(NamedTuple):
 class Exposed(NamedTuple):
     """The private people under one defence, those of whom most was got first."""
 
-    attack: str  # the strongest one
+    attack: str
     people: tuple[Person, ...]
 
 
@@ -47,7 +47,10 @@ def exposed(
     strongest: Mapping[str, str | None],
     scored: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Exposed]:
-    """By defence, what its strongest attack got of every person; nothing where no attack ran.
+    """By defence, what one attack got of every person; nothing where no attack ran.
+
+    It is the strongest one. If that made one image of each, which ranks nobody, it is the strongest
+    of those that made several, where there is one.
 
     Args:
         params: params.yaml.
@@ -57,16 +60,40 @@ def exposed(
     """
     found = {}
     for defense, attack in strongest.items():
-        rows = [
-            row
-            for row, block in params["attack_runs"].items()
-            if block["attack"] == attack and attack_run_label(params, block) == defense
-        ]
-        if attack is not None and rows:
-            data = params["attack_runs"][rows[0]]["data"]
+        by_attack = _runs(params, defense, scored)
+        if attack in by_attack:
+            one = attack if _several(by_attack[attack]) else _ranking(by_attack, attack)
+            data = next(b["data"] for b in params["attack_runs"].values() if b["attack"] == one)
             names = _names(root / f"data/prepared/{data}/manifest.csv")
-            found[defense] = Exposed(attack, tally([scored[row] for row in rows], names))
+            found[defense] = Exposed(one, tally(by_attack[one], names))
     return found
+
+
+def _runs(
+    params: Mapping[str, Any], defense: str, scored: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """By attack on a defence what its seeds scored; the floor is no attack."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row, block in params["attack_runs"].items():
+        if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
+            found.setdefault(block["attack"], []).append(scored[row])
+    return found
+
+
+def _several(runs: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there are several images of one person."""
+    labels = [label for run in runs for label in run["labels"].tolist()]
+    return len(labels) > len(set(labels))
+
+
+def _ranking(by_attack: Mapping[str, Sequence[Mapping[str, Any]]], otherwise: str) -> str:
+    """The attack with several images of each that got the largest share of them."""
+    shares = {
+        attack: sum(int(run["hit"].sum()) for run in runs) / sum(len(run["hit"]) for run in runs)
+        for attack, runs in by_attack.items()
+        if _several(runs)
+    }
+    return max(shares, key=lambda attack: shares[attack], default=otherwise)
 
 
 def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tuple[Person, ...]:

@@ -1,4 +1,4 @@
-"""Which people leak most: under every defence, of whom its strongest attack got most."""
+"""Which people leak most: under every defence, of whom a strong attack got most."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _FIRST = 10  # people in the table; all are behind a click
 
 _ABOUT = (
     "The share of a person's reconstructions that the evaluator recognises, in percent, by the "
-    "strongest attack on each defence; in brackets its 95 % Wilson interval, in which the draws of "
-    "one person count as independent."
+    "strongest attack on each defence that makes several images of each; in brackets its 95 % "
+    "Wilson interval, in which the draws of one person count as independent."
 )
 _READ = (
     "A few images of each person are few: intervals that overlap do not rank two people, and who "

@@ -31,9 +31,23 @@ separate classifier of another architecture, trained on the same private images,
 side sees."""
 
 
-def question() -> Section:
+_QUESTION_OF_AN_AUDIT = """\
+A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
+the classifier alone. The question is how much of the private faces each attack recovers from the \
+audited model, and from a network that learnt the same people here without a defence (the \
+control)."""
+
+_THREATS_OF_AN_AUDIT = """\
+**The attacker** has the model's file, may differentiate through it without limit, knows its \
+classes, and owns public images of other people from which a generative prior is learnt; BREP-MI \
+sees labels alone. The attacker sees no private image. **The evaluator** is a separate classifier \
+of another architecture, trained on the same private images, which the attacker does not see."""
+
+
+def question(*, of_an_audit: bool) -> Section:
     """What is asked, and who knows what."""
-    return Section("Question and threat model", [_QUESTION, _THREATS])
+    words = [_QUESTION_OF_AN_AUDIT, _THREATS_OF_AN_AUDIT] if of_an_audit else [_QUESTION, _THREATS]
+    return Section("Question and threat model", words)
 
 
 def data(found: Findings) -> list[Block]:

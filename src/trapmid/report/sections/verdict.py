@@ -13,6 +13,7 @@ from trapmid.report.findings import CheckLine, Findings
 from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.markdown import anchor, escaped
+from trapmid.report.sections import audited
 from trapmid.report.sections.study import deviations
 from trapmid.report.words import percent
 
@@ -29,7 +30,6 @@ _ONE_SEED = (
 _CHECKS, _LIMITS = "Checks", "Limits"
 _TITLE = "Does a trapdoor keep faces private?"
 _OF_AN_AUDIT = "What does the audited model give away?"
-_AUDITED = "audited"  # its name among the defences, see profiles/audit_drawn.yaml
 _AA1 = (
     "**AA-1**: share of reconstructions in which an independent classifier recognises the attacked "
     "person. Lower is more private."
@@ -66,12 +66,13 @@ def front(found: Findings) -> list[Block]:
     invalid, weak = _failures(found.checks)
     lines, unmet = headlines(found), unlike(found)
     return [
-        f"# {_OF_AN_AUDIT if _AUDITED in found.targets else _TITLE}",
+        f"# {_OF_AN_AUDIT if audited.is_audit(found) else _TITLE}",
         *invalid,
         _about(found),
+        *(audited.front(found) if audited.is_audit(found) else []),
         _AA1,
         *([_AGREE] if any(one.judged for one in lines) else []),
-        "\n".join(f"- {sentence}" for sentence in sentences(lines)),
+        *([] if audited.is_audit(found) else [_by_defence(lines)]),
         *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
         *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
@@ -80,16 +81,22 @@ def front(found: Findings) -> list[Block]:
     ]
 
 
+def _by_defence(lines: Iterable[Headline]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences(lines))
+
+
 def _about(found: Findings) -> str:
     """The study in one line: whose faces, how many seeds, and how its checks went."""
     count = f"{len(found.seeds)} seed{'s' * (len(found.seeds) != 1)}"
+    profile = f"Study **{escaped(found.params['profile'])}**"
+    what = "An audit" if audited.is_audit(found) else profile
     made_by = origins(found.params)
     faces = "; ".join(words for kind, words in _SHORT.items() if kind in made_by)
     passed = sum(check.passed for check in found.checks)
     every = len(found.checks)
     checks = f"All {every}" if passed == every else f"{passed} of {every}"
     return (
-        f"Study **{escaped(found.params['profile'])}**, {count}. {faces + '. ' if faces else ''}"
+        f"{what}, {count}. {faces + '. ' if faces else ''}"
         f"[{checks} validity checks](#{anchor(_CHECKS)}) passed. "
         f"[Limits](#{anchor(_LIMITS)})."
     )
