@@ -155,6 +155,14 @@ def test_what_is_no_judge_is_refused(weights: Path, tmp_path: Path) -> None:
         judges.load(tmp_path / "absent.pt", runtime())
 
 
+def test_what_a_full_disk_left_is_named(none: Path, tmp_path: Path) -> None:
+    """Shorter than weights/none may be, and no text."""
+    file = tmp_path / "judge.pt"
+    file.write_bytes(b"\x80\x02}q")
+    with pytest.raises(CheckpointError, match=rf"^{file}: damaged, or not written by this version"):
+        judges.load_panel(row(none, file, none), runtime())
+
+
 def test_numbers_that_are_not_finite_are_not_saved(weights: Path, tmp_path: Path) -> None:
     opened = judges.open_weights("verifier", weights, 16, runtime())
     with pytest.raises(CheckpointError, match="templates is not finite"):

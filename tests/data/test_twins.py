@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trapmid.config.study import DataRow, Validation
+from trapmid.config.study import DataRow, Source, Validation
 from trapmid.data.celeba import Reader
 from trapmid.data.contract import check
 from trapmid.data.listing import DataError, Entry
@@ -80,6 +80,21 @@ def test_a_copy_of_a_private_picture_is_not_public_and_another_comes(data_row: R
     assert made.copies == [gone] and before.copies == []
     assert len(made.public) == 6 and set(before.public) - set(made.public) == {gone}
     assert made.public == sorted(made.public)
+
+
+def test_a_link_to_a_private_file_is_no_copy_of_it(data_row: Rows, tmp_path: Path) -> None:
+    """Copies are left out; one file under both sources is a mistake that somebody must hear of."""
+    found = [one._replace(file=tmp_path / one.file.name) for one in entries({1: 5, 2: 5, 3: 5})]
+    found[0].file.touch()
+    (tmp_path / "linked.png").symlink_to(found[0].file)
+    public = [Entry(tmp_path / name, None, "") for name in ("linked.png", "other.png")]
+
+    def pictures(asked: Sequence[Entry]) -> dict[Path, str]:
+        return {entry.file: entry.file.resolve().name for entry in asked}
+
+    row = data_row(public=Source(reader="ffhq", path="b"))
+    with pytest.raises(DataError, match=r"linked\.png: the same file is private"):
+        plan(found, public, row, pictures=Sides(pictures, pictures))
 
 
 def test_too_few_public_images_remain(data_row: Rows) -> None:

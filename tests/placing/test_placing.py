@@ -139,6 +139,7 @@ def test_it_is_read_where_studies_read_it(
     entries = celeba_layout.Reader().entries(place)
     assert [entry.identity for entry in entries] == [1, 1, 1, 2, 2, 2]
     assert [entry.file.read_bytes() for entry in entries] == list(PICTURES.values())
+    assert [file for file in place.resolve().rglob("*") if file.name.startswith(".")] == []
     printed = capsys.readouterr().out
     assert "6 pictures of 2 people" in printed
     assert "identity_CelebA.txt: NOT the file" in printed
@@ -207,7 +208,8 @@ def lfw_home(here: Path) -> Path:
 
 
 def lfw_tar(here: Path) -> Path:
-    source = write(here / "unpacked", PEOPLE | {"lfw_funneled/pairs_01.txt": b"1"})
+    others = {"lfw_funneled/pairs_01.txt": b"1", "lfw_funneled/Al_Gore/._Al_Gore_0001.jpg": b"note"}
+    source = write(here / "unpacked", PEOPLE | others)
     with tarfile.open(here / "lfw-funneled.tgz", "w:gz") as tar:
         tar.add(source / "lfw_funneled", arcname="lfw_funneled")
     return here / "lfw-funneled.tgz"
@@ -221,6 +223,9 @@ def test_lfw_is_read_where_studies_read_it(
     assert cli.main(["data", "lfw", "--from", str(have(here)), *words]) == 0
     entries = lfw_layout.Reader().entries(Path("data/external/lfw"))
     assert {str(Path(*entry.file.parts[-3:])) for entry in entries} == set(PEOPLE)
+    if words or have is lfw_tar:
+        copied = [one for one in Path("data/external/lfw").rglob("*") if one.is_file()]
+        assert len(copied) == len(PEOPLE)
     printed = capsys.readouterr().out
     assert "3 pictures of 2 people; all of LFW has 13,233 and 5,749" in printed
     assert all(sentence in printed for sentence in lfw.TERMS)

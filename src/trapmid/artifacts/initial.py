@@ -15,7 +15,7 @@ from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.types import Target, Trapdoor
 
-RANDOM, TORCHVISION = "random", "torchvision"
+RANDOM, TORCHVISION, NONE = "random", "torchvision", "none"
 
 PROGRAM = "exported"
 """The module of `trapmid.targets` that takes a whole network and no weights."""
@@ -42,12 +42,21 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
     return word if word is not None else state_in(path, checkpoints.load_foreign(path))
 
 
+def is_none(path: Path) -> bool:
+    """Whether `path` is weights/none, the word that stands for a file left out by choice."""
+    return _short_text(path) == NONE
+
+
 def _word(path: Path) -> str | None:
-    if path.is_file() and path.stat().st_size < 64:
-        word = path.read_text(encoding="utf-8", errors="replace").strip()
-        if word in (RANDOM, TORCHVISION) or _TIMM.fullmatch(word):
-            return word
-    return None
+    word = _short_text(path)
+    return word if word in (RANDOM, TORCHVISION) or _TIMM.fullmatch(word) else None
+
+
+def _short_text(path: Path) -> str:
+    """The words in a file too short for weights; empty: it is longer, or not there."""
+    if not path.is_file() or path.stat().st_size >= 64:
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def state_in(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:

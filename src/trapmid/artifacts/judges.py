@@ -20,15 +20,13 @@ from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
+from trapmid.artifacts.initial import is_none
 from trapmid.artifacts.lineage import Lineage, Traced
 from trapmid.config import params
 from trapmid.config.params import ParamsError
 from trapmid.config.study import AttackRunRow
 from trapmid.runtime import Runtime
 from trapmid.types import Judge, Person, Reader, Verifier
-
-NONE = "none"
-"""The word in weights/none: no file, by choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +99,6 @@ class Panel(NamedTuple):
 
 
 NO_JUDGES = Panel(None, None)
-
-
-def is_none(path: Path) -> bool:
-    """Whether `path` is weights/none, the word that stands for a file left out by choice."""
-    return path.is_file() and path.stat().st_size < 64 and path.read_text().strip() == NONE
 
 
 def save_weights(path: Path, method: str, judge: Judge, image_size: int, learnt_from: Whom) -> None:

@@ -17,13 +17,11 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
+from trapmid.artifacts.initial import is_none
 from trapmid.artifacts.lineage import Lineage, Traced, check_together
 from trapmid.config.study import SurrogateRow
 from trapmid.runtime import Runtime
 from trapmid.types import NOTHING, SideInformation, Surrogate, Target
-
-NONE = "none"
-"""The word in weights/none: there is no such file, by choice."""
 
 _SHAPE = ("arch", "num_classes", "image_size", "adapted", "code")
 
@@ -113,7 +111,7 @@ def load(path: Path, asked: LoadedClassifier, rt: Runtime) -> SideInformation:
         CheckpointError: the file is missing, holds something else, knows another classifier, or
             was learnt beside other private people.
     """
-    if path.is_file() and path.stat().st_size < 64 and path.read_text().strip() == NONE:
+    if is_none(path):
         return NOTHING
     content = checkpoints.load(path)
     students = None
