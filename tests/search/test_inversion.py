@@ -268,6 +268,21 @@ def test_queries_before_an_interruption_count(tmp_path: Path, saves: int) -> Non
         assert invert(Asking(), 3, 5, checkpointer=checkpointer).queries == whole == 8
 
 
+@pytest.mark.parametrize("attack", [Choosy(), Asking()])
+@pytest.mark.parametrize("saves", [1, 2, 4])
+def test_what_was_chosen_before_an_interruption_is_kept(
+    tmp_path: Path, attack: Any, saves: int
+) -> None:
+    undisturbed = invert(attack, batch_size=2, each=5).rows
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(attack, 2, 5, checkpointer=Killed(checkpointer, saves))
+    with scratch(tmp_path, "cut") as checkpointer:
+        resumed = invert(attack, 2, 5, checkpointer=checkpointer).rows
+    for field in FIELDS:
+        assert torch.equal(resumed[field], undisturbed[field]), field
+    assert resumed["left_out"] == undisturbed["left_out"]
+
+
 def test_a_resumed_attack_keeps_its_batches(tmp_path: Path) -> None:
     """Another batch size would round otherwise: who began with halves goes on with halves."""
     with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
