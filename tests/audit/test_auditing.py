@@ -126,6 +126,24 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     assert (folder.path / "src/trapmid/audit").is_dir()
 
 
+def test_people_are_numbered_as_the_model_was_asked(world: World, tmp_path: Path) -> None:
+    """A profile that takes who has the most images first would give people others' outputs."""
+    (project := tmp_path / "project").mkdir()
+    for name in ("stages", "dvc.yaml", ".dvcignore"):
+        (project / name).symlink_to(ROOT / name)
+    (project / "profiles").mkdir()
+    for file in (ROOT / "profiles").glob("*.yaml"):
+        (project / "profiles" / file.name).symlink_to(file)
+    own = "base: audit\ndata: {faces: {private_order: images, max_images: 12}}\n"
+    (project / "profiles" / "own.yaml").write_text(own)
+    folder = Quiet(tmp_path / "a", project)
+    run.prepare(request(world, world.model(), profile="own"), folder)
+    params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
+    row = params["data"]["faces"]
+    assert row.get("private_order", "number") == "number"
+    assert row.get("max_images") is None and row.get("lists") is None
+
+
 @pytest.mark.slow
 def test_again_is_the_same_and_an_edit_is_kept(world: World, tmp_path: Path) -> None:
     folder, asked = Quiet(tmp_path / "a", ROOT), request(world, world.model())

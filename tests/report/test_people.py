@@ -31,6 +31,11 @@ def test_people_by_share_over_seeds():
     ]
 
 
+def test_a_share_of_few_images_comes_before_more_hits():
+    few = {"labels": torch.tensor([5, 6, 6, 6]), "hit": torch.tensor([1, 1, 1, 0]).bool()}
+    assert [one.label for one in people.tally([few], {})] == [5, 6]
+
+
 def test_without_judges_nobody_agrees():
     found = people.tally([{"labels": ONE["labels"], "hit": ONE["hit"]}], {})
     assert {one.agreed for one in found} == {None}

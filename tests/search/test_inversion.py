@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,6 +97,49 @@ def test_results_are_detached_and_on_the_cpu() -> None:
 
 
 # --- what an attack decides ---------------------------------------------------------------------
+
+
+class Choosy(random.Attack):
+    """Keeps one image of each class, the last."""
+
+    def chosen(self, labels: Tensor, counts: Mapping[str, Tensor]) -> Tensor:
+        whole.append(labels.tolist())
+        return (labels.diff(append=torch.tensor([-1])) != 0).nonzero().flatten()
+
+
+whole: list[list[int]] = []
+
+
+class Seen(Memory):
+    """A checkpointer that counts the rows of every state that it is given."""
+
+    def save(self, parts: Mapping[str, Any], step: int) -> None:
+        state = parts["done"].state_dict()
+        rows.append(sum(len(part["labels"]) for part in (*state["kept"], *state["open"])))
+
+
+rows: list[int] = []
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 7, None])
+def test_a_class_is_chosen_from_as_soon_as_it_is_there(batch_size: int | None) -> None:
+    """So that nothing holds all the images that an attack makes, and throws away."""
+    whole.clear(), rows.clear()
+    found = invert(Choosy(), batch_size, each=5, checkpointer=Seen()).rows
+    asked = sorted(itertools.chain.from_iterable(whole))
+    assert asked == [label for label in range(4) for _ in range(5)]
+    assert all(ask.count(label) == 5 for ask in whole for label in ask)
+    assert found["labels"].tolist() == [0, 1, 2, 3] and found["draws"].tolist() == [0] * 4
+    every = invert(random.Attack(), each=5).rows
+    assert torch.allclose(found["images"], every["images"][4::5], atol=1e-6)
+    assert max(rows) <= 4 + 4  # what was kept, and a class that is not all there
+
+
+def test_a_long_attack_is_saved_a_hundred_times() -> None:
+    """A state has all rows so far: to save each of a thousand is to write half a million."""
+    rows.clear()
+    invert(random.Attack(), batch_size=1, each=75, checkpointer=Seen())
+    assert rows == list(range(3, 301, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +272,21 @@ def test_queries_before_an_interruption_count(tmp_path: Path, saves: int) -> Non
         invert(Asking(), 3, 5, checkpointer=Killed(checkpointer, saves))
     with scratch(tmp_path, "cut") as checkpointer:
         assert invert(Asking(), 3, 5, checkpointer=checkpointer).queries == whole == 8
+
+
+@pytest.mark.parametrize("attack", [Choosy(), Asking()])
+@pytest.mark.parametrize("saves", [1, 2, 4])
+def test_what_was_chosen_before_an_interruption_is_kept(
+    tmp_path: Path, attack: Any, saves: int
+) -> None:
+    undisturbed = invert(attack, batch_size=2, each=5).rows
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(attack, 2, 5, checkpointer=Killed(checkpointer, saves))
+    with scratch(tmp_path, "cut") as checkpointer:
+        resumed = invert(attack, 2, 5, checkpointer=checkpointer).rows
+    for field in FIELDS:
+        assert torch.equal(resumed[field], undisturbed[field]), field
+    assert resumed["left_out"] == undisturbed["left_out"]
 
 
 def test_a_resumed_attack_keeps_its_batches(tmp_path: Path) -> None:

@@ -15,9 +15,6 @@ from trapmid import wiring
 from trapmid.data import celeba, listing
 from trapmid.data.listing import DataError, Entry
 
-LEAST = 5
-"""Images of one person: what a split into training, validation and test images needs."""
-
 _PROBES = 4  # images of every person that the model is asked about before anything runs
 
 

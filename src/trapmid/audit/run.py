@@ -64,6 +64,10 @@ def profile(request: Request, own: Private, public: str, size: int) -> dict[str,
         "image_size": size,
         "identities": len(own.names),
         "min_images": request.min_images,
+        # Whatever the profile's own data say: labels are in the order that `people.private` has.
+        "private_order": "number",
+        "max_images": None,
+        "lists": None,
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
     if request.verifier is not None:

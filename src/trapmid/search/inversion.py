@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -28,6 +28,8 @@ from trapmid.types import (
 )
 
 _FIELDS = ("images", "labels", "draws", "latents", "losses", "found")
+_COUNTS = "counts."  # before the names of an attack's own counts, in a part
+_SAVES = 100  # of finished batches at most: a state has all rows that are kept
 _MEMORY_SHARE = 0.25  # of the memory: what autograd saves is not all that a step needs
 
 
@@ -81,10 +83,12 @@ def invert_all(
                 raise
             done.halve()
             continue
+        before = _SAVES * done.count // len(labels)
         done.add(part)
-        checkpointer.save({"done": done}, 0)
-    kept = _chosen(attack, done.rows())
-    return Inverted(kept, done.size, None if oracle is None else oracle.queries)
+        done.settle(attack, labels)
+        if _SAVES * done.count // len(labels) > before:
+            checkpointer.save({"done": done}, 0)
+    return Inverted(done.rows(), done.size, None if oracle is None else oracle.queries)
 
 
 def _asked(each: int, classes: int) -> tuple[Tensor, Tensor]:
@@ -106,15 +110,14 @@ def _invert(
         return cast(Attack, attack).invert(queried_model, prior, task, rt)
 
 
-def _chosen(attack: Attack | LabelAttack, rows: dict[str, Any]) -> dict[str, Any]:
-    """The rows that the attack keeps, their draws numbered anew within each class."""
-    picked = attack.chosen(rows["labels"], rows["counts"])
+def _chosen(attack: Attack | LabelAttack, rows: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of whole classes the rows that the attack keeps, their draws numbered anew within each."""
+    counts = {name.removeprefix(_COUNTS): rows[name] for name in rows if name.startswith(_COUNTS)}
+    picked = attack.chosen(rows["labels"], counts) if len(rows["labels"]) else None
     if picked is None:
         return rows
-    kept = {name: rows[name][picked] for name in _FIELDS}
-    kept["draws"] = ranks(kept["labels"])
-    counts = {name: values[picked] for name, values in rows["counts"].items()}
-    return kept | {"counts": counts, "left_out": rows["left_out"]}
+    kept = {name: values[picked] for name, values in rows.items()}
+    return kept | {"draws": ranks(kept["labels"])}
 
 
 def _check_finite(part: Reconstruction) -> None:
@@ -173,20 +176,34 @@ class _Done:
         self._oracle = oracle  # its count of queries goes on, too
         self.count = 0
         self.begun = False  # whether the saved state has a part of the batch after these
-        self._parts: list[dict[str, Any]] = []
+        self.left_out = 0  # of the finished rows, those that were not attempted by design
+        self._kept: list[dict[str, Tensor]] = []  # of classes that are all there
+        self._open: list[dict[str, Tensor]] = []  # of the class after these, not all there yet
 
     def add(self, part: Reconstruction) -> None:
         _check_finite(part)
         fields = {name: getattr(part, name) for name in _FIELDS}
         if fields["found"] is None:
             fields["found"] = torch.ones(len(part.labels), dtype=torch.bool)
-        fields |= {f"counts.{name}": values for name, values in part.counts.items()}
+        fields |= {f"{_COUNTS}{name}": values for name, values in part.counts.items()}
         attempted = slice(None) if part.left_out is None else ~part.left_out
-        self._parts.append(
-            {name: value[attempted].detach().cpu() for name, value in fields.items()}
-        )
+        self._open.append({name: value[attempted].detach().cpu() for name, value in fields.items()})
+        self.left_out += len(part.labels) - len(self._open[-1]["labels"])
         self.count += len(part.labels)
         self.begun = False
+
+    def settle(self, attack: Attack | LabelAttack, labels: Tensor) -> None:
+        """Lets the attack choose among the rows of every class that is all there.
+
+        At once, and not at the end: PPA makes four times as many images as it keeps.
+        """
+        rows = _joined(self._open)
+        there = torch.ones_like(rows["labels"], dtype=torch.bool)
+        if self.count < self.total:
+            there = rows["labels"] < labels[self.count]
+        if there.any() or not self._kept:
+            self._kept.append(_chosen(attack, {name: rows[name][there] for name in rows}))
+        self._open = [{name: rows[name][~there] for name in rows}]
 
     def halve(self) -> None:
         """Goes on with half as many rows at once; no result depends on how many."""
@@ -197,31 +214,32 @@ class _Done:
 
         `left_out` is how many rows the attack did not attempt by design; they are not there.
         """
-        whole: dict[str, Any] = {"counts": {}}
-        for name in self._parts[0]:
-            column = torch.cat([part[name] for part in self._parts])
-            place, _, inner = name.partition(".")
-            if inner:
-                whole[place][inner] = column
-            else:
-                whole[name] = column
-        whole["left_out"] = self.count - len(whole["labels"])
-        return whole
+        rows = _joined(self._kept)
+        counts = {n.removeprefix(_COUNTS): v for n, v in rows.items() if n.startswith(_COUNTS)}
+        fields = {name: rows[name] for name in _FIELDS}
+        return {**fields, "counts": counts, "left_out": self.left_out}
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "size": self.size,
             "begun": self.begun,
             "count": self.count,
-            "parts": self._parts,
+            "left_out": self.left_out,
+            "kept": self._kept,
+            "open": self._open,
             "queries": None if self._oracle is None else self._oracle.queries,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.size, self.begun = state_dict["size"], state_dict["begun"]
-        self._parts, self.count = list(state_dict["parts"]), state_dict["count"]
+        self.count, self.left_out = state_dict["count"], state_dict["left_out"]
+        self._kept, self._open = list(state_dict["kept"]), list(state_dict["open"])
         if self._oracle is not None:
             self._oracle.queries = state_dict["queries"]
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 class _Within:

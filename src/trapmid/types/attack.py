@@ -72,11 +72,13 @@ class Attack(Protocol):
         return asked
 
     def chosen(self, labels: Tensor, counts: Mapping[str, Tensor]) -> Tensor | None:
-        """Which rows of a finished attack are kept, (M,) int64 sorted by label; None: all.
+        """Which rows of some finished classes are kept, (M,) int64 sorted by label; None: all.
+
+        A class is asked about once, with whichever others: what is kept of it depends on it alone.
 
         Args:
-            labels: (N,) int64, of all rows.
-            counts: of `Reconstruction`, of all rows.
+            labels: (N,) int64, of all rows of these classes.
+            counts: of `Reconstruction`, of these rows.
         """
         return None
 
