@@ -14,8 +14,8 @@ JOBS ?= 1
 # The order of the files is that of tests/conftest.py, the longest first, not that of their numbers of tests.
 SHARED = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Bytecode of tests takes three seconds of every process to make. Set, the variable would forbid to keep it.
-test check faults: export PYTHONDONTWRITEBYTECODE :=
+# To make the bytecode of the tests takes every process three seconds; set, the variable would forbid to keep it.
+PYTEST = PYTHONDONTWRITEBYTECODE= pytest
 
 # Where `make ui` answers.
 PORT = 5000
@@ -55,7 +55,7 @@ repro: install
 	@echo "The runs:    make ui   (MLflow; it prints the link)"
 
 test: install
-	pytest -m "not faults" $(SHARED)
+	$(PYTEST) -m "not faults" $(SHARED)
 
 lint: install
 	ruff format --check .
@@ -64,11 +64,11 @@ lint: install
 	lint-imports
 
 check: lint
-	pytest -m "not slow and not gpu" -q $(SHARED)
+	$(PYTEST) -m "not slow and not gpu" -q $(SHARED)
 
 # What a study meets in the wild, planted one by one: damaged files, rows that do not belong together.
 faults: install
-	pytest -m faults $(SHARED)
+	$(PYTEST) -m faults $(SHARED)
 
 docs: install
 	python docs/reference.py build/api
