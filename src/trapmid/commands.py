@@ -51,10 +51,7 @@ def doctor(_: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     folder = Path("benchmarks").absolute()
     if not (folder / "bench/run.py").is_file():
-        print(
-            "trapmid bench: error: no benchmarks/bench here; run this in a clone", file=sys.stderr
-        )
-        return 1
+        return min(_refuse(["no benchmarks/bench here; run this in a clone"], "trapmid bench"), 1)
     sys.path.insert(0, str(folder))  # no part of the package: the procedures of others are there
     run = importlib.import_module("bench.run")
     run.run(run.Asked(options.quick, options.only, options.out, options.seconds, options.beside))
