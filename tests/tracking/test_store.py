@@ -115,6 +115,7 @@ def test_a_half_filled_run_is_filled_once(place, home):
     assert len(client(home).get_metric_history(target.info.run_id, "curve.loss")) == 8
 
 
+@pytest.mark.slow
 def test_a_deleted_study_comes_back_with_its_rows(place, home):
     """Those of the deleted parent stay in MLflow's list, so they go when the new ones come."""
     parent, _ = _whole(home)
@@ -138,6 +139,7 @@ def test_a_deleted_row_comes_back_and_restored_it_is_there_once(place, home):
     _whole(home)
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_leaves_what_was_thrown_away(place, home):
     store = client(home)
     _, rows = _whole(home)
@@ -148,7 +150,7 @@ def test_a_deleted_experiment_leaves_what_was_thrown_away(place, home):
     _whole(home)
 
 
-@pytest.mark.parametrize("lost", ["pictures", "images"])
+@pytest.mark.parametrize("lost", ["pictures", pytest.param("images", marks=pytest.mark.slow)])
 def test_lost_pictures_come_back(place, home, lost):
     parent, rows = _whole(home)
     shutil.rmtree(_folder(home, rows["attack/plgmi-trapmid-0"]) / lost)
