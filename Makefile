@@ -34,7 +34,7 @@ help:
 	@echo "make docs   the Python interface as HTML, in build/api (one minute)"
 	@echo "make ui     the runs in MLflow: prints the link, opens it (PORT=5001: on another port than 5000)"
 	@echo "make exp    experiments side by side: what was changed, worst-case AA-1, accuracy"
-	@echo "make bench  time every hot path beside the published procedure (ten minutes on an idle machine)"
+	@echo "make bench  time every hot path beside the published procedure (nine minutes at most)"
 	@echo "make gate   compare reports/metrics.json with reports/baseline.json"
 
 install: $(VENV)/.installed
