@@ -140,8 +140,12 @@ def collect(root: Path) -> Iterator[dict[str, Any]]:
             attacks = {}
             for file in sorted((root / "reports/scores/attack_runs").glob(f"*-{row}-{seed}.json")):
                 scores = _read(file)
-                aa1 = {"aa1": scores["aa1"], "identity_aa1": scores["judges"]["identity"]["aa1"]}
-                attacks[scores["attack"]] = aa1
+                attacks[scores["attack"]] = {
+                    "aa1": _rate(scores["aa1"], scores, "aa1"),
+                    "identity_aa1": _rate(
+                        scores["judges"]["identity"]["aa1"], scores, "judges.identity.aa1"
+                    ),
+                }
             yield {
                 "row": row,
                 "seed": seed,
@@ -150,6 +154,11 @@ def collect(root: Path) -> Iterator[dict[str, Any]]:
                 "trapdoor_success": target["trapdoor_success"],
                 "attacks": attacks,
             }
+
+
+def _rate(value: float, scores: dict[str, Any], name: str) -> dict[str, float]:
+    interval = scores["intervals"][name]
+    return {"value": value, "low": interval["low"], "high": interval["high"]}
 
 
 def searched(curve: Path) -> float:
@@ -168,7 +177,7 @@ def table(content: dict[str, Any]) -> str:
     head = ("search", "a step of it", "training", "accuracy (%)", "trapdoor success (%)")
     head += ("worst-case AA-1 (%)", "by true identity (%)")
     lines = [head, ("---",) * len(head)]
-    lines += [_line(row, content) for row in NAMES if _seeds(row, content)]
+    lines += [_line(row, content) for row in NAMES if row in content["steps"]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -178,13 +187,11 @@ def _seeds(row: str, content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _line(row: str, content: dict[str, Any]) -> tuple[str, ...]:
     step, seeds = content["steps"][row], _seeds(row, content)
-    share = statistics.mean(line["searched"] for line in seeds)
-    whole = share * step["searching_ratio"] + (1 - share) * step["resting_ratio"]
     success = [line["trapdoor_success"] for line in seeds]
     return (
         NAMES[row],
         f"{step['searching_ratio']:.2f} x",
-        f"{whole:.2f} x",
+        _whole(step, seeds),
         _rates([line["test_accuracy"] for line in seeds]),
         _rates([one for one in success if one is not None]),
         _worst(seeds, "aa1"),
@@ -192,14 +199,30 @@ def _line(row: str, content: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _whole(step: dict[str, float], seeds: list[dict[str, Any]]) -> str:
+    """A training's mean step against no defence, by the share of its epochs with a search."""
+    if not seeds:
+        return ""
+    share = statistics.mean(line["searched"] for line in seeds)
+    return f"{share * step['searching_ratio'] + (1 - share) * step['resting_ratio']:.2f} x"
+
+
 def _rates(values: list[float]) -> str:
     return ", ".join(f"{100 * value:.1f}" for value in values)
 
 
 def _worst(seeds: Iterable[dict[str, Any]], number: str) -> str:
-    """Of each seed the strongest attack's; their mean and its interval."""
-    values = [max(attack[number] for attack in line["attacks"].values()) for line in seeds]
-    interval: Interval | None = intervals.of_cell(values, [])
+    """Of each attacked seed the strongest attack's rate; the mean and its interval."""
+    found = [
+        max((attack[number] for attack in line["attacks"].values()), key=lambda one: one["value"])
+        for line in seeds
+        if line["attacks"]
+    ]
+    if not found:
+        return ""
+    values = [one["value"] for one in found]
+    within = [Interval(low=o["low"], high=o["high"], kind="identities", n=PEOPLE) for o in found]
+    interval = intervals.of_cell(values, within)
     ends = "" if interval is None else f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
     return f"{100 * statistics.mean(values):.1f}{ends}"
 

@@ -18,8 +18,12 @@ MEASURED = ROOT / "benchmarks/results/2026-11-28-cheap-trap.json"
 
 
 def line(row: str, seed: int, aa1: tuple[float, float], **more: Any) -> dict[str, Any]:
+
+    def rate(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 0.05, "high": value + 0.1}
+
     attacks = {
-        name: {"aa1": value, "identity_aa1": value / 2}
+        name: {"aa1": rate(value), "identity_aa1": rate(value / 2)}
         for name, value in zip(("gmi", "plgmi"), aa1, strict=True)
     }
     line = {"row": row, "seed": seed, "searched": 0.25, "test_accuracy": 1.0}
@@ -56,7 +60,22 @@ def test_a_defence_without_trapdoor_has_no_success() -> None:
     rows = [line("none", 0, (0.5, 0.8), trapdoor_success=None, searched=0.0)]
     steps = {"none": {"searching_ratio": 1.0, "resting_ratio": 1.0}}
     (cells,) = cheap_trap.table({"steps": steps, "rows": rows}).splitlines()[2:]
-    assert cells == "| no defence | 1.00 x | 1.00 x | 100.0 |  | 80.0 | 40.0 |"
+    # Of one seed, the interval is the run's own.
+    ends = "80.0 [75.0, 90.0] | 40.0 [35.0, 50.0]"
+    assert cells == f"| no defence | 1.00 x | 1.00 x | 100.0 |  | {ends} |"
+
+
+def test_a_training_that_nobody_attacked_has_no_aa1() -> None:
+    rows = [line("trapmid", 0, (0.5, 0.8), attacks={})]
+    steps = {"trapmid": {"searching_ratio": 5.0, "resting_ratio": 2.0}}
+    assert cheap_trap.table({"steps": steps, "rows": rows}).endswith("| 99.5 |  |  |\n")
+
+
+def test_a_row_that_nobody_trained_has_the_cost_of_its_step_alone() -> None:
+    steps = {"trapmid_small": {"searching_ratio": 3.0, "resting_ratio": 2.0}}
+    found = cheap_trap.table({"steps": steps, "rows": []}).splitlines()[2:]
+    name = cheap_trap.NAMES["trapmid_small"]
+    assert found == [f"| {name} | 3.00 x |  |  |  |  |  |"]
 
 
 def test_the_share_of_epochs_with_a_search(tmp_path: Path) -> None:
