@@ -115,7 +115,9 @@ def test_every_dependency_exists_or_is_made(graphs, profile):
         or stage.name not in ("report", "track")  # `start` has nothing to report
         for dep in stage.deps
         if not (ROOT / dep).exists()
-        and not dep.startswith(("data/external/", "models/external/"))  # the user's own
+        and not dep.startswith(
+            ("data/external/", "models/external/", "weights/official/")
+        )  # one's own
         and not any(f"{dep}/".startswith(f"{o}/") or o.startswith(f"{dep}/") for o in outs)
     ]
     assert not missing, f"neither in Git nor made by a stage:\n{lines(missing)}"

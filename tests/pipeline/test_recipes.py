@@ -188,14 +188,8 @@ def test_an_attack_without_a_row_of_tests_fails(clean):
     process = clean.start(*words, "-k", "every_attack_has_a_row")
     printed, _ = process.communicate()
     assert process.returncode == 1 and "'mine'" in printed, printed
-    table = 'ROWS: dict[str, dict[str, Any]] = {\n    "gmi": {'
-    block = '"steps": 20, "lr": 0.02, "momentum": 0.9, "identity_weight": 20.0, "bound": 1.0, '
-    block += '"averaging": None, '
-    clean.edit(
-        "tests/attacks/test_attacks.py",
-        table,
-        table.replace('    "gmi"', f'    "mine": {{{block}"reference_batch": 6}},\n    "gmi"'),
-    )
+    table = "ROWS: dict[str, dict[str, Any]] = {\n"
+    clean.edit("tests/attacks/test_attacks.py", table, f'{table}    "mine": GMI,\n')
     process = clean.start(*words, "-k", "every_attack_has_a_row or per_label or order[mine]")
     printed, _ = process.communicate()
     assert process.returncode == 0, printed

@@ -19,7 +19,7 @@ PEOPLE = (Person("ada", 0, 4, None, 5), Person("b*b", 1, 1, None, 5), Person("cy
 
 def rates(aa1: float, low: float, high: float) -> dict[str, Any]:
     ends = {"low": low, "high": high, "kind": "identities"}
-    return {"aa1": aa1, "judges": None, "intervals": {"aa1": ends}}
+    return {"aa1": aa1, "intervals": {"aa1": ends}}  # without judges there is no key of them
 
 
 @pytest.fixture(scope="module")

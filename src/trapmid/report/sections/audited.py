@@ -96,7 +96,7 @@ def _to(whom: str, attack: str | None, found: Findings) -> str:
         + (f" ({ends.words()})" if ends else "")
         + f" by {names.attack(attack)}"
         + (f", which {gloss}" if gloss else "")
-        + f".{_agreed(means['judges'])}"
+        + f".{_agreed(means.get('judges'))}"
     )
 
 
