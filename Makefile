@@ -28,7 +28,7 @@ KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
 	@echo "            (JOBS=2: two stages at a time, for a study of many targets)"
-	@echo "make test   install, run every test (twenty minutes on two cores)"
+	@echo "make test   install, run every test (sixteen minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (under two minutes on two cores)"
 	@echo "make faults plant faults in a finished study; each must be named (fifteen minutes at most)"
 	@echo "make docs   the Python interface as HTML, in build/api (one minute)"
