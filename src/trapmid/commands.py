@@ -162,13 +162,13 @@ def _refuse(problems: Sequence[str], who: str) -> int:
 
 def profile(options: argparse.Namespace) -> int:
     from trapmid.profiles import preflight
-    from trapmid.profiles.compose import compose
+    from trapmid.profiles.compose import compose, every_block
     from trapmid.profiles.text import check_replaceable
 
     text = compose(options.name, options.seeds)
     if not options.force:
         check_replaceable(PARAMS)
-    if found := preflight.problems(text):
+    if found := preflight.problems(text) or preflight.block_problems(every_block(options.name)):
         return _refuse(found, f"trapmid profile {options.name}")
     from trapmid.artifacts.checkpoints import write_atomically
 

@@ -11,6 +11,7 @@ def test_a_row_of_params_says_all_of_it(folder):
     """By its name, by the section's defaults, by the rows that it names."""
     made = plain(compose("small", folder=folder))
     target = {"method": "none", "block": "none", "arch": "tiny", "data": "faces", "seed": 0}
+    target |= {"training": "small"}
     assert made["targets"]["none-0"] == {"defense": "none"} | target
     assert made["targets"]["trapmid-0"]["method"] == "trapmid"
     assert made["targets"]["trapmid-0"]["block"] == "trapdoor"

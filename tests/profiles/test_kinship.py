@@ -12,12 +12,14 @@ from ruamel.yaml import YAML
 
 import shipped
 from trapmid.profiles import preflight
-from trapmid.profiles.compose import compose
+from trapmid.profiles.compose import compose, every_block
 
 
 def problems(profile: str, data: dict[str, Any], *changes: tuple[str, Any]) -> list[str]:
     """The profile with a data row `other`: that of `faces`, but for `data`; then with changes."""
     content = YAML(typ="safe").load(shipped.text(profile))
+    whole = YAML(typ="safe").load(every_block(profile, shipped.PROFILES))
+    content["judge_training"] = whole["judge_training"]
     content["data"]["other"] = copy.deepcopy(content["data"]["faces"]) | data
     for path, value in changes:
         *above, key = path.split(".")

@@ -13,8 +13,26 @@ from ruamel.yaml import YAML
 import shipped
 from trapmid import cli
 from trapmid.profiles import preflight
+from trapmid.profiles.compose import every_block
+from trapmid.profiles.sections import BLOCKS
+from trapmid.profiles.text import round_trip, written
 
-SMALL = shipped.text("small")
+
+def _with_every_block(name: str) -> str:
+    """params.yaml of a profile, with the blocks that none of its rows uses."""
+    made, whole = (
+        round_trip().load(text)
+        for text in (shipped.text(name), every_block(name, shipped.PROFILES))
+    )
+    for section in (section for section in whole if section != "defaults"):
+        if section not in made:
+            made[section] = whole[section]
+        elif section in BLOCKS:
+            made[section] = {**whole[section], **made[section]}
+    return written(made)
+
+
+SMALL = _with_every_block("small")
 GUIDED = "guided_priors.plus-trapmid-0"
 ATTACK_RUN = "attack_runs.plus-trapmid-0"
 
@@ -32,6 +50,23 @@ def changed(path: str, value: Any) -> str:
 @pytest.mark.parametrize("name", shipped.LARGE_ARE_SLOW)
 def test_every_profile_passes(name: str) -> None:
     assert preflight.problems(shipped.text(name)) == []
+    assert preflight.block_problems(every_block(name, shipped.PROFILES)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("bido:", "bidoo:", None),  # a row may name it
+        ("  brepmi:", "  brepmii:", "attacks: no 'brepmii'; there are brepmi, "),
+        ("  kedmi: {latent_dim: 64, width", "  kedmi: {latent_dim: 64, widht", "missing ['width']"),
+        ("mid: {weight: 0.003", "mid: {weight: -1.0", "mid.weight: "),
+    ],
+)
+def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
+    small = (shipped.PROFILES / "small.yaml").read_text(encoding="utf-8")
+    assert old in small
+    found = preflight.block_problems(small.replace(old, new, 1))
+    assert (found == []) if line is None else (len(found) == 1 and line in found[0]), found
 
 
 @pytest.mark.parametrize(

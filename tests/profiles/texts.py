@@ -10,7 +10,7 @@ SMALL = """\
 seeds: [0]
 
 defaults: # of rows
-  targets: {data: faces, arch: tiny}
+  targets: {data: faces, arch: tiny, training: small}
   signatures: {top_n: 3}
   attack_runs: {prior: models/priors/public/gmi}
 
@@ -80,7 +80,7 @@ trapdoor:
 classifier_training:
   vgg: {lr: 0.01}
 targets:
-  trapmid: {arch: large}
+  trapmid: {arch: large, training: vgg}
 """
 
 

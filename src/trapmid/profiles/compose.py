@@ -18,6 +18,7 @@ from trapmid.profiles.sections import FANNED, ROWS, ProfileError
 from trapmid.profiles.seeds import check_references, check_seeds, fan_out
 from trapmid.profiles.stars import of_each_target
 from trapmid.profiles.text import laid_out, written
+from trapmid.profiles.used import drop_unused
 
 FOLDER = Path("profiles")
 
@@ -38,6 +39,7 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     fanned = check_seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
     _write_rows(tree, fanned, name)
+    drop_unused(tree)
     # Seeds first: `-S` writes lists anew, and loses the comment that follows one.
     tree.pop("seeds", None)
     tree.insert(0, "profile", name)
@@ -45,6 +47,15 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     command = name if seeds is None else f"{name} --seeds {_words(fanned)}"
     header = f"Profile `{name}`: written by `trapmid profile {command}` from profiles/{name}.yaml."
     return written(laid_out(tree, remarks, header))
+
+
+def every_block(name: str, folder: Path = FOLDER) -> str:
+    """The text of a profile over its bases, with the blocks that none of its rows uses.
+
+    Raises:
+        ProfileError: as `compose`, of the files alone.
+    """
+    return written(layered(name, folder, (), {}))
 
 
 def _check_keys(tree: CommentedMap, name: str) -> None:

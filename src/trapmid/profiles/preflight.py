@@ -15,7 +15,7 @@ from trapmid.artifacts.initial import PROGRAM
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import kinship
-from trapmid.profiles.sections import NO_DEFENSES, defenses
+from trapmid.profiles.sections import BLOCKS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 
 SINGLE: dict[str, type[Any]] = {
@@ -93,6 +93,20 @@ def problems(text: str) -> list[str]:
     found = [*_singles(content), *_blocks(content), *_rows(content)]
     # What a row refers to is followed only where it is there.
     return list(dict.fromkeys(found or kinship.problems(content)))
+
+
+def block_problems(text: str) -> list[str]:
+    """What is wrong in the blocks of a profile's text, one line each; `compose` drops the unused.
+
+    A wrong name would otherwise change nothing, without a word.
+    """
+    try:
+        content = params.parse(text, "profile")
+        for section in BLOCKS:
+            params.section(content, section)
+    except ParamsError as error:
+        return [str(error)]
+    return list(_blocks(content))
 
 
 def _complaint(call: Callable[..., Any], *arguments: Any) -> Iterator[str]:

@@ -1,0 +1,79 @@
+"""params.yaml holds the blocks that its rows use, and no other."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+import shipped
+from trapmid.config import params
+from trapmid.profiles import preflight
+from trapmid.profiles.compose import compose, every_block
+from trapmid.profiles.sections import BLOCKS, NO_DEFENSES
+
+SETTINGS = {"profile", "seeds", *NO_DEFENSES}
+
+
+def blocks(content) -> set[str]:
+    found = {f"{section}.{name}" for section in BLOCKS for name in content[section]}
+    return found | (set(content) - SETTINGS - {"defaults"})
+
+
+def asked(content) -> set[str]:
+    """The blocks that are read when every row is: `Study` writes down what it is asked for."""
+    study = params.Study(content)
+    for section in ("evaluators", "pretrained", "targets", "trained_judges", *params.BLOCKS):
+        for name, row in content[section].items():
+            params.of_row(study, section, name)
+            if "training" in row:
+                params.section(study, f"classifier_training.{row['training']}")
+    return study.asked & blocks(content)
+
+
+@pytest.mark.parametrize("name", shipped.LARGE_ARE_SLOW)
+def test_no_block_is_missing_or_idle(name):
+    content = params.parse(shipped.text(name))
+    assert blocks(content) == asked(content)
+
+
+def test_the_default_study_has_those_of_its_three_targets():
+    small = yaml.safe_load(shipped.text("small"))
+    assert set(small) - SETTINGS == {"none", "none_aug", "trapdoor"}
+    assert set(small["attacks"]) == {"random", "gmi", "plgmi"}
+    assert set(small["prior_training"]) == {"gmi", "plgmi"}
+    assert small["surrogate_training"] == {} == small["judge_training"]
+    whole = yaml.safe_load(every_block("small", shipped.PROFILES))
+    assert {"mid", "bido", "attacks.lomma", "prior_training.kedmi"} <= blocks(whole)
+
+
+def test_a_row_brings_its_block(tmp_path):
+    for file in ("small", "wide"):
+        text = (shipped.PROFILES / f"{file}.yaml").read_text(encoding="utf-8")
+        (tmp_path / f"{file}.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text("base: small\ntargets: {mid: {}}\n", encoding="utf-8")
+    made = yaml.safe_load(compose("mine", folder=tmp_path))
+    assert set(made) - SETTINGS == {"none", "none_aug", "trapdoor", "mid"}
+    assert made["mid"] == yaml.safe_load(every_block("mine", tmp_path))["mid"]
+
+
+def test_a_row_without_its_block_says_what_to_do():
+    content = yaml.safe_load(shipped.text("small"))
+    content["targets"]["none-0"]["block"] = "mid"
+    with pytest.raises(params.ParamsError, match=r"no 'mid'; .*targets\.none-0 needs it: add that"):
+        params.of_row(content, "targets", "none-0")
+
+
+def test_a_control_without_a_row_is_none(tmp_path):
+    small = (shipped.PROFILES / "small.yaml").read_text(encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(small, encoding="utf-8")
+    text = """base: small
+targets: {none_aug: null}
+evaluators: {evaluator: {block: none}, second: {block: none}}
+"""
+    for more, controls in (("", ["none"]), ("gate: {controls: [none, nune]}\n", ["none", "nune"])):
+        (tmp_path / "mine.yaml").write_text(text + more, encoding="utf-8")
+        composed = compose("mine", folder=tmp_path)
+        assert yaml.safe_load(composed)["gate"]["controls"] == controls
+        assert [line[:33] for line in preflight.problems(composed)] == (
+            ["gate.controls: no defence 'nune';"] if more else []
+        )
