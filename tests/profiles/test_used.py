@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -57,10 +59,10 @@ def test_a_row_brings_its_block(tmp_path):
 
 
 def test_a_row_without_its_block_says_what_to_do():
-    content = yaml.safe_load(shipped.text("small"))
-    content["targets"]["none-0"]["block"] = "mid"
-    with pytest.raises(params.ParamsError, match=r"no 'mid'; .*targets\.none-0 needs it: add that"):
-        params.of_row(content, "targets", "none-0")
+    old = "targets:\n  none-0: {defense: none, method: none, block: none,"
+    assert old in shipped.text("small")
+    found = preflight.problems(shipped.text("small").replace(old, old[:-5] + "mid,"))
+    assert re.search(r"no 'mid'; .*targets\.none-0 needs it: add that row to a profile", found[0])
 
 
 def test_a_control_without_a_row_is_none(tmp_path):

@@ -136,13 +136,7 @@ def of_row(params: Mapping[str, Any], rows: str, name: str) -> Layered:
     """
     row = section(params, f"{rows}.{name}")
     where = f"{BLOCKS[rows]}.{row['method']}" if rows in BLOCKS else row["block"]
-    try:
-        block = section(params, where)
-    except ParamsError as error:
-        # `trapmid profile` writes the blocks of a profile's own rows, and no other.
-        raise ParamsError(
-            f"{error}; {rows}.{name} needs it: add that row to a profile, or the block here"
-        ) from None
+    block = section(params, where)
     if not isinstance(block, Mapping):
         raise ParamsError(f"{where}: must be a mapping, is {block!r}")
     return Layered(block, where, row.get("set", {}), f"{rows}.{name}.set")

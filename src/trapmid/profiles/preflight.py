@@ -203,7 +203,13 @@ def _network(section: str, place: str, arch: str) -> None:
 
 def _method(content: Mapping[str, Any], section: str, name: str) -> None:
     row = content[section][name]
-    block = params.of_row(content, section, name)
+    try:
+        block = params.of_row(content, section, name)
+    except ParamsError as error:
+        # `trapmid profile` writes the blocks of a profile's own rows, and no other.
+        raise ParamsError(
+            f"{error}; {section}.{name} needs it: add that row to a profile, or the block here"
+        ) from None
     BUILDERS[section](row["method"], block, block.where)
 
 
