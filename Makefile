@@ -89,12 +89,13 @@ bench: install
 clean:
 	rm -rf .scratch build .mypy_cache .pytest_cache .ruff_cache
 
-# Makes the initial weights of the small profile again: same data, same seed; an hour on two cores.
+# Makes the initial weights of the small profile again: same data, same seed; an hour and a half on two cores.
 weights: install
 	trapmid profile start
-	dvc repro train_public_prior@gmi train_public_prior@plgmi
+	dvc repro train_public_prior@gmi train_public_prior@plgmi train_public_prior@style
 	trapmid export models/priors/public/gmi/prior.pt weights/faces32/gmi.pt
 	trapmid export models/priors/public/plgmi/prior.pt weights/faces32/plgmi.pt
+	trapmid export models/priors/public/style/prior.pt weights/faces32/style.pt
 	trapmid profile small
 	cd weights/faces32 && sha256sum *.pt > SHA256SUMS
 

@@ -59,22 +59,6 @@ REVIEWED = {
     "transfer": {"freeze_statistics": True},  # ours
     "rolss": {"scale": 0.0, "stages": 1},  # not in the paper
     "dpsgd": {"poisson": True},  # not in the paper
-    "classifier_training": {
-        "given": {  # ours: the network is taken as it is, so only `epochs` and `select` are read
-            "epochs": 0,
-            "batch_size": 64,
-            "optimizer": "sgd",
-            "lr": 0.05,
-            "momentum": 0.9,
-            "weight_decay": 0.0005,
-            "milestones": [],
-            "decay": 0.1,
-            "flip": True,
-            "select": "last",
-            "precision": "fp32",
-            "keep_every": 1,
-        },
-    },
     "prior_training": {
         "plgmi": {"view_noise": 0.0, "adaptive": None},
         "kedmi": {
@@ -84,12 +68,6 @@ REVIEWED = {
             "target_mode": "train",
             "precision": "fp32",
         },
-    },
-    "judge_training": {  # ours
-        "verifier": {"steps": 1500, "people": 40, "images_each": 4, "nobodies": 24, "lr": 0.002}
-        | {"weight_decay": 0.05, "keep_every": 250},
-        "attributes": {"steps": 1500, "people": 120, "images_each": 1, "nobodies": 0, "lr": 0.002}
-        | {"weight_decay": 0.05, "keep_every": 250},
     },
     "surrogate_training": {
         "distil": {
@@ -204,7 +182,6 @@ def inherited(composed, tmp_path_factory):
     found = {}
     for name in PAPER_PROFILES:
         made, values = plain(compose(name, [0], folder)), leaves(small)
-        made |= settings(name, folder)
         for section in ROWS:
             assert made[section].items() <= composed[name][section].items()
         marks = [v for v in leaves(made).values() if isinstance(v, str) and v.startswith("small/")]
