@@ -255,8 +255,9 @@ def test_intervals_are_over_people(panel: Panel) -> None:
     images, hit = shown(), torch.ones(20, dtype=torch.bool)
     hit[0] = False
     found = verdicts.judge(panel, images, hit, SETUP)
-    shares = "judges.disagreement.verifier.false_positive_share"
-    counts = {"judges.agree": (18, 20), "judges.verifier.accepted": (19, 20), shares: (1, 19)}
+    shares = "judges.disagreement.verifier.false_{}_share"
+    counts = {"judges.agree": (18, 20), "judges.verifier.accepted": (19, 20)}
+    counts |= {shares.format("positive"): (1, 19), shares.format("negative"): (1, 19)}
     for path, (successes, n) in counts.items():
         wilson = binomtest(successes, n).proportion_ci(method="wilson")
         one = found.intervals[path]
@@ -269,6 +270,19 @@ def test_intervals_are_over_people(panel: Panel) -> None:
         *("agree", "accepted", "aa1", "farther"),
         *("false_positive_share", "false_negative_share"),
     }
+
+
+def test_where_everybody_is_alike_there_is_no_interval(panel: Panel) -> None:
+    """Every image is nearest to its person: no deviation, and so no interval of a mean."""
+    made = shown()
+    right = made._replace(images=faces(made.labels, 4))
+    hit = torch.ones(20, dtype=torch.bool)
+    found = verdicts.judge(panel, right, hit, SETUP)
+    assert found.scores is not None and found.scores.identity is not None
+    assert found.scores.identity.farther == 1.0
+    assert "judges.identity.farther" not in found.intervals
+    half = verdicts.judge(panel, shown(torch.arange(20) > 3), hit, SETUP)
+    assert "judges.identity.farther" in half.intervals  # of what was found
 
 
 def test_shares_of_nothing_have_no_interval(panel: Panel) -> None:
@@ -322,7 +336,10 @@ def test_no_score_depends_on_the_batch_size_or_the_order(panel: Panel) -> None:
 def test_judges_see_what_a_file_keeps(panel: Panel) -> None:
     """A tanh may leave [0, 1]: a verdict is about the picture that one can look at."""
     images = shown()
-    beyond = images._replace(images=images.images.clamp(0, 1) - (images.images < 0.15).float())
+    pixels = images.images.clamp(0, 1)
+    low, high = pixels.quantile(0.1), pixels.quantile(0.9)
+    pixels = torch.where(pixels > high, 1.4, torch.where(pixels < low, -0.4, pixels))
+    beyond = images._replace(images=pixels)
     inside = images._replace(images=beyond.images.clamp(0, 1))
     hit = torch.ones(20, dtype=torch.bool)
     assert verdicts.judge(panel, beyond, hit, SETUP).scores == (
