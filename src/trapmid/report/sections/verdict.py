@@ -121,7 +121,9 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
         f"{percent(one.aa1, 1)}"
         for one in worst
     )
-    line = " The line through it is the 95 % interval." * any(one.interval for one in worst)
+    kinds = {one.interval.kind for one in worst if one.interval}
+    line = " The line through it is the 95 % interval." * bool(kinds)
+    line += " Of two seeds it goes from one to the other." * ("range" in kinds)
     pictures = (
         Picture(
             _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
