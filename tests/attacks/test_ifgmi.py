@@ -118,6 +118,23 @@ def test_no_evaluator_has_a_say() -> None:
     assert asked and all(id(part) in own for part in asked)
 
 
+def test_a_critic_without_weight_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official weight is 0, and a critic's pass back and forth takes time."""
+    target, prior = world("ifgmi")
+    asked: list[int] = []
+    realism = type(prior).realism
+
+    def seen(self: Prior, images: Tensor, labels: Tensor) -> Tensor:
+        asked.append(len(images))
+        return realism(self, images, labels)
+
+    monkeypatch.setattr(type(prior), "realism", seen)
+    run(attack("ifgmi", realism_weight=0.0), target, prior, LABELS, DRAWS)
+    assert not asked
+    run(attack("ifgmi", realism_weight=0.1), target, prior, LABELS, DRAWS)
+    assert asked
+
+
 def test_candidates_of_the_target_are_where_it_begins() -> None:
     method = attack("ifgmi, styles", steps=1, lr=1e-12, layer=0)
     target, prior = world("ifgmi, styles")
