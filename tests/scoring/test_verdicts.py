@@ -227,7 +227,7 @@ def test_a_reader_of_looks_has_no_voice(people: dict[str, Tensor], panel: Panel)
     assert set(both.scores.disagreement) == {"verifier"} and "identity" not in both.rows
     alone = verdicts.judge(Panel(None, looks), shown(), torch.arange(20) > 4, SETUP).scores
     assert alone is not None and alone.identity == usual.identity
-    assert (alone.n_agree, alone.disagreement) == (15, {})
+    assert (alone.n_agree, alone.agree, alone.disagreement) == (None, None, {})
 
 
 def test_attributes_are_shares_of_equal_marks(panel: Panel) -> None:
@@ -360,6 +360,15 @@ def test_a_second_evaluator_is_compared_and_has_no_voice(
     assert (counts.both, counts.false_positives, counts.false_negatives) == (18, 1, 1)
     assert found.scores.agree == without.agree
     assert found.rows["second_evaluator"].sum() == 19
+
+
+def test_where_no_judge_has_a_voice_nothing_is_agreed_on(evaluator: Checkpoint) -> None:
+    """As on photographs without a verifier: AA-1 under another name would be a false comfort."""
+    panel = Panel(None, None, evaluator)
+    found = verdicts.judge(panel, shown(), torch.ones(20, dtype=torch.bool), SETUP)
+    assert found.scores is not None and found.scores.second_aa1 == 0.95
+    assert (found.scores.agree, found.scores.n_agree) == (None, None)
+    assert "judges.agree" not in found.intervals and "agreed" not in found.rows
 
 
 @pytest.mark.parametrize("which", ["verifier", "identity", None])
