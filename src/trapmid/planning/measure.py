@@ -76,7 +76,7 @@ def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     A search for triggers that is not due at every step has whole rounds in each epoch.
     """
     block = json.loads(unit.block)
-    every = block.get("search_every", 1)
+    every: int = block.get("search_every", 1)
     steps = every * math.ceil(_STEPS / every)
     defense = wiring.defense(unit.method, block, "plan")
     if "identities_per_batch" in block:  # BiDO's batches have people of several images
