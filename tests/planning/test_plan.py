@@ -240,6 +240,22 @@ def test_what_nobody_timed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nobody timed the search of brepmi" in plan.table(found, hours=True)[-1]
 
 
+@pytest.mark.slow
+def test_a_card_of_some_measurements_names_the_first_that_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        row for row in json.loads(H100.read_text("utf-8")) if "trapmid: epoch" not in row["name"]
+    ]
+    file = tmp_path / "part.json"
+    file.write_text(json.dumps(rows), "utf-8")
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["plan", "paper", "--seeds", "0", "--card", str(file)]) == 2
+    found = capsys.readouterr()
+    assert "no row 'training/default: trapmid: epoch'; benchmarks/on_gpu.sh" in found.err
+    assert found.out == ""
+
+
 def test_the_command_with_a_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

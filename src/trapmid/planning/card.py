@@ -41,11 +41,7 @@ class Card:
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = {one["name"]: one for one in rows if isinstance(one, Mapping)}
-        if "training/default: none: epoch" not in self._rows:
-            raise ValueError(
-                "no row 'training/default: none: epoch'; benchmarks/on_gpu.sh makes it"
-            )
-        self.device = str(self._rows["training/default: none: epoch"]["device"])
+        self.device = str(self._row("training/default: none: epoch")["device"])
 
     @classmethod
     def read(cls, file: Path) -> Card:
@@ -59,8 +55,14 @@ class Card:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file}: {error}") from None
 
+    def _row(self, name: str) -> Mapping[str, Any]:
+        """ValueError: there is none, as in a file of some of the measurements."""
+        if name not in self._rows:
+            raise ValueError(f"no row {name!r}; benchmarks/on_gpu.sh makes it")
+        return self._rows[name]
+
     def _of(self, name: str) -> float:
-        return float(self._rows[name]["value"])
+        return float(self._row(name)["value"])
 
     def epoch(self, *, planted: bool) -> float:
         """Seconds of one epoch of VGG16 on 27,000 images."""
