@@ -161,6 +161,16 @@ class ToyTarget(Target):
         return Output(self.classifier(features), features)
 
 
+class NoisyTarget(ToyTarget):
+    """A stochastic target, as MID is officially: its logits differ at every forward."""
+
+    stochastic = True
+
+    def forward(self, images: Tensor) -> Output:
+        output = super().forward(images)
+        return output._replace(logits=output.logits + torch.randn_like(output.logits))
+
+
 class ToyNet(Target):
     """The least network that every defence fits: two stages, a skip connection, a head."""
 

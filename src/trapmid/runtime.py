@@ -202,6 +202,24 @@ class Runtime:
         return nullcontext()
 
 
+class Stream:
+    """Torch's global generators, as a part of a saved state: what goes on draws what is next."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def state_dict(self) -> dict[str, Tensor]:
+        state = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self._device)
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        torch.set_rng_state(state_dict["cpu"])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(state_dict["cuda"], self._device)
+
+
 def in_parts(rows: int, at_once: int, work: Callable[[slice], Result]) -> list[Result]:
     """What `work` makes of `rows` rows, at most `at_once` of them at a time.
 

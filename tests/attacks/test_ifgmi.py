@@ -9,12 +9,12 @@ import torch
 from test_attacks import CLASSES, DRAWS, IFGMI, LABELS, attack, run, world
 from torch import Tensor, nn
 
-from toy import ToyPrior, seeded
+from toy import ToyBlockPrior, ToyPrior, ToyTarget, seeded
 from trapmid import losses, wiring
 from trapmid.augment import ResizedCrop
 from trapmid.runtime import counter_uniform
 from trapmid.search import latents
-from trapmid.types import BlockPrior, Prior
+from trapmid.types import BlockPrior, Features, Output, Prior
 
 # Steps that are too large: a layer may end worse than it began.
 HARSH: dict[str, Any] = {"lr": 1.5, "realism_weight": 0.0}
@@ -116,6 +116,49 @@ def test_no_evaluator_has_a_say() -> None:
     finally:
         hook.remove()
     assert asked and all(id(part) in own for part in asked)
+
+
+def test_where_pixels_are_clipped() -> None:
+    """In what comes out, and in the search alone where it is always so."""
+
+    class Loud(ToyBlockPrior):
+        def shown(self, last: Features) -> Tensor:
+            return 4 * super().shown(last) - 2
+
+    class Listening(ToyTarget):
+        def forward(self, images: Tensor) -> Output:
+            heard.append(images.detach())
+            return super().forward(images)
+
+    outside: dict[str, tuple[bool, bool]] = {}
+    whole = {"area": [1.0, 1.0], "ratio": [1.0, 1.0]}
+    for clip in ("never", "result", "always"):
+        heard: list[Tensor] = []
+        target, prior = seeded(Listening, CLASSES), seeded(Loud, CLASSES)
+        rows = run(attack("ifgmi", clip=clip, view=whole), target, prior, LABELS, DRAWS)
+        seen = torch.cat(heard)
+        outside[clip] = (
+            bool((rows.images != rows.images.clamp(0, 1)).any()),
+            bool((seen < -1e-5).any() or (seen > 1 + 1e-5).any()),
+        )
+    assert outside == {"never": (True, True), "result": (False, True), "always": (False, False)}
+
+
+def test_a_critic_without_weight_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official weight is 0, and a critic's pass back and forth takes time."""
+    target, prior = world("ifgmi")
+    asked: list[int] = []
+    realism = type(prior).realism
+
+    def seen(self: Prior, images: Tensor, labels: Tensor) -> Tensor:
+        asked.append(len(images))
+        return realism(self, images, labels)
+
+    monkeypatch.setattr(type(prior), "realism", seen)
+    run(attack("ifgmi", realism_weight=0.0), target, prior, LABELS, DRAWS)
+    assert not asked
+    run(attack("ifgmi", realism_weight=0.1), target, prior, LABELS, DRAWS)
+    assert asked
 
 
 def test_candidates_of_the_target_are_where_it_begins() -> None:

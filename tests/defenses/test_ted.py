@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toy import BLOCKS, ToyNet, images, plan, runtime, seeded
+from toy import BLOCKS, TRAPMID, ToyNet, images, plan, runtime, seeded
 from trapmid import wiring
 from trapmid.training import fit, trapdoors
 from trapmid.types import Progress, Setting, Trapdoor
@@ -96,6 +96,31 @@ def test_what_moves(name: str, moves: bool) -> None:
     if moves:  # three steps of 0.01 each, which may turn or be clipped
         assert 0.009 < change.max() < 0.031
         assert (change[inside] > 0).float().mean() > 0.3
+
+
+def test_ted_plus_searches_as_trap_mid_does() -> None:
+    """A square as large as the image is a trigger over all of it: then every step is the same."""
+    _, block = BLOCKS["ted_plus"]
+    whole = {"squares": 1, "square": SIZE, "augmentation": None}
+    shared = ("alpha", "beta", "step_size", "until", "hiding_weight")
+    trap = TRAPMID | {name: block[name] for name in shared} | {"augmentation": None}
+    made = []
+    for name, given in (("ted_plus", block | whole), ("trapmid", trap)):
+        objective = wiring.defense(name, given, name).objective(setting())
+        assert objective.trapdoor is not None
+        start = torch.rand(CLASSES, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(4))
+        objective.trapdoor.triggers.copy_(start)
+        model = seeded(ToyNet, CLASSES, SIZE).train()
+        optimizer = fit.make_optimizer(plan(), model.parameters())
+        for step in range(3):
+            batch, labels = images(8, seed=step, size=SIZE), torch.arange(8)
+            loss = objective(model, batch, labels, Progress(0, 4, step, 3))
+            optimizer.zero_grad()
+            loss.total.backward()
+            optimizer.step()
+        assert not torch.equal(objective.trapdoor.triggers, start)
+        made.append((objective.trapdoor.triggers, loss.total))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*made, strict=True))
 
 
 def test_ted_mixes_with_its_weight() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torchvision.models import vgg16_bn
 
+from toy import TRAPMID, runtime
 from trapmid import cli
 from trapmid.config import params
 from trapmid.planning import card, measure, plan, work
@@ -18,6 +19,8 @@ from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
 from trapmid.planning.work import Unit
 from trapmid.profiles.compose import compose
+from trapmid.training.savings import Savings
+from trapmid.types import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
@@ -97,6 +100,42 @@ def test_what_is_measured_is_kept_for_this_machine_alone(
     (kept,) = json.loads(file.read_text("utf-8")).values()
     file.write_text(json.dumps({"another machine": kept}), "utf-8")
     assert ThisMachine(cpu, file, frozen=True).cost(unit()) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", "\x00"])
+def test_a_damaged_file_of_throughputs_is_measured_anew(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+) -> None:
+    file, cpu = tmp_path / "kept.json", torch.device("cpu")
+    file.write_text(content, "utf-8")
+    monkeypatch.setattr(measure, "cost", lambda *_: Cost(1.5, 2.0))
+    assert ThisMachine(cpu, file).cost(unit()) == Cost(1.5, 2.0)
+    assert capsys.readouterr().err.startswith(f"warning: {file}: is damaged")
+    assert ThisMachine(cpu, file, frozen=True).cost(unit()) == Cost(1.5, 2.0)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_a_search_that_is_seldom_due_is_timed_over_whole_rounds(
+    monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    due: list[bool] = []
+    are_due = Savings.are_due
+
+    def seen(self: Savings, progress: Progress) -> bool:
+        found = are_due(self, progress)
+        if progress.epoch == 1:  # the one that is timed
+            due.append(found)
+        return found
+
+    monkeypatch.setattr(Savings, "are_due", seen)
+    block = json.dumps(TRAPMID | {"search_every": every, "discriminator_width": 2})
+    one = unit(method="trapmid", block=block)
+    measure._train(one, runtime(), lambda: 0.0, 4)
+    assert len(due) >= 3 and sum(due) * every == len(due)
 
 
 @pytest.mark.slow
@@ -181,11 +220,40 @@ def test_the_papers_target_costs_what_was_measured(paper: dict[str, Any]) -> Non
     assert count * cost.seconds == pytest.approx(5000 * image, rel=0.001)
 
 
+def test_four_views_take_twice_as_long_as_two(paper: dict[str, Any]) -> None:
+    (search,) = [s for s in work.stages(paper) if s.label == "invert@plgmi-trapmid-0"]
+    ((one, _),) = search.work
+    block = json.loads(one.block)
+    assert block["views"] == 2
+    costs = [
+        Card.read(H100).cost(one._replace(block=json.dumps(block | {"views": views})))
+        for views in (2, 4)
+    ]
+    assert costs[0] is not None and costs[1] is not None
+    assert costs[1].seconds == pytest.approx(2 * costs[0].seconds)
+
+
 def test_what_nobody_timed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     study = params.parse(compose("paper_attacks", [0], ROOT / "profiles"))
     found = plan.plan(study, Card.read(H100))
     assert "the search of brepmi" in found.untimed
     assert "nobody timed the search of brepmi" in plan.table(found, hours=True)[-1]
+
+
+@pytest.mark.slow
+def test_a_card_of_some_measurements_names_the_first_that_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        row for row in json.loads(H100.read_text("utf-8")) if "trapmid: epoch" not in row["name"]
+    ]
+    file = tmp_path / "part.json"
+    file.write_text(json.dumps(rows), "utf-8")
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["plan", "paper", "--seeds", "0", "--card", str(file)]) == 2
+    found = capsys.readouterr()
+    assert "no row 'training/default: trapmid: epoch'; benchmarks/on_gpu.sh" in found.err
+    assert found.out == ""
 
 
 def test_the_command_with_a_card(

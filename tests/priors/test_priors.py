@@ -17,6 +17,7 @@ from toy import (
     LINEAGE,
     PLGMI,
     Memory,
+    NoisyTarget,
     ToyTarget,
     images,
     runtime,
@@ -231,6 +232,17 @@ def test_the_seed_decides(name: str) -> None:
     one, again, other = (fit(name, seed=seed, steps=3).state_dict() for seed in (0, 0, 1))
     assert same_state(one, again)
     assert not same_state(one, other)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row[2]])
+def test_the_seed_decides_a_stochastic_targets_answers(name: str) -> None:
+    """Pseudo-labels too, whatever else was drawn in the process."""
+    made = []
+    for unrelated in (1, 2):
+        torch.manual_seed(unrelated)
+        target = seeded(NoisyTarget, CLASSES).eval()
+        made.append(fit(name, target=target, steps=1).state_dict())
+    assert same_state(*made)
 
 
 class Killed(Scratch):

@@ -12,7 +12,7 @@ from test_priors import SIZE, STYLE, fit, make, public
 from torch import Tensor
 from torchvision.transforms.functional import center_crop, resize
 
-from toy import Memory, ToyTarget, runtime, same_state, seeded
+from toy import Memory, NoisyTarget, ToyTarget, runtime, same_state, seeded
 from trapmid import wiring
 from trapmid.artifacts import priors
 from trapmid.artifacts.scratch import scratch
@@ -156,6 +156,29 @@ def test_a_round_of_questions_that_was_cut_off_goes_on(tmp_path: Path) -> None:
         resumed = ask(target, checkpointer, **changes)
     assert asked == [3, 3]  # of three rounds the last
     assert same_state(resumed.state_dict(), ask(target, **changes).state_dict())
+
+
+def test_a_stochastic_target_answers_as_the_seed_says(tmp_path: Path) -> None:
+    """Whatever else was drawn in the process, and wherever the questions were cut off."""
+
+    class Stopped(NoisyTarget):
+        def forward(self, images: Tensor) -> Output:
+            asked.append(len(images))
+            if len(asked) == 4:
+                raise KeyboardInterrupt
+            return super().forward(images)
+
+    asked: list[int] = []
+    changes: dict[str, Any] = {"batch_size": 4, "keep_every": 1}
+    target = seeded(NoisyTarget, CLASSES)
+    torch.manual_seed(1)
+    whole = ask(target, **changes)
+    torch.manual_seed(2)
+    assert torch.equal(ask(target, **changes).order, whole.order)
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "asked") as checkpointer:
+        ask(seeded(Stopped, CLASSES), checkpointer, **changes)
+    with scratch(tmp_path, "asked") as checkpointer:
+        assert torch.equal(ask(target, checkpointer, **changes).order, whole.order)
 
 
 def test_a_guided_prior_starts_from_a_public_one(tmp_path: Path) -> None:

@@ -74,9 +74,16 @@ def test_one_seed_allows_no_verdict_about_the_defence():
 
 
 def test_two_seeds_allow_none_either():
-    found, _ = made((0, 1), RATES)
+    found, shares = made((0, 1), RATES)
     assert {one["verdict"] for one in found} == {"cannot tell"}
     assert {one["over_seeds"] for one in found} == {None}
+    one = of(found, "plgmi", "trapmid", "none")
+    by_person = grid(shares, "plgmi", "trapmid", "none", [0, 1]).mean(axis=0)
+    within = one["these_targets"]  # a person's mean over both
+    assert within["interval"]["low"] < one["difference"] < within["interval"]["high"] < 0
+    factor = stats.t.ppf(0.975, PEOPLE - 1) + stats.t.ppf(0.8, PEOPLE - 1)
+    least = factor * by_person.std(ddof=1) / PEOPLE**0.5
+    assert within["detectable"] == pytest.approx(least, abs=1e-6)
 
 
 def test_three_seeds_are_held_against_each_other():

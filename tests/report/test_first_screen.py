@@ -142,6 +142,7 @@ def test_the_order_of_the_first_screen(pages):
     places = [top.index(part) for part in order]
     assert places == sorted(places)
     assert "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on " in top
+    assert "95 % interval. Of two seeds it goes from one to the other." in top
     assert top.count("\n- ") == 3 and "met different" not in top
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,8 +11,9 @@ import fake_study
 from fake_report import edit_attack_run, read, rendered, written
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report import findings
+from trapmid.report.headline import headlines
 from trapmid.report.judged import Measured, measured
-from trapmid.report.sections import judges
+from trapmid.report.sections import judges, verdict
 from trapmid.report.sections.judges import Cell
 
 
@@ -153,3 +154,57 @@ def test_a_reader_of_looks_has_no_voice(two, rows, added):
     assert judges._voices(chosen).startswith(added) and (added or not judges._voices(chosen))
     assert ("it has no voice" in judges._how(chosen, "verifier")) == ("looks" in rows)
     assert judges._title(own["looks"]) == "Reader of attributes"
+
+
+def about_agreement(found):
+    """The line of the first screen that says what "all judges agree" means; empty: nothing."""
+    return "".join(one for one in verdict.front(found) if str(one).startswith("**All judges agree"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "votes", "known", "said", "unsaid"),
+    [
+        ({}, True, True, ("that never saw the private people", ", and by its appearance"), ()),
+        ({}, True, False, ("a verifier accepts", ", and by its appearance"), ("never saw",)),
+        ({}, False, True, ("never saw the private people accepts",), ("appearance",)),
+        ({"identity": "weights/none"}, True, True, ("a verifier that",), ("appearance",)),
+        ({"verifier": "weights/none"}, True, True, ("by its appearance",), ("verifier",)),
+    ],
+)
+def test_the_first_screen_says_which_judges_have_to_agree(
+    tmp_path, asked, votes, known, said, unsaid
+):
+    found = found_of(tmp_path, **asked)
+    own = found.inputs.judges
+    checks = {"judge_knows_no_private_person": True} if known else {}
+    own["verifier"] = replace(own["verifier"], checks=checks)
+    own["identity"] = replace(own["identity"], votes=votes)
+    text = about_agreement(found)
+    assert all(part in text for part in said) and not any(part in text for part in unsaid)
+
+
+def test_without_a_judge_of_other_people_nobody_has_to_agree(tmp_path):
+    """A second evaluator is of the evaluator's own kind, and a judge's numbers are there for it."""
+    found = found_of(tmp_path, verifier="weights/none", identity="weights/none")
+    assert found.metrics["attacks"]["plgmi"]["none"]["judges"] is not None
+    assert not about_agreement(found)
+
+
+def test_a_judge_of_looks_is_not_named_among_those_who_agree(tmp_path):
+    study = fake_study.write(tmp_path)
+    rows = [row for row, block in study["attack_runs"].items() if block["attack"] != "brepmi"]
+    for row in rows:
+        judged = read(tmp_path, study)[0].attack_runs[row].judges
+        own = {name: vars(one) for name, one in judged.disagreement.items() if name == "verifier"}
+        edit_attack_run(tmp_path, row, judges=asdict(judged) | {"disagreement": own})
+    inputs, metrics = read(tmp_path, study)
+    for one in headlines(findings.Findings(inputs=inputs, metrics=metrics, pictures={})):
+        assert "All judges agree" in one.sentence() and "appearance" not in one.sentence()
+
+
+def test_what_is_not_known_of_a_published_judge_is_not_said(two):
+    own = two.inputs.judges
+    assert "Judges learnt from other people" in judges._how(list(own.values()), "verifier")
+    published = replace(own["verifier"], checks={"blank_images_refused": True})
+    text = judges._how([published, own["identity"]], "verifier")
+    assert "learnt from other people" not in text and "is not known" in text

@@ -123,7 +123,9 @@ def test_every_defence_has_a_chart_that_is_told(found):
     assert list(drawn) == [f"figures/attributes/{name}.png" for name in fake_study.DEFENSES]
     assert all(png.startswith(PNG) for png in drawn.values())
     given = findings.Findings(inputs=inputs, metrics=metrics, pictures=drawn)
-    pictures = attributes.attributes(given).blocks[-1].shown
+    words, pictures = attributes.attributes(given).blocks[-2:]
+    pictures = pictures.shown
+    assert "the 95 % interval (of two seeds their range); an orange" in words
     assert pictures[2].caption == "PLG-MI on a student on Trap-MID"
     assert "skin 57 % of at most 99 %" in pictures[2].alt
 

@@ -240,5 +240,7 @@ def paper_size() -> tuple[Tensor, Tensor, Tensor]:
     return hits, torch.arange(1000).repeat_interleave(5), torch.arange(5).repeat(1000)
 
 
-def test_the_papers_evaluator_is_shown_112_pixels() -> None:
-    assert wiring.target("facenet112").side == 112  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("arch", "pixels"), [("facenet112", 112), ("inception_v3", 299)])
+def test_the_papers_evaluators_are_shown_their_own_pixels(arch: str, pixels: int) -> None:
+    """Of the two tracks; PIL enlarges to so many before 8-bit images are judged."""
+    assert wiring.target(arch).side == pixels  # type: ignore[attr-defined]

@@ -227,7 +227,7 @@ def test_a_reader_of_looks_has_no_voice(people: dict[str, Tensor], panel: Panel)
     assert set(both.scores.disagreement) == {"verifier"} and "identity" not in both.rows
     alone = verdicts.judge(Panel(None, looks), shown(), torch.arange(20) > 4, SETUP).scores
     assert alone is not None and alone.identity == usual.identity
-    assert (alone.n_agree, alone.disagreement) == (15, {})
+    assert (alone.n_agree, alone.agree, alone.disagreement) == (None, None, {})
 
 
 def test_attributes_are_shares_of_equal_marks(panel: Panel) -> None:
@@ -255,8 +255,9 @@ def test_intervals_are_over_people(panel: Panel) -> None:
     images, hit = shown(), torch.ones(20, dtype=torch.bool)
     hit[0] = False
     found = verdicts.judge(panel, images, hit, SETUP)
-    shares = "judges.disagreement.verifier.false_positive_share"
-    counts = {"judges.agree": (18, 20), "judges.verifier.accepted": (19, 20), shares: (1, 19)}
+    shares = "judges.disagreement.verifier.false_{}_share"
+    counts = {"judges.agree": (18, 20), "judges.verifier.accepted": (19, 20)}
+    counts |= {shares.format("positive"): (1, 19), shares.format("negative"): (1, 19)}
     for path, (successes, n) in counts.items():
         wilson = binomtest(successes, n).proportion_ci(method="wilson")
         one = found.intervals[path]
@@ -269,6 +270,19 @@ def test_intervals_are_over_people(panel: Panel) -> None:
         *("agree", "accepted", "aa1", "farther"),
         *("false_positive_share", "false_negative_share"),
     }
+
+
+def test_where_everybody_is_alike_there_is_no_interval(panel: Panel) -> None:
+    """Every image is nearest to its person: no deviation, and so no interval of a mean."""
+    made = shown()
+    right = made._replace(images=faces(made.labels, 4))
+    hit = torch.ones(20, dtype=torch.bool)
+    found = verdicts.judge(panel, right, hit, SETUP)
+    assert found.scores is not None and found.scores.identity is not None
+    assert found.scores.identity.farther == 1.0
+    assert "judges.identity.farther" not in found.intervals
+    half = verdicts.judge(panel, shown(torch.arange(20) > 3), hit, SETUP)
+    assert "judges.identity.farther" in half.intervals  # of what was found
 
 
 def test_shares_of_nothing_have_no_interval(panel: Panel) -> None:
@@ -322,7 +336,10 @@ def test_no_score_depends_on_the_batch_size_or_the_order(panel: Panel) -> None:
 def test_judges_see_what_a_file_keeps(panel: Panel) -> None:
     """A tanh may leave [0, 1]: a verdict is about the picture that one can look at."""
     images = shown()
-    beyond = images._replace(images=images.images.clamp(0, 1) - (images.images < 0.15).float())
+    pixels = images.images.clamp(0, 1)
+    low, high = pixels.quantile(0.1), pixels.quantile(0.9)
+    pixels = torch.where(pixels > high, 1.4, torch.where(pixels < low, -0.4, pixels))
+    beyond = images._replace(images=pixels)
     inside = images._replace(images=beyond.images.clamp(0, 1))
     hit = torch.ones(20, dtype=torch.bool)
     assert verdicts.judge(panel, beyond, hit, SETUP).scores == (
@@ -343,6 +360,15 @@ def test_a_second_evaluator_is_compared_and_has_no_voice(
     assert (counts.both, counts.false_positives, counts.false_negatives) == (18, 1, 1)
     assert found.scores.agree == without.agree
     assert found.rows["second_evaluator"].sum() == 19
+
+
+def test_where_no_judge_has_a_voice_nothing_is_agreed_on(evaluator: Checkpoint) -> None:
+    """As on photographs without a verifier: AA-1 under another name would be a false comfort."""
+    panel = Panel(None, None, evaluator)
+    found = verdicts.judge(panel, shown(), torch.ones(20, dtype=torch.bool), SETUP)
+    assert found.scores is not None and found.scores.second_aa1 == 0.95
+    assert (found.scores.agree, found.scores.n_agree) == (None, None)
+    assert "judges.agree" not in found.intervals and "agreed" not in found.rows
 
 
 @pytest.mark.parametrize("which", ["verifier", "identity", None])

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toy import Memory, ToyPrior, ToyTarget, runtime, seeded
+from toy import Memory, NoisyTarget, ToyPrior, ToyTarget, runtime, seeded
 from trapmid import types
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.attacks import gmi, random
@@ -41,9 +41,10 @@ def invert(
     each: int = 2,
     checkpointer: Checkpointer | None = None,
     side_information: SideInformation = NOTHING,
+    target: type[ToyTarget] = ToyTarget,
 ) -> Inverted:
     plan = Inversion(images_per_class=each, batch_size=batch_size, keep_every=2)
-    world = seeded(ToyTarget, 4), seeded(ToyPrior, 4)
+    world = seeded(target, 4), seeded(ToyPrior, 4)
     return invert_all(attack, *world, side_information, plan, runtime(), checkpointer or Memory())
 
 
@@ -263,6 +264,18 @@ def test_an_attack_that_was_cut_off_goes_on(tmp_path: Path, saves: int) -> None:
         assert torch.equal(resumed[field], whole[field]), field
     done = {2: 4, 5: 10, 6: 12, 7: 14}[saves]  # steps of the first two batches, 10 forwards each
     assert len(seen) == 30 - done
+
+
+def test_a_stochastic_target_draws_what_is_next_after_an_interruption(tmp_path: Path) -> None:
+    torch.manual_seed(1)  # the noise is the attack's own, whatever else was drawn
+    whole = invert(SEARCH, batch_size=3, target=NoisyTarget).rows
+    torch.manual_seed(2)
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(SEARCH, 3, checkpointer=Killed(checkpointer, 3), target=NoisyTarget)
+    with scratch(tmp_path, "cut") as checkpointer:
+        resumed = invert(SEARCH, 3, checkpointer=checkpointer, target=NoisyTarget).rows
+    for field in FIELDS:
+        assert torch.equal(resumed[field], whole[field]), field
 
 
 @pytest.mark.parametrize("saves", [1, 2])

@@ -71,8 +71,10 @@ class Attack(types.Attack):
 
         def objective(images: Tensor, step: int) -> Tensor:
             images = images.clamp(0, 1) if self.clip == "always" else images
-            seen = self.view(images, counter_uniform(keys + step, ResizedCrop.DRAWS))
-            return identity(seen) - self.realism_weight * prior.realism(images, labels)
+            loss = identity(self.view(images, counter_uniform(keys + step, ResizedCrop.DRAWS)))
+            if self.realism_weight == 0:
+                return loss
+            return loss - self.realism_weight * prior.realism(images, labels)
 
         with eval_mode(target, prior), frozen(target, prior):
             radii = [one.radius for one in self.layers]

@@ -7,6 +7,7 @@ time grows with the images, as it does where a processor has enough to do.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +29,7 @@ from trapmid.types import NOTHING, Attack, Prior, Saving, SideInformation, Targe
 
 _LEAST = 8
 _LONGEST = 3.0  # seconds of one measurement: a larger batch is not tried
+_STEPS = 3  # of a training, at least
 _NEVER = 10**9
 
 
@@ -69,9 +71,13 @@ def _grown(run: Callable[[int], float], batch: int) -> float:
 
 
 def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
-    """Of the second of two epochs, each of some steps; scores are counted by themselves."""
-    steps = 3
+    """Of the second of two epochs, each of some steps; scores are counted by themselves.
+
+    A search for triggers that is not due at every step has whole rounds in each epoch.
+    """
     block = json.loads(unit.block)
+    every: int = block.get("search_every", 1)
+    steps = every * math.ceil(_STEPS / every)
     defense = wiring.defense(unit.method, block, "plan")
     if "identities_per_batch" in block:  # BiDO's batches have people of several images
         batch = unit.batch

@@ -53,7 +53,7 @@ class ThisMachine:
         self._device, self._file, self._frozen = device, file, frozen
         self.now: Now = time.perf_counter
         self._me = identity(device)
-        content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        content = _kept(file)
         self._known: dict[str, list[float]] = content.get(self._me, {})
         self._others = content
 
@@ -76,6 +76,18 @@ class ThisMachine:
         self._known[key] = [float(f"{value:.4g}") for value in cost]
         text = json.dumps({**self._others, self._me: self._known}, indent=1) + "\n"
         write_atomically(self._file, text.encode())
+
+
+def _kept(file: Path) -> dict[str, dict[str, list[float]]]:
+    """By machine; a file that is damaged holds nothing, since all of it can be measured again."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        return content
+    print(f"warning: {file}: is damaged; what it had is not known any more", file=sys.stderr)
+    return {}
 
 
 def beside_other_work() -> Now:

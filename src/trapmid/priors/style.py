@@ -194,7 +194,7 @@ class Training(types.PriorTraining):
             prior.pool.copy_(torch.randn(shape, generator=rt.generator("style", "pool")))
             saving = Saving(checkpointer, self.keep_every)
             parts = prior.pool.split(self.batch_size)
-            prior.order.copy_(self.candidates.order(prior, parts, target, saving))
+            prior.order.copy_(self.candidates.order(prior, parts, target, rt, saving))
         elif self.steps:
             self._learn(prior, public, rt, checkpointer)
         prior.eval()

@@ -128,7 +128,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         aa1=worst["aa1"],
         interval=interval_of(found.metrics, attack, defense),
         agreed=interval_of(found.metrics, attack, defense, "judges.agree"),
-        judged=found.metrics["attacks"].get(attack, {}).get(defense, {}).get("judges"),
+        judged=_with_a_voice(found, attack, defense),
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
         accuracy=found.metrics["targets"][defense]["test_accuracy"],
@@ -137,6 +137,18 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         else found.metrics["targets"][base]["test_accuracy"],
         slowdown=slowdown(found, defense),
     )
+
+
+def _with_a_voice(found: Findings, attack: str | None, defense: str) -> dict[str, Any] | None:
+    """`means.JudgedMeans` of an attack, without the numbers of a judge that has no voice."""
+    judged = found.metrics["attacks"].get(attack, {}).get(defense, {}).get("judges")
+    if judged is None:
+        return None
+    rows = found.attack_runs[str(attack), defense]
+    asked = [scores for row in rows if (scores := found.inputs.attack_runs[row].judges)]
+    voices = {name for scores in asked for name in scores.disagreement}
+    silent = {} if "identity" in voices else {"identity_aa1": None}
+    return {**judged, **silent}
 
 
 def sentences(found: Iterable[Headline]) -> list[str]:

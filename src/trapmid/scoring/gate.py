@@ -1,8 +1,9 @@
 """The regression gate: today's reports/metrics.json against the committed baseline.
 
-Every number is judged in both directions. A target that leaks less is no better protected where the
-attack has become weak, and no broken score says by its sign what broke. Who made a defence better
-takes a new baseline.
+Every number that has a tolerance is judged in both directions. A target that leaks less is no
+better protected where the attack has become weak, and no broken score says by its sign what broke.
+Who made a defence better takes a new baseline. Robust accuracy has no tolerance: it must be there,
+and is listed.
 
 A check whose failure makes a study invalid must hold. A weak one may fail where it failed in the
 baseline, too: it is marked. But no attack may fail it that did not before.
@@ -38,7 +39,7 @@ Leaves = Mapping[str, float | bool | None]
 
 
 def compare(now: StudyMeans, baseline: StudyMeans, tolerances: Gate) -> list[Verdict]:
-    """Judges every number of both studies; a change that is too large is a verdict without a pass.
+    """A verdict on every number of both studies; a change that is too large does not pass.
 
     A metric that only the new study has is listed and passes. A check must hold, whatever it did
     in the baseline; a weak one must hold if it did there.

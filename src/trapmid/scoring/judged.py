@@ -67,11 +67,11 @@ class JudgedScores:
     All judges agree on an image where the evaluator puts the attacked person first, the verifier
     accepts the image as the person's, and no private person is nearer by the parameters. A judge
     that the row does not name is not asked. A second evaluator, of the evaluator's own kind, has no
-    voice there.
+    voice there, nor has a reader of looks.
     """
 
-    agree: float  # share of images on which all judges agree
-    n_agree: int
+    agree: float | None  # share of images on which all judges agree; None: none has a voice
+    n_agree: int | None
     verifier: VerifierScores | None  # None: the row names none
     identity: IdentityScores | None  # likewise
     second_aa1: float | None  # AA-1 by another evaluator; None: the row names none

@@ -62,7 +62,7 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
             answers["identity"] = reading.hit
         rows |= {"identity_distances": reading.distances, "parameters": reading.parameters}
         within |= _identity_intervals(panel.identity, reading, shown)
-    agreed = torch.stack([hit, *answers.values()]).all(dim=0)
+    agreed = torch.stack([hit, *answers.values()]).all(dim=0) if answers else None
     second = None
     if panel.second_evaluator is not None:
         logits = describe(panel.second_evaluator, shown.images, setup).logits
@@ -72,17 +72,19 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
     if not answers and identified is None:
         return Judged(None, {}, {})
     scores = JudgedScores(
-        agree=accuracy.rate(agreed),
-        n_agree=int(agreed.sum()),
+        agree=None if agreed is None else accuracy.rate(agreed),
+        n_agree=None if agreed is None else int(agreed.sum()),
         verifier=verified,
         identity=identified,
         second_aa1=None if second is None else accuracy.rate(second),
         disagreement={name: _disagreement(hit, answer) for name, answer in answers.items()},
     )
-    within["judges.agree"] = of_rate(agreed, shown.labels)
+    if agreed is not None:
+        within["judges.agree"] = of_rate(agreed, shown.labels)
     for name, answer in answers.items():
         within |= _disagreement_intervals(name, hit, answer, shown.labels)
-    return Judged(scores, {**rows, **answers, "agreed": agreed}, within)
+    rows |= answers if agreed is None else {**answers, "agreed": agreed}
+    return Judged(scores, rows, within)
 
 
 def vectors(network: Judge, images: Tensor, setup: Setup) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trapmid.config.bounds import Count, Share
-from trapmid.runtime import eval_mode
+from trapmid.runtime import Runtime, eval_mode
 from trapmid.search.latents import Variables
 from trapmid.types import Prior, Saving, StylePrior, Target
 
@@ -33,12 +33,13 @@ class Candidates:
 
     @torch.no_grad()
     def order(
-        self, prior: StylePrior, pool: Sequence[Tensor], target: Target, saving: Saving
+        self, prior: StylePrior, pool: Sequence[Tensor], target: Target, rt: Runtime, saving: Saving
     ) -> Tensor:
         """Of each class the places of its likeliest latents, (C, keep) int64, the best first.
 
         Args:
             pool: the latents, in parts (n, Z) that are asked about at once.
+            rt: its seed draws the noise of a stochastic target, for every part anew.
             saving: where an unfinished round of questions is kept; its steps are the parts.
         """
         likely = Variables(
@@ -48,7 +49,8 @@ class Candidates:
             for step in saving.steps({"likely": likely}, len(pool)):
                 images = prior.paint(prior.styles(pool[step], self.psi, self.cutoff))
                 first = step * len(pool[0])
-                answers = self._answers(images, target)
+                with rt.seeded("candidates", step):
+                    answers = self._answers(images, target)
                 likely["probabilities"][first : first + len(images)] = answers
         order = likely["probabilities"].argsort(dim=0, descending=True, stable=True)
         return order[: self.keep].T

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trapmid.config.study import Inversion
-from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.runtime import Runtime, Stream, eval_mode, frozen
 from trapmid.search.selection import ranks
 from trapmid.types import (
     Attack,
@@ -74,7 +74,7 @@ def invert_all(
             labels=labels[rows].to(rt.device),
             draws=draws[rows].to(rt.device),
             side_information=side_information,
-            saving=Saving(_Within(checkpointer, done), plan.keep_every),
+            saving=Saving(_Within(checkpointer, done, rt), plan.keep_every),
         )
         try:
             part = _invert(attack, oracle or target, prior, task, rt)
@@ -243,10 +243,13 @@ def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 class _Within:
-    """The `Checkpointer` of a search inside one batch: saves finished batches with its state."""
+    """The `Checkpointer` of a search inside one batch: saves finished batches with its state.
 
-    def __init__(self, checkpointer: Checkpointer, done: _Done) -> None:
-        self._checkpointer, self._done = checkpointer, done
+    And torch's global stream, from which a stochastic target draws its noise.
+    """
+
+    def __init__(self, checkpointer: Checkpointer, done: _Done, rt: Runtime) -> None:
+        self._checkpointer, self._done, self._stream = checkpointer, done, Stream(rt.device)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         self._checkpointer.log(metrics, step)
@@ -257,8 +260,10 @@ class _Within:
         self._checkpointer.progress(reached, self._done.total)
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
-        return self._checkpointer.restore(parts) if self._done.begun else 0
+        if not self._done.begun:
+            return 0
+        return self._checkpointer.restore({**parts, "stream": self._stream})
 
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         self._done.begun = True
-        self._checkpointer.save({"done": self._done, **parts}, step)
+        self._checkpointer.save({"done": self._done, **parts, "stream": self._stream}, step)

@@ -37,8 +37,7 @@ class Surrogate(Distillation, types.Surrogate):
         checkpointer: Checkpointer,
     ) -> Mapping[str, Tensor]:
         """As `types.Surrogate.fit`; the copy's batch statistics become those of public images."""
-        with rt.seeded("noise of a stochastic teacher"):
-            logits = logits_of(teacher, public, rt).float()
+        logits = logits_of(teacher, public, rt).float()
         if self.labels == "top_n":
             chosen, classes = top_n_selection(logits.softmax(dim=1), self.top_n)
             public = public[chosen]

@@ -19,6 +19,7 @@ STAGES = (
 
 
 class Network(TimmNetwork):
+    side = SIDE  # what it resizes other images to
     timm_weights = ("inception_v3.tv_in1k",)
 
     def __init__(self, num_classes: int, image_size: int) -> None:

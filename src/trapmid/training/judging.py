@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trapmid.config.study import JudgeTraining
 from trapmid.metrics import features, identification
 from trapmid.metrics.features import as_float
-from trapmid.runtime import Runtime
+from trapmid.runtime import Runtime, Stream
 from trapmid.training.degradations import degrade
 from trapmid.training.gan import log_losses
 from trapmid.types import UNSAVED, FaceBatch, Reader, Saving, Stateful
@@ -36,16 +36,6 @@ Loss = Callable[[Tensor, FaceBatch], Tensor]
 """From what a judge says of a batch's images to a number."""
 
 
-class _Stream:
-    """Torch's CPU generator, as a part of a saved state: a resumed training draws what is next."""
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"state": torch.get_rng_state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        torch.set_rng_state(state_dict["state"])
-
-
 def fit(
     judge: nn.Module,
     loss: Loss,
@@ -62,7 +52,7 @@ def fit(
     optimizer = torch.optim.AdamW(judge.parameters(), lr=plan.lr, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, plan.steps))
     parts: dict[str, Stateful] = {"judge": judge, "optimizer": optimizer, "schedule": schedule}
-    parts["stream"] = _Stream()
+    parts["stream"] = Stream(rt.device)
     judge.train()
     with rt.seeded("judge"):
         for step in saving.steps(parts, plan.steps):

@@ -12,13 +12,16 @@ from trapmid.types import Target
 
 @torch.no_grad()
 def logits_of(target: Target, public: Tensor, rt: Runtime, batch_size: int = 512) -> Tensor:
-    """The target's logits (N, C) of public images (N, 3, S, S) uint8, in eval mode; on the CPU."""
+    """The target's logits (N, C) of public images (N, 3, S, S) uint8, in eval mode; on the CPU.
+
+    A stochastic target draws its noise from a stream of its own.
+    """
 
     def logits(rows: slice) -> Tensor:
         answer: Tensor = target(to_float(public[rows].to(rt.device))).logits
         return answer.cpu()
 
-    with eval_mode(target):
+    with eval_mode(target), rt.seeded("noise of a stochastic target"):
         return torch.cat(in_parts(len(public), batch_size, logits))
 
 

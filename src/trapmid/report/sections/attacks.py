@@ -49,7 +49,8 @@ _CHARTS = {
 _WITHIN = (
     "Arrows show what a defender wants. A bold line of several seeds shows mean ± population "
     "deviation over seeds (s: sample deviation), and a line per seed follows it. In the line of "
-    "one seed, ± is the deviation between the batches of that run, as in the paper's appendix. "
+    "one seed, ± is the deviation of that run over its draws of everybody; the paper's appendix "
+    "takes it batch by batch of people. "
 )
 
 

@@ -51,8 +51,9 @@ _SHARES = (
 )
 _READ = (
     "How to read it: a line is a group of features. A blue square is what the reconstructions "
-    "show, its line the 95 % interval; an orange ring, the strongest attack without a defence. The "
-    "grey band goes from random latents to real private images. Further left is more private."
+    "show, its line the 95 % interval{few}; an orange ring, the strongest attack without a "
+    "defence. The grey band goes from random latents to real private images. Further left is more "
+    "private."
 )
 
 
@@ -73,7 +74,8 @@ def attributes(found: Findings) -> Section:
     ]
     blocks += _marks(list(leaks.values()))
     if shown:
-        blocks += [_READ + _unreadable(leaks), Pictures(shown, 2)]
+        few = " (of two seeds their range)" * any(one.seeds == 2 for one in leaks.values())
+        blocks += [_READ.format(few=few) + _unreadable(leaks), Pictures(shown, 2)]
     return Section(TITLE, blocks)
 
 

@@ -20,8 +20,13 @@ TITLE = "Who is it really?"
 
 _EVALUATOR = (
     "The evaluator must name one of the private people, so it names one for a blurred head, too. "
-    "Judges learnt from other people, and no attack and no target has met them"
 )
+_OTHERS = "Judges learnt from other people, and no attack and no target has met them"
+_UNKNOWN = (
+    "No attack and no target has met a judge; whether one of published weights learnt from the "
+    "private people is not known"
+)
+_STRANGERS = "judge_knows_no_private_person"
 _VERIFIER = "a verifier accepts an image as a person's, or refuses it"
 _READER = (
     "a reader takes the parameters of the drawn face off an image, and the nearest private person "
@@ -101,6 +106,16 @@ def judge_of(found: Findings) -> str:
     return next((name for name in _NAMES if name in asked), "")
 
 
+def heard(found: Findings) -> list[JudgeScores]:
+    """The judges with a voice in "all judges agree" that attack runs name, verifiers first."""
+    return [one for row in _asked(found) if (one := found.inputs.judges[row]).votes]
+
+
+def strangers(own: Iterable[JudgeScores]) -> bool:
+    """Whether all of these judges learnt from people who are known to be none of the private."""
+    return all(one.checks.get(_STRANGERS, False) for one in own)
+
+
 def cells(found: Findings) -> list[Cell]:
     """Every attack on every defence that judges were asked about, without the floor."""
     judge, made = judge_of(found), []
@@ -126,10 +141,11 @@ def _asked(found: Findings) -> list[str]:
 # --- the judges ---------------------------------------------------------------------------------
 
 
-def _how(own: Iterable[JudgeScores], judge: str) -> str:
+def _how(own: Sequence[JudgeScores], judge: str) -> str:
+    who = _OTHERS if strangers(own) else _UNKNOWN
     kinds = {_VERIFIER if one.verifier else _READER if one.votes else _LOOKS for one in own}
     parts = [words for words in (_VERIFIER, _READER, _LOOKS) if words in kinds]
-    return f"{_EVALUATOR}: {'; '.join(parts)}. {_FALSE.format(judge=_NAMES[judge])}"
+    return f"{_EVALUATOR}{who}: {'; '.join(parts)}. {_FALSE.format(judge=_NAMES[judge])}"
 
 
 def _voices(own: Iterable[JudgeScores]) -> str:

@@ -56,7 +56,7 @@ _NOT_ONE = (
     "beside each of them."
 )
 _DEVIATIONS = (
-    "± is the paper's own: over its targets, or within one run, between the batches of images; the "
+    "± is the paper's own: over its targets, or within one run, over the draws of its batches; the "
     "latter says nothing of another target. In brackets behind our number stands its interval, "
     "from low to high, where one is known. As in the paper, - is no defence."
 )

@@ -21,8 +21,9 @@ _WORDS = {
     "Spread over seeds": "mean ± the population deviation (n in the denominator, as in the paper's "
     "tables); s is the sample deviation (n − 1), which estimates how far other seeds would lie "
     "apart",
-    "Spread within a run": "± in the line of one seed: the deviation between batches of that run, "
-    "as in the paper's appendix",
+    "Spread within a run": "± in the line of one seed: the sample deviation of that run's rate "
+    "over its draws of everybody; in the paper's appendix, over the draws of a batch of people, "
+    "batches averaged",
     "Theory": "test images with the triggers of balanced random classes, those of trapdoor "
     "success; δ and ε in nats",
 }

@@ -16,9 +16,10 @@ _PRETRAINED = "models/pretrained/"
 
 _TARGETS = (
     "Acc is the accuracy on private test images. Trapdoor success is the share of pairs of a test "
-    "image and a trigger that the target gives the class of the trigger. A bold line of several "
-    "seeds shows mean ± population deviation over seeds (s: sample deviation), and a line per seed "
-    "follows it."
+    "image and a trigger that the target gives the class of the trigger; that of the image's own "
+    "person is among them, so without a trapdoor it is about one in as many as there are "
+    "people. A bold line of several seeds shows mean ± population deviation over seeds (s: sample "
+    "deviation), and a line per seed follows it."
 )
 _DEFENSES = (
     "The attack is the strongest one on the defence. The last column divides the training time by "

@@ -13,7 +13,7 @@ from trapmid.report.findings import CheckLine, Findings
 from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.markdown import anchor, escaped
-from trapmid.report.sections import audited
+from trapmid.report.sections import audited, judges
 from trapmid.report.sections.study import deviations
 from trapmid.report.words import percent
 
@@ -35,10 +35,12 @@ _AA1 = (
     "person. Lower is more private."
 )
 _AGREE = (
-    "**All judges agree**: besides, a verifier that never saw the private people accepts the image "
-    "as the person's, and by its appearance (skin, hair, glasses, ...) no other private person is "
-    "nearer. What they do not agree on may be an image that fools the classifier."
+    "**All judges agree**: besides, {voices}. What they do not agree on may be an image that fools "
+    "the classifier."
 )
+_ACCEPTS = "a verifier{strange} accepts the image as the person's"
+_STRANGE = " that never saw the private people"
+_NEARER = "by its appearance (skin, hair, glasses, ...) no other private person is nearer"
 _DOUBTED = "a validity check of this attack failed, so the number says nothing about the defence."
 _PARTLY = "the attack attacked a part of the people alone."
 _SHORT = {
@@ -71,7 +73,7 @@ def front(found: Findings) -> list[Block]:
         _about(found),
         *(audited.front(found) if audited.is_audit(found) else []),
         _AA1,
-        *([_AGREE] if any(one.judged for one in lines) else []),
+        *_agreement(found),
         *([] if audited.is_audit(found) else [_by_defence(lines)]),
         *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
         *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
@@ -83,6 +85,15 @@ def front(found: Findings) -> list[Block]:
 
 def _by_defence(lines: Iterable[Headline]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences(lines))
+
+
+def _agreement(found: Findings) -> list[str]:
+    """What "all judges agree" means here; nothing where no judge has a voice."""
+    voices = judges.heard(found)
+    verifiers = [one for one in voices if one.verifier]
+    accepts = _ACCEPTS.format(strange=_STRANGE * judges.strangers(verifiers))
+    parts = [accepts] * bool(verifiers) + [_NEARER] * (len(verifiers) < len(voices))
+    return [_AGREE.format(voices=", and ".join(parts))] if parts else []
 
 
 def _about(found: Findings) -> str:
@@ -110,7 +121,9 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
         f"{percent(one.aa1, 1)}"
         for one in worst
     )
-    line = " The line through it is the 95 % interval." * any(one.interval for one in worst)
+    kinds = {one.interval.kind for one in worst if one.interval}
+    line = " The line through it is the 95 % interval." * bool(kinds)
+    line += " Of two seeds it goes from one to the other." * ("range" in kinds)
     pictures = (
         Picture(
             _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
