@@ -31,11 +31,16 @@ def network(outputs: int) -> Target:
     return DoubleNet(outputs).double()
 
 
+def single(outputs: int) -> Target:
+    return ToyNet(outputs)
+
+
 def train(name: str, processes: int, saved: Checkpointer | None = None, epochs: int = 2) -> Trained:
     method, block = BLOCKS[name]
     defense = wiring.defense(method, block, name)
     how = plan(select="last", epochs=epochs, batch_size=8 if name == "bido" else 7)
-    given = (defense, network, Splits.of(private(CLASSES)), how, runtime(), saved or InMemory())
+    new = single if name.startswith("mid") else network  # MID's own layers are float32
+    given = (defense, new, Splits.of(private(CLASSES)), how, runtime(), saved or InMemory())
     return classifier.train(*given) if processes == 1 else parallel.train(processes, *given)
 
 
@@ -45,7 +50,7 @@ def apart(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["trapmid", "bido", "negls"])
+@pytest.mark.parametrize("name", ["trapmid", "bido", "transfer"])
 def test_two_processes_end_where_one_does(name: str) -> None:
     """Batches of seven: one process has three rows, the other four."""
     one, two = train(name, 1), train(name, 2)
@@ -58,7 +63,7 @@ def test_two_processes_end_where_one_does(name: str) -> None:
         moved = (triggers[0] - triggers[1]).abs() > 1e-6
         assert moved.double().mean() < 0.01  # a slope of zero may have either sign
     longer = train(name, 1, epochs=3)
-    assert apart(longer.model.state_dict(), two.model.state_dict()) > 1e-3
+    assert apart(longer.model.state_dict(), two.model.state_dict()) > 1e-4
 
 
 @pytest.mark.slow

@@ -36,10 +36,11 @@ class Shared:
         From now on every process must call it with the same images, and go backward alike.
         """
         call = _Call()
+        learning = [p for p in network.parameters() if p.requires_grad]
         self._handles += [
             network.register_forward_pre_hook(call.begin),
             network.register_forward_hook(call.end),
-            *(p.register_post_accumulate_grad_hook(_sum_gradient) for p in network.parameters()),
+            *(p.register_post_accumulate_grad_hook(_sum_gradient) for p in learning),
         ]
         for module in network.modules():
             if isinstance(module, _BatchNorm):
@@ -70,7 +71,7 @@ class _Call:
             raise ValueError(
                 f"batch_size: {self.rows} images are less than {dist.get_world_size()} processes"
             )
-        self._drawn = torch.get_rng_state()
+        self._drawn = _random_state(images.device)
         return (_Part.apply(images),) if self.shared else given
 
     def end(self, network: nn.Module, given: object, output: Output) -> Output:
@@ -79,7 +80,7 @@ class _Call:
         Raises:
             ValueError: the network drew random numbers, which each process would use for its rows.
         """
-        if not torch.equal(self._drawn, torch.get_rng_state()):
+        if not torch.equal(self._drawn, _random_state(output.logits.device)):
             raise ValueError(
                 f"{type(network).__module__}: draws random numbers for a batch, "
                 "which processes cannot share; train it in one"
@@ -91,6 +92,14 @@ class _Call:
         return Output(
             whole(output.logits), whole(output.features), tuple(map(whole, output.hidden))
         )
+
+
+def _random_state(device: torch.device) -> Tensor:
+    """Where torch's global streams are, that of the device included."""
+    state = torch.get_rng_state()
+    if device.type != "cuda":
+        return state
+    return torch.cat([state, torch.cuda.get_rng_state(device)])
 
 
 def _own(rows: int) -> slice:
@@ -109,7 +118,7 @@ def _summed(tensor: Tensor) -> Tensor:
 def _sum_gradient(parameter: nn.Parameter) -> None:
     """After a backward pass each process has the gradient by its own rows."""
     assert parameter.grad is not None
-    parameter.grad = _summed(parameter.grad)
+    parameter.grad.copy_(_summed(parameter.grad))  # in place: it keeps its layout
 
 
 def _spread(part: Tensor, rows: int) -> Tensor:
