@@ -43,9 +43,7 @@ def parts() -> dict[str, Callable[[], object]]:
     return {
         "KNN distance": lambda: knn.nearest_squared(made, labels, private, people),
         "precision, ...": lambda: prdc.prdc(private, made, NEIGHBOURS),
-        "the same per class": lambda: prdc.per_class(
-            prdc.ppa, private, people, made, labels, NEIGHBOURS
-        ),
+        "the same per class": lambda: prdc.ppa_per_class(private, people, made, labels, NEIGHBOURS),
         "nearest private": lambda: neighbours.nearest_private(made, private, public),
         "covered": lambda: neighbours.covered(made, labels, private, people),
         "KID": lambda: kid.kid(made, private),

@@ -128,14 +128,15 @@ def fabricate(root: Path, images: int) -> None:
     folder.mkdir(parents=True)
     names = [f"{number:06d}.jpg" for number in range(1, images + 1)]
     with ProcessPoolExecutor() as pool:
-        for _ in pool.map(_draw, [folder / name for name in names], chunksize=500):
+        for _ in pool.map(draw, [folder / name for name in names], chunksize=500):
             pass
     owners = zip(names, identities(images), strict=True)
     (root / "identity_CelebA.txt").write_text("".join(f"{name} {one}\n" for name, one in owners))
     print(f"fabricated {images:,} pictures in {time.monotonic() - begun:.0f} s")
 
 
-def _draw(file: Path) -> None:
+def draw(file: Path) -> None:
+    """A picture of CelebA's size, by the number that is its name."""
     stream = np.random.default_rng(int(file.stem))
     coarse = Image.fromarray(stream.integers(0, 256, (14, 11, 3), dtype=np.uint8))
     picture = np.asarray(coarse.resize((178, 218), Image.Resampling.BICUBIC), dtype=np.int16)

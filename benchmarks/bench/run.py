@@ -13,11 +13,11 @@ import torch
 from gpu.results import RESULTS
 
 from bench import limit, rows, timing, worlds
-from bench.paths import priors, running, scores, searches, training
+from bench.paths import labels, priors, running, scores, searches, styles, surrogates, training
 from bench.rows import Row
 from bench.timing import Path, Plan
 
-KINDS = (training, priors, searches, scores, running)
+KINDS = (training, priors, searches, scores, surrogates, labels, styles, running)
 """The most important first: what there is no time for is left out from behind."""
 
 

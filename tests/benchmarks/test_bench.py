@@ -11,23 +11,30 @@ from typing import Any
 import pytest
 import torch
 from bench import limit, timing
-from bench.paths import scores
+from bench.paths import running, scores
+from bench.paths.labels import STARTS, Found, Proposals
 from bench.paths.priors import METHODS, Iterations
 from bench.paths.searches import PUBLISHED, Search
+from bench.paths.styles import Phases
+from bench.paths.surrogates import Epochs
 from bench.paths.training import Steps, Trained
+from bench.plain import labels as published_labels
 from bench.plain import loading
 from bench.plain import scores as plain
+from bench.plain import styles as published_styles
 from bench.rows import KEYS
 from bench.worlds import world
 from gpu.study import World
 from torch import Tensor
 
 from trapmid import cli
+from trapmid.attacks import brepmi, ppa
 from trapmid.attacks import plgmi as plgmi_search
 from trapmid.priors import gmi, kedmi, plgmi
 from trapmid.runtime import counter_normal, counter_uniform
 from trapmid.search import distribution, latents
-from trapmid.training import pseudo_labels
+from trapmid.surrogates import distil
+from trapmid.training import distillation, pseudo_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,11 +58,13 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return one.to(torch.promote_types(one.dtype, torch.float32))
 
     monkeypatch.setattr(torch.Tensor, "float", at_least_single)
-    for module in (gmi, kedmi, plgmi, pseudo_labels):
+    for module in (gmi, kedmi, plgmi, pseudo_labels, distil, distillation):
         monkeypatch.setattr(module, "to_float", lambda images: images.double() / 255)
-    for searching in (latents, distribution):
+    for searching in (latents, distribution, brepmi):
         monkeypatch.setattr(searching, "counter_normal", wider(counter_normal))
-    monkeypatch.setattr(plgmi_search, "counter_uniform", wider(counter_uniform))
+    for viewing in (plgmi_search, ppa, published_styles):
+        monkeypatch.setattr(viewing, "counter_uniform", wider(counter_uniform))
+    monkeypatch.setattr(published_labels, "counter_normal", wider(counter_normal))
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -136,6 +145,67 @@ def test_searches_equal_the_published_ones(small: World, name: str) -> None:
     longer = Search(small, name, images=6, steps=5).ours(time.process_time).result
     assert isinstance(longer, Tensor)
     assert float((longer - ours).abs().max()) > 1000 * tolerance  # slopes are flat at the start
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+def test_distillation_equals_the_published_one(small: World) -> None:
+    """Two epochs of three students at once, with the teacher's answers kept."""
+    epochs = Epochs(small, 2)
+    ours, published = (side(time.process_time).result for side in (epochs.ours, epochs.reference))
+    assert isinstance(ours, dict)
+    assert isinstance(published, dict)
+    assert apart(ours, published) < 1e-12
+    more = Epochs(small, 3).ours(time.process_time).result
+    assert isinstance(more, dict)
+    assert apart(ours, more) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+def test_label_only_proposals_equal_the_published_ones(small: World) -> None:
+    """Spheres widen from 20 of 32 points on, so that some do."""
+    proposals = Proposals(small, people=6, proposals=5, changes={"inside": 20} | STARTS)
+    ours, published = (
+        side(time.process_time).result for side in (proposals.ours, proposals.reference)
+    )
+    assert isinstance(ours, Found)
+    assert isinstance(published, Found)
+    assert ours.expansions.tolist() == published.expansions.tolist()
+    assert ours.moves.tolist() == published.moves.tolist()
+    assert float((ours.kept - published.kept).abs().max()) < 1e-12
+    assert float((ours.radius - published.radius).abs().max()) < 1e-12
+    assert 0 < ours.expansions.sum() < 30
+    assert ours.moves.sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("double")
+def test_the_phases_of_style_searches_equal_the_published_ones(small: World) -> None:
+    phases = Phases(small, pool=12, keep=3, rows=9, steps=3)
+    clock = time.process_time
+    order = phases.candidates(clock).result
+    assert isinstance(order, Tensor)
+    assert torch.equal(order, phases.published_candidates(clock).result)  # type: ignore[arg-type]
+    assert len(order.unique(dim=0)) > 1
+    for ours, published in (
+        (phases.search, phases.published_search),
+        (phases.selection, phases.published_selection),
+    ):
+        one, other = ours(clock).result, published(clock).result
+        assert isinstance(one, Tensor)
+        assert isinstance(other, Tensor)
+        assert one.dtype == torch.float64
+        assert float((one - other).abs().max()) < 1e-9
+        assert one.flatten(1).std(dim=0).min() > 0 if one.ndim > 1 else one.std() > 0
+
+
+def test_prepared_pictures_equal_the_published_ones(tmp_path: Path) -> None:
+    files = running.pictures(tmp_path, 3)
+    ours = running.prepared(files, 32, time.process_time).result
+    assert isinstance(ours, Tensor)
+    assert torch.equal(ours, (255 * loading.prepared(files, 32)).round().byte())
+    assert ours[0].float().std() > 10
 
 
 @pytest.mark.slow
@@ -235,7 +305,9 @@ def test_quick_times_every_path(
         assert row["ours_s"] > 0
         if row["reference_s"] is not None:
             assert row["ratio"] == pytest.approx(row["reference_s"] / row["ours_s"], rel=0.01)
-    for kind in ("trapmid step", "prior", "search", "KNN", "delivery", "start of", "book-keeping"):
+    kinds = ["trapmid step", "prior", "search", "KNN", "delivery", "start of", "book-keeping"]
+    kinds += ["brepmi", "ppa candidates", "ppa selection", "distillation", "preparation"]
+    for kind in kinds:
         assert [row for row in rows if kind in row["name"]]
 
 

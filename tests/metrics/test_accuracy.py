@@ -28,6 +28,16 @@ def test_hits_by_hand() -> None:
     assert best_classes(logits, 5).shape == (3, 3)
 
 
+def test_hits_break_ties_as_the_best_classes_do() -> None:
+    """Five levels among nine classes: nearly every boundary is tied."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randint(5, (200, 9), generator=generator).float()
+    labels = torch.randint(9, (200,), generator=generator)
+    for k in (1, 3, 5):
+        among = (best_classes(logits, k) == labels[:, None]).any(dim=1)
+        assert hits(logits, labels, k).tolist() == among.tolist()
+
+
 def _grid(classes: int, draws: int) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.arange(classes).repeat_interleave(draws)
     return labels, torch.arange(draws).repeat(classes)

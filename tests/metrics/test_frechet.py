@@ -11,7 +11,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from trapmid.metrics.frechet import frechet
+from trapmid.metrics.frechet import Gaussian, frechet
 
 
 def by_scipy(first: Tensor, second: Tensor) -> float:
@@ -37,6 +37,7 @@ def test_equals_scipy(n: int, m: int) -> None:
     """Full rank, and fewer images than the 64 dimensions on one side or on both."""
     first, second = samples(n, 64, 0), samples(m, 64, 1)
     assert frechet(first, second) == pytest.approx(by_scipy(first, second), rel=1e-3)
+    assert frechet(first, Gaussian.of(second)) == frechet(first, second)
 
 
 def test_closed_form_for_diagonal_gaussians() -> None:
@@ -62,3 +63,5 @@ def test_bad_input() -> None:
         frechet(torch.ones(1, 3), torch.ones(5, 3))
     with pytest.raises(ValueError, match="widths differ"):
         frechet(torch.ones(4, 2), torch.ones(5, 3))
+    with pytest.raises(ValueError, match="two images on each side"):
+        Gaussian.of(torch.ones(1, 3))

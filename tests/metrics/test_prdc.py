@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from trapmid.metrics import distances
-from trapmid.metrics.prdc import Prdc, Variant, per_class, ppa, prdc
+from trapmid.metrics import prdc as module
+from trapmid.metrics.prdc import Prdc, ppa, ppa_per_class, prdc
 
 REAL = torch.tensor([[0.0, 0], [0.1, 0], [0, 0.1], [2, 0], [5, 0], [2, 4]])
 MADE = torch.tensor([[0.5, 0], [0.05, 0.05], [3, 1], [9, 9]])
@@ -71,7 +72,7 @@ def close(one: Prdc, other: Prdc) -> bool:
 @pytest.mark.parametrize(("variant", "loop"), [(prdc, textbook_loop), (ppa, ppa_loop)])
 @pytest.mark.parametrize("cells", [8_000_000, 7])
 def test_equals_the_literal_loop(
-    variant: Variant,
+    variant: Callable[[Tensor, Tensor, int], Prdc],
     loop: Callable[[Tensor, Tensor, int], Prdc],
     cells: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -118,7 +119,7 @@ def test_a_collapsed_attack_covers_little() -> None:
 
 
 @pytest.mark.parametrize("variant", [prdc, ppa])
-def test_the_order_of_rows_says_nothing(variant: Variant) -> None:
+def test_the_order_of_rows_says_nothing(variant: Callable[..., Prdc]) -> None:
     real, made = drawn()
     assert close(variant(real, made, 3), variant(real.flip(0), made.flip(0), 3))
 
@@ -130,13 +131,35 @@ def test_per_class_is_a_mean_over_classes_with_enough_images() -> None:
     made_labels = torch.cat([torch.zeros(100), torch.ones(97), torch.full((3,), 2.0)]).long()
     zero = ppa(real[real_labels == 0], made[made_labels == 0], 3)
     one = ppa(real[real_labels == 1], made[made_labels == 1], 3)
-    found = per_class(ppa, real, real_labels, made, made_labels, 3)
+    found = ppa_per_class(real, real_labels, made, made_labels, 3)
     assert found is not None
     assert found.density == pytest.approx((zero.density + one.density) / 2)
     assert found.recall == pytest.approx((zero.recall + one.recall) / 2)
-    assert per_class(ppa, real, real_labels, made[197:], made_labels[197:], 3) is None
+    assert ppa_per_class(real, real_labels, made[197:], made_labels[197:], 3) is None
+
+
+@pytest.mark.parametrize("cached", [1, 400_000])
+def test_classes_together_are_as_classes_one_by_one(
+    cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes differ, two classes have one size, and copies lie in several of them."""
+    monkeypatch.setattr(module, "_CACHED", cached)
+    real, made = (side[:60, :4] for side in drawn())
+    made = torch.cat([made, real[:20]])
+    real_labels = torch.tensor([0] * 9 + [4] * 9 + [2] * 12 + [7] * 30)
+    made_labels = torch.tensor([7] * 20 + [2] * 14 + [0] * 6 + [4] * 6 + [7] * 34)
+    single = [
+        ppa_loop(real[real_labels == label], made[made_labels == label], 3)
+        for label in (0, 2, 4, 7)
+    ]
+    wanted = {name: sum(vars(one)[name] for one in single) / 4 for name in vars(single[0])}
+    found = ppa_per_class(real, real_labels, made, made_labels, 3)
+    assert found is not None
+    assert vars(found) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^distances: 3 points have no 3 neighbours each$"):
         prdc(REAL, MADE[:3], 3)
+    with pytest.raises(ValueError, match=r"^distances: 3 points have no 3 neighbours each$"):
+        ppa(REAL, MADE[:3], 3)

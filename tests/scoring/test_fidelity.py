@@ -47,7 +47,7 @@ def test_each_number_is_of_its_images(
     assert vars(found.prdc) == pytest.approx(vars(prdc.prdc(real, everything, k)), abs=1e-6)
     nearest = nearest_private(everything, real, colours(public))
     assert vars(found.nearest_private) == pytest.approx(vars(nearest), abs=1e-6)
-    per_class = prdc.per_class(prdc.ppa, real, labels, everything, made["labels"][1:], k)
+    per_class = prdc.ppa_per_class(real, labels, everything, made["labels"][1:], k)
     assert per_class is not None and found.prdc_ppa is not None
     assert vars(found.prdc_ppa) == pytest.approx(vars(per_class), abs=1e-6)
     assert found.covered is not None and 0 < found.covered < 1

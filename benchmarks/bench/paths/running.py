@@ -11,10 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as File
 
 import bookkeeping
+import preparation
+import torch
+from gpu.clock import Now
 from gpu.results import ROOT
 from gpu.study import World
 
+from bench.plain import loading
 from bench.timing import Clocked, Path
+from trapmid.data import decoding
+from trapmid.data.celeba import Reader
+from trapmid.data.listing import Entry
 
 STAGES = ("train_target", "invert", "evaluate")
 
@@ -42,6 +49,63 @@ def paths(worlds: Mapping[str, World]) -> Iterator[Path]:
             once=True,
             note=f"`trapmid run` against `dvc repro`, {count} stages, seconds of the processor",
         )
+
+    yield from _many_stages(13 if quick else 400)
+    yield _preparation(worlds["laptop"], 8 if quick else 256)
+
+
+def _many_stages(count: int) -> Iterator[Path]:
+    """From nothing `dvc repro` takes most of an hour at 400 stages, so it is left out there."""
+    for what in bookkeeping.TIMES:
+        compared = what == bookkeeping.TIMES[1]
+        yield Path(
+            name=f"book-keeping of {count} stages, {what}",
+            ours=lambda now, what=what: Clocked(_long_study(count)[what], None),  # type: ignore[misc]
+            reference=(lambda now: Clocked(_long_study(count)["dvc"], None)) if compared else None,
+            units=count,
+            unit="stage",
+            once=True,
+            note="seconds of the processor"
+            + (" against `dvc repro` on the same study" if compared else ""),
+        )
+
+
+@functools.cache
+def _long_study(count: int) -> dict[str, float]:
+    return bookkeeping.after_ours(count)
+
+
+def _preparation(world: World, count: int) -> Path:
+    """Pictures as files: decoded, cut, resized and hashed, in this process."""
+    size = world.sizes.image_size
+    files = functools.cache(lambda: pictures(world.book.out / "pictures", count))
+    return Path(
+        name="preparation of pictures",
+        ours=lambda now: prepared(files(), size, now),
+        reference=lambda now: loading.prepared(files(), size),
+        units=count,
+        unit="image",
+        note=f"JPEGs of CelebA's size to {size} pixels; one process, where a study takes all cores",
+    )
+
+
+def pictures(folder: File, count: int) -> list[File]:
+    """So many, drawn where they are missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{number:06d}.jpg" for number in range(1, count + 1)]
+    for file in files:
+        if not file.exists():
+            preparation.draw(file)
+    return files
+
+
+def prepared(files: list[File], size: int, now: Now) -> Clocked:
+    """(N, 3, size, size) uint8 by one of the processes that prepare a study."""
+    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    entries = [Entry(file, None, "") for file in files]
+    begun = now()
+    decoding.decode(Reader(), images, list(enumerate(entries)))
+    return Clocked(now() - begun, images)
 
 
 def _start(file: File) -> float:

@@ -85,9 +85,14 @@ def _of_people(rows: Rows, n: int) -> Rows:
     return rows._replace(**made, private=rows.private[real], people=rows.people[real])
 
 
-def _prdc_per_class(rows: Rows, variant: prdc.Variant) -> prdc.Prdc | None:
-    given = (rows.private, rows.people, rows.made, rows.labels, NEIGHBOURS)
-    return prdc.per_class(variant, *given)
+@functools.lru_cache(maxsize=1)
+def _fitted_to(private: Tensor) -> frechet.Gaussian:
+    return frechet.Gaussian.of(private)
+
+
+def _fitted(rows: Rows) -> frechet.Gaussian:
+    """As a study's row has it for all its distances but the first."""
+    return _fitted_to(rows.private)
 
 
 def _hit(rows: Rows) -> Tensor:
@@ -136,9 +141,16 @@ PAIRS: dict[str, Pair] = {
         lambda n: 2.0 * (n.made + n.private) * n.features**2,
         lambda n: 4.0 * (n.made + n.private) * n.features,
     ),
+    "Frechet distance, private side fitted": Pair(
+        lambda r: frechet.frechet(r.made, _fitted(r)),
+        lambda r: plain.frechet(r.made.double().numpy(), r.private.double().numpy()),
+        lambda rows, n: rows,
+        lambda n: 2.0 * n.made * n.features**2,
+        lambda n: 4.0 * n.made * n.features,
+    ),
     "precision, recall, density, coverage": Pair(
-        lambda r: _prdc_per_class(r, prdc.ppa),
-        lambda r: _prdc_per_class(r, plain.ppa),
+        lambda r: prdc.ppa_per_class(r.private, r.people, r.made, r.labels, NEIGHBOURS),
+        lambda r: plain.ppa_per_class(r.private, r.people, r.made, r.labels, NEIGHBOURS),
         _of_people,
         lambda n: 2.0 * n.features * (n.made + n.private) ** 2 / n.people,
         lambda n: 4.0 * (n.made + n.private) * n.features,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path as File
 from typing import NamedTuple
 
 import torch
@@ -39,6 +40,15 @@ def load(picture: Image.Image, size: int) -> Tensor:
     cut = functional.to_tensor(picture)[:, top:bottom, left:right]
     scaled = functional.to_pil_image(cut).resize((size, size), Image.Resampling.BILINEAR)
     return functional.to_tensor(scaled)
+
+
+def prepared(files: Sequence[File], size: int) -> Tensor:
+    """(N, 3, size, size) float: file after file, as the released data set reads them."""
+    found = []
+    for file in files:
+        with Image.open(file) as picture:
+            found.append(load(picture.convert("RGB"), size))
+    return torch.stack(found)
 
 
 def batch(chosen: Pictures, index: Tensor) -> Tensor:

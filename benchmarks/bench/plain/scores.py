@@ -79,6 +79,17 @@ def ppa(real: Tensor, made: Tensor, k: int) -> Prdc:
     )
 
 
+def ppa_per_class(
+    real: Tensor, real_labels: Tensor, made: Tensor, made_labels: Tensor, k: int
+) -> Prdc:
+    """The means of `ppa`, class after class."""
+    found = [
+        vars(ppa(real[real_labels == label], made[made_labels == label], k))
+        for label in sorted(set(made_labels.tolist()))
+    ]
+    return Prdc(**{name: sum(one[name] for one in found) / len(found) for name in found[0]})
+
+
 def nearest_private(features: Tensor, private: Tensor, public: Tensor) -> float:
     """The share of images whose nearest neighbour is private, image after image; no ties."""
     return _mean(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_SLACK = 1e-10  # of the mean squared norm; float32 features of one image differ by 1e-12 of it
+SLACK = 1e-10  # of the mean squared norm; float32 features of one image differ by 1e-12 of it
 _CELLS = 8_000_000  # distances in memory at once: 64 MB
 
 
@@ -50,7 +50,7 @@ def space(*features: Tensor) -> Space:
     rows = [one.double() - centre for one in features]
     sets = tuple(Points(one, one.square().sum(dim=1)) for one in rows)
     scale = torch.cat([one.norms for one in sets]).mean()
-    return Space(sets, _SLACK * float(scale))
+    return Space(sets, SLACK * float(scale))
 
 
 def blocks(first: Points, *others: Points) -> Iterator[tuple[slice, list[Tensor]]]:

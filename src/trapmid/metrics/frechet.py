@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-def frechet(first: Tensor, second: Tensor) -> float:
+class Gaussian(NamedTuple):
+    """What a Frechet distance asks of a set: most of its time, if the set is large."""
+
+    mean: Tensor  # (F,) float64
+    root: Tensor  # (min(n, F), F) float64; root' root is the sample covariance (n - 1)
+
+    @classmethod
+    def of(cls, features: Tensor) -> Gaussian:
+        """Fitted to `features` (n, F); n >= 2.
+
+        Raises:
+            ValueError: there are fewer than two rows.
+        """
+        if len(features) < 2:
+            raise ValueError(f"frechet: needs two images on each side, has {len(features)}")
+        features = features.double()
+        return cls(features.mean(dim=0), _root(features))
+
+
+def frechet(first: Tensor, second: Tensor | Gaussian) -> float:
     """|m1 - m2|^2 + tr S1 + tr S2 - 2 tr sqrt(S1 S2), with sample covariances (n - 1).
 
     With S1 = A A' and S2 = B B', tr sqrt(S1 S2) is the nuclear norm of A'B: the eigenvalues of
@@ -18,20 +38,19 @@ def frechet(first: Tensor, second: Tensor) -> float:
 
     Args:
         first: (n, F) features; n >= 2.
-        second: (m, F) features; m >= 2.
+        second: (m, F) features; m >= 2; fitted already where many are compared with them.
 
     Raises:
         ValueError: a set has fewer than two rows or the widths differ.
     """
-    if min(len(first), len(second)) < 2:
-        raise ValueError(f"frechet: needs two images on each side, has {len(first)}, {len(second)}")
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(f"frechet: widths differ: {first.shape[1]} and {second.shape[1]}")
-    first, second = first.double(), second.double()
-    gap = (first.mean(dim=0) - second.mean(dim=0)).square().sum()
-    a, b = _root(first), _root(second)
-    overlap = torch.linalg.svdvals(a @ b.T).sum()
-    distance = gap + a.square().sum() + b.square().sum() - 2 * overlap
+    one = Gaussian.of(first)
+    other = second if isinstance(second, Gaussian) else Gaussian.of(second)
+    widths = len(one.mean), len(other.mean)
+    if widths[0] != widths[1]:
+        raise ValueError(f"frechet: widths differ: {widths[0]} and {widths[1]}")
+    gap = (one.mean - other.mean).square().sum()
+    overlap = torch.linalg.svdvals(one.root @ other.root.T).sum()
+    distance = gap + one.root.square().sum() + other.root.square().sum() - 2 * overlap
     return max(float(distance), 0.0)  # equal sets may miss zero by a rounding error
 
 

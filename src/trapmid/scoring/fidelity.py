@@ -11,7 +11,7 @@ from trapmid.scoring.recognition import Recognised
 from trapmid.scoring.references import EvaluatorReference
 from trapmid.scoring.scores import Fidelity
 
-_SUBSETS = 5  # of `matched_size` images; a Frechet distance to 27,000 images takes a second
+_SUBSETS = 5  # of `matched_size` images
 
 
 def fidelity(
@@ -45,7 +45,7 @@ def fidelity(
         kid_std=kid_std,
         frechet_matched=matched,
         prdc=prdc.prdc(real, made, k) if min(len(real), len(made)) > k else None,
-        prdc_ppa=prdc.per_class(prdc.ppa, real, real_labels, made, labels, k),
+        prdc_ppa=prdc.ppa_per_class(real, real_labels, made, labels, k),
         nearest_private=neighbours.nearest_private(made, real, public) if len(public) else None,
         covered=neighbours.covered(made, labels, real[attacked], real_labels[attacked]),
     )
@@ -63,7 +63,8 @@ def _of_successes(
     generator = setup.rt.generator("matched size")
     kids = kid.subset_kids(rows, real, size, _SUBSETS, generator)
     parts = [rows[torch.randperm(len(rows), generator=generator)[:size]] for _ in range(_SUBSETS)]
-    distances = [frechet.frechet(part, real) for part in parts]
+    fitted = frechet.Gaussian.of(real)
+    distances = [frechet.frechet(part, fitted) for part in parts]
     return whole, float(kids.std()), sum(distances) / _SUBSETS
 
 
