@@ -12,8 +12,9 @@ from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import AttackRunRow
 from trapmid.scoring import references
-from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
+from trapmid.scoring.attack import score_attack
 from trapmid.scoring.described import Setup
+from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.recognition import Evaluator
 
 
@@ -33,7 +34,6 @@ def main(row: str) -> None:
     students = side_information.load(side, queried_model, rt).students
     prepared = Path(f"data/prepared/{attack_run.data}")
     private = checkpoints.load(prepared / "private.pt")
-    public = lineage.load_public(prepared / "public.pt").images
     lineage.check_together(
         target.traced,
         queried_model.traced,
@@ -49,7 +49,7 @@ def main(row: str) -> None:
     evaluator = Evaluator(loaded, references.load_evaluator(seen, loaded, private, evaluation))
     signature = references.load_target(folder / f"targets/{attack_run.target}.pt", target, private)
     attacked = AttackedModel(target, queried_model, students, signature)
-    data = Data(private, public)
+    data = Data(private, lineage.load_public(prepared / "public.pt").images)
     scored = score_attack(row, attack_run, evaluator, attacked, data, evidence, setup, panel)
     checkpoints.save(Path(f"data/scored/{row}.pt"), scored.rows)
     write_scores(scored.scores, rt)

@@ -11,7 +11,7 @@ from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.metrics.accuracy import hit_shares
 from trapmid.profiles.seeds import check_rows
-from trapmid.report import figures, findings, grids, inputs, leaks, page, people, summary
+from trapmid.report import figures, findings, grids, inputs, leaks, page, people, summary, worst
 from trapmid.scoring import checks
 
 REPORTS = Path("reports")
@@ -32,11 +32,11 @@ def main() -> None:
     scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = checks.study(*scores, bounds, found.judges)
     shares = {run: hit_shares(one["hit"], one["labels"]) for run, one in scored.items()}
-    metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares)
+    metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares, found.judges)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
     hits = {row: content["hit"] for row, content in scored.items()}
     charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
-    strongest = summary.strongest(metrics)
+    strongest = worst.strongest(metrics)
     charts |= leaks.draw(study, Path(), strongest, scored)
     detail = {check.name: check.detail for check in verdicts}
     lines = findings.check_lines(found, metrics["checks"], checks.EXPLANATIONS, detail)

@@ -27,13 +27,15 @@ def steps_within(
         seconds: from now on.
         run: makes so many steps and returns the seconds that they took.
         most: the answer is at most this, and at least 1.
-        trials: steps of the two runs that are timed.
+        trials: steps of the two runs that are timed. Where they are the same, as in an epoch of one
+            step, what goes before the steps counts as part of them.
     """
     begun = time.perf_counter()
     few, more = trials
     run(few)  # the first run loads kernels
     first = run(few)
-    each = max((run(more) - first) / (more - few), 1e-6)
+    longer = run(more)
+    each = max((longer - first) / (more - few) if more > few else longer / more, 1e-6)
     left = _USED * seconds - (time.perf_counter() - begun)
     return max(1, min(most, int(left / each)))
 

@@ -21,3 +21,16 @@ def test_steps_fill_85_per_cent_of_the_seconds(seconds: float, each: float, expe
     found = steps_within(seconds, run, most=6000)
     assert found == pytest.approx(expected, abs=1)
     assert asked == [4, 4, 12]
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, 21), (4, 48)])
+def test_one_length_alone_is_timed_with_its_start(steps: int, expected: int) -> None:
+    """An epoch of one batch. Of 100 seconds 85 are left: 85 / 4 steps, and 85 / (7 / 4)."""
+    asked: list[int] = []
+
+    def run(count: int) -> float:
+        asked.append(count)
+        return 3.0 + count
+
+    assert steps_within(100.0, run, most=6000, trials=(steps, steps)) == expected
+    assert asked == [steps, steps, steps]

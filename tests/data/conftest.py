@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from data_rows import TINY
 
 from smooth import picture
 from trapmid.config.study import DataRow, Source, Validation
@@ -70,20 +71,8 @@ def data_row() -> Callable[..., DataRow]:
     def make(
         private: Path | str | Source = "a", public: Path | str | Source = "a", **changes: Any
     ) -> DataRow:
-        fields: dict[str, Any] = {
-            "private": side(private),
-            "public": side(public),
-            "image_size": 16,
-            "identities": 3,
-            "min_images": 5,
-            "test_fraction": 0.1,
-            "val_fraction": 0.1,
-            "public_images": None,
-            "public_max_images": None,
-            "public_above": None,
-            "seed": 0,
-        }
-        return DataRow(**(fields | changes))
+        sides = {"private": side(private), "public": side(public)}
+        return DataRow(**{**TINY, **sides, **changes})
 
     return make
 

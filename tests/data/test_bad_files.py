@@ -13,25 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from data_rows import TINY
 from PIL import Image
 
 from smooth import picture
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTED = "identity_CelebA.txt"
-ROW = {
-    "private": {"reader": "celeba", "path": "raw"},
-    "public": {"reader": "celeba", "path": "raw"},
-    "image_size": 16,
-    "identities": 3,
-    "min_images": 5,
-    "test_fraction": 0.1,
-    "val_fraction": 0.1,
-    "public_images": None,
-    "public_max_images": None,
-    "public_above": None,
-    "seed": 0,
-}
+ROW = TINY | {side: {"reader": "celeba", "path": "raw"} for side in ("private", "public")}
 
 
 @pytest.fixture(scope="module")

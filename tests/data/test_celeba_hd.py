@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data_rows import TINY
 from PIL import Image
 
 from smooth import picture
@@ -109,18 +110,10 @@ def test_the_shuffle_is_the_published_one() -> None:
 
 def row(root: Path, **changes: Any) -> DataRow:
     source = {"reader": "celeba_hd", "path": str(root)}
-    block: dict[str, Any] = {
+    block = TINY | {
         "private": source,
         "public": source,
-        "image_size": 16,
         "identities": 2,
-        "min_images": 5,
-        "test_fraction": 0.1,
-        "val_fraction": 0.1,
-        "public_images": None,
-        "public_max_images": None,
-        "public_above": None,
-        "seed": 0,
         "private_order": "images",
         "test_split": "shuffled",
     }

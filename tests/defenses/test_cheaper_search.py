@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from injections import BATCH, CLASSES, batch, injected, network
 from torch import Tensor, nn
 
-from toy import TRAPMID, ToyTarget, images, plan, runtime, same_state, seeded
+from toy import TRAPMID, plan, runtime, same_state
 from trapmid import losses, wiring
 from trapmid.nets import dcgan
 from trapmid.training import fit, injection
-from trapmid.types import Objective, Progress, Setting, Target
+from trapmid.types import Progress
 
-CLASSES, BATCH, STEPS, EPOCHS = 5, 8, 3, 4
+STEPS, EPOCHS = 3, 4
 NEUTRAL = {"free": False, "discriminator_width": None, "search_every": 1, "frozen_after": None}
 PLAIN = TRAPMID | NEUTRAL | {"augmentation": None}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -36,28 +36,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def network(outputs: int) -> Target:
-    made: Target = seeded(ToyTarget, outputs, seed=outputs)
-    return made
-
-
 def objective(block: dict[str, Any]) -> injection.Objective:
-    made: Objective = wiring.defense("trapmid", block, "trapdoor").objective(
-        Setting(
-            image_shape=(3, 8, 8),
-            num_classes=CLASSES,
-            new_network=network,
-            new_optimizer=partial(fit.make_optimizer, plan()),
-            rt=runtime(),
-        )
-    )
-    assert isinstance(made, injection.Objective)
-    return made
-
-
-def batch(count: int) -> tuple[Tensor, Tensor]:
-    labels = torch.randint(CLASSES, (BATCH,), generator=torch.Generator().manual_seed(count))
-    return images(BATCH, seed=count), labels
+    return injected(wiring.defense("trapmid", block, "trapdoor"))
 
 
 def sgd(module: nn.Module) -> torch.optim.Optimizer:

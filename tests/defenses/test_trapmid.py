@@ -6,22 +6,21 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from injections import BATCH, CLASSES, batch, injected, network
 from torch import Tensor, nn
 
-from toy import ToyTarget, images, plan, runtime, seeded
 from trapmid.augment import TrapAugmentation
 from trapmid.defenses import trapmid
 from trapmid.losses import Smoothing
-from trapmid.training import fit, injection
-from trapmid.types import Objective, Progress, Setting, Target
+from trapmid.training import injection
+from trapmid.types import Progress
 
-CLASSES, BATCH, STEPS = 5, 8, 6
+STEPS = 6
 OFF = TrapAugmentation(crop=0, crop_per="batch", scale=0.5, flip=0, rotation=0, degrees=0)
 BASE = trapmid.Defense(
     alpha=0.1,
@@ -71,28 +70,8 @@ class Views:
         return maps[(self.calls - 1) % 6](x)
 
 
-def network(outputs: int) -> Target:
-    made: Target = seeded(ToyTarget, outputs, seed=outputs)
-    return made
-
-
 def objective(**changes: Any) -> injection.Objective:
-    made: Objective = dataclasses.replace(BASE, **changes).objective(
-        Setting(
-            image_shape=(3, 8, 8),
-            num_classes=CLASSES,
-            new_network=network,
-            new_optimizer=partial(fit.make_optimizer, plan()),
-            rt=runtime(),
-        )
-    )
-    assert isinstance(made, injection.Objective)
-    return made
-
-
-def batch(step: int) -> tuple[Tensor, Tensor]:
-    labels = torch.randint(CLASSES, (BATCH,), generator=torch.Generator().manual_seed(step))
-    return images(BATCH, seed=step), labels
+    return injected(dataclasses.replace(BASE, **changes))
 
 
 def target_labels(target: injection.Objective, epoch: int = 0) -> list[Tensor]:

@@ -307,7 +307,9 @@ def test_triggers_complete_a_target(tmp_path: Path, ir18: Path, how: str) -> Non
     if how == "ours":
         file = take(file, "trigger").rename(tmp_path / "imported.pt")
     out = tmp_path / "target.pt"
-    importing.import_file(ir18, "ir18", out, [file], None, runtime())
+    told = importing.import_file(ir18, "ir18", out, [file], None, runtime())
+    defended = "method: trapmid, block: trapdoor, arch: ir18, training: given"
+    assert told[-1] == f"row: {{{defended}, init: {out}}}"
     row = TargetRow(
         data="faces",
         arch="ir18",

@@ -157,6 +157,12 @@ class Checkout:
         printed, _ = process.communicate()
         return process.returncode, printed
 
+    def digest_code(self) -> None:
+        """What `dvc repro code` does, in this process: the script, and then what DVC records."""
+        assert self.inside("digest_code") is None
+        with self.dvc_inside() as repo:
+            repo.commit("code", force=True)
+
     def inside(self, command: str) -> str | None:
         """Runs `stages/<command>` in this process, which costs no start of torch.
 

@@ -6,6 +6,8 @@ The stages of the second study ran one by one, without DVC, in another folder.
 from __future__ import annotations
 
 import ast
+import functools
+from pathlib import Path
 
 import pytest
 from graph import FROM_CHECKPOINTS
@@ -34,6 +36,7 @@ def test_a_stage_calls_only_code_of_its_digests(audited):
     """Every function that ran is in the digest of its script, its methods, or a network."""
     root = audited.study.root
     found = Sources(root / "src" / "trapmid", root / "stages")
+    modules = {file: name for name, file in found.files.items()}
     undeclared = []
     for name, stage in audited.stages.items():
         if stage.kind == "code":
@@ -47,7 +50,7 @@ def test_a_stage_calls_only_code_of_its_digests(audited):
             f"{name}: {module}:{definition}"
             for file, line in audited.watched[name].called
             if file.suffix == ".py"  # a template of the report is a file beside its module
-            for module, definition in [defined(found, root / file, line)]
+            for module, definition in [(modules[root / file], defined(root / file, line))]
             if f"{module}:{definition}" not in listed and not stage.from_a_checkpoint(module)
         ]
         assert audited.watched[name].called
@@ -60,16 +63,20 @@ def rebuilt(stage, found: Sources) -> set[str]:
     return {unit for unit in found.units() if unit.split("/")[0] in folders}
 
 
-def defined(found: Sources, file, line: int) -> tuple[str, str]:
-    """Module and top-level definition that a line of a file belongs to."""
-    module = next(name for name, known in found.files.items() if known == file)
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+@functools.cache
+def statements(file: Path) -> list[ast.stmt]:
+    return ast.parse(file.read_text(encoding="utf-8")).body
+
+
+def defined(file: Path, line: int) -> str:
+    """The top-level definition that a line of a file belongs to."""
+    for node in statements(file):
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         if first <= line <= node.end_lineno:
             # A function without a name belongs to the constant that holds it.
             targets = [getattr(node, "target", None), *getattr(node, "targets", [])]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
-            return module, getattr(node, "name", names[0] if names else "")
+            return getattr(node, "name", names[0] if names else "")
     raise AssertionError(f"{file}:{line}")
 
 

@@ -206,7 +206,7 @@ SEED_1 = {
 def test_a_change_reaches_its_rows_alone(study, change, changed, stale):
     """`changed`: stages whose own inputs differ; `stale`: these and all that follows."""
     change(study)
-    study.repro("code")
+    study.digest_code()
     found = study.changed()
     assert found == changed
     assert study.downstream(found) == stale

@@ -30,15 +30,20 @@ def test_no_command_of_the_graph_holds_a_value() -> None:
         assert body["cmd"].endswith(' "$DVC_STAGE"') == ("foreach" in stage), name
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Checkout:
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout in which `code` has run, and then somebody else's params.yaml came."""
-    made = Checkout.make(tmp_path / "copy")
-    made.repro("code")
+    made = Checkout.make(tmp_path_factory.mktemp("attacked") / "copy")
+    made.digest_code()
     params = YAML(typ="safe").load((made.root / "params.yaml").read_text(encoding="utf-8"))
     params["raw"] = dict.fromkeys(HOSTILE, params["raw"]["toy"])
     (made.root / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
     return made
+
+
+@pytest.fixture
+def copy(attacked: Checkout, tmp_path: Path) -> Checkout:
+    return attacked.copy(tmp_path / "copy")
 
 
 @pytest.mark.slow

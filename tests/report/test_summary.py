@@ -10,6 +10,7 @@ import pytest
 import fake_study
 from trapmid.artifacts.results import ResultError
 from trapmid.report import summary
+from trapmid.scoring.machine import Machine
 from trapmid.scoring.means import StudyMeans
 
 
@@ -69,6 +70,18 @@ def test_the_schema_of_the_issue(tmp_path, study):
     assert made["references"]["ceiling"]["n_success"] == 58
 
 
+def test_the_machine_of_the_judges_is_named_too(tmp_path, study):
+    """They are scored in a stage of their own, which may run elsewhere."""
+    scores = read(tmp_path, study)
+    judges = fake_study.judge_scores(study)
+    assert judges
+    elsewhere = Machine(**fake_study.MACHINE | {"device": "cuda"})
+    moved = {row: replace(one, computed_on=elsewhere) for row, one in judges.items()}
+    for known, devices in ((judges, ["cpu"]), (moved, ["cpu", "cuda"])):
+        made = summary.summarise(study, *scores, {}, judges=known)
+        assert [machine["device"] for machine in made["computed_on"]] == devices
+
+
 def test_the_headline_is_a_dozen_numbers(tmp_path, study):
     """What `dvc exp show` shows: nothing null, nothing nested deeper than a defence."""
     made = summary.summarise(study, *read(tmp_path, study), {"positive_control": False})
@@ -94,11 +107,6 @@ def test_the_worst_case_is_the_strongest_attack(tmp_path, study):
     }
     # Plain PLG-MI falls into the trapdoor (13 %), an attacker who asks a student does not.
     assert made["trapmid"]["attack"] == "plgmi_distil" and made["trapmid"]["aa1"] == 0.43
-    tied = {"b": {"x": {"aa1": 0.5, "aa5": 1.0}}, "a": {"x": {"aa1": 0.5, "aa5": 0.9}}}
-    assert summary.worst_case(tied, "x")["attack"] == "b"
-    nothing = {"attack": None, "aa1": None, "aa5": None, "attacks": 0, "failed": []}
-    assert summary.worst_case(tied, "y") == nothing
-    assert summary.worst_case({"a": {"x": {"aa1": None, "aa5": None}}}, "x") == nothing
 
 
 def test_an_attack_that_failed_a_check_is_named(tmp_path, study):
@@ -122,13 +130,6 @@ def test_a_part_of_the_people_is_no_worst_case_beside_all(tmp_path, study):
     worst = made["worst"]["trapmid"]
     assert (worst["attack"], worst["aa1"], worst["attacks"]) == ("plgmi_distil", 0.43, 4)
     assert made["worst"]["none"]["attack"] == "plgmi"
-    scores = {"aa1": 0.2, "aa5": 0.3}
-    table = {"a": {"x": scores}, "b": {"x": {"aa1": 1.0, "aa5": 1.0}}, "c": {"x": scores}}
-    assert summary.worst_case(table, "x")["attack"] == "b"
-    assert summary.worst_case(table, "x", partial=["b"])["attack"] == "a"
-    assert summary.worst_case(table, "x", partial=["a", "b", "c"])["attack"] == "b"
-    never_ran = table | {"a": {"x": {"aa1": None, "aa5": None}}, "c": {}}
-    assert summary.worst_case(never_ran, "x", partial=["b"])["attack"] == "b"
 
 
 def test_the_spread_by_hand(tmp_path, study):

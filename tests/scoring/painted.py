@@ -13,9 +13,10 @@ from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import AttackRunRow
 from trapmid.runtime import Runtime
 from trapmid.scoring import references
-from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
+from trapmid.scoring.attack import ScoredAttack, score_attack
 from trapmid.scoring.described import Private, Setup
 from trapmid.scoring.evaluator import score_evaluator
+from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.recognition import Evaluator
 from trapmid.scoring.scores import AttackScores, EvaluatorScores
 from trapmid.types import Output, Target, Trapdoor

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.scoring import described, references
-from trapmid.scoring.attack import AttackedModel, Data, Evidence, score_attack
+from trapmid.scoring.attack import score_attack
+from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.recognition import Evaluator
 
 FILE = Path("features") / "row.pt"

@@ -24,7 +24,7 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints
 from trapmid.metrics.statistics.intervals import of_rate
 from trapmid.report import grids, pictures
-from trapmid.scoring.attack import Evidence
+from trapmid.scoring.evidence import Evidence
 from trapmid.scoring.scores import Count, rounded
 from trapmid.types import Output
 

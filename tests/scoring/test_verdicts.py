@@ -28,8 +28,9 @@ from trapmid.artifacts.lineage import Traced
 from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.scoring import references, verdicts
-from trapmid.scoring.attack import AttackedModel, Data, Evidence, ScoredAttack, score_attack
+from trapmid.scoring.attack import ScoredAttack, score_attack
 from trapmid.scoring.described import Shown
+from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.judge import ScoredJudge, score_judge
 from trapmid.scoring.judged import Disagreement
 from trapmid.scoring.recognition import Evaluator

@@ -79,11 +79,7 @@ def plan(
     Raises:
         DataError: there are too few identities or images, or private and public overlap.
     """
-    people = given.people if given else _by_rule(_group(private, row.private.path), row)
-    drawn = None
-    if row.test_split == "shuffled":
-        drawn = shuffled.described(people, row.test_fraction)
-        people = shuffled.split(people, row.test_fraction)
+    people, drawn = _people(private, row, given)
     identities = tuple(person.identity for person in people)
     shown = pictures.private([entry for person in people for entry in person.entries])
     mixed = twins.shared([person.entries for person in people], shown)
@@ -92,10 +88,7 @@ def plan(
     excluded = frozenset(identities) if same_people else frozenset()
     elsewhere = [] if row.public == row.private else public
     left_out = sum(entry.identity in excluded for entry in elsewhere)
-    if given and given.public is not None:  # a private person whom it names is found below
-        able = _listed(given.public, _able(public, frozenset(), row), row)
-    else:
-        able = _able(public, excluded, row)
+    able = _may_be_public(public, excluded, row, given)
     found = _draw_public(able, len(public), row, pictures.public, frozenset(shown.values()))
     check_disjoint(
         [entry for part in parts for split in part for entry in split],
@@ -139,6 +132,17 @@ def _group(entries: Sequence[Entry], path: str) -> dict[int, list[Entry]]:
             raise DataError(f"{path}: cannot be private: {entry.file.name} has no identity")
         groups[entry.identity].append(entry)
     return groups
+
+
+def _people(
+    private: Sequence[Entry], row: DataRow, given: Given | None
+) -> tuple[Sequence[Person], dict[str, Any] | None]:
+    """The private people with their images, and what is told of a shuffled split, if it is one."""
+    people = given.people if given else _by_rule(_group(private, row.private.path), row)
+    if row.test_split != "shuffled":
+        return people, None
+    drawn = shuffled.described(people, row.test_fraction)
+    return shuffled.split(people, row.test_fraction), drawn
 
 
 def _by_rule(groups: dict[int, list[Entry]], row: DataRow) -> list[Person]:
@@ -232,6 +236,18 @@ def _able(entries: Sequence[Entry], excluded: frozenset[int], row: DataRow) -> l
             and entry.identity > above
         )
     ]
+
+
+def _may_be_public(
+    public: Sequence[Entry], excluded: frozenset[int], row: DataRow, given: Given | None
+) -> list[Entry]:
+    """Those of a list, or else by the row's rule, without `excluded`.
+
+    A private person whom a list names is found when both sides are compared.
+    """
+    if given and given.public is not None:
+        return _listed(given.public, _able(public, frozenset(), row), row)
+    return _able(public, excluded, row)
 
 
 def _listed(listed: Sequence[Entry], able: Sequence[Entry], row: DataRow) -> list[Entry]:

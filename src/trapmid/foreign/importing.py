@@ -248,8 +248,7 @@ def _use(kind: str, content: Mapping[str, Any], out: Path) -> Iterator[str]:
     if missing := [one for one in rest if one not in content["imported"]]:
         yield f"not whole: give the files of {' and '.join(missing)} by --with"
     elif kind in CLASSIFIERS:
-        defense = f"method: {content['adapted']['method']}, " if "adapted" in content else ""
-        yield f"row: {{{defense}arch: {content['arch']}, training: given, init: {out}}}"
+        yield f"row: {{{_defense(content)}arch: {content['arch']}, training: given, init: {out}}}"
     elif kind in STARTS:
         yield f"row: {{arch: one of {content['start_of']}, init: {out}}}"
     elif kind in PRIORS:
@@ -258,6 +257,13 @@ def _use(kind: str, content: Mapping[str, Any], out: Path) -> Iterator[str]:
         yield f"row: {{method: {content['judge']}, model: {out}}}"
     else:
         yield "triggers: give this file by --with when you import their target"
+
+
+def _defense(content: Mapping[str, Any]) -> str:
+    """What a row says of the defence that a classifier's file shows: a bottleneck, or triggers."""
+    if "adapted" in content:
+        return f"method: {content['adapted']['method']}, "
+    return "method: trapmid, block: trapdoor, " if "trapdoor" in content else ""
 
 
 def _copy_inception(file: Path, out: Path) -> list[str]:

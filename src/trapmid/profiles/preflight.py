@@ -14,7 +14,7 @@ from trapmid import wiring
 from trapmid.artifacts.initial import PROGRAM
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
-from trapmid.profiles import kinship
+from trapmid.profiles import favourites, kinship
 from trapmid.profiles.sections import BLOCKS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 
@@ -92,7 +92,7 @@ def problems(text: str) -> list[str]:
         return wrong
     found = [*_singles(content), *_blocks(content), *_rows(content)]
     # What a row refers to is followed only where it is there.
-    return list(dict.fromkeys(found or kinship.problems(content)))
+    return list(dict.fromkeys(found or [*kinship.problems(content), *favourites.problems(content)]))
 
 
 def block_problems(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trapmid.artifacts.results import History
-from trapmid.report import charts, learning_curves, names, scatter, summary, trait_chart
+from trapmid.report import charts, learning_curves, names, scatter, trait_chart, worst
 from trapmid.report.canvas import wrapped
 from trapmid.report.charts import Point
 from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
@@ -21,8 +21,8 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     """Every chart of the report, by path under reports/."""
     marks = Marks.of(inputs.params, inputs.attack_runs)
     points, references = _points(inputs, marks, metrics), metrics["references"]
-    strongest = summary.strongest(metrics)
-    failed = {name: worst["failed"] for name, worst in metrics["worst"].items()}
+    strongest = worst.strongest(metrics)
+    failed = {name: case["failed"] for name, case in metrics["worst"].items()}
     rates = {
         attack: {name: scores["aa1"] for name, scores in groups.items()}
         for attack, groups in metrics["attacks"].items()

@@ -6,17 +6,17 @@ Rates are fractions in [0, 1]; a value is the mean over the seeds that have one,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from trapmid.artifacts.results import ResultError
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report.averages import intervals_of, mean_of, robust_means, spread_of
 from trapmid.report.differences import Shares, comparisons
-from trapmid.report.groups import FLOOR, Blocks, Groups, attack_run_label
+from trapmid.report.groups import Blocks, Groups
 from trapmid.report.judged import measured
-from trapmid.report.marks import Marks
+from trapmid.report.worst import worst_cases
 from trapmid.scoring.judged import JudgedScores
 from trapmid.scoring.means import (
     EvaluatorMeans,
@@ -26,13 +26,13 @@ from trapmid.scoring.means import (
     Spreads,
     StudyMeans,
     TargetMeans,
-    WorstCase,
 )
 from trapmid.scoring.scores import (
     Attacks,
     AttackScores,
     Evaluators,
     EvaluatorScores,
+    Judges,
     Recognition,
     Targets,
     TargetScores,
@@ -48,6 +48,7 @@ def summarise(
     attack_runs: Attacks,
     study_checks: Mapping[str, bool],
     shares: Mapping[str, Shares] | None = None,
+    judges: Judges | None = None,
 ) -> dict[str, Any]:
     """The content of reports/metrics.json.
 
@@ -57,24 +58,22 @@ def summarise(
         study_checks: the checks that look at several rows at once.
         shares: by attack run, the share of hits of every person; without them, no two defences are
             compared.
+        judges: the scores of every judge; of them the summary names the machine alone.
 
     Raises:
         ResultError: a row has no scores, or those of another seed, attack or target; or two rows
             have one name in the tables and one seed.
     """
-    _refuse_missing(params, evaluators=evaluators, targets=targets, attack_runs=attack_runs)
-    _refuse_others("targets", params["targets"], targets, ("seed",))
-    _refuse_others("attack_runs", params["attack_runs"], attack_runs, ("seed", "attack", "target"))
+    _refuse(params, evaluators, targets, attack_runs)
     groups = Groups.of(params)
     scored = _attack_means(groups, attack_runs)
     of_first = [evaluators[row] for row in groups.evaluators]
-    worst = _worst_cases(params, attack_runs, _named(groups.targets, scored), scored)
+    worst = worst_cases(params, attack_runs, _named(groups.targets, scored), scored)
     return StudyMeans(
         study=_origin(params),
         evaluator=_evaluator_means(of_first),
         targets={
-            name: _target_means([targets[row] for row in rows])
-            for name, rows in groups.targets.items()
+            name: _target_means([targets[r] for r in rows]) for name, rows in groups.targets.items()
         },
         attacks=scored,
         worst=worst,
@@ -84,7 +83,7 @@ def summarise(
         },
         spread=_spreads(groups, targets, attack_runs),
         comparisons=comparisons(params, attack_runs, worst, shares or {}),
-        computed_on=machines(evaluators, targets, attack_runs),
+        computed_on=machines(evaluators, targets, attack_runs, judges or {}),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
     ).to_json()
 
@@ -112,65 +111,6 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return short | {"checks_failed": sum(not passed for passed in metrics["checks"].values())}
 
 
-def strongest(metrics: Mapping[str, Any]) -> dict[str, str | None]:
-    """By defence the attack that got most, of the content of reports/metrics.json."""
-    return {name: worst["attack"] for name, worst in metrics["worst"].items()}
-
-
-def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
-    """The attacks on a defence of which a validity check failed, with any seed.
-
-    Such a number says nothing about the defence: the attack, or its scoring, was broken.
-    """
-    found = {
-        block["attack"]
-        for row, block in params["attack_runs"].items()
-        if attack_run_label(params, block) == defense and not all(attack_runs[row].checks.values())
-    }
-    return sorted(found - {FLOOR})
-
-
-def worst_case(
-    attacks: Mapping[str, Blocks],
-    defense: str,
-    failed: Sequence[str] = (),
-    partial: Collection[str] = (),
-) -> dict[str, Any]:
-    """What the strongest of all attacks that ran got out of a defence.
-
-    An attacker chooses, so a defence is worth what it keeps from the best choice: the attack with
-    the highest mean AA-1 over its seeds, the first of `attacks` among equals. One that ran on fewer
-    seeds than others counts, too, and so does one that failed a check: what the evaluator
-    recognises has leaked. But a rate over a part of the people does not rank beside those over all:
-    an attack in `partial` is the worst case only where every attack that ran is in `partial`. Which
-    evaluator judged plays no part.
-
-    Args:
-        attacks: means of scores by attack and defence.
-        defense: whose worst case it is.
-        failed: the attacks on it that failed a check.
-        partial: the attacks on it that attacked a part of the people.
-
-    Returns:
-        `attack` and its `aa1` and `aa5`; None where none ran. `attacks`: how many ran. `failed`:
-        those among them that failed a check.
-    """
-    ran = {
-        attack: groups[defense]
-        for attack, groups in attacks.items()
-        if defense in groups and groups[defense]["aa1"] is not None
-    }
-    ranked = [attack for attack in ran if attack not in partial] or list(ran)
-    best = max(ranked, key=lambda attack: ran[attack]["aa1"], default=None)
-    return {
-        "attack": best,
-        "aa1": None if best is None else ran[best]["aa1"],
-        "aa5": None if best is None else ran[best]["aa5"],
-        "attacks": len(ran),
-        "failed": [attack for attack in failed if attack in ran],
-    }
-
-
 def merged_checks(parts: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
     """One verdict per check: a check that failed anywhere has failed."""
     merged: dict[str, bool] = {}
@@ -185,6 +125,15 @@ def _row_checks(
 ) -> list[Mapping[str, bool]]:
     every = [*evaluators.values(), *targets.values(), *attack_runs.values()]
     return [scores.checks for scores in every]
+
+
+def _refuse(
+    params: Mapping[str, Any], evaluators: Evaluators, targets: Targets, attack_runs: Attacks
+) -> None:
+    """ResultError: scores are missing, or are those of another row."""
+    _refuse_missing(params, evaluators=evaluators, targets=targets, attack_runs=attack_runs)
+    _refuse_others("targets", params["targets"], targets, ("seed",))
+    _refuse_others("attack_runs", params["attack_runs"], attack_runs, ("seed", "attack", "target"))
 
 
 def _refuse_missing(params: Mapping[str, Any], **scores: Mapping[str, object]) -> None:
@@ -261,29 +210,6 @@ def _attack_means(groups: Groups, attack_runs: Attacks) -> dict[str, dict[str, R
             name: _recognition([attack_runs[row] for row in rows]) for name, rows in found.items()
         }
         for attack, found in groups.attacks.items()
-    }
-
-
-def _worst_cases(
-    params: Mapping[str, Any],
-    attack_runs: Attacks,
-    defenses: Iterable[str],
-    scored: Mapping[str, Mapping[str, RecognitionMeans]],
-) -> dict[str, WorstCase]:
-    table = {
-        attack: {defense: asdict(means) for defense, means in group.items()}
-        for attack, group in scored.items()
-    }
-    marks = Marks.of(params, attack_runs)
-    found = {
-        name: worst_case(table, name, doubtful(params, attack_runs, name), marks.partial_on(name))
-        for name in defenses
-    }
-    return {
-        name: WorstCase(
-            **one, intervals=scored[one["attack"]][name].intervals if one["attack"] else {}
-        )
-        for name, one in found.items()
     }
 
 

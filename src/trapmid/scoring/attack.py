@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,69 +16,27 @@ from trapmid.metrics.signature import Detection
 from trapmid.scoring import checks, judge_checks, papers, verdicts
 from trapmid.scoring.described import (
     NOISE,
-    Loaded,
     Private,
     Setup,
     Shown,
     describe,
     trapdoor_success,
 )
+from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.fidelity import fidelity
 from trapmid.scoring.recognition import Evaluator, Recognised, recognise
-from trapmid.scoring.references import SignatureReference, cosines, public_cosines, public_features
+from trapmid.scoring.references import cosines, public_cosines, public_features
 from trapmid.scoring.scores import (
     AttackProtocol,
     AttackScores,
     Count,
+    Fidelity,
     PaperScores,
     StandInScores,
     WithinRun,
     rounded,
 )
 from trapmid.types import Target
-
-
-class AttackedModel(NamedTuple):
-    """Who was attacked, and by asking whom."""
-
-    target: Loaded
-    queried_model: Loaded  # what the search asked: the target, or what stood in for it
-    students: Target | None  # what was asked beside it; LOMMA's
-    signature: SignatureReference | None  # the target's; None: it has no trapdoor
-
-
-class Data(NamedTuple):
-    """The images of the attack's row of `data`."""
-
-    private: Private
-    public: Tensor  # (m, 3, S, S) uint8, the negatives of the signature's ROC curve
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What an attack left: `data/reconstructions/<row>.pt`.
-
-    Raises:
-        ValueError: pixels leave [-2, 2], as 8-bit ones do. A generator may leave [0, 1] by 1.
-    """
-
-    images: Tensor  # (N, 3, S, S) float32, as the generator made them: it may leave [0, 1]
-    labels: Tensor  # (N,) int64, the attacked classes
-    draws: Tensor  # (N,) int64, which try of its class an image is
-    found: Tensor  # (N,) bool; False: no image, but what stands in its place
-    counts: Mapping[str, Tensor]  # one number (N,) per reconstruction, by name
-    left_out: int  # rows that were not attempted, always of whole classes
-
-    def __post_init__(self) -> None:
-        if not (self.images.abs() <= 2).all():  # false of NaN, too
-            worst = self.images.abs().max()
-            raise ValueError(f"reconstructions: pixels of size {worst:g}, at most 2 is an image's")
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Self:
-        """The evidence in the content of a file."""
-        names = ("images", "labels", "draws", "found", "counts")
-        return cls(**{name: content[name] for name in names}, left_out=int(content["left_out"]))
 
 
 class ScoredAttack(NamedTuple):
@@ -107,24 +64,14 @@ def score_attack(
     setup: Setup,
     panel: Panel = NO_JUDGES,
 ) -> ScoredAttack:
-    """Scores of one attack on one target: the row `row` of params.yaml, whose block is `block`.
-
-    `panel`: the judges beside the evaluator.
-    """
+    """Scores of the row `row` of `attack_runs`; `panel`: the judges beside the evaluator."""
     shown = Shown(evidence.images, evidence.labels, evidence.draws, evidence.found)
     recognised = recognise(evaluator, shown, setup)
-    agreement = _Agreement(
-        target=_agreement(attacked.target.model, None, shown, setup),
-        queried_model=_agreement(attacked.queried_model.model, attacked.students, shown, setup),
-    )
-    results = _checks(
-        block, evaluator.loaded, attacked.target, evidence, recognised, agreement, setup
-    )
+    agreement = _agreements(attacked, shown, setup)
+    results = _checks(block, evaluator, attacked, evidence, recognised, agreement, setup)
     results += _judges_agree(evaluator, panel, data.private, setup)
     judged = verdicts.judge(panel, shown, recognised.hit, setup)
     detection, carried = _detect(attacked, data.public, shown, setup)
-    reference = evaluator.reference
-    public = public_features(reference, evaluator.loaded, data.public, setup)
     scores = AttackScores(
         row=row,
         attack=block.attack,
@@ -141,15 +88,23 @@ def score_attack(
         queried_agreement=agreement.queried_model,
         stand_in=_stand_in(attacked, data.private, setup),
         signature=detection,
-        fidelity=fidelity(recognised, shown, reference, public, setup),
+        fidelity=_fidelity(evaluator, data.public, shown, recognised, setup),
         paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
         judges=judged.scores,
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
     )
-    rows = _rows(recognised, carried) | {"judged": judged.rows}
+    rows = _rows(recognised, carried, judged.rows)
     return ScoredAttack(rounded(scores), rows, recognised.hit)
+
+
+def _agreements(attacked: AttackedModel, shown: Shown, setup: Setup) -> _Agreement:
+    queried = attacked.queried_model.model
+    return _Agreement(
+        target=_agreement(attacked.target.model, None, shown, setup),
+        queried_model=_agreement(queried, attacked.students, shown, setup),
+    )
 
 
 def _agreement(
@@ -172,21 +127,20 @@ def _agreement(
 
 def _checks(
     block: AttackRunRow,
-    evaluator: Loaded,
-    target: Loaded,
+    evaluator: Evaluator,
+    attacked: AttackedModel,
     evidence: Evidence,
     recognised: Recognised,
     agreement: _Agreement,
     setup: Setup,
 ) -> list[checks.Check]:
+    judge, target = evaluator.loaded, attacked.target
     labels, classes = evidence.labels, target.model.num_classes
     strength = _accepted(evidence, agreement, setup)
     if block.attack == checks.FLOOR_ATTACK:
         strength = checks.floor_is_chance(int(recognised.hit.sum()), len(labels), classes)
     return [
-        checks.evaluator_is_another_network(
-            evaluator.model, evaluator.digest, target.model, target.digest
-        ),
+        checks.evaluator_is_another_network(judge.model, judge.digest, target.model, target.digest),
         checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
         strength,
     ]
@@ -258,6 +212,15 @@ def _paper(
     return papers.as_published(scoring, evaluator, shown, recognised, detection, setup)
 
 
+def _fidelity(
+    evaluator: Evaluator, public: Tensor, shown: Shown, recognised: Recognised, setup: Setup
+) -> Fidelity | None:
+    """How close the images come to the private ones, public images aside."""
+    reference = evaluator.reference
+    described = public_features(reference, evaluator.loaded, public, setup)
+    return fidelity(recognised, shown, reference, described, setup)
+
+
 def _count(numbers: Tensor) -> Count:
     """What is shown of one number per reconstruction, e.g. the queries of each."""
     values = numbers.double()
@@ -286,7 +249,9 @@ def _protocol(block: AttackRunRow, evidence: Evidence, setup: Setup) -> AttackPr
     )
 
 
-def _rows(recognised: Recognised, carried: Mapping[str, Tensor]) -> dict[str, Any]:
+def _rows(
+    recognised: Recognised, carried: Mapping[str, Tensor], judged: Mapping[str, Tensor]
+) -> dict[str, Any]:
     return {
         "labels": recognised.labels,
         "hit": recognised.hit,
@@ -294,4 +259,5 @@ def _rows(recognised: Recognised, carried: Mapping[str, Tensor]) -> dict[str, An
         "top5": recognised.best,
         "knn": recognised.knn,
         "signature_scores": carried,
+        "judged": judged,
     }

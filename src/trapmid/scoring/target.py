@@ -11,6 +11,7 @@ from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics import theory
 from trapmid.metrics.features import Description, Poison
 from trapmid.metrics.statistics.intervals import Interval
+from trapmid.metrics.theory import Theory
 from trapmid.scoring import checks, data_checks, robustness
 from trapmid.scoring.described import (
     NOISE,
@@ -41,11 +42,6 @@ def score_target(
 ) -> TargetScores:
     """Scores of one target.
 
-    Trapdoor success: a test image gets the trigger of a class, unaugmented, and succeeds where the
-    target answers that class (Trap-MID, App. C.4). Every image meets as many classes as are needed
-    for a precise share, at most each once. The first balanced random list of classes, one an image,
-    also measures the theory (section 3.4).
-
     Args:
         row: the target's name.
         loaded: the target.
@@ -55,10 +51,7 @@ def score_target(
         setup: how to score.
     """
     examined = examine(loaded, private, setup)
-    success, measured = None, None
-    if loaded.trapdoor is not None:
-        success = trapdoor_success(loaded, loaded.trapdoor, private["test_images"], setup)
-        measured = _theory(loaded, loaded.trapdoor, private, examined.test, setup)
+    success, measured = _trapdoor(loaded, private, examined.test, setup)
     robust = robustness.measure(loaded, private, examined.test, setup)
     results = _checks(loaded, private, manifest, examined, success, robust, setup)
     scores = TargetScores(
@@ -83,6 +76,22 @@ def score_target(
     )
     # Not rounded: what a training guarantees holds for these very numbers, however small.
     return replace(rounded(scores), facts=dict(loaded.meta["facts"]))
+
+
+def _trapdoor(
+    loaded: Loaded, private: Private, test: Description, setup: Setup
+) -> tuple[Success | None, Theory | None]:
+    """Trapdoor success, and what the theory says of it (section 3.4); None: no trapdoor.
+
+    A test image gets the trigger of a class, unaugmented, and succeeds where the target answers
+    that class (Trap-MID, App. C.4). Every image meets as many classes as are needed for a precise
+    share, at most each once. The first balanced random list of classes, one an image, also measures
+    the theory.
+    """
+    if loaded.trapdoor is None:
+        return None, None
+    success = trapdoor_success(loaded, loaded.trapdoor, private["test_images"], setup)
+    return success, _theory(loaded, loaded.trapdoor, private, test, setup)
 
 
 def _intervals(examined: Examined, success: Success | None) -> dict[str, Interval]:
@@ -118,7 +127,7 @@ def _gradients(loaded: Loaded, private: Private, setup: Setup) -> checks.Check:
 
 def _theory(
     loaded: Loaded, trapdoor: Trapdoor, private: Private, benign: Description, setup: Setup
-) -> theory.Theory:
+) -> Theory:
     """Section 3.4, with one trigger for each test image."""
     test, size = private["test_images"], setup.evaluation.batch_size
     classes = triggered_classes(len(test), loaded.model.num_classes, setup.rt)

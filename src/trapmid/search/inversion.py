@@ -70,12 +70,8 @@ def invert_all(
     checkpointer.restore({"done": done})
     while done.count < len(labels):
         rows = slice(done.count, done.count + done.size)
-        task = Task(
-            labels=labels[rows].to(rt.device),
-            draws=draws[rows].to(rt.device),
-            side_information=side_information,
-            saving=Saving(_Within(checkpointer, done, rt), plan.keep_every),
-        )
+        saving = Saving(_Within(checkpointer, done, rt), plan.keep_every)
+        task = _task(labels[rows], draws[rows], side_information, saving, rt)
         try:
             part = _invert(attack, oracle or target, prior, task, rt)
         except torch.cuda.OutOfMemoryError:
@@ -94,6 +90,17 @@ def invert_all(
 def _asked(each: int, classes: int) -> tuple[Tensor, Tensor]:
     """Labels and draws of `each` images of every class, sorted."""
     return torch.arange(classes).repeat_interleave(each), torch.arange(each).repeat(classes)
+
+
+def _task(
+    labels: Tensor, draws: Tensor, side_information: SideInformation, saving: Saving, rt: Runtime
+) -> Task:
+    return Task(
+        labels=labels.to(rt.device),
+        draws=draws.to(rt.device),
+        side_information=side_information,
+        saving=saving,
+    )
 
 
 def _invert(

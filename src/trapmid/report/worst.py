@@ -1,0 +1,95 @@
+"""What the strongest of all attacks that ran got out of a defence, which is what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from trapmid.report.groups import FLOOR, Blocks, attack_run_label
+from trapmid.report.marks import Marks
+from trapmid.scoring.means import RecognitionMeans, WorstCase
+from trapmid.scoring.scores import Attacks
+
+
+def worst_cases(
+    params: Mapping[str, Any],
+    attack_runs: Attacks,
+    defenses: Iterable[str],
+    scored: Mapping[str, Mapping[str, RecognitionMeans]],
+) -> dict[str, WorstCase]:
+    """By defence, of means of scores by attack and defence."""
+    table = {
+        attack: {defense: asdict(means) for defense, means in group.items()}
+        for attack, group in scored.items()
+    }
+    marks = Marks.of(params, attack_runs)
+    found = {
+        name: worst_case(table, name, doubtful(params, attack_runs, name), marks.partial_on(name))
+        for name in defenses
+    }
+    return {
+        name: WorstCase(
+            **one, intervals=scored[one["attack"]][name].intervals if one["attack"] else {}
+        )
+        for name, one in found.items()
+    }
+
+
+def worst_case(
+    attacks: Mapping[str, Blocks],
+    defense: str,
+    failed: Sequence[str] = (),
+    partial: Collection[str] = (),
+) -> dict[str, Any]:
+    """What the strongest of all attacks that ran got out of a defence.
+
+    An attacker chooses, so a defence is worth what it keeps from the best choice: the attack with
+    the highest mean AA-1 over its seeds, the first of `attacks` among equals. One that ran on fewer
+    seeds than others counts, too, and so does one that failed a check: what the evaluator
+    recognises has leaked. But a rate over a part of the people does not rank beside those over all:
+    an attack in `partial` is the worst case only where every attack that ran is in `partial`. Which
+    evaluator judged plays no part.
+
+    Args:
+        attacks: means of scores by attack and defence.
+        defense: whose worst case it is.
+        failed: the attacks on it that failed a check.
+        partial: the attacks on it that attacked a part of the people.
+
+    Returns:
+        `attack` and its `aa1` and `aa5`; None where none ran. `attacks`: how many ran. `failed`:
+        those among them that failed a check.
+    """
+    ran = {
+        attack: groups[defense]
+        for attack, groups in attacks.items()
+        if defense in groups and groups[defense]["aa1"] is not None
+    }
+    ranked = [attack for attack in ran if attack not in partial] or list(ran)
+    best = max(ranked, key=lambda attack: ran[attack]["aa1"], default=None)
+    return {
+        "attack": best,
+        "aa1": None if best is None else ran[best]["aa1"],
+        "aa5": None if best is None else ran[best]["aa5"],
+        "attacks": len(ran),
+        "failed": [attack for attack in failed if attack in ran],
+    }
+
+
+def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
+    """The attacks on a defence of which a validity check failed, with any seed.
+
+    Such a number says nothing about the defence: the attack, or its scoring, was broken.
+    """
+    found = {
+        block["attack"]
+        for row, block in params["attack_runs"].items()
+        if attack_run_label(params, block) == defense and not all(attack_runs[row].checks.values())
+    }
+    return sorted(found - {FLOOR})
+
+
+def strongest(metrics: Mapping[str, Any]) -> dict[str, str | None]:
+    """By defence the attack that got most, of the content of reports/metrics.json."""
+    return {name: case["attack"] for name, case in metrics["worst"].items()}
