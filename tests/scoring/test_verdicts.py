@@ -149,6 +149,23 @@ def test_a_verifier_that_takes_plain_pictures_for_somebody_is_in_doubt(
     assert found.failed_checks == {"blank_images_refused": "accepted 0.1500, most 0.1"}
 
 
+def test_blanks_are_flat_noise_and_the_mean_of_everybody_else(people: dict[str, Tensor]) -> None:
+    class Watched(ByColour):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(images.clone())
+            return super().forward(images)
+
+    seen: list[Tensor] = []
+    scored(Watched(8), people)
+    images, labels = people["train_images"].float() / 255, people["train_labels"]
+    wanted = torch.stack([images[labels != person].mean(dim=0) for person in range(CLASSES)])
+    assert any(len(x) == CLASSES and torch.allclose(x, wanted, atol=1e-6) for x in seen)
+    (flat,) = [x for x in seen if len(x) == 4 and not x[0].any()]
+    assert (flat[1] == 1).all() and flat[3].std() > 0.2
+    colour = images.mean(dim=(0, 2, 3))[:, None, None]
+    assert torch.allclose(flat[2], colour.expand_as(flat[2]), atol=1e-6)
+
+
 def test_a_judge_that_learnt_from_a_private_person_is_in_doubt(people: dict[str, Tensor]) -> None:
     for judge in (ByColour(8), OfColour(8)):
         found = scored(judge, people, replace(WHO, first=CLASSES)).scores
