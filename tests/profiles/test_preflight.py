@@ -172,7 +172,7 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
             "x",
             "attack_runs.gmi-none-0.evaluator: no 'x' in evaluators;",
         ),
-        ("attack_runs.gmi-none-0.method", "x", "attacks: no 'x'; has brepmi, gmi, kedmi, lomma, "),
+        ("attack_runs.gmi-none-0.method", "x", "attacks: no 'x'; has brepmi, gmi, ifgmi, kedmi, "),
         (
             "attack_runs.gmi-none-0.prior",
             "models/priors/public/x",
