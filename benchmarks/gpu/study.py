@@ -161,7 +161,7 @@ def _random_images(count: int, size: int, device: torch.device) -> Tensor:
 
 
 def _with_every_block(profile: str) -> dict[str, Any]:
-    """params.yaml of a profile, with the blocks that none of its rows uses: these are timed, too."""
+    """params.yaml of a profile, with the blocks that none of its rows uses: all are timed."""
     made, whole = (
         params.parse(text(profile, folder=ROOT / "profiles")) for text in (compose, every_block)
     )
