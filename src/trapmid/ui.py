@@ -185,7 +185,9 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=2):
                 return
-        except OSError:
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             time.sleep(0.2)
     raise UiError(f"the server did not answer in {_START_SECONDS:.0f} s: see {log}")
 

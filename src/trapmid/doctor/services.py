@@ -80,6 +80,8 @@ def _server(place: Address) -> Finding:
     try:
         within(SECONDS, partial(_read, request))
     except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         said = place.without_secret(str(error))
         remedy = "start it, or unset MLFLOW_TRACKING_URI; a study runs all the same"
         return Finding("mlflow", f"{place.shown}: no answer ({said})", "note", remedy)

@@ -108,7 +108,8 @@ def _probe(place: Address) -> str | None:
         request.add_unredirected_header(name, value)  # not told to where the answer points
     try:
         within(SECONDS, partial(_read, request))
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as answer:
+        answer.close()
         return None
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
