@@ -178,6 +178,13 @@ def test_a_class_that_never_turns_up_is_not_found() -> None:
     assert found.found[:2].all()
 
 
+def test_one_completed_expansion_is_an_answer() -> None:
+    """After a single proposal a row has widened its sphere once, or never."""
+    found = invert(proposals=1)
+    assert found.found is not None and found.counts["expansions"].max() == 1
+    assert torch.equal(found.found, found.counts["expansions"] == 1)
+
+
 def test_a_start_depends_on_its_own_row_alone() -> None:
     whole, alone = invert(), invert(LABELS[2:3], DRAWS[2:3])
     assert torch.equal(whole.latents[2], alone.latents[0])

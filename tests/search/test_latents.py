@@ -174,3 +174,11 @@ def test_a_search_that_diverges_stops(name: str, steps: int, noticed: int) -> No
     more = {} if name == "adam" else {"momentum": 0.9, "bound": 1.5}
     with pytest.raises(DivergedError, match=words):
         getattr(latents, name)(starts(3), loss, steps=steps, lr=0.01, reference_batch=1, **more)
+
+
+def test_one_number_of_a_latent_that_is_not_finite_is_enough() -> None:
+    z = torch.zeros(3, 4)
+    latents.check_finite(z, 9, 10)
+    z[1, 2] = torch.nan
+    with pytest.raises(DivergedError, match="step 10 of 10: 1 of 3 latents"):
+        latents.check_finite(z, 9, 10)

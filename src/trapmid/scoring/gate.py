@@ -1,9 +1,8 @@
 """The regression gate: today's reports/metrics.json against the committed baseline.
 
-Every number that has a tolerance is judged in both directions. A target that leaks less is no
-better protected where the attack has become weak, and no broken score says by its sign what broke.
-Who made a defence better takes a new baseline. Robust accuracy has no tolerance: it must be there,
-and is listed.
+Every number that has a tolerance (robust accuracy has none) is judged in both directions. A target
+that leaks less is no better protected where the attack has become weak, and no broken score says by
+its sign what broke. Who made a defence better takes a new baseline.
 
 A check whose failure makes a study invalid must hold. A weak one may fail where it failed in the
 baseline, too: it is marked. But no attack may fail it that did not before.
