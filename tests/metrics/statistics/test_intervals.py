@@ -159,6 +159,15 @@ def test_the_order_of_rows_and_the_names_of_people_change_nothing():
     assert intervals.of_rate(torch.tensor(hit), torch.tensor(people)) == found
 
 
+def test_the_order_of_rows_changes_no_mean_either():
+    """Tenths have no exact sum: the same five numbers add up to two values."""
+    draw = np.random.default_rng(5)
+    for _ in range(20):
+        values, order = draw.integers(3, 9, 120) / 10, draw.permutation(120)
+        found = intervals.of_mean(values, PEOPLE)
+        assert intervals.of_mean(values[order], PEOPLE[order]) == found
+
+
 def test_paper_size_goes_through_memory_in_parts(monkeypatch):
     hit, people = np.random.default_rng(6).random(300) < 0.3, np.repeat(np.arange(100), 3)
     whole = intervals.of_rate(hit, people)

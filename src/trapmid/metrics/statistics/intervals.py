@@ -200,6 +200,8 @@ class _Clusters(NamedTuple):
 def _by_cluster(values: npt.ArrayLike, clusters: npt.ArrayLike) -> _Clusters:
     numbers = finite(values)
     _, place = np.unique(np.asarray(clusters), return_inverse=True)
+    order = np.lexsort((numbers, place))  # a sum of floats depends on its order
+    numbers, place = numbers[order], place[order]
     pairs = np.stack([np.bincount(place, weights=numbers), np.bincount(place)])
     kinds, times = np.unique(pairs, axis=1, return_counts=True)
     return _Clusters(kinds[0], kinds[1], times)
