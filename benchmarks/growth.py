@@ -280,7 +280,8 @@ def _panel(ax: Axes, axis: str, curves: Sequence[Mapping[str, Any]]) -> None:
     ax.minorticks_off()
     ax.set_xlabel(axis)
     ax.set_ylabel("seconds")
-    ax.legend(fontsize=7, frameon=False, title="exponent (expected)", title_fontsize=7)
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2}
+    ax.legend(fontsize=7, frameon=False, title="exponent (expected)", title_fontsize=7, **above)
     canvas.finish(ax)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import growth
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_the_exponent_of_a_power_is_that_power() -> None:
     amounts = [24, 64, 160, 400, 1000]
@@ -33,3 +35,15 @@ def test_a_toy_run_has_every_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     growth.main(["--draw", str(tmp_path / "a.json"), "--plot", str(tmp_path / "b.svg")])
     assert (tmp_path / "b.svg").read_text("utf-8") == drawn
     assert "KNN distance" in drawn
+
+
+def test_the_document_has_what_was_measured() -> None:
+    document = (ROOT / "docs/performance.md").read_text("utf-8")
+    (file,) = (ROOT / "benchmarks/results").glob("*-growth-*.json")
+    assert f"benchmarks/results/{file.name}" in document
+    found = json.loads(file.read_text("utf-8"))
+    assert growth.table(found) in document
+    assert "(growth.svg)" in document
+    drawn = (ROOT / "docs/growth.svg").read_text("utf-8")
+    for one in found:
+        assert f"{one['name'].replace('`', '')}: {one['exponent']:.2f}" in drawn
