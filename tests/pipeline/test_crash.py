@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,16 +31,16 @@ def start_and_stop(study: Checkout, command: str) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.fixture
-def steps_from(study: Checkout, capfd: pytest.CaptureFixture[str]) -> Callable[[str], int]:
-    """Runs a stage in this process, which must succeed; the first step that its bar shows."""
+def first_step(printed: str) -> int:
+    """The first step that a stage's bar shows."""
+    return int(re.findall(r"\| *(\d+)/\d+ \[", printed)[0])
 
-    def run(command: str) -> int:
-        capfd.readouterr()
-        assert study.inside(command) is None
-        return int(re.findall(r"\| *(\d+)/\d+ \[", capfd.readouterr().err)[0])
 
-    return run
+def resumed(study: Checkout, command: str) -> str:
+    """What a run prints that must go on: a process, since it finds a state by what it imported."""
+    code, printed = study.stage(command)
+    assert code == 0, printed
+    return printed
 
 
 @pytest.mark.parametrize(
@@ -62,9 +61,9 @@ def steps_from(study: Checkout, capfd: pytest.CaptureFixture[str]) -> Callable[[
     ],
     ids=["target", "prior"],
 )
-def test_a_killed_training_resumes(study, steps_from, command, edit, model, curve):
+def test_a_killed_training_resumes(study, command, edit, model, curve):
     study.edit("params.yaml", *edit)
-    assert steps_from(command) == 1
+    assert study.inside(command) is None
     undisturbed = study.read(model), study.read(curve)
     assert not list((study.root / ".scratch").glob("*/state.pt"))
 
@@ -80,7 +79,7 @@ def test_a_killed_training_resumes(study, steps_from, command, edit, model, curv
     assert not (study.root / model).exists()
     assert study.half_written() == []
 
-    assert steps_from(command) > 1
+    assert first_step(resumed(study, command)) > 1
     assert (study.read(model), study.read(curve)) == undisturbed
     assert not list((study.root / ".scratch").glob("*/state.pt"))
 
@@ -96,6 +95,6 @@ def test_a_killed_search_resumes(study):
     process.kill()
     process.communicate()
     assert not (study.root / made).exists()
-    assert study.inside("invert plgmi-none-0") is None
+    resumed(study, "invert plgmi-none-0")
     assert study.read(made) == undisturbed
     assert not list((study.root / ".scratch").glob("*/state.pt"))

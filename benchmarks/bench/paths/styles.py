@@ -40,7 +40,7 @@ class Phases:
     def candidates(self, now: Now) -> Clocked:
         clock = Clock(self.world.device, 0, now)
         saving = Saving(clock, _NEVER)
-        order = self._asked.order(self._prior, self._pool, self._target, saving)
+        order = self._asked.order(self._prior, self._pool, self._target, self._rt, saving)
         return Clocked(clock.elapsed(), order)
 
     def published_candidates(self, now: Now) -> Clocked:
