@@ -89,7 +89,7 @@ bench: install
 clean:
 	rm -rf .scratch build .mypy_cache .pytest_cache .ruff_cache
 
-# Makes the initial weights of the small profile again: same data, same seed; an hour and a half on two cores.
+# Makes the initial weights of the small profile again: same data, same seed; an hour and a half on two cores, added up.
 weights: install
 	trapmid profile start
 	dvc repro train_public_prior@gmi train_public_prior@plgmi train_public_prior@style
