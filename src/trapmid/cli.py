@@ -94,6 +94,7 @@ def _add_run(verbs: _Verbs) -> None:
     run.add_argument("stages", nargs="*", metavar="STAGE", help="with all upstream; default: all")
     run.add_argument("--jobs", type=_count, default=1, help="stages at a time here; default: 1")
     run.add_argument("--threads", type=_count, help="of a stage; default: its share of the cores")
+    run.add_argument("--cold", action="store_true", help="every stage loads torch for itself")
     where = run.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:8786")
     where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML: queue, cores, jobs, ...")

@@ -214,6 +214,7 @@ def run(options: argparse.Namespace) -> int:
     plan = session.Plan(
         targets=tuple(options.stages),
         jobs=options.jobs,
+        cold=options.cold,
         threads=options.threads,
         scheduler=options.scheduler,
         slurm=options.slurm,

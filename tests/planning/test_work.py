@@ -66,6 +66,33 @@ def test_searches_count_steps_of_images(small: dict[str, Any]) -> None:
     assert stage(small, "invert@random-none-0").work == ()
 
 
+@pytest.fixture(scope="module")
+def attacks() -> dict[str, Any]:
+    return params.parse(compose("attacks", folder=PROFILES))
+
+
+def test_ppa_counts_candidates_and_views(attacks: dict[str, Any]) -> None:
+    """Ten candidates of 24 people, 50 steps; each is looked at in 20 views, unless all are kept."""
+    (unit, steps), (ask, views) = stage(attacks, "invert@ppa-none-0").work
+    assert (unit.method, unit.prior, unit.batch, steps) == ("ppa", "style", 240, 50 * 240)
+    assert (ask.kind, views) == ("ask", 20 * 240)
+    assert len(stage(attacks, "invert@ppa_all-none-0").work) == 1
+
+
+def test_a_prior_that_asks_for_candidates_counts_their_mirror_images(
+    attacks: dict[str, Any],
+) -> None:
+    """A pool of 500, and no step of training."""
+    ((ask, count),) = stage(attacks, "train_guided_prior@ppa-none-0").work
+    assert (ask.kind, count) == ("ask", 1000)
+
+
+def test_a_search_in_layers_counts_every_layer(attacks: dict[str, Any]) -> None:
+    """50 steps of the codes, 20 of each of two layers."""
+    ((unit, count),) = stage(attacks, "invert@ifgmi-none-0").work
+    assert (unit.method, count) == ("ifgmi", (50 + 20 + 20) * 120)
+
+
 def test_rows_of_the_same_work_share_a_unit(small: dict[str, Any]) -> None:
     """PLG-MI+ adds two cosines to PLG-MI: one measurement serves both."""
     units = [

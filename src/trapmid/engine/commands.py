@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 DEVICES = (
     "CUDA_VISIBLE_DEVICES",
@@ -17,7 +18,18 @@ DEVICES = (
 )
 """Variables that say which of a machine's GPUs a process may use: every worker has its own."""
 
-_RUNNING: set[subprocess.Popen[bytes]] = set()  # of this process
+
+class Running(Protocol):
+    """A process."""
+
+    def wait(self) -> int:
+        """Its exit code; negative: the signal that ended it."""
+        ...
+
+    def terminate(self) -> None: ...
+
+
+_RUNNING: set[Running] = set()  # of this process
 
 
 @dataclass(frozen=True)
@@ -39,21 +51,35 @@ class Ended:
     seconds: float
 
 
-def execute(command: Command) -> Ended:
-    """Runs a command here, with its environment and this process's `DEVICES`; waits for it."""
+Begin = Callable[[Command, tuple[str, ...], BinaryIO], Running]
+"""Starts one line of a command; what it prints goes into the file."""
+
+
+def begin(command: Command, line: tuple[str, ...], log: BinaryIO) -> Running:
+    """Starts one line of a command as a process of its own."""
+    return subprocess.Popen(
+        line,
+        cwd=command.folder,
+        env=environment(command),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def execute(command: Command, begin: Begin = begin) -> Ended:
+    """Runs a command here, with its environment and this process's `DEVICES`; waits for it.
+
+    Args:
+        command: what runs.
+        begin: starts each of its lines.
+    """
     log = Path(command.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     begun, code = time.monotonic(), 0
     with log.open("wb") as stream:
         for line in command.lines:
-            process = subprocess.Popen(
-                line,
-                cwd=command.folder,
-                env=_environment(command),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
+            process = begin(command, line, stream)
             _RUNNING.add(process)
             try:
                 code = process.wait()
@@ -64,7 +90,8 @@ def execute(command: Command) -> Ended:
     return Ended(code, time.monotonic() - begun)
 
 
-def _environment(command: Command) -> dict[str, str]:
+def environment(command: Command) -> dict[str, str]:
+    """That of a command, on this worker."""
     given = {name: value for name, value in command.environment.items() if name not in DEVICES}
     return given | {name: os.environ[name] for name in DEVICES if name in os.environ}
 

@@ -40,7 +40,11 @@ class Outcome:
 
 
 def run(
-    books: Ledger, executor: Executor, slots: Callable[[], int], say: Callable[[str], None]
+    books: Ledger,
+    executor: Executor,
+    slots: Callable[[], int],
+    say: Callable[[str], None],
+    work: Callable[[Command], Ended] = execute,
 ) -> Outcome:
     """Brings every stage up to date; one that fails stops only what hangs from it.
 
@@ -49,8 +53,9 @@ def run(
         executor: where commands run; a command that it has begun is not begun again.
         slots: how many commands it runs at a time, now.
         say: gets a line for every stage that runs, is restored, or fails.
+        work: what the executor calls with a command.
     """
-    return _Run(books, executor, slots, say).whole()
+    return _Run(books, executor, slots, say, work).whole()
 
 
 class _Run:
@@ -60,8 +65,10 @@ class _Run:
         executor: Executor,
         slots: Callable[[], int],
         say: Callable[[str], None],
+        work: Callable[[Command], Ended],
     ) -> None:
         self.books, self.executor, self.slots, self.say = books, executor, slots, say
+        self.work = work
         self.place = {name: index for index, name in enumerate(books.plan)}
         self.sorter = TopologicalSorter(books.upstream)
         self.ready: list[str] = []
@@ -95,7 +102,7 @@ class _Run:
                 self._failed(name, str(error))
                 continue
             if isinstance(settled, Command):
-                self.flying[self.executor.submit(execute, settled)] = settled
+                self.flying[self.executor.submit(self.work, settled)] = settled
                 self.say(f"{self._count()} begin {name}")
             else:
                 if settled == "restored":

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trapmid.artifacts import locks
-from trapmid.engine import cluster, commands, driver
+from trapmid.engine import cluster, commands, driver, warm
 from trapmid.engine.bookkeeping import BookkeepingError, Books
 from trapmid.engine.cluster import Engine
+from trapmid.engine.commands import Command, Ended
 
 _LOCK = Path(".dvc/tmp/trapmid-run.lock")
 _THREADS = "OMP_NUM_THREADS"
@@ -26,6 +28,7 @@ class Plan:
 
     targets: tuple[str, ...] = ()  # stages, with all upstream; none: the whole study
     jobs: int = 1  # commands at a time on this machine
+    cold: bool = False  # on this machine every stage loads torch for itself
     threads: int | None = None  # of a command; null: see `environment`
     scheduler: str | None = None  # address of a Dask scheduler
     slurm: Path | None = None  # file, see `cluster.slurm`
@@ -47,10 +50,10 @@ def run(root: Path, plan: Plan) -> int:
         except BookkeepingError as error:
             raise ValueError(f"dvc: {error}") from None
         try:
-            with _engine(plan) as engine:
+            with _engine(plan) as (engine, work):
                 if engine.link:
                     print(f"dashboard: {engine.link}", flush=True)
-                outcome = driver.run(books, engine.executor, engine.slots, _say)
+                outcome = driver.run(books, engine.executor, engine.slots, _say, work)
         except KeyboardInterrupt:
             print("trapmid run: stopped; the next run goes on from here", file=sys.stderr)
             return 130
@@ -86,17 +89,20 @@ def _here(plan: Plan) -> bool:
 
 
 @contextmanager
-def _engine(plan: Plan) -> Iterator[Engine]:
+def _engine(plan: Plan) -> Iterator[tuple[Engine, Callable[[Command], Ended]]]:
+    """An engine, and what it is to call with a command."""
     if plan.scheduler is not None:
         with cluster.at(plan.scheduler, plan.resources) as engine:
-            yield engine
+            yield engine, commands.execute
     elif plan.slurm is not None:
         with cluster.slurm(plan.slurm, plan.resources) as engine:
-            yield engine
+            yield engine, commands.execute
     else:
-        with ThreadPoolExecutor(plan.jobs) as threads:
+        with warm.Server() as server, ThreadPoolExecutor(plan.jobs) as threads:
+            begin = commands.begin if plan.cold else server.begin
             try:
-                yield Engine(threads, lambda: plan.jobs, "")
+                engine = Engine(threads, lambda: plan.jobs, "")
+                yield engine, functools.partial(commands.execute, begin=begin)
             except BaseException:
                 commands.stop_all()
                 raise

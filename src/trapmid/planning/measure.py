@@ -124,8 +124,12 @@ def _prior(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 
 
 def _search(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    """After one step two others; of a search in layers as many in each."""
     steps, warm = 2, 1
     block = json.loads(unit.block) | {"steps": steps + warm}
+    if "layers" in block:
+        block["layers"] = [one | {"steps": steps} for one in block["layers"]]
+        steps *= 1 + len(block["layers"])
     attack = cast(Attack, wiring.attack(unit.method, block))
     target, prior = _placed(unit, rt), _loaded_prior(unit, rt)
     clock = Clock(rt.device, warm, now)

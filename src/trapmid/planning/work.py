@@ -12,6 +12,7 @@ Kind = Literal["train", "prior", "search", "imitate", "ask"]
 
 PEOPLE_KNOWN = 30_000
 """Public images of a folder whose size no row says: the paper's."""
+_SEARCHES = ("gmi", "plgmi", "kedmi", "lomma", "ppa", "ifgmi")  # of so many steps as they are told
 _STEPS_OF_PGD = 20
 _PAPER_BALLS = 2  # in which a signature is looked for
 
@@ -180,12 +181,14 @@ def _priors(study: Mapping[str, Any], section: str, stage: str) -> Iterator[Stag
         work = [(unit, float(block["steps"]))] if block["steps"] else []  # 0: taken as `init` is
         if asked is not None and row["method"] == "plgmi":
             work.append((asked, float(of.public)))  # pseudo-labels
+        if asked is not None and block.get("candidates"):
+            work.append((asked, 2.0 * block["candidates"]["pool"]))  # an image and its mirror image
         yield Stage(stage, name, tuple(work))
 
 
 def _timed(block: Mapping[str, Any]) -> dict[str, Any]:
     """A block without what changes nothing of how long a step takes."""
-    return {key: None if key == "adaptive" else 1 if key == "steps" else v
+    return {key: None if key == "adaptive" else min(v, 1) if key == "steps" else v
             for key, v in block.items()}  # fmt: skip
 
 
@@ -212,21 +215,31 @@ def _asking(study: Mapping[str, Any], stage: str, name: str, row: Mapping[str, A
 
 def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stage:
     block = _plain(params.of_row(study, "attack_runs", name))
-    asked, each = _queried(study, row), study["inversion"]["images_per_class"]
-    if row["method"] not in ("gmi", "plgmi", "kedmi", "lomma"):
+    if row["method"] not in _SEARCHES:
         free = row["method"] == "random"
         return Stage("invert", name, untimed="" if free else f"the search of {row['method']}")
+    asked, each = _queried(study, row), study["inversion"]["images_per_class"]
     section, prior = row["prior"].rsplit("/", 2)[-2:]
     of_prior = study[f"{section}_priors"][prior]
     kind = f"{section}_priors"
-    once = row["method"] == "kedmi" or block.get("search") == "distributions"
-    rows = asked.classes * (1 if once else each)
+    rows = asked.classes * _searched_of_each(row["method"], block, each)
     unit = Unit(
         "search", row["method"], _json(_timed(block)),
         asked.arch, asked.classes, asked.image_size, rows,
         of_prior["method"], _json(_timed(_plain(params.of_row(study, kind, prior)))),
     )  # fmt: skip
-    return Stage("invert", name, ((unit, float(block["steps"]) * rows),))
+    steps = block["steps"] + sum(one["steps"] for one in block.get("layers", ()))
+    work = [(unit, float(steps) * rows)]
+    if block.get("robustness"):
+        work.append((asked, float(block["robustness"]["views"]) * rows))
+    return Stage("invert", name, tuple(work))
+
+
+def _searched_of_each(method: str, block: Mapping[str, Any], each: int) -> int:
+    """Searches of one class, where `each` images of it are wanted."""
+    if method == "kedmi" or block.get("search") == "distributions":
+        return 1
+    return block.get("candidates") or each
 
 
 def _scores(study: Mapping[str, Any]) -> Iterator[Stage]:
