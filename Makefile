@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# How many stages `make repro` works on at a time. One is plain `dvc repro`; more is `trapmid run`, which
-# pays off in a study of many targets: the networks of a laptop study are too small for several cores.
-JOBS ?= 1
+# How many stages `make repro` works on at a time: one for each core, each with one thread, four at most; one where there
+# is a GPU. The networks of a laptop study are too small for several cores. JOBS=1 gives each all cores, as `dvc repro`.
+JOBS ?= auto
 
 # A test uses one core, so the tests are shared among the cores, file by file, because the tests of a file
 # share what is dear to make: at most four at a time, for the memory they take. (Groups would say the same more
@@ -27,7 +27,7 @@ KEEP ?= trapdoor[.]beta|(aa1|accuracy)[.](none|trapmid)$$
 
 help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
-	@echo "            (JOBS=2: two stages at a time, for a study of many targets)"
+	@echo "            (as many stages at a time as there are cores, four at most; JOBS=1: one, with all cores)"
 	@echo "make test   install, run every test (sixteen minutes on two cores)"
 	@echo "make check  format, lint, types, import rules, fast tests (under two minutes on two cores)"
 	@echo "make faults plant faults in a finished study; each must be named (fifteen minutes at most)"
@@ -48,8 +48,7 @@ $(VENV)/.installed: pyproject.toml
 
 repro: install
 	trapmid check
-	@if [ "$(JOBS)" = 1 ]; then echo "dvc repro"; dvc repro; \
-	else echo "trapmid run --jobs $(JOBS)"; trapmid run --jobs "$(JOBS)"; fi
+	trapmid run --jobs "$(JOBS)"
 	@echo
 	@echo "The report:  $(CURDIR)/reports/report.html"
 	@echo "The runs:    make ui   (MLflow; it prints the link)"

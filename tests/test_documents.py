@@ -13,7 +13,6 @@ DOCUMENTS += [ROOT / folder / "README.md" for folder in ("data", "models", "weig
 
 CI = ".ci/run"
 WORKFLOW = ".github/workflows/check.yml"
-MAKEFILE = "Makefile"
 DVC = "tests/pipeline/test_dvc.py"
 RECIPES = "tests/pipeline/test_recipes.py"
 BENCH = "tests/benchmarks/test_bench.py::test_"
@@ -48,12 +47,14 @@ FOLLOWED = {
     "make test": CI,
     "make gate": CI,
     "make check": WORKFLOW,
+    "make repro JOBS=1": "tests/pipeline/test_hostile.py::test_make_repro_checks_before",
     "make repro JOBS=2": SIDE_BY_SIDE,
     "source .venv/bin/activate": WORKFLOW,  # `. .venv/bin/activate` there
-    "dvc repro": MAKEFILE,
+    "dvc repro": SIDE_BY_SIDE,
     "dvc status": f"{RECIPES}::test_status_lists_exactly_the_new_rows",
     "dvc dag": f"{DVC}::test_the_paper_graph_resolves",
     "trapmid run --jobs 2": SIDE_BY_SIDE,
+    "trapmid run --jobs auto": SIDE_BY_SIDE,  # `studied` is made by it
     "trapmid run STAGE ...": f"{ENGINE}::test_one_stage_and_what_it_needs",
     "trapmid run": f"{ENGINE}::test_lock_cache_and_files_are_those_of_dvc",
     "trapmid run --scheduler tcp://HOST:8786": f"{ENGINE}::test_a_lost_worker_is_replaced_once",

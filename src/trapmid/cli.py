@@ -92,7 +92,11 @@ def _add_study(verbs: _Verbs) -> None:
 def _add_run(verbs: _Verbs) -> None:
     run = verbs.add_parser("run", help="bring the study up to date, several stages at a time")
     run.add_argument("stages", nargs="*", metavar="STAGE", help="with all upstream; default: all")
-    run.add_argument("--jobs", type=_count, default=1, help="stages at a time here; default: 1")
+    run.add_argument(
+        "--jobs", type=_jobs, default=1,
+        help="stages at a time here, or auto: one for a core, of one thread, four at most, "
+        "and one where there is a GPU; default: 1",
+    )  # fmt: skip
     run.add_argument("--threads", type=_count, help="of a stage; default: its share of the cores")
     run.add_argument("--cold", action="store_true", help="every stage loads torch for itself")
     where = run.add_mutually_exclusive_group()
@@ -192,6 +196,10 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
+
+
+def _jobs(text: str) -> int | None:
+    return None if text == "auto" else _count(text)
 
 
 def _resource(text: str) -> tuple[str, float]:

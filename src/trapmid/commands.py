@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -206,16 +207,23 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     from trapmid.engine import session
     from trapmid.profiles import lockfile, preflight
+    from trapmid.runtime import choose_device
 
     found = preflight.problems(PARAMS.read_text(encoding="utf-8"))
     broken = lockfile.problem(Path("dvc.lock"))
     if found or broken:
         return _refuse([*found, *([broken] if broken else [])], f"trapmid {options.command}")
+    jobs, threads = options.jobs, options.threads
+    if jobs is None and (options.scheduler or options.slurm):
+        jobs = 1  # nobody's: workers come and go
+    elif jobs is None:
+        jobs, own = session.automatic(choose_device().type, os.environ)
+        threads = threads or own
     plan = session.Plan(
         targets=tuple(options.stages),
-        jobs=options.jobs,
+        jobs=jobs,
         cold=options.cold,
-        threads=options.threads,
+        threads=threads,
         scheduler=options.scheduler,
         slurm=options.slurm,
         resources=dict(options.resource),

@@ -18,7 +18,7 @@ import pytest
 from engine_graph import quiet
 
 from trapmid.engine import cluster
-from trapmid.engine.session import Plan, environment
+from trapmid.engine.session import Plan, automatic, environment
 
 pytestmark = pytest.mark.slow
 # Who starts tests in the background of a shell hands them an ignored SIGINT.
@@ -272,6 +272,21 @@ def test_a_scheduler_that_does_not_answer(make_repository):
 )
 def test_threads_of_a_command(own, plan, threads):
     assert environment(own, plan).get("OMP_NUM_THREADS") == threads
+
+
+@pytest.mark.parametrize(
+    ("cores", "device", "own", "found"),
+    [
+        (2, "cpu", {}, (2, 1)),
+        (16, "cpu", {}, (4, 1)),
+        (1, "cpu", {}, (1, 1)),
+        (2, "cpu", {"OMP_NUM_THREADS": "7"}, (2, None)),
+        (16, "cuda", {}, (1, None)),
+    ],
+)
+def test_how_many_jobs_suit_a_machine(monkeypatch, cores, device, own, found):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(cores)}, raising=False)
+    assert automatic(device, own) == found
 
 
 def test_jobs_share_the_cores_that_they_may_use(monkeypatch):

@@ -37,7 +37,9 @@ def test_a_stage_that_is_not_there_is_one_line(study):
 @pytest.mark.slow
 def test_params_are_checked_before(study):
     study.edit("params.yaml", "beta: 0.3", "beta: -1")
+    logs = study.root / ".scratch/run"
+    before = {log: log.stat().st_mtime_ns for log in logs.iterdir()}
     code, printed = study.trapmid("run", "--jobs", "2")
     assert code == 2
     assert printed.startswith("trapmid run: error: ") and "beta" in printed
-    assert not (study.root / ".scratch/run").exists()
+    assert before == {log: log.stat().st_mtime_ns for log in logs.iterdir()}  # nothing ran

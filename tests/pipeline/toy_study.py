@@ -1,4 +1,4 @@
-"""The toy study: computed once by `trapmid run`, copied by every test that changes it.
+"""The toy study: computed once by `trapmid run --jobs auto`, copied by every test that changes it.
 
 It takes half the time of `dvc repro`, whose books, files and scores are the same: so say
 `test_side_by_side` and every test that asks `dvc status` or `dvc repro` what is left to do.
@@ -43,7 +43,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkou
     with FileLock(shared / "toy.lock"):
         if not finished.exists():
             begun = time.perf_counter()
-            code, printed = Checkout.make(root).trapmid("run")
+            code, printed = Checkout.make(root).trapmid("run", "--jobs", "auto")
             assert code == 0, printed
             finished.touch()
             print(f"\nthe toy study took {time.perf_counter() - begun:.0f} s")

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from trapmid.artifacts import locks
 from trapmid.engine import cluster, commands, driver, warm
-from trapmid.engine.bookkeeping import BookkeepingError, Books
+from trapmid.engine.bookkeeping import LOGS, BookkeepingError, Books
 from trapmid.engine.cluster import Engine
 from trapmid.engine.commands import Command, Ended
 
 _LOCK = Path(".dvc/tmp/trapmid-run.lock")
 _THREADS = "OMP_NUM_THREADS"
+_MOST = 4  # commands at a time unless more are asked for: each may take a gigabyte or three
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,9 @@ def run(root: Path, plan: Plan) -> int:
         try:
             with _engine(plan) as (engine, work):
                 if engine.link:
-                    print(f"dashboard: {engine.link}", flush=True)
+                    _say(f"dashboard: {engine.link}")
+                elif _here(plan):
+                    _say(_how(plan, given))
                 outcome = driver.run(books, engine.executor, engine.slots, _say, work)
         except KeyboardInterrupt:
             print("trapmid run: stopped; the next run goes on from here", file=sys.stderr)
@@ -61,6 +64,18 @@ def run(root: Path, plan: Plan) -> int:
             books.close()
     _say(_summary(outcome, time.monotonic() - begun))
     return 1 if outcome.failed else 0
+
+
+def automatic(device: str, own: Mapping[str, str]) -> tuple[int, int | None]:
+    """Jobs and threads of each that suit this machine: one job for a core, or all for the one GPU.
+
+    The networks of a laptop's study are too small for several cores: two trainings side by side,
+    of one thread each, do half as much again as one after the other with two. And one thread gives
+    the same digits whatever the number of cores. A number of threads that the user has set stays.
+    """
+    if device != "cpu":
+        return 1, None
+    return min(_cores(), _MOST), None if _THREADS in own else 1
 
 
 def environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:
@@ -106,6 +121,12 @@ def _engine(plan: Plan) -> Iterator[tuple[Engine, Callable[[Command], Ended]]]:
             except BaseException:
                 commands.stop_all()
                 raise
+
+
+def _how(plan: Plan, given: Mapping[str, str]) -> str:
+    stages = "1 stage" if plan.jobs == 1 else f"{plan.jobs} stages"
+    threads = f"OMP_NUM_THREADS={given[_THREADS]}" if _THREADS in given else "all cores"
+    return f"{stages} at a time, {threads}; what they print: {LOGS}/STAGE.log"
 
 
 def _say(line: str) -> None:
