@@ -50,11 +50,13 @@ print(was_there, os.getppid(), file=sys.stderr)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Of a study whose only stage is `look`."""
-    (tmp_path / "stages").mkdir()
-    (tmp_path / "stages/look.py").write_text(LOOK, encoding="utf-8")
-    (tmp_path / "stages/beside.py").write_text("NAME = 'beside'\n", encoding="utf-8")
-    return tmp_path
+    """Of a study whose only stage is `look`; its stages lie elsewhere, as those of an audit."""
+    (tmp_path / "project").mkdir()
+    (study := tmp_path / "study").mkdir()
+    (study / "stages").symlink_to(Path("../project"))
+    write(study, LOOK)
+    (study / "stages/beside.py").write_text("NAME = 'beside'\n", encoding="utf-8")
+    return study
 
 
 @pytest.fixture

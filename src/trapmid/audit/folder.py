@@ -105,7 +105,15 @@ class Folder:
         write_atomically(self.path / "params.yaml", text.encode())
 
     def dvc(self, *words: str) -> None:
-        """Runs DVC in the folder, its output on this terminal, with this interpreter and code.
+        """Runs DVC in the folder, see `_call`."""
+        self._call("dvc", *words)
+
+    def run(self) -> None:
+        """Brings the study up to date, several stages at a time, see `_call`."""
+        self._call("trapmid.cli", "run", "--jobs", "auto")
+
+    def _call(self, module: str, *words: str) -> None:
+        """Runs a program there, its output on this terminal, with this interpreter and code.
 
         Raises:
             AuditError: it fails; what failed stands above.
@@ -116,11 +124,11 @@ class Folder:
         )
         environment = {**os.environ, "PATH": path, "PYTHONPATH": code}
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", *words], cwd=self.path, env=environment, check=False
+            [sys.executable, "-m", module, *words], cwd=self.path, env=environment, check=False
         )
         if done.returncode:
             raise AuditError(
-                f"dvc {words[0]} failed in {self.path}, see above; the same command goes on there"
+                f"{words[0]} failed in {self.path}, see above; the same command goes on there"
             )
 
 

@@ -84,7 +84,7 @@ def execute(folder: Folder, *, browse: bool) -> None:
     Raises:
         AuditError: a stage failed.
     """
-    folder.dvc("repro")
+    folder.run()
     print("\n".join(summary(results.read_json(folder.path / "reports" / "metrics.json"))))
     print(f"The page: {folder.report}")
     if browse:

@@ -209,7 +209,7 @@ def _become(request: Mapping[str, Any]) -> None:
     for name in [one for one in sys.modules if one.partition(".")[0] == "trapmid"]:
         del sys.modules[name]
     sys.argv = [path, *words]
-    sys.path[0] = str(Path(path).parent.absolute())
+    sys.path[0] = os.path.dirname(os.path.realpath(path))
     ctypes.CDLL(None).prctl(_PR_SET_NAME, Path(path).stem.encode())  # as `top` shows it
     main = types.ModuleType("__main__")
     main.__file__ = str(Path(path).absolute())
