@@ -137,7 +137,8 @@ class _Fork:
         return int(code) if code else -signal.SIGKILL  # whoever waited for it was killed
 
     def terminate(self) -> None:
-        os.kill(self._pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(self._pid, signal.SIGTERM)
 
 
 # --- in the server --------------------------------------------------------------------------------
