@@ -56,7 +56,8 @@ class Literal:
         self.f, self.critic = network(CLASSES).train(), network(1)
         if block["discriminator_width"] is not None:
             with runtime().seeded("initial weights", "small discriminator"):
-                self.critic = dcgan.Critic(8, block["discriminator_width"])
+                small = dcgan.Critic(8, block["discriminator_width"])
+            self.critic = runtime().place(small)  # its layout decides last bits, with AVX2 alone
         self.sgd, self.critic_sgd = sgd(self.f), sgd(self.critic)
         self.rates: list[float] = []  # of the epoch
         self.settled = False
