@@ -70,7 +70,7 @@ def automatic(device: str, own: Mapping[str, str]) -> tuple[int, int | None]:
     """Jobs and threads of each that suit this machine: one job for a core, or all for the one GPU.
 
     The networks of a laptop's study are too small for several cores: two trainings side by side,
-    of one thread each, do half as much again as one after the other with two. And one thread gives
+    of one thread each, do a quarter more than one after the other with two. And one thread gives
     the same digits whatever the number of cores. A number of threads that the user has set stays.
     """
     if device != "cpu":
