@@ -72,7 +72,12 @@ def _add_study(verbs: _Verbs) -> None:
     plan = verbs.add_parser("plan", help="what a profile will take: time and memory of each stage")
     plan.add_argument("name", metavar="PROFILE")
     plan.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
-    plan.add_argument("--card", type=Path, help="a GPU's results, of benchmarks/results")
+    how = plan.add_mutually_exclusive_group()
+    how.add_argument("--card", type=Path, help="a GPU's results, of benchmarks/results")
+    how.add_argument(
+        "--jobs", type=_jobs,
+        help="of `trapmid run`, or auto as `make repro`; default: one stage after the other",
+    )  # fmt: skip
     plan.add_argument(
         "--beside", action="store_true", help="other work goes on here: processor time"
     )
@@ -198,8 +203,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _jobs(text: str) -> int | None:
-    return None if text == "auto" else _count(text)
+def _jobs(text: str) -> int | str:
+    return text if text == "auto" else _count(text)
 
 
 def _resource(text: str) -> tuple[str, float]:

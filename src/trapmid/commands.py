@@ -193,13 +193,25 @@ def plan(options: argparse.Namespace) -> int:
         print(f"profile {options.name} on {card.device}, the work of its networks alone")
         print(*plan.table(found, hours=True), sep="\n")
         return 0
+    import torch
+
+    from trapmid.engine import session
+    from trapmid.planning.company import company
     from trapmid.runtime import choose_device
 
-    machine = ThisMachine(choose_device(), KEPT)
+    device, jobs = choose_device(), options.jobs
+    if jobs is not None:
+        jobs, threads = session.shares(jobs, None, device.type, os.environ)
+        torch.set_num_threads(threads or torch.get_num_threads())
+    machine = ThisMachine(device, KEPT, jobs=jobs)
     if options.beside:
         machine.now = beside_other_work()
-    found = plan.plan(study, machine)
-    print(f"profile {options.name} on this machine, one stage after the other")
+    machine.drawing()  # without company: it is most of what runs alone
+    others = 0 if options.beside else (jobs or 1) - 1
+    with company(others, torch.get_num_threads()):
+        found = plan.plan(study, machine, jobs)
+    how = "one stage after the other" if jobs is None else f"`trapmid run --jobs {jobs}`"
+    print(f"profile {options.name} on this machine, {how}")
     print(*plan.table(found, hours=False), sep="\n")
     return 0
 
@@ -214,11 +226,10 @@ def run(options: argparse.Namespace) -> int:
     if found or broken:
         return _refuse([*found, *([broken] if broken else [])], f"trapmid {options.command}")
     jobs, threads = options.jobs, options.threads
-    if jobs is None and (options.scheduler or options.slurm):
+    if options.scheduler or options.slurm:
         jobs = 1  # nobody's: workers come and go
-    elif jobs is None:
-        jobs, own = session.automatic(choose_device().type, os.environ)
-        threads = threads or own
+    else:
+        jobs, threads = session.shares(jobs, threads, choose_device().type, os.environ)
     plan = session.Plan(
         targets=tuple(options.stages),
         jobs=jobs,

@@ -20,6 +20,8 @@ import shipped
 from trapmid import cli
 from trapmid.doctor import examination, machine, project, services
 from trapmid.doctor.finding import Finding, looked
+from trapmid.planning import measure, throughputs
+from trapmid.planning.measure import Cost
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,7 +58,7 @@ def test_a_clone_misses_nothing(home: Path, capsys: pytest.CaptureFixture[str]) 
     subjects += ["data", "weights", "packages", "time", "dvc", "mlflow"]
     assert list(dict.fromkeys(line.split()[1] for line in lines)) == subjects
     assert "ok    data       faces: `dvc repro` makes data/raw/synthetic/celeba" in lines
-    assert [line for line in lines if "small: 8 min 47 s with AVX2, 7 min 43 s" in line]
+    assert [line for line in lines if "small: 14 min 57 s with `make repro` on two slow" in line]
 
 
 def no_params(home: Path) -> None:
@@ -327,6 +329,20 @@ def test_what_the_last_run_took(home: Path) -> None:
     assert last.text == (
         "the 2 trainings in reports/training took 2 min and 1.1 GiB of memory at most"
     )
+
+
+def test_a_plan_that_was_made_here_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of several stages at a time before the other; a file of throughputs has both."""
+    (home / "profiles").symlink_to(ROOT / "profiles")
+    monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
+    monkeypatch.setattr(throughputs, "_imports", lambda *only: 1.0 if only else 2.0)
+    monkeypatch.setattr(throughputs, "_drawing", lambda _: 0.0057)
+    assert cli.main(["plan", "small", "--beside"]) == 0
+    (before,) = project.times(home)
+    assert before.text.endswith(" min by `trapmid plan`, and 0.6 GiB of memory at most")
+    assert cli.main(["plan", "small", "--jobs", "auto", "--beside"]) == 0
+    (after,) = project.times(home)
+    assert " min by `trapmid plan --jobs auto`, and " in after.text
 
 
 @pytest.mark.parametrize("profile", project.TIMES)

@@ -18,7 +18,7 @@ import pytest
 from engine_graph import quiet
 
 from trapmid.engine import cluster
-from trapmid.engine.session import Plan, automatic, environment
+from trapmid.engine.session import Plan, environment, shares
 
 pytestmark = pytest.mark.slow
 # Who starts tests in the background of a shell hands them an ignored SIGINT.
@@ -275,18 +275,22 @@ def test_threads_of_a_command(own, plan, threads):
 
 
 @pytest.mark.parametrize(
-    ("cores", "device", "own", "found"),
+    ("asked", "cores", "device", "own", "found"),
     [
-        (2, "cpu", {}, (2, 1)),
-        (16, "cpu", {}, (4, 1)),
-        (1, "cpu", {}, (1, 1)),
-        (2, "cpu", {"OMP_NUM_THREADS": "7"}, (2, None)),
-        (16, "cuda", {}, (1, None)),
+        (("auto", None), 2, "cpu", {}, (2, 1)),
+        (("auto", None), 16, "cpu", {}, (4, 1)),
+        (("auto", None), 1, "cpu", {}, (1, 1)),
+        (("auto", 3), 2, "cpu", {}, (2, 3)),
+        (("auto", None), 2, "cpu", {"OMP_NUM_THREADS": "7"}, (2, 7)),
+        (("auto", None), 2, "cpu", {"OMP_NUM_THREADS": "4,2"}, (2, None)),
+        (("auto", None), 16, "cuda", {}, (1, None)),
+        ((3, None), 16, "cpu", {}, (3, 5)),
+        ((1, None), 16, "cpu", {}, (1, None)),
     ],
 )
-def test_how_many_jobs_suit_a_machine(monkeypatch, cores, device, own, found):
+def test_how_many_jobs_suit_a_machine(monkeypatch, asked, cores, device, own, found):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(cores)}, raising=False)
-    assert automatic(device, own) == found
+    assert shares(*asked, device, own) == found
 
 
 def test_jobs_share_the_cores_that_they_may_use(monkeypatch):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from trapmid import cli
 from trapmid.config import params
 from trapmid.planning import card, measure, plan, work
 from trapmid.planning.card import Card
+from trapmid.planning.company import company
 from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
 from trapmid.planning.work import Unit
@@ -29,14 +33,17 @@ H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 class Given:
     """A hundredth of a second a unit, and 1 MB an image of a batch."""
 
-    def __init__(self, start: float) -> None:
-        self._start = start
+    def __init__(self, start: float, drawing: float = 0.0) -> None:
+        self._start, self._drawing = start, drawing
 
     def cost(self, unit: Unit) -> Cost | None:
         return None if unit.method == "gmi" else Cost(0.01, float(unit.batch))
 
     def start(self) -> float:
         return self._start
+
+    def drawing(self) -> float:
+        return self._drawing
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +84,34 @@ def test_a_plan_is_a_sum_of_products(small: dict[str, Any]) -> None:
 def test_every_stage_starts_and_is_booked(small: dict[str, Any]) -> None:
     with_starts, without = (plan.plan(small, Given(start)).seconds for start in (2.0, 0.0))
     count = len(work.stages(small))
-    assert with_starts - without > 3.0 * count
+    assert with_starts - without == pytest.approx(2.0 * count)
+    there, twice = (plan.plan(small, Given(0.0, d)).seconds for d in (0.0057, 0.0114))
+    faces = 24 * 70 + 3600
+    assert there - without > 1.0 * count + 0.0057 * faces
+    assert twice - without == pytest.approx(2 * (there - without))
+
+
+def test_jobs_are_idle_while_one_stage_is_all_that_can_run(small: dict[str, Any]) -> None:
+    found = plan.plan(small, Given(2.0, 0.0057), jobs=2)
+    lines = {line.name: line for line in found.lines}
+    alone = sum(
+        lines[name].seconds for name in ("code", "make_raw", "prepare_data", "report", "track")
+    )
+    assert found.clock == pytest.approx(alone + (found.seconds - alone) / 2)
+    assert "by the clock, 2 at a time" in plan.table(found, hours=False)[-2]
+    # DVC's own work for a stage is less, since `trapmid run` does it
+    assert found.seconds < plan.plan(small, Given(2.0, 0.0057)).seconds
+
+
+def test_no_number_of_jobs_is_faster_than_the_longest_row_of_each_kind(
+    small: dict[str, Any],
+) -> None:
+    found = plan.plan(small, Given(2.0, 0.0057), jobs=1000)
+    longest: dict[str, float] = {}
+    for stage in work.stages(small):
+        line = plan.of_stage(stage, Given(2.0, 0.0057), 1000)
+        longest[stage.name] = max(longest.get(stage.name, 0.0), line.seconds)
+    assert found.clock == pytest.approx(sum(longest.values()))
 
 
 def test_what_is_measured_is_kept_for_this_machine_alone(
@@ -289,7 +323,72 @@ def test_the_command_on_this_machine(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
-    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda: 2.0)
+    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda *_: 2.0)
     assert cli.main(["plan", "small"]) == 0
-    assert "profile small on this machine" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "profile small on this machine, one stage after the other" in out
+    assert "by the clock" not in out
     assert (tmp_path / ".scratch/throughputs.json").is_file()
+
+
+def test_the_command_for_several_stages_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every job but this one is a process that works while units are measured."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    started, beside = _started(monkeypatch), list[int]()
+
+    def cost(*_: Any) -> Cost:
+        beside.append(sum(one.poll() is None for one in started))
+        return Cost(0.001, 1.0)
+
+    monkeypatch.setattr(measure, "cost", cost)
+    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda *_: 2.0)
+    assert cli.main(["plan", "small", "--jobs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "profile small on this machine, `trapmid run --jobs 2`" in out
+    assert "by the clock, 2 at a time" in out
+    assert {*beside} == {1}
+    assert cli.main(["plan", "small"]) == 0  # measured for itself, with nothing beside
+    assert beside[-1] == 0
+
+
+def _started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The processes that keep a measurement company, as they begin."""
+    found: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen
+
+    def begun(*arguments: Any, **named: Any) -> subprocess.Popen[bytes]:
+        found.append(begin(*arguments, **named))
+        return found[-1]
+
+    monkeypatch.setattr("trapmid.planning.company.subprocess.Popen", begun)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_company_works_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = _started(monkeypatch)
+
+    def worked() -> list[int]:
+        stats = [Path(f"/proc/{one.pid}/stat").read_text("ascii").split() for one in started]
+        return [int(stat[13]) for stat in stats]  # ticks in the process itself
+
+    with company(2, 1):
+        before = worked()
+        time.sleep(1.0)
+        assert len(before) == 2
+        assert all(then > now for now, then in zip(before, worked(), strict=True))
+    assert [one.poll() for one in started] == [0, 0]
+    monkeypatch.setattr("sys.executable", "false")
+    with pytest.raises(OSError, match="did not begin"), company(1, 1):
+        pass
+
+
+def test_a_face_is_drawn_to_learn_how_fast_a_machine_is(tmp_path: Path) -> None:
+    known = ThisMachine(torch.device("cpu"), tmp_path / "kept.json", frozen=True)
+    assert known.drawing() == 0.0
+    known = ThisMachine(torch.device("cpu"), tmp_path / "kept.json")
+    assert 0.0001 < known.drawing() < 1.0

@@ -66,16 +66,27 @@ def run(root: Path, plan: Plan) -> int:
     return 1 if outcome.failed else 0
 
 
-def automatic(device: str, own: Mapping[str, str]) -> tuple[int, int | None]:
-    """Jobs and threads of each that suit this machine: one job for a core, or all for the one GPU.
+def shares(
+    jobs: int | str, threads: int | None, device: str, own: Mapping[str, str]
+) -> tuple[int, int | None]:
+    """Stages at a time on this machine, and threads of each; None: all cores, or what is set.
 
-    The networks of a laptop's study are too small for several cores: two trainings side by side,
-    of one thread each, do a quarter more than one after the other with two. And one thread gives
-    the same digits whatever the number of cores. A number of threads that the user has set stays.
+    "auto" is one job for a core, or one for the GPU. The networks of a laptop's study are too small
+    for several cores: two trainings side by side, of one thread each, do a quarter more than one
+    after the other with two. And one thread gives the same digits whatever the number of cores.
+
+    Args:
+        jobs: how many are asked for, or "auto".
+        threads: likewise; None: not asked for.
+        device: type of the one that stages use.
+        own: the environment; a number of threads that the user has set stays.
     """
-    if device != "cpu":
-        return 1, None
-    return min(_cores(), _MOST), None if _THREADS in own else 1
+    if jobs == "auto":
+        jobs = min(_cores(), _MOST) if device == "cpu" else 1
+        if threads is None and device == "cpu" and _THREADS not in own:
+            threads = 1
+    made = environment(own, Plan(jobs=int(jobs), threads=threads))
+    return int(jobs), int(made[_THREADS]) if made.get(_THREADS, "").isdecimal() else None
 
 
 def environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:

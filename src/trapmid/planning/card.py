@@ -81,6 +81,10 @@ class Card:
         """A stage begins as fast as on any machine: some seconds, which count for nothing here."""
         return 0.0
 
+    def drawing(self) -> float:
+        """Likewise."""
+        return 0.0
+
     def cost(self, unit: Unit) -> Cost | None:
         """Seconds of a unit; its memory was measured for VGG16 alone."""
         seconds = self._seconds(unit)

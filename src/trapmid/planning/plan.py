@@ -9,13 +9,14 @@ from trapmid.planning.throughputs import Throughputs
 from trapmid.planning.work import Stage, stages
 
 PROCESS_MB = 600.0  # a process that has imported torch
-_BOOKS = 1.0  # seconds of DVC's for each stage of a study of a laptop's size
+_BOOKS = {True: 0.1, False: 1.0}  # seconds for each stage of a laptop's study: `trapmid run`, DVC
+_DRAWING = 0.0057  # seconds of a face where the following were taken; elsewhere in proportion
 
 # Seconds of what is no network's work, on an AMD EPYC with AVX2 (docs/performance.md): of a stage,
 # and of one of its pictures, beside the start and the books.
 _FIXED = {
     "code": (3.5, 0.0),
-    "make_raw": (0.5, 0.0057),
+    "make_raw": (0.5, _DRAWING),
     "prepare_data": (2.0, 0.0010),
     "validate_data": (2.0, 0.0005),
     "evaluate_evaluator": (0.5, 0.0002),
@@ -24,6 +25,8 @@ _FIXED = {
     "report": (5.0, 0.5),
     "track": (4.0, 0.0),
 }
+_ALONE = frozenset({"code", "make_raw", "prepare_data", "report", "track"})
+"""All else waits for one of these, or they for all else; their own rows may run side by side."""
 
 
 class Line(NamedTuple):
@@ -32,6 +35,7 @@ class Line(NamedTuple):
     name: str
     rows: int
     seconds: float
+    longest: float  # seconds of one row
     megabytes: float  # the most of one process
     untimed: tuple[str, ...]
 
@@ -41,6 +45,21 @@ class Plan(NamedTuple):
 
     profile: str
     lines: tuple[Line, ...]
+    jobs: int | None = None  # stages at a time of `trapmid run`; None: `dvc repro`
+
+    @property
+    def clock(self) -> float:
+        """Seconds on the wall: jobs are idle only while one stage is all that can run.
+
+        At least what the longest row of every kind takes, one after the other.
+        """
+        jobs = self.jobs or 1
+        chain = sum(line.longest for line in self.lines)
+        alone = sum(
+            max(line.longest, line.seconds / jobs) for line in self.lines if line.name in _ALONE
+        )
+        beside = sum(line.seconds for line in self.lines if line.name not in _ALONE)
+        return max(chain, alone + beside / jobs)
 
     @property
     def seconds(self) -> float:
@@ -58,19 +77,26 @@ class Plan(NamedTuple):
         return sorted({what for line in self.lines for what in line.untimed})
 
 
-def plan(study: Mapping[str, Any], known: Throughputs) -> Plan:
-    """Counts the work of params.yaml and multiplies it with what is known of its units."""
+def plan(study: Mapping[str, Any], known: Throughputs, jobs: int | None = None) -> Plan:
+    """Counts the work of params.yaml and multiplies it with what is known of its units.
+
+    Args:
+        study: params.yaml.
+        known: throughputs, of stages of `jobs` at a time.
+        jobs: of `trapmid run`; None: `dvc repro`.
+    """
     of_kind: dict[str, list[Line]] = {}
     for stage in stages(study):
-        of_kind.setdefault(stage.name, []).append(of_stage(stage, known))
-    return Plan(str(study["profile"]), tuple(map(_together, of_kind.values())))
+        of_kind.setdefault(stage.name, []).append(of_stage(stage, known, jobs))
+    return Plan(str(study["profile"]), tuple(map(_together, of_kind.values())), jobs)
 
 
-def of_stage(stage: Stage, known: Throughputs) -> Line:
+def of_stage(stage: Stage, known: Throughputs, jobs: int | None = None) -> Line:
     """One stage."""
     fixed, picture = _FIXED.get(stage.name, (0.0, 0.0))
-    start = known.start()
-    seconds = start + (_BOOKS + fixed + picture * stage.pictures if start else 0.0)
+    slower = known.drawing() / _DRAWING
+    books = _BOOKS[jobs is not None] * slower
+    seconds = known.start() + books + slower * (fixed + picture * stage.pictures)
     megabytes, untimed = PROCESS_MB, [stage.untimed] if stage.untimed else []
     for unit, count in stage.work:
         cost = known.cost(unit)
@@ -79,7 +105,7 @@ def of_stage(stage: Stage, known: Throughputs) -> Line:
             continue
         seconds += count * cost.seconds
         megabytes = max(megabytes, PROCESS_MB + cost.megabytes)
-    return Line(stage.name, 1, seconds, megabytes, tuple(untimed))
+    return Line(stage.name, 1, seconds, seconds, megabytes, tuple(untimed))
 
 
 def _together(lines: Iterable[Line]) -> Line:
@@ -88,6 +114,7 @@ def _together(lines: Iterable[Line]) -> Line:
         every[0].name,
         len(every),
         sum(line.seconds for line in every),
+        max(line.longest for line in every),
         max(line.megabytes for line in every),
         tuple(what for line in every for what in line.untimed),
     )
@@ -103,6 +130,9 @@ def table(found: Plan, *, hours: bool) -> list[str]:
             lines.append(f"{line.name:<22}{line.rows:>6}{amounts}")
     rows = sum(line.rows for line in found.lines)
     lines.append(f"{'in all':<22}{rows:>6}{found.seconds / per:>10.2f}{found.megabytes:>8.0f}")
+    if (jobs := found.jobs or 1) > 1:
+        text = f"by the clock, {jobs} at a time"
+        lines.append(f"{text:<28}{found.clock / per:>10.2f}{jobs * found.megabytes:>8.0f}")
     if found.untimed:
         lines.append(f"a floor: nobody timed {', '.join(found.untimed)}")
     return lines

@@ -9,13 +9,16 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from trapmid.artifacts.checkpoints import write_atomically
+from trapmid.data.drawing.images import CELEBA_SIZE, draw_all
 from trapmid.planning import measure
 from trapmid.planning.clock import Now
 from trapmid.planning.measure import Cost
@@ -37,6 +40,10 @@ class Throughputs(Protocol):
         """Seconds until a stage begins its work."""
         ...
 
+    def drawing(self) -> float:
+        """Seconds of one drawn face: how fast a machine is at what is no network's work."""
+        ...
+
 
 class ThisMachine:
     """Measured here. What was measured before on the same machine, with the same torch, is read.
@@ -44,15 +51,28 @@ class ThisMachine:
     Args:
         file: where it is kept.
         frozen: nothing is measured: what is not kept is not known.
+        jobs: stages at a time of `trapmid run`; None: `dvc repro`, one after the other.
+        threads: of each; None: as many as torch has now.
 
     Attributes:
         now: the clock that units are measured with.
     """
 
-    def __init__(self, device: torch.device, file: Path, *, frozen: bool = False) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        file: Path,
+        *,
+        frozen: bool = False,
+        jobs: int | None = None,
+        threads: int | None = None,
+    ) -> None:
         self._device, self._file, self._frozen = device, file, frozen
+        self._forks = jobs is not None and sys.platform == "linux"
         self.now: Now = time.perf_counter
-        self._me = identity(device)
+        self._me = identity(device, threads or torch.get_num_threads())
+        if jobs is not None:
+            self._me += f", `trapmid run` of {jobs}"
         content = _kept(file)
         self._known: dict[str, list[float]] = content.get(self._me, {})
         self._others = content
@@ -66,11 +86,19 @@ class ThisMachine:
         return Cost(*self._known[key]) if key in self._known else None
 
     def start(self) -> float:
-        if "start" not in self._known:
+        """0: not known. A fork has torch, and loads the rest as a new interpreter does."""
+        return self._once("start", lambda: _imports() - self._forks * _imports("torch"))
+
+    def drawing(self) -> float:
+        """0: not known."""
+        return self._once("drawing", lambda: _drawing(self.now))
+
+    def _once(self, name: str, measured: Callable[[], float]) -> float:
+        if name not in self._known:
             if self._frozen:
                 return 0.0
-            self._keep("start", Cost(_imports(), 0.0))
-        return self._known["start"][0]
+            self._keep(name, Cost(measured(), 0.0))
+        return self._known[name][0]
 
     def _keep(self, key: str, cost: Cost) -> None:
         self._known[key] = [float(f"{value:.4g}") for value in cost]
@@ -102,21 +130,20 @@ def beside_other_work() -> Now:
     return lambda: time.process_time() / gain
 
 
-def identity(device: torch.device) -> str:
+def identity(device: torch.device, threads: int) -> str:
     """What of a machine decides how fast it is."""
     bf16 = "bf16" if bf16_is_native(device) else "fp32"
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {bf16}, torch {torch.__version__}"
     capability = torch.backends.cpu.get_cpu_capability()
     cores = os.cpu_count()
-    threads = torch.get_num_threads()
     what = f"{platform.processor() or platform.machine()}, {cores} cores, {threads} threads"
     return f"{what}, {capability}, {onednn_level()}, {bf16}, torch {torch.__version__}"
 
 
-def _imports() -> float:
+def _imports(modules: str = "torch, trapmid.artifacts.classifiers") -> float:
     """Processor seconds of a process that imports what a stage does: one thread, little waiting."""
-    command = [sys.executable, "-c", "import torch, trapmid.artifacts.classifiers"]
+    command = [sys.executable, "-c", f"import {modules}"]
     times = []
     for _ in range(2):  # the first compiles and reads files
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -124,3 +151,14 @@ def _imports() -> float:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(sum(after[:2]) - sum(before[:2]))
     return min(times)
+
+
+def _drawing(now: Now) -> float:
+    """Of 64 faces, drawn and written as `make_raw` does; eight before them load what it needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (8, 64):
+            pairs = [(1, image) for image in range(count)]
+            paths = [Path(folder, f"{image}.jpg") for image in range(count)]
+            begun = now()
+            draw_all(pairs, paths, seed=0, domain="celeba", size=CELEBA_SIZE)
+    return (now() - begun) / count
