@@ -335,7 +335,7 @@ def test_a_plan_that_was_made_here_is_said(home: Path, monkeypatch: pytest.Monke
     """That of several stages at a time before the other; a file of throughputs has both."""
     (home / "profiles").symlink_to(ROOT / "profiles")
     monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
-    monkeypatch.setattr(throughputs, "_imports", lambda *only: 1.0 if only else 2.0)
+    monkeypatch.setattr(throughputs, "_imports", lambda **_: 2.0)
     monkeypatch.setattr(throughputs, "_drawing", lambda _: 0.0057)
     assert cli.main(["plan", "small", "--beside"]) == 0
     (before,) = project.times(home)

@@ -323,7 +323,7 @@ def test_the_command_on_this_machine(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
-    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda *_: 2.0)
+    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda **_: 2.0)
     assert cli.main(["plan", "small"]) == 0
     out = capsys.readouterr().out
     assert "profile small on this machine, one stage after the other" in out
@@ -344,7 +344,7 @@ def test_the_command_for_several_stages_at_a_time(
         return Cost(0.001, 1.0)
 
     monkeypatch.setattr(measure, "cost", cost)
-    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda *_: 2.0)
+    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda **_: 2.0)
     assert cli.main(["plan", "small", "--jobs", "2"]) == 0
     out = capsys.readouterr().out
     assert "profile small on this machine, `trapmid run --jobs 2`" in out
@@ -387,8 +387,11 @@ def test_company_works_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_a_face_is_drawn_to_learn_how_fast_a_machine_is(tmp_path: Path) -> None:
+def test_a_face_is_drawn_to_learn_how_fast_a_machine_is(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     known = ThisMachine(torch.device("cpu"), tmp_path / "kept.json", frozen=True)
     assert known.drawing() == 0.0
     known = ThisMachine(torch.device("cpu"), tmp_path / "kept.json")
     assert 0.0001 < known.drawing() < 1.0
+    assert capfd.readouterr() == ("", "")

@@ -116,10 +116,13 @@ def draw_all(
     seed: int,
     domain: str,
     size: tuple[int, int],
+    quiet: bool = False,
 ) -> None:
-    """Draw all images, in chunks on `_WORKERS` threads, with a progress bar."""
+    """Draw all images, in chunks on `_WORKERS` threads, with a progress bar unless `quiet`."""
     pool = ThreadPoolExecutor(_WORKERS)
-    progress = tqdm(total=len(pairs), desc=f"drawing {domain}", unit="img", mininterval=2)
+    progress = tqdm(
+        total=len(pairs), desc=f"drawing {domain}", unit="img", mininterval=2, disable=quiet
+    )
     with _one_thread_an_operation(), pool, progress:
         draw_chunk = partial(_draw_chunk, seed=seed, domain=domain, size=size)
         chunks = [slice(start, start + _CHUNK) for start in range(0, len(pairs), _CHUNK)]
