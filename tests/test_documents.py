@@ -119,6 +119,7 @@ FOLLOWED = {
     "trapmid bench": f"{BENCH}quick_times_every_path",
     "trapmid bench --beside": "nothing: minutes; with --quick it is followed",
     "trapmid plan PROFILE": f"{PLAN}on_this_machine",
+    "trapmid plan PROFILE --jobs auto": f"{PLAN}for_several_stages_at_a_time",
     "trapmid plan paper --card benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json": (
         f"{PLAN}with_a_card"
     ),

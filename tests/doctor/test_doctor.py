@@ -336,7 +336,7 @@ def test_a_plan_that_was_made_here_is_said(home: Path, monkeypatch: pytest.Monke
     (home / "profiles").symlink_to(ROOT / "profiles")
     monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
     monkeypatch.setattr(throughputs, "_imports", lambda **_: 2.0)
-    monkeypatch.setattr(throughputs, "_drawing", lambda _: 0.0057)
+    monkeypatch.setattr(throughputs, "_drawing", lambda: 0.0057)
     assert cli.main(["plan", "small", "--beside"]) == 0
     (before,) = project.times(home)
     assert before.text.endswith(" min by `trapmid plan`, and 0.6 GiB of memory at most")
