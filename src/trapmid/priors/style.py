@@ -73,6 +73,10 @@ class Prior(types.StylePrior, types.BlockPrior):
         images: Tensor = self.generator.synthesis(styles)
         return (self.view(images) + 1) / 2
 
+    def paint_clipped(self, styles: Tensor) -> Tensor:
+        images: Tensor = self.generator.synthesis(styles).clamp(-1, 1)
+        return (self.view(images) + 1) / 2
+
     def codes(self, latents: Tensor) -> Tensor:
         """One style code for all layers, (N, W)."""
         codes: Tensor = self.generator.mapping(latents)
