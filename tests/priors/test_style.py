@@ -108,7 +108,7 @@ class Shown(ToyTarget):
 
 
 def test_candidates_are_clipped_before_they_are_resized() -> None:
-    """As the released code does: a bright pixel beyond the range weighs no more than a white one."""
+    """As in the released code: a pixel brighter than white weighs no more than a white one."""
     target = seeded(Shown, CLASSES)
     prior = ask(target, generated=32, crop=0.75, critic=False, batch_size=11)
     mapping = prior.generator.mapping
@@ -234,12 +234,19 @@ def test_a_guided_prior_starts_from_a_public_one(tmp_path: Path) -> None:
         ({"candidates": ASKED, "steps": 3}, "steps: 3 need a critic, a generator of the data's"),
         ({"critic": False}, "steps: 6 need a critic"),
         ({"generated": 16}, "steps: 6 need a critic"),
+        ({"group": 3}, "batch_size: 4 is no multiple of group 3"),
+        ({"group": 8}, "batch_size: 4 is no multiple of group 8"),
         ({"candidates": ASKED | {"keep": 12}, "steps": 0}, "keep: 12 are more than the pool of 11"),
     ],
 )
 def test_wrong_blocks(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wiring.prior_training("style", STYLE | changes)
+
+
+def test_a_group_is_the_critics_alone() -> None:
+    """A prior that takes no step asks about batches of any size."""
+    wiring.prior_training("style", STYLE | {"steps": 0, "group": 3})
 
 
 def test_candidates_need_a_target_and_a_target_is_asked_for_them() -> None:

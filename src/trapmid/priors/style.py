@@ -145,7 +145,7 @@ class Training(types.PriorTraining):
     betas: tuple[Momentum, Momentum]
     penalty: NonNegative  # gamma of R1
     penalty_every: Count  # steps; R1 is taken so much heavier there
-    group: Count  # images whose deviation the critic sees
+    group: Count  # images whose deviation the critic sees; divides the batch
     mirror: Share  # of the real images
     half_life: Positive  # of the averaged generator that is kept, in images
     precision: Precision
@@ -158,6 +158,8 @@ class Training(types.PriorTraining):
                 f"steps: {self.steps} need a critic, a generator of the data's size and no target: "
                 "critic true, generated null, crop 1.0, candidates null; or take no step"
             )
+        if self.steps and self.batch_size % self.group:
+            raise ValueError(f"batch_size: {self.batch_size} is no multiple of group {self.group}")
 
     def make(self, image_size: int, num_classes: int) -> Prior:
         side = self.generated or image_size

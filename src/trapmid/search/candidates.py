@@ -25,7 +25,7 @@ class Candidates:
     keep: Count  # of each class; 200
     psi: Share  # how far from the mean code the first `cutoff` layers are; 0.5
     cutoff: Count  # 8 of 18 layers
-    clip: bool  # generated pixels to [0, 1], before anything is resized; official: true, but only here
+    clip: bool  # pixels to [0, 1], before they are resized; official: true, but not afterwards
 
     def __post_init__(self) -> None:
         if self.keep > self.pool:
