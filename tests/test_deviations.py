@@ -42,7 +42,8 @@ def steps(training: Any) -> int:
         for part in ("test", "val")
     )
     images = of_each["identities"] * (of_each["images"] - test - val)
-    return int(training["epochs"]) * math.ceil(images / training["batch_size"])
+    of_each_epoch: int = math.ceil(images / training["batch_size"])
+    return int(training["epochs"]) * of_each_epoch
 
 
 def trapdoor() -> str:
