@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -12,9 +13,20 @@ from torch import Tensor
 
 from toy import runtime
 from trapmid import wiring
+from trapmid.config.study import Inversion
 from trapmid.runtime import counter_normal, stream_seed
 from trapmid.search import latents
-from trapmid.types import LabelsOnly, Output, Prior, Reconstruction, Target, Task
+from trapmid.search.inversion import Inverted, invert_all
+from trapmid.types import (
+    NOTHING,
+    InMemory,
+    LabelsOnly,
+    Output,
+    Prior,
+    Reconstruction,
+    Target,
+    Task,
+)
 
 DIM = 4
 CENTRES = torch.tensor([[0.6, 0.0, 0.0, 0.0], [-0.9, 0.8, 0.0, 0.0], [0.0, -1.0, 1.0, 0.0]])
@@ -221,8 +233,75 @@ def test_queries_are_counted_and_budgeted() -> None:
     task = Task(labels=LABELS, draws=DRAWS)
     found = attack(proposals=4).invert(oracle, Latents(), task, runtime())
     assert (found.counts["queries"] == 4 * 33).all()
-    # Both draws looked for their starts in one chunk of 16 batches.
-    assert oracle.queries == 2 * 16 * 8 + 4 * 4 * 33
+    begun = [literal_start(y, d) for y, d in zip(LABELS.tolist(), DRAWS.tolist(), strict=True)]
+    batches = [start[1] for start in begun if start is not None]
+    # Draw 0 looked for classes 0, 1 and 2 together, draw 1 for class 0.
+    most = max(batches[0], *batches[2:]) + batches[1]
+    assert oracle.queries == attack().queries(LABELS, DRAWS, found.counts)
+    assert oracle.queries == most * 8 + 4 * 4 * 33
+
+
+def whole(batch_size: int | None, target: Target | None = None, **changes: Any) -> Inverted:
+    """Both draws of every class, the one without an edge among them."""
+    plan = Inversion(images_per_class=2, batch_size=batch_size, keep_every=100)
+    searched = attack(**{"images_per_class": 2} | changes)
+    world = target or Balls(), Latents(), NOTHING
+    return invert_all(searched, *world, plan, runtime(), InMemory())
+
+
+@pytest.mark.parametrize("changes", [{}, {"bound": 0.2, "init_batches": 3}, {"untargeted": 2}])
+def test_queries_do_not_depend_on_the_batch(changes: dict[str, Any]) -> None:
+    found = {size: whole(size, **changes) for size in (1, 2, 3, 8)}
+    assert len({made.queries for made in found.values()}) == 1
+    for name, numbers in found[8].rows["counts"].items():
+        assert all(torch.equal(numbers, made.rows["counts"][name]) for made in found.values())
+
+
+def test_who_is_looked_for_in_vain_is_counted() -> None:
+    """Within 0.2 of the origin no latent shows class 2: three of four turn up, five are wanted."""
+    made = whole(None, bound=0.2, init_batches=3, untargeted=5, proposals=1)
+    rows, attempted = made.rows, made.rows["labels"].unique()
+    of_second = int(rows["counts"]["initial_batches"][rows["draws"] == 1].max())
+    assert len(attempted) < 4
+    assert made.queries == 33 * len(rows["labels"]) + 8 * (3 + of_second)
+
+
+class Full(Balls):
+    """Has no room for an initial batch."""
+
+    def forward(self, images: Tensor) -> Output:
+        if len(images) == 8:
+            raise torch.cuda.OutOfMemoryError("full")
+        return super().forward(images)
+
+
+def test_starts_are_looked_for_in_parts_where_memory_is_full() -> None:
+    plain = LabelsOnly(Balls()), LabelsOnly(Full())
+    task = Task(labels=LABELS, draws=DRAWS)
+    roomy = attack(proposals=1).invert(plain[0], Latents(), task, runtime())
+    with pytest.warns(UserWarning, match="goes on with 4 images at once"):
+        cramped = attack(proposals=1).invert(plain[1], Latents(), task, runtime())
+    assert torch.equal(roomy.latents, cramped.latents)
+    assert plain[0].queries == plain[1].queries  # a question without an answer is none
+
+
+def test_a_class_without_an_edge_ends() -> None:
+    """Outside the balls every sphere lies inside the class, however wide it is."""
+    found = invert(torch.tensor([OUTSIDE, 2]), torch.tensor([0, 0]), radius=2.0)
+    assert found.found is not None and found.found[0]
+    assert found.losses.isfinite().all() and found.losses[0] == -1e18
+    assert found.counts["expansions"][0] >= math.ceil(math.log(5e17, 1.3)) - 1
+    assert found.latents.isfinite().all() and label_of(found.latents[0]) == OUTSIDE
+    assert found.losses[1] > -1e3
+    made = whole(None, radius=2.0)
+    assert len(made.rows["labels"]) == 8 and made.rows["found"][6:].all()
+
+
+def test_an_expansion_that_overflows_at_once_ends() -> None:
+    labels, draws = torch.tensor([OUTSIDE]), torch.tensor([0])
+    found = invert(labels, draws, radius=2.0, expansion=1e39)
+    assert found.losses.tolist() == pytest.approx([-1e18])
+    assert found.counts["expansions"].tolist() == [1]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ def test_more_stages_than_there_are() -> None:
         wiring.defense("transfer", {"frozen_stages": 0, "freeze_statistics": True}, "transfer")
 
 
+def test_more_stages_than_there_are_to_weaken() -> None:
+    with pytest.raises(ValueError, match=r"^stages: 3 is over 2, all that the arch"):
+        rolss.Defense(scale=0.0, stages=3).adapt(seeded(ToyNet, 4))
+
+
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
 def test_skips_are_scaled(scale: float) -> None:
     plain, x = seeded(ToyNet, 4).eval(), images(3)

@@ -31,6 +31,7 @@ from trapmid.artifacts import checkpoints, priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.scratch import Scratch, scratch
 from trapmid.augment import PlgView
+from trapmid.nets import snresnet
 from trapmid.priors import gmi, plgmi
 from trapmid.runtime import stream_seed
 from trapmid.training import pseudo_labels
@@ -344,6 +345,38 @@ def test_a_guided_prior_may_start_from_a_public_one(tmp_path: Path) -> None:
     assert all(p.dtype == torch.float32 for p in widened.parameters())
 
 
+def test_a_start_of_one_class_that_takes_no_step_has_right_norms(tmp_path: Path) -> None:
+    """Its repeated vector of the power iteration was as long as the root of the classes' number."""
+    single = fit("plgmi, unguided")
+    priors.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single, LINEAGE)
+    training, _ = make("plgmi", steps=0)
+    started = priors.start(training, SIZE, CLASSES, tmp_path / "one.pt", runtime())
+    training.fit(started, public(), queried_model("plgmi"), KNOWN, runtime(), Memory())
+    assert isinstance(started, plgmi.Prior) and not started.training
+    largest = torch.linalg.svdvals(started.critic.embedding.weight)[0]
+    assert largest.item() == pytest.approx(1, rel=1e-4)
+    before = snapshot(started)
+    started.critic.settle()  # what is right stays as it is
+    assert same_state(before, started.state_dict())
+
+
+def test_a_trained_critic_is_settled_to_the_bit(tmp_path: Path) -> None:
+    """A prior that learns from such a start is what it was before starts without steps were."""
+    single = fit("plgmi, unguided")
+    priors.save(tmp_path / "one.pt", "plgmi", PLGMI, SIZE, single, LINEAGE)
+
+    def trained() -> Any:
+        training, _ = make("plgmi")
+        started = priors.start(training, SIZE, CLASSES, tmp_path / "one.pt", runtime())
+        training.fit(started, public(), queried_model("plgmi"), KNOWN, runtime(), Memory())
+        return started.state_dict()
+
+    settled = trained()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snresnet.SpectralNorm, "settle", lambda norm: None)
+        assert same_state(settled, trained())
+
+
 def test_an_exported_prior_is_a_start(tmp_path: Path) -> None:
     single, file = fit("plgmi, unguided"), tmp_path / "weights.pt"
     priors.save(tmp_path / "prior.pt", "plgmi", PLGMI, SIZE, single, LINEAGE)
@@ -364,6 +397,14 @@ def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
 
 
 # --- GMI ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+def test_a_precision_that_changes_nothing_is_refused(precision: str) -> None:
+    words = rf"prior_training\.gmi\.precision: {precision} changes nothing without vae_gan: "
+    with pytest.raises(ValueError, match=words):
+        make("gmi", precision=precision)
+    make("gmi", precision=precision, vae_gan=VAE_GAN)
 
 
 def test_gmi_equals_the_literal_wgan_gp() -> None:

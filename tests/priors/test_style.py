@@ -99,6 +99,42 @@ def test_the_middle_is_shown_at_the_size_of_the_data() -> None:
     assert torch.allclose(found, (wanted + 1) / 2, atol=1e-5)
 
 
+class Shown(ToyTarget):
+    """A target that remembers what it was shown."""
+
+    def forward(self, images: Tensor) -> Output:
+        self.seen = [*getattr(self, "seen", []), images]
+        return super().forward(images)
+
+
+def test_candidates_are_clipped_before_they_are_resized() -> None:
+    """As in the released code: a pixel brighter than white weighs no more than a white one."""
+    target = seeded(Shown, CLASSES)
+    prior = ask(target, generated=32, crop=0.75, critic=False, batch_size=11)
+    mapping = prior.generator.mapping
+    with torch.no_grad():
+        codes = mapping(prior.pool)[:, None].repeat(1, prior.num_styles, 1)
+        codes[:, :2] = 0.5 * codes[:, :2] + 0.5 * mapping.w_avg
+        made = center_crop(prior.generator.synthesis(codes), [24, 24])
+    clipped, shown = (
+        (resize(images, [SIZE, SIZE], antialias=True) + 1) / 2
+        for images in (made.clamp(-1, 1), made)
+    )
+    assert torch.allclose(target.seen[0], clipped, atol=1e-5)
+    assert torch.allclose(target.seen[1], clipped.flip(-1), atol=1e-5)
+    assert not torch.allclose(clipped, shown.clamp(0, 1), atol=1e-3)
+
+
+def test_without_a_resize_the_order_of_clipping_changes_no_bit() -> None:
+    prior = make("style")[1].eval()
+    assert isinstance(prior, style.Prior)
+    with torch.no_grad():
+        codes = prior.styles(3 * torch.randn(64, 5), 1.0, None)
+        images = prior.paint(codes)
+        assert images.min() < 0 and images.max() > 1
+        assert torch.equal(prior.paint_clipped(codes), images.clamp(0, 1))
+
+
 # --- candidates ---------------------------------------------------------------------------------
 
 
@@ -198,12 +234,19 @@ def test_a_guided_prior_starts_from_a_public_one(tmp_path: Path) -> None:
         ({"candidates": ASKED, "steps": 3}, "steps: 3 need a critic, a generator of the data's"),
         ({"critic": False}, "steps: 6 need a critic"),
         ({"generated": 16}, "steps: 6 need a critic"),
+        ({"group": 3}, "batch_size: 4 is no multiple of group 3"),
+        ({"group": 8}, "batch_size: 4 is no multiple of group 8"),
         ({"candidates": ASKED | {"keep": 12}, "steps": 0}, "keep: 12 are more than the pool of 11"),
     ],
 )
 def test_wrong_blocks(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wiring.prior_training("style", STYLE | changes)
+
+
+def test_a_group_is_the_critics_alone() -> None:
+    """A prior that takes no step asks about batches of any size."""
+    wiring.prior_training("style", STYLE | {"steps": 0, "group": 3})
 
 
 def test_candidates_need_a_target_and_a_target_is_asked_for_them() -> None:

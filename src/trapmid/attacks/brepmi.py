@@ -7,6 +7,7 @@ within the class, where its most typical images are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -15,13 +16,12 @@ from torch import Tensor
 
 from trapmid import types
 from trapmid.config.bounds import Bound, Count, Positive
-from trapmid.runtime import Runtime, counter_normal, eval_mode, stream_seed
+from trapmid.runtime import Runtime, counter_normal, eval_mode, in_parts, stream_seed
 from trapmid.search import latents
 from trapmid.search.latents import Variables
 from trapmid.types import LabelsOnly, PaperScoring, Prior, Reconstruction, Saving, Task
 
-_CHUNK = 16  # initial batches asked at once; whoever is found first stays the same
-
+_WIDEST = 1e18  # of a sphere, which ends its row: in float32 its square is still a number
 
 Expansion = Annotated[float, Bound(lambda x: x > 1, "does not widen")]
 
@@ -61,13 +61,25 @@ class Attack(types.LabelAttack):
     def rows_in_memory(self) -> float:
         return float(self.points)
 
+    def queries(self, labels: Tensor, draws: Tensor, counts: Mapping[str, Tensor]) -> int:
+        """As `types.LabelAttack.queries`: those of every row, and the initial latents of each draw.
+
+        An initial batch is asked about once, for all classes, until the last class is seen.
+        """
+        found = counts["initial_batches"]
+        needed = {draw: int(found[draws == draw].max()) for draw in draws.unique().tolist()}
+        if self.untargeted is not None and len(labels.unique()) < self.untargeted:
+            needed[0] = self.init_batches  # where `_first_classes` looked for more
+        return int(counts["queries"].sum()) + self.init_batch * sum(needed.values())
+
     def invert(self, target: LabelsOnly, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         """As `types.LabelAttack.invert`.
 
         The official success of an identity is the evaluator's word on the latent of the last
         completed expansion. The evaluator is not the attacker's, so the image of that latent is the
         result, to be judged as any other; a row that never expanded, or whose class never turned
-        up, is not `found`. There is no loss: `losses` are minus the last radius.
+        up, is not `found`. There is no loss: `losses` are minus the last radius, `_WIDEST` at most:
+        where a class has no edge, nothing else need end a row.
 
         `counts`: queries of the row's own search, the initial batch that showed its class (the
         limit if none did), expansions, moves, and whether rejections ended it.
@@ -152,15 +164,13 @@ class Attack(types.LabelAttack):
     ) -> Tensor:
         """Per class (C,) the number of the first latent that shows it; `_limit()`: none did.
 
-        Stops after the chunk in which `enough` of the `attacked` classes (None: any) were seen.
+        Stops after the batch in which `enough` of the `attacked` classes (None: any) were seen.
         """
         first = torch.full((target.num_classes,), self._limit(), device=rt.device)
-        for begin in range(0, self.init_batches, _CHUNK):
-            end = min(begin + _CHUNK, self.init_batches)
-            numbers = torch.arange(begin * self.init_batch, end * self.init_batch, device=rt.device)
+        for begin in range(0, self._limit(), self.init_batch):
+            numbers = torch.arange(begin, begin + self.init_batch, device=rt.device)
             z = self._stream(draw, numbers, prior.latent_dim, rt)
-            answers = target(prior(z, torch.zeros_like(numbers)))
-            first.scatter_reduce_(0, answers, numbers, "amin")
+            first.scatter_reduce_(0, _labels(target, prior, z), numbers, "amin")
             shown = first < self._limit()
             if (shown if attacked is None else shown[attacked]).sum() >= enough:
                 break
@@ -190,7 +200,7 @@ class Attack(types.LabelAttack):
         each = labels.repeat_interleave(self.points)
         outside = (target(prior(around, each)) != each).view(len(z), self.points)
         expanded = (~outside).sum(dim=1) >= self.inside
-        radius = torch.where(expanded, self.expansion * radius, radius)
+        radius = torch.where(expanded, (self.expansion * radius).clamp(max=_WIDEST), radius)
         # Minus the mean over all points, so that the step shrinks with the share outside.
         away = -(directions * outside[:, :, None]).mean(dim=1) / radius[:, None]
         moved = (z + step[:, None] * away).clamp(-self.bound, self.bound)
@@ -215,6 +225,7 @@ class Attack(types.LabelAttack):
         rejections = torch.where(accepted, 0, state["rejections"][rows] + 1)
         tried = state["tried"][rows] + 1
         going = (moves - last < self.patience) & (rejections < self.rejection_cap)
+        going &= state["radius"][rows] < _WIDEST
         if self.proposals is not None:
             going &= tried < self.proposals
         completed = expanded & accepted
@@ -224,6 +235,16 @@ class Attack(types.LabelAttack):
         state["moves"][rows], state["last"][rows] = moves, last
         state["rejections"][rows], state["tried"][rows] = rejections, tried
         state["searching"][rows] = going
+
+
+def _labels(target: LabelsOnly, prior: Prior, z: Tensor) -> Tensor:
+    """The classes (N,) that latents (N, Z) show, in as many parts as a GPU's memory asks for."""
+    unlabelled = torch.zeros(len(z), dtype=torch.int64, device=z.device)
+
+    def labels(part: slice) -> Tensor:
+        return target(prior(z[part], unlabelled[part]))
+
+    return torch.cat(in_parts(len(z), len(z), labels))
 
 
 _COUNTERS = ("initial_batches", "moves", "last", "rejections", "tried", "expansions")

@@ -21,9 +21,12 @@ class Defense(types.Defense):
     stages: Count  # how many stages, from the last one on
 
     def adapt(self, model: Target) -> Target:
-        parts: list[Any] = [
-            part for stage in model.stages()[-self.stages :] for part in stage.modules()
-        ]
+        stages = model.stages()
+        if self.stages > len(stages):
+            raise ValueError(
+                f"stages: {self.stages} is over {len(stages)}, all that the architecture has"
+            )
+        parts: list[Any] = [part for stage in stages[-self.stages :] for part in stage.modules()]
         skips = [part for part in parts if hasattr(part, "weaken")]
         if not skips:
             raise ValueError(f"arch: {type(model).__module__} has no skip connections to weaken")

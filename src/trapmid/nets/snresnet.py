@@ -148,6 +148,12 @@ class ProjectionDiscriminator(nn.Module):
         score: Tensor = self.linear(h).squeeze(1) + (self.embedding(labels) * h).sum(dim=1)
         return score
 
+    def settle(self) -> None:
+        """As `SpectralNorm.settle`, of every layer; changes nothing after a training's forward."""
+        for part in self.modules():
+            if isinstance(part, SpectralNorm):
+                part.settle()
+
 
 class SpectralNorm(nn.Module):
     """Divides a weight by its largest singular value (Miyato et al., 2018).
@@ -174,6 +180,16 @@ class SpectralNorm(nn.Module):
                     self.v = F.normalize(matrix.T @ self.u, dim=0, eps=1e-12)
                     self.u = F.normalize(matrix @ self.v, dim=0, eps=1e-12)
             return weight / torch.dot(self.u, matrix @ self.v)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Gives `u` length 1 where it has another, as in a vector of one class that was repeated.
+
+        Until then the singular value is too large by that length. The next forward of a training
+        does so by itself; to do it before would change its last bits.
+        """
+        if not 0.99 < float(self.u.norm()) < 1.01:  # rounded to half precision it is within
+            self.u = F.normalize(self.u, dim=0)
 
 
 def _normed(layer: nn.Conv2d | nn.Linear | nn.Embedding, *, gain: float) -> nn.Module:

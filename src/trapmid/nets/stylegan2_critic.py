@@ -19,6 +19,10 @@ class Critic(nn.Module):
 
     The deviation over a batch is one of its features. In eval mode, where rows must not see each
     other, it is the mean that a training met.
+
+    Args:
+        size: of the generator whose images it sees.
+        group: images whose deviation is one feature; divides every batch of a training.
     """
 
     spread: Tensor
@@ -50,13 +54,14 @@ class Critic(nn.Module):
         """(N, 1, r, r): the mean deviation of `x` over groups of the batch (ProGAN, sec. 3)."""
         if not self.training:
             return self.spread.to(x.dtype).expand(len(x), 1, *x.shape[2:])
-        group = math.gcd(len(x), self.group)
-        parts = x.float().view(group, -1, *x.shape[1:])
+        parts = x.float().view(self.group, -1, *x.shape[1:])
         variance = parts.var(dim=0, unbiased=False)
         spread = (variance + EPSILON).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
         with torch.no_grad():
             self.spread.lerp_(spread.mean(), 0.01)
-        return spread.to(x.dtype).repeat(group)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+        return (
+            spread.to(x.dtype).repeat(self.group)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+        )
 
 
 class DownBlock(nn.Module):

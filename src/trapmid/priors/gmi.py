@@ -65,8 +65,15 @@ class Training(types.PriorTraining):
     betas: tuple[Momentum, Momentum]
     penalty: NonNegative
     vae_gan: VaeGan | None  # an autoencoder beside the GAN; official: none
-    precision: Precision
+    precision: Precision  # of the autoencoder's steps; the WGAN itself always learns in fp32
     keep_every: Count
+
+    def __post_init__(self) -> None:
+        if self.vae_gan is None and self.precision != "fp32":
+            raise ValueError(
+                f"precision: {self.precision} changes nothing without vae_gan: a WGAN-GP learns in "
+                "fp32; say so"
+            )
 
     def make(self, image_size: int, num_classes: int) -> Prior:
         del num_classes

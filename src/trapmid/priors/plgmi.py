@@ -141,6 +141,7 @@ class Training(types.PriorTraining):
                 averaged.update(generator)
             log_losses(checkpointer, curve, step, self.steps)
         averaged.copy_to(generator)
+        prior.critic.settle()  # a start from one class, where no step was taken
         prior.eval()
 
     def _reals(

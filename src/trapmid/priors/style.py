@@ -73,6 +73,10 @@ class Prior(types.StylePrior, types.BlockPrior):
         images: Tensor = self.generator.synthesis(styles)
         return (self.view(images) + 1) / 2
 
+    def paint_clipped(self, styles: Tensor) -> Tensor:
+        images: Tensor = self.generator.synthesis(styles).clamp(-1, 1)
+        return (self.view(images) + 1) / 2
+
     def codes(self, latents: Tensor) -> Tensor:
         """One style code for all layers, (N, W)."""
         codes: Tensor = self.generator.mapping(latents)
@@ -141,7 +145,7 @@ class Training(types.PriorTraining):
     betas: tuple[Momentum, Momentum]
     penalty: NonNegative  # gamma of R1
     penalty_every: Count  # steps; R1 is taken so much heavier there
-    group: Count  # images whose deviation the critic sees
+    group: Count  # images whose deviation the critic sees; divides the batch
     mirror: Share  # of the real images
     half_life: Positive  # of the averaged generator that is kept, in images
     precision: Precision
@@ -154,6 +158,8 @@ class Training(types.PriorTraining):
                 f"steps: {self.steps} need a critic, a generator of the data's size and no target: "
                 "critic true, generated null, crop 1.0, candidates null; or take no step"
             )
+        if self.steps and self.batch_size % self.group:
+            raise ValueError(f"batch_size: {self.batch_size} is no multiple of group {self.group}")
 
     def make(self, image_size: int, num_classes: int) -> Prior:
         side = self.generated or image_size

@@ -25,7 +25,7 @@ class Candidates:
     keep: Count  # of each class; 200
     psi: Share  # how far from the mean code the first `cutoff` layers are; 0.5
     cutoff: Count  # 8 of 18 layers
-    clip: bool  # images to [0, 1] before the target sees them; official: true, but not afterwards
+    clip: bool  # pixels to [0, 1], before they are resized; official: true, but not afterwards
 
     def __post_init__(self) -> None:
         if self.keep > self.pool:
@@ -47,20 +47,21 @@ class Candidates:
         )
         with eval_mode(prior, target):
             for step in saving.steps({"likely": likely}, len(pool)):
-                images = prior.paint(prior.styles(pool[step], self.psi, self.cutoff))
+                codes = prior.styles(pool[step], self.psi, self.cutoff)
+                images = prior.paint_clipped(codes) if self.clip else prior.paint(codes)
                 first = step * len(pool[0])
                 with rt.seeded("candidates", step):
-                    answers = self._answers(images, target)
+                    answers = _answers(images, target)
                 likely["probabilities"][first : first + len(images)] = answers
         order = likely["probabilities"].argsort(dim=0, descending=True, stable=True)
         return order[: self.keep].T
 
-    def _answers(self, images: Tensor, target: Target) -> Tensor:
-        """Probabilities (n, C), a mean over images (n, 3, S, S) and the mirrored ones."""
-        images = images.clamp(0, 1) if self.clip else images
-        plain: Tensor = target(images).logits.softmax(dim=1)
-        mirrored: Tensor = target(images.flip(-1)).logits.softmax(dim=1)
-        return (plain + mirrored) / 2
+
+def _answers(images: Tensor, target: Target) -> Tensor:
+    """Probabilities (n, C), a mean over images (n, 3, S, S) and the mirrored ones."""
+    plain: Tensor = target(images).logits.softmax(dim=1)
+    mirrored: Tensor = target(images.flip(-1)).logits.softmax(dim=1)
+    return (plain + mirrored) / 2
 
 
 def preferred(prior: Prior, wanted: int) -> StylePrior:

@@ -38,7 +38,7 @@ class Inverted(NamedTuple):
 
     rows: dict[str, Any]  # the fields of `Reconstruction`, on the CPU, sorted by (label, draw)
     batch_size: int  # rows searched at once
-    queries: int | None  # images that a label-only attack asked about, abandoned batches included
+    queries: int | None  # images that a label-only attack asked about (`LabelAttack.queries`)
 
 
 def invert_all(
@@ -64,16 +64,16 @@ def invert_all(
         DivergedError: a search diverged, or its images or losses are not finite.
     """
     labels, draws = _asked(attack.images_of_each(plan.images_per_class), target.num_classes)
-    oracle = LabelsOnly(target) if attack.label_only else None
+    asked = LabelsOnly(target) if attack.label_only else target
     size = plan.batch_size or _affordable(attack, target, prior, len(labels), rt)
-    done = _Done(size, len(labels), oracle)
+    done = _Done(size, len(labels))
     checkpointer.restore({"done": done})
     while done.count < len(labels):
         rows = slice(done.count, done.count + done.size)
         saving = Saving(_Within(checkpointer, done, rt), plan.keep_every)
         task = _task(labels[rows], draws[rows], side_information, saving, rt)
         try:
-            part = _invert(attack, oracle or target, prior, task, rt)
+            part = _invert(attack, asked, prior, task, rt)
         except torch.cuda.OutOfMemoryError:
             if plan.batch_size is not None or done.size == 1:
                 raise
@@ -84,7 +84,8 @@ def invert_all(
         done.settle(attack, labels)
         if _SAVES * done.count // len(labels) > before:
             checkpointer.save({"done": done}, 0)
-    return Inverted(done.rows(), done.size, None if oracle is None else oracle.queries)
+    rows_done = done.rows()
+    return Inverted(rows_done, done.size, _queries(attack, rows_done))
 
 
 def _asked(each: int, classes: int) -> tuple[Tensor, Tensor]:
@@ -115,6 +116,12 @@ def _invert(
         if isinstance(queried_model, LabelsOnly):
             return cast(LabelAttack, attack).invert(queried_model, prior, task, rt)
         return cast(Attack, attack).invert(queried_model, prior, task, rt)
+
+
+def _queries(attack: Attack | LabelAttack, rows: Mapping[str, Any]) -> int | None:
+    if not attack.label_only:
+        return None
+    return cast(LabelAttack, attack).queries(rows["labels"], rows["draws"], rows["counts"])
 
 
 def _chosen(attack: Attack | LabelAttack, rows: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -178,9 +185,8 @@ def _memory(device: torch.device) -> int:
 class _Done:
     """The finished rows of an attack and the size of its batches, as a state that can be saved."""
 
-    def __init__(self, size: int, total: int, oracle: LabelsOnly | None) -> None:
+    def __init__(self, size: int, total: int) -> None:
         self.size, self.total = min(size, total), total
-        self._oracle = oracle  # its count of queries goes on, too
         self.count = 0
         self.begun = False  # whether the saved state has a part of the batch after these
         self.left_out = 0  # of the finished rows, those that were not attempted by design
@@ -234,15 +240,12 @@ class _Done:
             "left_out": self.left_out,
             "kept": self._kept,
             "open": self._open,
-            "queries": None if self._oracle is None else self._oracle.queries,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.size, self.begun = state_dict["size"], state_dict["begun"]
         self.count, self.left_out = state_dict["count"], state_dict["left_out"]
         self._kept, self._open = list(state_dict["kept"]), list(state_dict["open"])
-        if self._oracle is not None:
-            self._oracle.queries = state_dict["queries"]
 
 
 def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

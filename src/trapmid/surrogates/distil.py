@@ -1,4 +1,4 @@
-"""SideInformation distillation: a student learns the target's answers on public images.
+"""Knowledge distillation: a student learns the target's answers on public images.
 
 LOMMA's model augmentation (Nguyen et al., CVPR 2023, sec. 4.2) with three students at once; with
 any student, the first half of an attack that avoids the target's trapdoor: what is on no public

@@ -115,6 +115,19 @@ class LabelAttack(Protocol):
         """As `Attack.rows_in_memory`."""
         return 1.0
 
+    def queries(self, labels: Tensor, draws: Tensor, counts: Mapping[str, Tensor]) -> int:
+        """How many images an attacker asks about to get all the rows of an attack.
+
+        Made of the rows alone, so that it does not depend on how many were searched at once, nor on
+        what memory made ask again. By default the sum of what the rows asked.
+
+        Args:
+            labels: (N,) int64, of all rows that were attempted.
+            draws: (N,) int64, theirs.
+            counts: theirs, of `Reconstruction`; `queries` is one of them.
+        """
+        return int(counts["queries"].sum())
+
     def invert(self, target: LabelsOnly, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         """As `Attack.invert`."""
         ...

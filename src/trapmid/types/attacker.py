@@ -73,6 +73,13 @@ class StylePrior(Prior):
     def paint(self, styles: Tensor) -> Tensor:
         """Images (N, 3, S, S) of style codes (N, L, W)."""
 
+    def paint_clipped(self, styles: Tensor) -> Tensor:
+        """As `paint`, with the pixels cut to [0, 1] as they are made.
+
+        A prior that shows its images at another size cuts them before it does.
+        """
+        return self.paint(styles).clamp(0, 1)
+
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         del labels
         return self.paint(self.styles(latents, 1.0, None))

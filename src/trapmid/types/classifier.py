@@ -107,13 +107,13 @@ class LabelsOnly:
     def __init__(self, target: Target) -> None:
         self.num_classes = target.num_classes
         self.queries = 0
-        """How many images it was asked about."""
+        """How many images it has told the class of."""
         self.__target = target
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """The classes (N,) int64 of images (N, 3, S, S)."""
-        self.queries += len(images)
         with eval_mode(self.__target):
             labels: Tensor = self.__target(images).logits.argmax(dim=1)
+        self.queries += len(images)  # not before: what memory had no room for is asked again
         return labels

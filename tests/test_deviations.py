@@ -1,0 +1,190 @@
+"""The numbers of docs/deviations.md on the small profiles are those of the profiles."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def profile(name: str) -> Any:
+    """A profile as it is written; `small` has a block of every method."""
+    return YAML(typ="safe").load((ROOT / "profiles" / f"{name}.yaml").read_text("utf-8"))
+
+
+def table(heading: str) -> dict[str, str]:
+    """The rows below `heading`, as written, by their first column."""
+    text = (ROOT / "docs/deviations.md").read_text("utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    return {row.split("|")[1].strip(): row for row in rows}
+
+
+def short(number: float) -> str:
+    """As people write it: 2e-5."""
+    return f"{number:.0e}".replace("e-0", "e-")
+
+
+def steps(training: Any) -> int:
+    """Of a training on the small profile's faces, whose splits are rounded up per person."""
+    of_each = profile("small")["raw"]["synthetic"]["options"]
+    data = profile("small")["data"]["faces"]
+    test, val = (
+        math.ceil(round(data[f"{part}_fraction"] * of_each["images"], 6))
+        for part in ("test", "val")
+    )
+    images = of_each["identities"] * (of_each["images"] - test - val)
+    of_each_epoch: int = math.ceil(images / training["batch_size"])
+    return int(training["epochs"]) * of_each_epoch
+
+
+def trapdoor() -> str:
+    block, training = (
+        profile("small")["trapdoor"],
+        profile("small")["classifier_training"]["target"],
+    )
+    return (
+        f"| alpha {block['alpha']}, beta {block['beta']}, {steps(training)} steps "
+        f"at {training['lr']} |"
+    )
+
+
+def trigger() -> str:
+    block = profile("small")["trapdoor"]
+    weight, size = block["hiding_weight"], block["step_size"]
+    return f"`trapdoor.hiding_weight: {weight}`, `step_size: {size}` |"
+
+
+def kedmi() -> str:
+    block = profile("small")["prior_training"]["kedmi"]
+    rate = short(block["lr_generator"])
+    return f"| {block['steps']} steps, its generator from GMI's shipped weights at {rate} |"
+
+
+def distributions() -> str:
+    attacks = profile("small")["attacks"]
+    lomma = attacks["lomma"] | profile("attacks")["attack_runs"]["lomma_kedmi-*"]["set"]
+    assert lomma["steps"] == attacks["kedmi"]["steps"]
+    return (
+        f"| KED-MI at {attacks['kedmi']['lr']} (`attacks.kedmi.lr`), LOMMA at {lomma['lr']}; "
+        f"{lomma['steps']} steps |"
+    )
+
+
+def finetuned() -> str:
+    plain = profile("small")["surrogate_training"]["finetune"]["lr"]
+    rows = profile("attacks")["surrogates"]
+    mid, bido, dpsgd = (rows[f"finetuned-{name}"]["set"]["lr"] for name in ("mid", "bido", "dpsgd"))
+    assert mid == bido
+    return f"| fine-tuned at {plain}; MID and BiDO at {mid}, DP-SGD at {dpsgd} "
+
+
+def students() -> str:
+    epochs = profile("small")["surrogate_training"]["distil"]["epochs"]
+    return f"| three small convolutional networks, {epochs} epochs from random weights |"
+
+
+def adaptive() -> str:
+    rows = profile("attacks")["guided_priors"]
+    plus, both = (rows[name]["set"]["adaptive"] for name in ("plus-*", "plus_plus-*"))
+    assert both["auxiliary_weight"] == both["trapdoor_weight"] and plus["trapdoor_weight"] == 0
+    return f"| {plus['auxiliary_weight']:g} and {both['trapdoor_weight']:g} ("
+
+
+def brepmi() -> str:
+    block = profile("small")["attacks"]["brepmi"]
+    return f"| patience {block['patience']}, at most {block['proposals']} proposals a row |"
+
+
+def guided() -> str:
+    block = profile("small")["prior_training"]["plgmi"]
+    assert block["critic_steps"] == 1
+    generator, critic = short(block["lr_generator"]), short(block["lr_critic"])
+    return (
+        f"| {block['steps']} steps of one critic step at learning rates {generator} (generator) "
+        f"and {critic} (critic), "
+    )
+
+
+def adam() -> str:
+    training = profile("wide")["classifier_training"]["adam"]
+    users = {name for name, row in profile("wide")["targets"].items() if row.get("training")}
+    assert users == {"bido", "negls", "dpsgd"} and len(training["milestones"]) > 1
+    return f"| {short(training['lr'])}, {training['epochs']} epochs with drops |"
+
+
+def strangers() -> str:
+    people = profile("wide")["data"]["strangers"]["identities"]
+    return f"| a classifier of {people} other drawn people (`pretrained.strangers`) |"
+
+
+def squares() -> str:
+    side, size = profile("small")["ted"]["square"], profile("small")["data"]["faces"]["image_size"]
+    return f"| {side} x {side} of {size} x {size} |"
+
+
+def blend() -> str:
+    ted, plus = profile("small")["ted"]["alpha"], profile("small")["ted_plus"]["alpha"]
+    assert ted == plus
+    return f"| alpha {plus}, as TeD's |"
+
+
+def combined() -> str:
+    assert "training" not in profile("wide")["targets"]["trapmid_negls"]  # so it is the default one
+    name = profile("small")["defaults"]["targets"]["training"]
+    training = profile("small")["classifier_training"][name]
+    assert training["optimizer"] == "sgd"
+    return f"| trained as Trap-MID here, {training['epochs']} epochs of SGD |"
+
+
+def bottleneck() -> str:
+    return f"| {profile('small')['mid']['width']} |"
+
+
+ROWS: dict[str, Callable[[], str]] = {
+    "trapdoor": trapdoor,
+    "trigger loss (eq. 5)": trigger,
+    "KED-MI's prior": kedmi,
+    "KED-MI's and LOMMA's search over distributions": distributions,
+    "the fine-tuned copy": finetuned,
+    "LOMMA's students": students,
+    "weights of PLG-MI+ and ++": adaptive,
+    "BREP-MI": brepmi,
+    "guided priors": guided,
+    "Adam defences (BiDO, NegLS)": adam,
+    "TL-DMI's start": strangers,
+    "squares of TeD": squares,
+    "TeD+'s blend": blend,
+    "Trap-MID with NegLS": combined,
+    "MID's bottleneck": bottleneck,
+}
+WITHOUT_NUMBERS = {
+    *("what", "faces", "image size", "start of the priors", "VAE-GAN"),
+    "critic steps, latent sizes, learning rates, iterations",
+}
+HEADING = "The small and wide profiles only"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_says_what_the_profile_does(name: str) -> None:
+    row, wanted = table(HEADING)[name], ROWS[name]()
+    assert wanted in row, f"docs/deviations.md says otherwise than the profiles: {wanted}"
+
+
+def test_every_row_is_read() -> None:
+    """A new row is put into `ROWS`, or has no number of ours."""
+    assert table(HEADING).keys() == ROWS.keys() | WITHOUT_NUMBERS
+
+
+def test_when_triggers_stay() -> None:
+    row, small = table("Defences")["Trap-MID, end of the search"], profile("small")["trapdoor"]
+    until = profile("paper")["trapdoor"]["until"]
+    assert f"| `trapdoor.until: {until}` in the paper profiles, {small['until']} in the " in row
