@@ -290,17 +290,34 @@ def test_intervals_are_over_people(panel: Panel) -> None:
     }
 
 
-def test_where_everybody_is_alike_there_is_no_interval(panel: Panel) -> None:
-    """Every image is nearest to its person: no deviation, and so no interval of a mean."""
+def test_perfect_leakage_has_an_interval(panel: Panel) -> None:
+    """Every image is nearest to its person: what the report calls above chance is above it."""
     made = shown()
     right = made._replace(images=faces(made.labels, 4))
     hit = torch.ones(20, dtype=torch.bool)
     found = verdicts.judge(panel, right, hit, SETUP)
     assert found.scores is not None and found.scores.identity is not None
     assert found.scores.identity.farther == 1.0
-    assert "judges.identity.farther" not in found.intervals
+    overall = found.intervals["judges.identity.farther"]
+    assert overall == found.intervals["judges.identity.aa1"]
+    assert 0.5 < overall.low < overall.high == 1.0
     half = verdicts.judge(panel, shown(torch.arange(20) > 3), hit, SETUP)
     assert "judges.identity.farther" in half.intervals  # of what was found
+
+
+def test_what_cannot_be_read_has_no_interval(people: dict[str, Tensor], panel: Panel) -> None:
+    """All distances are ties there, and everybody is at a half."""
+
+    class Blind(OfColour):
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            self.reliability = torch.zeros(len(ATTRIBUTES))
+
+    blind = panel._replace(identity=loaded(Blind(8), people))
+    found = verdicts.judge(blind, shown(), torch.ones(20, dtype=torch.bool), SETUP)
+    assert found.scores is not None and found.scores.identity is not None
+    assert found.scores.identity.farther == 0.5
+    assert not [path for path in found.intervals if path.endswith("farther")]
 
 
 def test_shares_of_nothing_have_no_interval(panel: Panel) -> None:

@@ -218,6 +218,22 @@ def test_equal_people_show_no_deviation():
     assert intervals.of_mean([0.1, 0.3, 0.2, 0.2], [0, 0, 1, 1]) is None
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_share_that_is_everybodys_is_a_rate(value):
+    shares = np.full(120, value)
+    assert intervals.of_mean(shares, PEOPLE) is None
+    assert intervals.of_share(shares, PEOPLE) == intervals.of_rate(shares, PEOPLE)
+
+
+def test_other_shares_are_numbers():
+    shares = np.random.default_rng(4).random(120)
+    assert intervals.of_share(shares, PEOPLE) == intervals.of_mean(shares, PEOPLE)
+    assert intervals.of_share(np.full(120, 0.5), PEOPLE) is None
+    for beyond in (1.01, -0.01):
+        with pytest.raises(ValueError, match=r"a share must be in \[0, 1\]"):
+            intervals.of_share([0.5, beyond], [0, 1])
+
+
 def test_the_order_of_rows_and_the_names_of_people_change_nothing():
     draw = np.random.default_rng(5)
     hit, people = draw.random(120) < np.repeat(draw.random(20), 6), PEOPLE

@@ -144,6 +144,29 @@ def of_mean(
     return _bootstrap(found, kind, seed)
 
 
+def of_share(
+    values: npt.ArrayLike, clusters: npt.ArrayLike, kind: Kind = "identities", seed: int = 0
+) -> Interval | None:
+    """The interval of a mean of shares (N,) that come in clusters.
+
+    `of_mean`, and where every share is 0, or every one is 1, `of_rate`: shares vary no more than
+    hits do, so that it is not too narrow, and a perfect result is not one without an interval.
+
+    Returns:
+        None: clusters of one mean between 0 and 1, or one cluster of such a mean. In practice all
+            are at a half, by ties alone, where nothing is measured.
+
+    Raises:
+        ValueError: there is no value, or one outside [0, 1].
+    """
+    numbers = finite(values)
+    if numbers.min() < 0 or numbers.max() > 1:
+        raise ValueError("interval: a share must be in [0, 1]")
+    if numbers.min() == numbers.max() and numbers[0] in (0, 1):
+        return of_rate(numbers, clusters, kind, seed)
+    return of_mean(numbers, clusters, kind, seed)
+
+
 def over_seeds(values: Sequence[float]) -> Interval | None:
     """Student's t interval of the mean of at least three values, one of each seed.
 
