@@ -413,7 +413,7 @@ def _judge(row: str) -> dict[str, Any]:
         "blanks_accepted": 0.0,
         "n_blanks": 100,
     }
-    own = {"blank_images_refused": True} if verifies else {}
+    own = {"blank_images_refused" if verifies else "reader_recognises_real": True}
     return {
         "row": row,
         "method": "verifier" if verifies else "portrait",

@@ -124,7 +124,7 @@ REVIEWED = {
         "neighbours": 3,
         "verifier_fpr": 0.01,  # ours
     },
-    "checks": {"judges_agree_on_real": 0.9},  # ours
+    "checks": {"judges_agree_on_real": 0.9, "reader_recognises_real": 0.9},  # ours
     "gate": {  # ours
         "controls": ["none", "none_aug"],
         "accuracy": 0.03,

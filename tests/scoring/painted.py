@@ -41,6 +41,7 @@ BOUNDS = Checks(
     target_agreement=0.9,
     positive_control=0.5,
     judges_agree_on_real=0.9,
+    reader_recognises_real=0.9,
     trapdoor_success=0.9,
 )
 SETUP = Setup(EVALUATION, BOUNDS, RT)

@@ -24,6 +24,7 @@ BOUNDS = Checks(
     target_agreement=0.7,
     positive_control=0.5,
     judges_agree_on_real=0.8,
+    reader_recognises_real=0.8,
     trapdoor_success=0.99,
 )
 
@@ -150,7 +151,8 @@ def test_a_judge_in_doubt_is_named(name: str) -> None:
     (row,) = {
         place: scores
         for place, scores in (*attack_runs.items(), *judges.items())
-        if name in scores.checks and place != "identity"
+        if name in scores.checks
+        if place != "identity" or name == "reader_recognises_real"
     }.items()
     row[1].checks[name] = False
     found = {c.name: c for c in checks.study(evaluators, targets, attack_runs, BOUNDS, judges)}
@@ -160,12 +162,24 @@ def test_a_judge_in_doubt_is_named(name: str) -> None:
 
 WRONG = torch.tensor([True, True, True, True, False])
 
+ONE = torch.arange(5)
+
 ROW_CHECKS = {
     "judges_agree_on_real": (
-        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG ^ WRONG, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, WRONG.flip(0), 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG[:0], WRONG[:0], 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG ^ WRONG}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG.flip(0)}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG, "b": ~WRONG}, 0.8),
+        # Each of two agrees on four of five, but on others: all three on three.
+        lambda: judge_checks.judges_agree_on_real(
+            WRONG, {"a": WRONG & (ONE != 0), "b": WRONG & (ONE != 1)}, 0.8
+        ),
+        lambda: judge_checks.judges_agree_on_real(WRONG[:0], {"a": WRONG[:0]}, 0.8),
+    ),
+    "reader_recognises_real": (
+        lambda: judge_checks.reader_recognises_real(0.78, intervals.wilson(39, 50), 0.8),
+        lambda: judge_checks.reader_recognises_real(0.6, intervals.wilson(30, 50), 0.8),
+        lambda: judge_checks.reader_recognises_real(0.0, intervals.wilson(0, 50), 0.8),
     ),
     "blank_images_refused": (
         lambda: judge_checks.blank_images_refused(0.01, 0.01),

@@ -47,7 +47,8 @@ class Checks:
     target_accuracy: Share  # least test accuracy of the undefended target
     target_agreement: Share  # least share of reconstructions that what the attack asked accepts
     positive_control: Share  # least AA-1 of the strongest attack on the undefended target
-    judges_agree_on_real: Share  # least agreement of evaluator and verifier on real test images
+    judges_agree_on_real: Share  # least share of real test images on which all with a vote agree
+    reader_recognises_real: Share  # least share of real test images that a voting reader recognises
     trapdoor_success: Share  # least trapdoor success of a trapdoored target
 
 
@@ -79,6 +80,7 @@ WEAK = frozenset(
         "target_agreement",
         "positive_control",
         "judges_agree_on_real",
+        "reader_recognises_real",
         "blank_images_refused",
         "attack_strength",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from trapmid.artifacts.judges import NO_JUDGES, Panel
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
-from trapmid.scoring import checks, judge_checks, papers, verdicts
+from trapmid.scoring import checks, papers, verdicts
 from trapmid.scoring.described import (
     NOISE,
     Private,
@@ -24,6 +25,7 @@ from trapmid.scoring.described import (
 )
 from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.fidelity import fidelity
+from trapmid.scoring.on_real import on_real
 from trapmid.scoring.recognition import Evaluator, Recognised, recognise
 from trapmid.scoring.references import cosines, public_cosines, public_features
 from trapmid.scoring.scores import (
@@ -68,8 +70,9 @@ def score_attack(
     shown = Shown(evidence.images, evidence.labels, evidence.draws, evidence.found)
     recognised = recognise(evaluator, shown, setup)
     agreement = _agreements(attacked, shown, setup)
+    real = on_real(evaluator, panel, data.private, setup)
     results = _checks(block, evaluator, attacked, evidence, recognised, agreement, setup)
-    results += _judges_agree(evaluator, panel, data.private, setup)
+    results += real.checks
     judged = verdicts.judge(panel, shown, recognised.hit, setup)
     detection, carried = _detect(attacked, data.public, shown, setup)
     scores = AttackScores(
@@ -78,7 +81,7 @@ def score_attack(
         defense=attacked.target.meta["defense"],
         target=block.target,
         seed=block.seed,
-        **vars(recognised.recognition(judged.intervals)),
+        **vars(recognised.recognition(judged.intervals | real.intervals)),
         **vars(_within_run(recognised, evidence)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,
@@ -90,7 +93,7 @@ def score_attack(
         signature=detection,
         fidelity=_fidelity(evaluator, data.public, shown, recognised, setup),
         paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
-        judges=judged.scores,
+        judges=judged.scores and replace(judged.scores, ceiling=real.refused),
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
@@ -144,19 +147,6 @@ def _checks(
         checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
         strength,
     ]
-
-
-def _judges_agree(
-    evaluator: Evaluator, panel: Panel, private: Private, setup: Setup
-) -> list[checks.Check]:
-    """Whether evaluator and verifier say the same of real images; nothing without a verifier."""
-    if panel.verifier is None:
-        return []
-    seen = describe(evaluator.loaded, private["test_images"], setup)
-    recognised = accuracy.hits(seen.logits, private["test_labels"])
-    accepted = panel.verifier.reference["test_accepted"]
-    bound = setup.bounds.judges_agree_on_real
-    return [judge_checks.judges_agree_on_real(recognised, accepted, bound)]
 
 
 def _accepted(evidence: Evidence, agreement: _Agreement, setup: Setup) -> checks.Check:

@@ -47,8 +47,10 @@ EXPLANATIONS = {
     "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
     "image that the attack did not find counts as refused.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
-    "judges_agree_on_real": "On real private test images the verifier accepts whom the evaluator "
-    "recognises, and no other.",
+    "judges_agree_on_real": "On real private test images the judges that have a vote accept whom "
+    "the evaluator recognises, and no other.",
+    "reader_recognises_real": "By the parameters that a judge with a vote reads off real private "
+    "test images, the nearest person is the one whom they show.",
     "blank_images_refused": "The verifier refuses black, white, plain and noise images, and the "
     "mean image of everybody else, as often as real impostors.",
     "judge_knows_no_private_person": "No judge learnt from a private person.",
@@ -59,7 +61,12 @@ EXPLANATIONS = {
 """Every check of a study, with what it means when it holds."""
 
 
-OF_JUDGES = ("judges_agree_on_real", "blank_images_refused", "judge_knows_no_private_person")
+OF_JUDGES = (
+    "judges_agree_on_real",
+    "reader_recognises_real",
+    "blank_images_refused",
+    "judge_knows_no_private_person",
+)
 """Checks that a study without judges does not have."""
 
 OF_TRAPDOORS = ("trapdoor_success",)
