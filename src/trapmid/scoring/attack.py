@@ -14,6 +14,7 @@ from trapmid.artifacts.judges import NO_JUDGES, Panel
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring import checks, papers, verdicts
 from trapmid.scoring.described import (
     NOISE,
@@ -75,13 +76,14 @@ def score_attack(
     results += real.checks
     judged = verdicts.judge(panel, shown, recognised.hit, setup)
     detection, carried = _detect(attacked, data.public, shown, setup)
+    within = judged.intervals | real.intervals | _signature_intervals(detection, carried, shown)
     scores = AttackScores(
         row=row,
         attack=block.attack,
         defense=attacked.target.meta["defense"],
         target=block.target,
         seed=block.seed,
-        **vars(recognised.recognition(judged.intervals | real.intervals)),
+        **vars(recognised.recognition(within)),
         **vars(_within_run(recognised, evidence)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,
@@ -173,6 +175,16 @@ def _detect(
         by_kind["recovered"], by_kind["public"], by_kind["train"], setup.evaluation.signature_fpr
     )
     return detection, by_kind
+
+
+def _signature_intervals(
+    detection: Detection | None, carried: Mapping[str, Tensor], shown: Shown
+) -> dict[str, Interval]:
+    if detection is None:
+        return {}
+    labels = shown.labels[shown.found]
+    found = signature.intervals_of(detection, carried["recovered"], carried["public"], labels)
+    return {f"signature.{name}": one for name, one in found.items()}
 
 
 def _within_run(recognised: Recognised, evidence: Evidence) -> WithinRun:

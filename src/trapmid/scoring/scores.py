@@ -69,7 +69,7 @@ class Recognition:
     frechet: float | None  # None: too few successes
     n_success: int
     n: int
-    # Over people: of aa1 and aa5; of an attack judges' numbers, too, by their path with dots.
+    # Over people: of aa1 and aa5; of an attack judges' and the signature's numbers, too, by path.
     intervals: dict[str, Interval]
 
 
