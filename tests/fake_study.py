@@ -214,6 +214,11 @@ def params(
             "trapdoor_success": 0.01,
             "attack_accuracy": 0.05,
             "control_accuracy": 0.1,
+            "agreement": 0.05,
+            "looks": 0.05,
+            "signature": 0.1,
+            "robust": 0.1,
+            "knn": 0.2,
             "distance": 0.2,
         },
     }

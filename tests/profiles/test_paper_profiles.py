@@ -131,6 +131,11 @@ REVIEWED = {
         "trapdoor_success": 0.01,
         "attack_accuracy": 0.16,
         "control_accuracy": 0.26,
+        "agreement": 0.1,
+        "looks": 0.09,
+        "signature": 0.15,
+        "robust": 0.2,
+        "knn": 0.5,
         "distance": 0.75,
     },
 }
