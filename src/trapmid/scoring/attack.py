@@ -18,6 +18,7 @@ from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring import checks, papers, verdicts
 from trapmid.scoring.described import (
     NOISE,
+    Loaded,
     Private,
     Setup,
     Shown,
@@ -145,10 +146,14 @@ def _checks(
     if block.attack == checks.FLOOR_ATTACK:
         strength = checks.floor_is_chance(int(recognised.hit.sum()), len(labels), classes)
     return [
-        checks.evaluator_is_another_network(judge.model, judge.digest, target.model, target.digest),
+        checks.evaluator_is_another_network(_known(judge), _known(target)),
         checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
         strength,
     ]
+
+
+def _known(loaded: Loaded) -> checks.Known:
+    return checks.Known(loaded.model, loaded.digest, loaded.lineage.sources.get("init"))
 
 
 def _accepted(evidence: Evidence, agreement: _Agreement, setup: Setup) -> checks.Check:
