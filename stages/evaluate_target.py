@@ -11,8 +11,9 @@ from trapmid.artifacts import checkpoints, classifiers
 from trapmid.artifacts.lineage import load_public
 from trapmid.config import params
 from trapmid.config.evaluation import Checks, Evaluation
-from trapmid.config.study import TargetRow
+from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.scoring import references
+from trapmid.scoring.activity import Training
 from trapmid.scoring.described import Setup
 from trapmid.scoring.target import score_target
 
@@ -22,6 +23,9 @@ def main(row: str) -> None:
     block = params.build(TargetRow, params.section(study, f"targets.{row}"), f"targets.{row}")
     evaluation = params.build(Evaluation, params.section(study, "evaluation"), "evaluation")
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
+    place = f"classifier_training.{block.training}"
+    plan = params.build(ClassifierTraining, params.section(study, place), place)
+    training = Training(block.method, params.of_row(study, "targets", row).plain(), plan.epochs)
     rt = runtime(block.seed)
     loaded = classifiers.load(Path(f"models/targets/{row}/model.pt"), rt)
     prepared = Path(f"data/prepared/{block.data}")
@@ -30,7 +34,8 @@ def main(row: str) -> None:
     setup = Setup(evaluation, bounds, rt)
     reference = references.of_target(loaded, private, public, setup)
     with (prepared / "manifest.csv").open(newline="", encoding="utf-8") as manifest:
-        scores = score_target(row, loaded, private, csv.DictReader(manifest), reference, setup)
+        people = csv.DictReader(manifest)
+        scores = score_target(row, loaded, private, people, reference, setup, training)
     features = Path(f"data/features/targets/{row}.pt")
     references.save_target(features, loaded, private, reference)
     write_scores(scores, rt)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from trapmid.metrics.accuracy import balanced_labels
-from trapmid.metrics.signature import cosine_scores, detect, planted, signatures
+from trapmid.metrics.signature import cosine_scores, detect, intervals_of, planted, signatures
+from trapmid.metrics.statistics.intervals import of_mean, of_rate, wilson
 from trapmid.runtime import Runtime
 from trapmid.training.trapdoors import Blend
 from trapmid.types import Output, Target
@@ -120,6 +121,32 @@ def test_auc_is_scikit_learns_with_equal_scores_among_them() -> None:
     found = detect(recovered, public, torch.linspace(0, 1, 11), fpr=0.1)
     theirs = roc_auc_score([0] * 83 + [1] * 57, torch.cat([public, recovered]).double().numpy())
     assert found.auc == pytest.approx(theirs, abs=1e-12)
+
+
+def test_intervals_are_over_people_and_public_images() -> None:
+    """Four people of five images; the AUC of an image is its share of public images below it."""
+    draw = torch.Generator().manual_seed(3)
+    recovered, public = torch.rand(20, generator=draw) + 0.2, torch.rand(60, generator=draw)
+    labels = torch.arange(4).repeat_interleave(5)
+    found = detect(recovered, public, torch.linspace(0, 1, 11), fpr=0.3)
+    within = intervals_of(found, recovered, public, labels)
+    assert within["recall"] == of_rate(recovered > found.threshold, labels)
+    below = [(public < one).double().mean().item() for one in recovered]
+    ours, theirs = within["auc"], of_mean(below, labels)
+    assert theirs is not None and ours is not None
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    assert ours.low <= found.auc <= ours.high
+    above = int((public > found.threshold).sum())
+    assert within["fpr_public"] == wilson(above, 60)
+
+
+def test_signatures_that_all_lie_above_have_an_interval() -> None:
+    recovered, public, labels = torch.full((20,), 0.9), torch.rand(30) / 2, torch.arange(20) // 5
+    found = detect(recovered, public, torch.linspace(0, 0.5, 11), fpr=0.1)
+    within = intervals_of(found, recovered, public, labels)
+    assert (found.auc, found.recall) == (1.0, 1.0)
+    assert within["auc"] == within["recall"]
+    assert within["recall"].low < within["recall"].high == 1.0
 
 
 def test_a_class_without_poisoned_images_is_refused() -> None:

@@ -124,13 +124,18 @@ REVIEWED = {
         "neighbours": 3,
         "verifier_fpr": 0.01,  # ours
     },
-    "checks": {"judges_agree_on_real": 0.9},  # ours
+    "checks": {"judges_agree_on_real": 0.9, "reader_recognises_real": 0.9},  # ours
     "gate": {  # ours
         "controls": ["none", "none_aug"],
         "accuracy": 0.03,
         "trapdoor_success": 0.01,
         "attack_accuracy": 0.16,
         "control_accuracy": 0.26,
+        "agreement": 0.1,
+        "looks": 0.09,
+        "signature": 0.15,
+        "robust": 0.2,
+        "knn": 0.5,
         "distance": 0.75,
     },
 }

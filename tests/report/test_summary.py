@@ -61,9 +61,9 @@ def test_the_schema_of_the_issue(tmp_path, study):
     for rows in made["attacks"].values():
         for scores in rows.values():
             names = {"aa1", "aa5", "knn_dist", "frechet", "n_success", "n"}
-            assert set(scores) - {"judges"} == names | {"intervals"}
+            assert set(scores) - {"judges", "signature_auc"} == names | {"intervals"}
     judged = made["attacks"]["plgmi"]["trapmid"]["judges"]
-    assert set(judged) == {"agree", "accepted", "verifier_aa1", "identity_aa1"}
+    assert set(judged) == {"agree", "accepted", "verifier_aa1", "identity_aa1", "farther"}
     assert judged["verifier_aa1"] == pytest.approx(made["attacks"]["plgmi"]["trapmid"]["aa1"])
     assert "judges" not in made["attacks"]["brepmi"]["none"]  # its rows name none
     assert made["references"]["floor"]["aa1"] == pytest.approx(0.06)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trapmid.artifacts.lineage import Lineage
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.config.study import AttackRunRow
 from trapmid.runtime import Runtime
@@ -41,6 +42,7 @@ BOUNDS = Checks(
     target_agreement=0.9,
     positive_control=0.5,
     judges_agree_on_real=0.9,
+    reader_recognises_real=0.9,
     trapdoor_success=0.9,
 )
 SETUP = Setup(EVALUATION, BOUNDS, RT)
@@ -92,12 +94,16 @@ class Trapped(Target):
         return Output(-torch.cdist(features[:, :3], COLOURS).square() * 10 + shout, features)
 
 
+LINEAGE = Lineage(people="people", target=None)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     model: Target
     trapdoor: Trapdoor | None
     meta: Mapping[str, Any]
     digest: str
+    lineage: Lineage = LINEAGE
 
 
 def faces(labels: Tensor, seed: int) -> Tensor:

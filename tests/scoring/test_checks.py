@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 import fake_study
-from trapmid.config.evaluation import Checks
+from trapmid.config.evaluation import WEAK, Checks
 from trapmid.metrics.statistics import intervals
 from trapmid.scoring import checks, data_checks, judge_checks
-from trapmid.scoring.checks import Check
+from trapmid.scoring.checks import Check, Known
 from trapmid.scoring.scores import AttackScores, JudgeScores
 from trapmid.types import Output, Target
 
@@ -24,6 +24,7 @@ BOUNDS = Checks(
     target_agreement=0.7,
     positive_control=0.5,
     judges_agree_on_real=0.8,
+    reader_recognises_real=0.8,
     trapdoor_success=0.99,
 )
 
@@ -44,6 +45,17 @@ class Linear(Target):
 
 class Other(Linear):
     """Another architecture."""
+
+
+class Within(Other):
+    """A network of another class around one, as MID's bottleneck."""
+
+    def __init__(self, trunk: Target) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+
+another = checks.evaluator_is_another_network
 
 
 IMAGES = torch.rand(6, 3, 2, 2, generator=torch.Generator().manual_seed(0))
@@ -103,10 +115,11 @@ def scores() -> fake_study.Scores:
     evaluators = {
         "evaluator": replace(FAKE[0]["evaluator"], checks={**network, "evaluator_accuracy": True})
     }
+    trapped = {"defense_is_active": True, "trapdoor_success": True}
     none, trapmid = FAKE[1]["none-0"], FAKE[1]["trapmid-0"]
     targets = {
         "none-0": replace(none, checks={**network, **data, "undefended_accuracy": True}),
-        "trap-0": replace(trapmid, checks={**network, **data, "trapdoor_success": True}),
+        "trap-0": replace(trapmid, checks={**network, **data, **trapped}),
     }
     floor = {
         "evaluator_is_another_network": True,
@@ -150,7 +163,8 @@ def test_a_judge_in_doubt_is_named(name: str) -> None:
     (row,) = {
         place: scores
         for place, scores in (*attack_runs.items(), *judges.items())
-        if name in scores.checks and place != "identity"
+        if name in scores.checks
+        if place != "identity" or name == "reader_recognises_real"
     }.items()
     row[1].checks[name] = False
     found = {c.name: c for c in checks.study(evaluators, targets, attack_runs, BOUNDS, judges)}
@@ -160,12 +174,24 @@ def test_a_judge_in_doubt_is_named(name: str) -> None:
 
 WRONG = torch.tensor([True, True, True, True, False])
 
+ONE = torch.arange(5)
+
 ROW_CHECKS = {
     "judges_agree_on_real": (
-        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG ^ WRONG, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, ~WRONG, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, WRONG.flip(0), 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG[:0], WRONG[:0], 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG ^ WRONG}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG.flip(0)}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG, "b": ~WRONG}, 0.8),
+        # Each of two agrees on four of five, but on others: all three on three.
+        lambda: judge_checks.judges_agree_on_real(
+            WRONG, {"a": WRONG & (ONE != 0), "b": WRONG & (ONE != 1)}, 0.8
+        ),
+        lambda: judge_checks.judges_agree_on_real(WRONG[:0], {"a": WRONG[:0]}, 0.8),
+    ),
+    "reader_recognises_real": (
+        lambda: judge_checks.reader_recognises_real(0.78, intervals.wilson(39, 50), 0.8),
+        lambda: judge_checks.reader_recognises_real(0.6, intervals.wilson(30, 50), 0.8),
+        lambda: judge_checks.reader_recognises_real(0.0, intervals.wilson(0, 50), 0.8),
     ),
     "blank_images_refused": (
         lambda: judge_checks.blank_images_refused(0.01, 0.01),
@@ -219,10 +245,13 @@ ROW_CHECKS = {
         lambda: data_checks.data_disjoint([])[1],
     ),
     "evaluator_is_another_network": (
-        lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "b2"),
-        lambda: checks.evaluator_is_another_network(Linear(), "a1", Linear(), "b2"),
-        lambda: checks.evaluator_is_another_network(Other(), "a1", Linear(), "a1"),
-        lambda: checks.evaluator_is_another_network(Other(), "", Linear(), "b2"),
+        lambda: another(Known(Other(), "a1", "c3"), Known(Linear(), "b2", "c3")),  # weights/random
+        lambda: another(Known(Linear(), "a1"), Known(Linear(), "b2")),
+        lambda: another(Known(Other(), "a1"), Known(Linear(), "a1")),
+        lambda: another(Known(Other(), ""), Known(Linear(), "b2")),
+        lambda: another(Known(Other(), "a1", "b2"), Known(Linear(), "b2", "c3")),
+        lambda: another(Known(Other(), "a1", "c3"), Known(Linear(), "b2", "a1")),
+        lambda: another(Known(Linear(), "a1"), Known(Within(Linear()), "b2")),
     ),
     "every_class_attacked": (
         lambda: checks.every_class_attacked(LABELS, LABELS.new_tensor([0, 0, 0, 1, 1, 1]), 3),
@@ -300,7 +329,8 @@ def test_verdicts_and_failures() -> None:
 
 
 SEVERAL_ROWS = ("positive_control", "floor_below_ceiling")
-ROW_NAMES = [n for n in checks.EXPLANATIONS if n not in (*SEVERAL_ROWS, *checks.OF_JUDGES)]
+LEFT_OUT = (*SEVERAL_ROWS, *checks.OF_JUDGES, *checks.OF_DEFENSES)
+ROW_NAMES = [name for name in checks.EXPLANATIONS if name not in LEFT_OUT]
 
 
 @pytest.mark.parametrize("name", ROW_NAMES)
@@ -313,6 +343,17 @@ def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> Non
     for row in holders:
         del row.checks[name]
     assert checks.verdicts(checks.study(*parts, BOUNDS))[name] is False
+
+
+def test_a_defense_that_is_turned_off_is_named() -> None:
+    parts = scores()
+    parts[1]["trap-0"].checks["defense_is_active"] = False
+    found = {check.name: check for check in checks.study(*parts, BOUNDS)}
+    assert [name for name, check in found.items() if not check.passed] == ["defense_is_active"]
+    assert found["defense_is_active"].detail == "failed by targets/trap-0"
+    assert "defense_is_active" not in WEAK
+    del parts[1]["trap-0"].checks["defense_is_active"]  # older scores, or no defence
+    assert "defense_is_active" not in checks.verdicts(checks.study(*parts, BOUNDS))
 
 
 def test_a_study_without_trapdoors_is_not_asked_about_them() -> None:

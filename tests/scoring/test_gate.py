@@ -25,7 +25,12 @@ TOLERANCES = Gate(
     trapdoor_success=0.01,
     attack_accuracy=0.05,
     control_accuracy=0.1,
-    distance=0.25,
+    agreement=0.03,
+    looks=0.04,
+    signature=0.06,
+    robust=0.08,
+    knn=0.25,
+    distance=0.5,
 )
 
 
@@ -145,7 +150,7 @@ def test_the_baseline_passes():
         ("attacks.plgmi.none.knn_dist", 9.0),  # a tenth
         ("attacks.plgmi.trapmid.knn_dist", 113.0),
         ("attacks.plgmi.none_aug.frechet", 2.0),
-        ("attacks.plgmi.none.frechet", 26.0),
+        ("attacks.plgmi.none.frechet", 31.0),
         ("references.floor.aa1", 0.2),
         ("references.ceiling.aa1", 0.5),
         ("references.ceiling.knn_dist", 9.0),
@@ -177,6 +182,7 @@ def test_a_regression_fails(path, value):
         ("attacks.plgmi.none.aa1", 0.85),
         ("attacks.plgmi.none.knn_dist", 112.5),
         ("attacks.plgmi.none.knn_dist", 67.5),
+        ("attacks.plgmi.none.frechet", 30.0),  # wider than KNN's
         ("attacks.plgmi.none.n_success", 0),  # AA-1, counted
         ("worst.trapmid.attack", "plgmi"),  # which attack it is
         ("worst.trapmid.failed", []),
@@ -318,39 +324,98 @@ def test_the_table_ends_with_what_failed():
     text = gate.table(compare(doctored("evaluator.test_accuracy", 0.9), BASELINE), TOLERANCES)
     lines = text.splitlines()
     assert lines[0].split() == ["metric", "baseline", "now", "allowed", "verdict"]
-    assert lines[-9].split() == [
+    assert lines[-10].split() == [
         "evaluator.test_accuracy", "0.97", "0.9", "±0.02", "FAIL", "dropped", "by", "0.07",
     ]  # fmt: skip
-    assert lines[-7:-2] == [
+    assert lines[-8:-2] == [
         "accuracy 0.02: three seeds on two machines",
         "trapdoor_success 0.01: no source given",
         "attack_accuracy 0.05: no source given",
         "control_accuracy 0.1: no source given",
-        "distance 0.25: no source given",
+        "knn 0.25: no source given",
+        "distance 0.5: no source given",
     ]
     assert lines[-1] == f"gate: 1 of {len(gate.flatten(read(BASELINE)))} failed"
 
 
-JUDGED = {"agree": 0.3, "accepted": 0.5, "verifier_aa1": 0.6, "identity_aa1": None}
+JUDGED = {
+    "agree": 0.3,
+    "accepted": 0.5,
+    "verifier_aa1": 0.6,
+    "identity_aa1": None,
+    "farther": 0.7,
+    "second_aa1": 0.4,
+}
 
 
 @pytest.mark.parametrize(
     ("defense", "name", "value", "passes"),
     [
-        ("trapmid", "agree", 0.35, True),
-        ("trapmid", "agree", 0.36, False),
-        ("trapmid", "accepted", 0.3, False),
+        ("trapmid", "agree", 0.33, True),
+        ("trapmid", "agree", 0.34, False),
+        ("trapmid", "agree", 0.26, False),
+        ("trapmid", "accepted", 0.46, False),
         ("none", "agree", 0.4, True),  # a control moves further
         ("none", "verifier_aa1", 0.3, False),
+        ("trapmid", "second_aa1", 0.45, True),  # AA-1, by another evaluator
+        ("trapmid", "second_aa1", 0.46, False),
+        ("none", "second_aa1", 0.5, True),
+        ("none", "second_aa1", 0.51, False),
+        ("trapmid", "farther", 0.74, True),
+        ("trapmid", "farther", 0.75, False),
+        ("none", "farther", 0.65, False),
+        ("trapmid", "farther", None, False),
     ],
 )
-def test_what_judges_say_is_held_to_the_tolerance_of_aa1(defense, name, value, passes):
+def test_what_judges_say_has_tolerances_of_its_own(defense, name, value, passes):
     old, new = (
         doctored(f"attacks.plgmi.{defense}.judges", JUDGED | changed)
         for changed in ({}, {name: value})
     )
     wrong = [v.metric for v in compare(new, old) if not v.passed]
     assert wrong == ([] if passes else [f"attacks.plgmi.{defense}.judges.{name}"])
+
+
+def test_a_reader_that_leaks_more_is_not_within_the_noise_of_aa1():
+    """From 4 to 19 % of images on which all agree: once inside the tolerance of AA-1."""
+    small = params.build(Gate, YAML(typ="safe").load(shipped.text("small"))["gate"], "gate")
+    old, new = (
+        doctored("attacks.plgmi.trapmid.judges", JUDGED | {"agree": agree})
+        for agree in (0.04, 0.19)
+    )
+    assert small.attack_accuracy > 0.15
+    wrong = [v.metric for v in compare(new, old, small) if not v.passed]
+    assert wrong == ["attacks.plgmi.trapmid.judges.agree"]
+
+
+@pytest.mark.parametrize(("now", "passes"), [(0.58, True), (0.59, False), (0.41, False)])
+def test_robust_accuracy_is_judged(now, passes):
+    path = "targets.trapmid.robust_accuracy"
+    old, new = (doctored(path, {"0.0039": rate, "0.0157": 0.1}) for rate in (0.5, now))
+    wrong = [v.metric for v in compare(new, old) if not v.passed]
+    assert wrong == ([] if passes else [f"{path}.0.0039"])
+
+
+@pytest.mark.parametrize(("now", "passes"), [(0.84, True), (0.97, False), (None, False)])
+def test_the_signature_is_judged(now, passes):
+    path = "attacks.plgmi.trapmid.signature_auc"
+    wrong = [v.metric for v in compare(doctored(path, now), doctored(path, 0.9)) if not v.passed]
+    assert wrong == ([] if passes else [path])
+    assert failed(doctored(path, now)) == []  # an older baseline does not know it
+
+
+def test_a_weak_failure_of_another_target_is_not_hidden_by_the_old_one():
+    before = doctored("checks.trapdoor_success", False)
+    now = copy.deepcopy(before)
+    for study, wrong in ((before, []), (now, ["trapdoor_success"])):
+        study["targets"]["none"]["failed"] = ["undefended_accuracy"]
+        study["targets"]["trapmid"]["failed"] = wrong
+    (verdict,) = (v for v in compare(now, before) if not v.passed)
+    assert verdict.metric == "targets.trapmid.failed"
+    assert verdict.note == "failed: trapdoor_success"
+    assert all(v.passed for v in compare(before, now))
+    del before["targets"]["trapmid"]["failed"]  # an older baseline does not say
+    assert all(v.passed for v in compare(now, before))
 
 
 def test_judges_that_an_older_baseline_does_not_know_are_new():

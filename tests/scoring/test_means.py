@@ -28,6 +28,17 @@ def test_a_baseline_without_robust_accuracy_comes_back_as_it_was():
     assert read(new).to_json()["targets"] == new["targets"]
 
 
+def test_numbers_that_came_later_come_back_as_they_were():
+    """A 0 and an empty list are said, what was not measured is not."""
+    new = doctored("attacks.plgmi.trapmid.signature_auc", 0.0)
+    rates = dict.fromkeys(("agree", "accepted", "verifier_aa1", "identity_aa1"))
+    new["attacks"]["plgmi"]["none"]["judges"] = rates | {"farther": 0.0}
+    new["targets"]["none"]["failed"] = []
+    again = read(new).to_json()
+    assert again["attacks"] == new["attacks"]
+    assert again["targets"] == new["targets"]
+
+
 def test_what_is_written_is_json():
     spread = {"population": 0.1, "sample": None, "values": {"0": 0.5, "1": None}}
     more = {"spread": {"targets": {"none": {"test_accuracy": spread}}, "attacks": {}}}

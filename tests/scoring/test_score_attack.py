@@ -22,6 +22,7 @@ from painted import (
 from torch import Tensor
 
 from trapmid.artifacts import checkpoints
+from trapmid.artifacts.lineage import Lineage
 from trapmid.metrics.statistics.intervals import of_rate
 from trapmid.report import grids, pictures
 from trapmid.scoring.evidence import Evidence
@@ -43,7 +44,7 @@ def test_attack_run_of_faces(
     expected = statistics.stdev([0.75, 1, 1, 0.75, 1])
     assert scores.aa1_std == pytest.approx(expected, abs=1e-6)
     assert scores.frechet is not None
-    assert scores.intervals == {
+    assert {p: x for p, x in scores.intervals.items() if not p.startswith("signature.")} == {
         name: rounded(of_rate(hit, made["labels"]))
         for name, hit in (("aa1", found.hit), ("aa5", torch.ones(20)))
     }
@@ -76,6 +77,24 @@ def test_attack_run_of_triggers(
     assert scores.signature.recall == 1
     assert scores.signature.auc == 1
     assert scores.signature.fpr_train == pytest.approx(0.05)
+    within = {p for p in scores.intervals if p.startswith("signature.")}
+    assert within == {"signature.recall", "signature.auc", "signature.fpr_public"}
+
+
+@pytest.mark.parametrize("of", ["evaluator", "target"])
+def test_an_evaluator_that_shares_its_start_with_the_target_is_refused(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint, of: str
+) -> None:
+    """One began from the other's checkpoint: the network that is told apart learnt there."""
+    first, second = (evaluator, trapped) if of == "evaluator" else (trapped, evaluator)
+    began = Lineage(people="people", target=None, sources={"init": second.digest})
+    first = replace(first, lineage=began)
+    pair = (first, trapped) if of == "evaluator" else (evaluator, first)
+    found = score(*pair, private, public, reconstruction())
+    assert found.checks["evaluator_is_another_network"] is False
+    assert found.failed_checks["evaluator_is_another_network"].endswith(
+        "; one began from the other's weights"
+    )
 
 
 def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(

@@ -32,7 +32,7 @@ from trapmid.scoring.attack import ScoredAttack, score_attack
 from trapmid.scoring.described import Shown
 from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.judge import ScoredJudge, score_judge
-from trapmid.scoring.judged import Disagreement
+from trapmid.scoring.judged import Disagreement, RefusedReal
 from trapmid.scoring.recognition import Evaluator
 from trapmid.scoring.scores import JudgeScores
 from trapmid.types import Judge, Reader, Verifier
@@ -93,6 +93,13 @@ def scored(judge: Judge, people: Mapping[str, Tensor], who: LearntFrom | None = 
     return score_judge("j", opened(judge, who), people, truth, TRACED, SETUP)
 
 
+def scored_by(
+    truth: Tensor, people: Mapping[str, Tensor], judge: Reader | None = None
+) -> ScoredJudge:
+    """A reader's scores with any truth."""
+    return score_judge("j", opened(judge or OfColour(8)), people, truth, TRACED, SETUP)
+
+
 def loaded(judge: Judge, people: Mapping[str, Tensor]) -> LoadedJudge:
     return LoadedJudge(judge.eval(), scored(judge, people).reference, TRACED)
 
@@ -112,6 +119,12 @@ def test_a_verifier_knows_real_people(people: dict[str, Tensor]) -> None:
     assert (quality.true_accepts, quality.aa1, quality.threshold_split) == (1.0, 1.0, "val")
     assert (quality.n_impostors, quality.n_blanks) == (16 * 3, 4 * CLASSES + CLASSES)
     assert found.reference["test_accepted"].all()
+    within = found.scores.intervals
+    assert set(within) == {"verifier.true_accepts", "verifier.aa1", "verifier.false_accepts"}
+    accepts = within["verifier.false_accepts"]
+    assert accepts.low <= quality.false_accepts <= accepts.high
+    assert all(one.n == CLASSES for one in within.values())
+    assert within["verifier.true_accepts"].high == 1.0
     assert found.scores.checks == {
         "judge_knows_no_private_person": True,
         "blank_images_refused": True,
@@ -188,8 +201,22 @@ def test_a_reader_has_the_ceiling(people: dict[str, Tensor]) -> None:
     assert (identity.aa1, identity.farther) == (1.0, 1.0)
     assert identity.distance.attacked == pytest.approx(0.01, abs=1e-5)
     assert set(found.reliability) == set(ATTRIBUTES)
+    assert found.checks["reader_recognises_real"] is True
+    assert found.intervals["identity.aa1"].high == 1.0
     json.dumps(found.to_json(), allow_nan=False)
     assert JudgeScores.from_json(found.to_json(), Path("j.json")) == found
+
+
+def test_a_reader_with_the_truth_of_others_is_in_doubt(people: dict[str, Tensor]) -> None:
+    found = scored_by(TRUTH.roll(1, dims=0), people).scores
+    assert found.identity is not None and found.identity.aa1 == 0.0
+    assert found.failed_checks["reader_recognises_real"].startswith("0.0000 (0.0000 to 0.")
+
+
+def test_a_reader_without_a_vote_need_not_recognise(people: dict[str, Tensor]) -> None:
+    found = scored_by(TRUTH.roll(1, dims=0), people, OfLooks(8)).scores
+    assert found.votes is False and "reader_recognises_real" not in found.checks
+    assert found.intervals["identity.aa1"].low == 0.0
 
 
 @pytest.mark.parametrize("truth", [None, TRUTH[:, :3]])
@@ -290,17 +317,34 @@ def test_intervals_are_over_people(panel: Panel) -> None:
     }
 
 
-def test_where_everybody_is_alike_there_is_no_interval(panel: Panel) -> None:
-    """Every image is nearest to its person: no deviation, and so no interval of a mean."""
+def test_perfect_leakage_has_an_interval(panel: Panel) -> None:
+    """Every image is nearest to its person: what the report calls above chance is above it."""
     made = shown()
     right = made._replace(images=faces(made.labels, 4))
     hit = torch.ones(20, dtype=torch.bool)
     found = verdicts.judge(panel, right, hit, SETUP)
     assert found.scores is not None and found.scores.identity is not None
     assert found.scores.identity.farther == 1.0
-    assert "judges.identity.farther" not in found.intervals
+    overall = found.intervals["judges.identity.farther"]
+    assert overall == found.intervals["judges.identity.aa1"]
+    assert 0.5 < overall.low < overall.high == 1.0
     half = verdicts.judge(panel, shown(torch.arange(20) > 3), hit, SETUP)
     assert "judges.identity.farther" in half.intervals  # of what was found
+
+
+def test_what_cannot_be_read_has_no_interval(people: dict[str, Tensor], panel: Panel) -> None:
+    """All distances are ties there, and everybody is at a half."""
+
+    class Blind(OfColour):
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            self.reliability = torch.zeros(len(ATTRIBUTES))
+
+    blind = panel._replace(identity=loaded(Blind(8), people))
+    found = verdicts.judge(blind, shown(), torch.ones(20, dtype=torch.bool), SETUP)
+    assert found.scores is not None and found.scores.identity is not None
+    assert found.scores.identity.farther == 0.5
+    assert not [path for path in found.intervals if path.endswith("farther")]
 
 
 def test_shares_of_nothing_have_no_interval(panel: Panel) -> None:
@@ -443,4 +487,61 @@ def test_judges_that_disagree_on_real_people_are_in_doubt(
     reference = {**panel.verifier.reference, "test_accepted": refusing}
     doubtful = panel._replace(verifier=panel.verifier._replace(reference=reference))
     found = attack_of(doubtful, evaluator, trapped, people).scores
-    assert found.failed_checks == {"judges_agree_on_real": "0.875, least 0.9"}
+    wrong = "0.875, least 0.9 (verifier 0.8750, identity 1.0000)"
+    assert found.failed_checks == {"judges_agree_on_real": wrong}
+
+
+def test_a_reader_that_disagrees_on_real_people_is_in_doubt(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    """A truth of other people: it has a vote, and refuses everybody."""
+    another = scored_by(TRUTH.roll(1, dims=0), people)
+    wrong = panel._replace(identity=LoadedJudge(OfColour(8).eval(), another.reference, TRACED))
+    found = attack_of(wrong, evaluator, trapped, people).scores
+    assert found.judges is not None and found.judges.agree == 0.0
+    assert found.checks["judges_agree_on_real"] is False
+    alone = attack_of(wrong._replace(verifier=None), evaluator, trapped, people).scores
+    assert alone.checks["judges_agree_on_real"] is False
+
+
+def test_a_reader_of_looks_is_not_held_against_the_evaluator(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    looks = loaded(OfLooks(8), people)
+    alone = attack_of(Panel(None, looks), evaluator, trapped, people).scores
+    assert "judges_agree_on_real" not in alone.checks
+    assert alone.judges is not None and alone.judges.ceiling == {}
+
+
+def test_how_severe_judges_are_is_measured_on_real_people(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    """Of 16 test images the verifier refuses three; the evaluator misses one of these."""
+    assert panel.verifier is not None
+    accepted = torch.arange(16) > 2
+    reference = {**panel.verifier.reference, "test_accepted": accepted}
+    severe = panel._replace(verifier=panel.verifier._replace(reference=reference))
+    labels = people["test_labels"].clone()
+    labels[0] = 1 - labels[0]  # whom the evaluator does not see there
+    found = attack_of(severe, evaluator, trapped, people | {"test_labels": labels}).scores
+    assert found.judges is not None
+    assert found.judges.ceiling == {
+        "verifier": RefusedReal(n_recognised=15, refused_of_recognised=0.133333),
+        "identity": RefusedReal(n_recognised=15, refused_of_recognised=0.0),
+    }
+    path = "judges.ceiling.verifier.refused_of_recognised"
+    ends = found.intervals[path]
+    wilson = binomtest(2, 15).proportion_ci(method="wilson")
+    assert ends.low <= wilson.low + 1e-6 and ends.high >= wilson.high - 1e-6
+    assert (ends.kind, ends.n) == ("identities", CLASSES)
+
+
+def test_an_evaluator_that_recognises_nobody_says_nothing_of_judges(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    others = {"test_labels": (people["test_labels"] + 1) % CLASSES}
+    found = attack_of(panel, evaluator, trapped, people | others).scores
+    assert found.judges is not None
+    nothing = RefusedReal(n_recognised=0, refused_of_recognised=None)
+    assert found.judges.ceiling == {"verifier": nothing, "identity": nothing}
+    assert not [path for path in found.intervals if "ceiling" in path]

@@ -47,7 +47,8 @@ class Checks:
     target_accuracy: Share  # least test accuracy of the undefended target
     target_agreement: Share  # least share of reconstructions that what the attack asked accepts
     positive_control: Share  # least AA-1 of the strongest attack on the undefended target
-    judges_agree_on_real: Share  # least agreement of evaluator and verifier on real test images
+    judges_agree_on_real: Share  # least share of real test images on which all with a vote agree
+    reader_recognises_real: Share  # least share of real test images that a voting reader recognises
     trapdoor_success: Share  # least trapdoor success of a trapdoored target
 
 
@@ -60,15 +61,23 @@ class Gate:
     accuracy: Share  # test accuracy of the evaluator and of every target
     trapdoor_success: Share
     attack_accuracy: Share  # AA-1 and AA-5 of a defence that is no control
-    control_accuracy: Share  # of a control
-    distance: Share  # KNN and Frechet distance, as a share of the baseline's
+    control_accuracy: Share  # of a control; judges' rates, too
+    agreement: Share  # judges' rates of a defence that is no control: fewer images, smaller rates
+    looks: Share  # `farther` of the judge that reads parameters
+    signature: Share  # AUC of a trapdoor's signature
+    robust: Share  # robust accuracy at every radius
+    knn: Share  # KNN distance, as a share of the baseline's
+    distance: Share  # Frechet distance, likewise
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.why) - set(TOLERANCES)):
             raise ValueError(f"why: no tolerance {unknown}; there are {', '.join(TOLERANCES)}")
 
 
-TOLERANCES = ("accuracy", "trapdoor_success", "attack_accuracy", "control_accuracy", "distance")
+TOLERANCES = (
+    *("accuracy", "trapdoor_success", "attack_accuracy", "control_accuracy", "agreement"),
+    *("looks", "signature", "robust", "knn", "distance"),
+)
 """The fields of `Gate` that are numbers."""
 
 WEAK = frozenset(
@@ -79,6 +88,7 @@ WEAK = frozenset(
         "target_agreement",
         "positive_control",
         "judges_agree_on_real",
+        "reader_recognises_real",
         "blank_images_refused",
         "attack_strength",
     )

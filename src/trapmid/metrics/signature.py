@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trapmid.metrics.accuracy import balanced_labels
 from trapmid.metrics.features import Poison, describe
+from trapmid.metrics.statistics.intervals import Interval, of_rate, of_share, wilson
 from trapmid.runtime import Runtime
 from trapmid.types import Target, Trapdoor
 
@@ -94,15 +95,41 @@ def detect(recovered: Tensor, public: Tensor, train: Tensor, fpr: float) -> Dete
     )
 
 
+def intervals_of(
+    found: Detection, recovered: Tensor, public: Tensor, labels: Tensor
+) -> dict[str, Interval]:
+    """Of recall and AUC over the attacked people, of the false positives over public images.
+
+    The threshold, and the public images behind the AUC, count as given.
+
+    Args:
+        found: what `detect` said.
+        recovered, public: scores (N,) and (M,), as it got them.
+        labels: (N,) int64, the people whom the reconstructions are to show.
+    """
+    above = (public.double() > found.threshold).sum()
+    auc = of_share(_below(recovered.double(), public.double()), labels)
+    return {
+        "recall": of_rate(recovered.double() > found.threshold, labels),
+        **({} if auc is None else {"auc": auc}),
+        "fpr_public": wilson(int(above), len(public)),
+    }
+
+
 def _area_under_roc(positives: Tensor, negatives: Tensor) -> float:
     """How often a positive scores above a negative; equal scores count one half (Mann-Whitney).
 
     scikit-learn has it, too, but its import takes as long as all the rest of a row's scores.
     """
+    return float(_below(positives, negatives).mean())
+
+
+def _below(positives: Tensor, negatives: Tensor) -> Tensor:
+    """Of each positive (N,), the share of negatives below it, equal ones counted half; float64."""
     ordered = negatives.sort().values
     below = torch.searchsorted(ordered, positives, right=False)
     upto = torch.searchsorted(ordered, positives, right=True)
-    return (below + upto).sum().item() / (2 * len(positives) * len(negatives))
+    return (below + upto).double() / (2 * len(negatives))
 
 
 def _share_above(scores: Tensor, threshold: Tensor) -> float:

@@ -164,7 +164,7 @@ def _named(by_defense: Iterable[str], attacks: Mapping[str, Iterable[str]]) -> l
     return list(dict.fromkeys([*by_defense, *attacked]))
 
 
-_NOT_MEANS = ("intervals", "judges")
+_NOT_MEANS = ("intervals", "judges", "signature_auc")
 
 
 def _recognition(rows: Sequence[Recognition], *, seeds: bool = True) -> RecognitionMeans:
@@ -175,6 +175,7 @@ def _recognition(rows: Sequence[Recognition], *, seeds: bool = True) -> Recognit
         **{name: mean_of([getattr(one, name) for one in rows]) for name in names},
         intervals=intervals_of(rows if seeds else (), ("aa1", "aa5")) | _agreed(attacks),
         judges=_judged([one.judges for one in attacks]),
+        signature_auc=mean_of([one.signature.auc for one in attacks if one.signature]),
     )
 
 
@@ -195,6 +196,8 @@ def _judged(rows: Sequence[JudgedScores | None]) -> JudgedMeans | None:
         accepted=mean_of([one.accepted for one in verified]),
         verifier_aa1=mean_of([one.aa1 for one in verified]),
         identity_aa1=mean_of([one.aa1 for one in identified]),
+        farther=mean_of([one.farther for one in identified]),
+        second_aa1=mean_of([one.second_aa1 for one in there]),
     )
 
 
@@ -225,6 +228,7 @@ def _target_means(rows: Sequence[TargetScores]) -> TargetMeans:
     robust = robust_means([one.robustness for one in rows])
     return TargetMeans(
         robust_accuracy=robust.rates,
+        failed=tuple(sorted({name for one in rows for name in one.failed_checks})),
         intervals=intervals_of(rows, ("test_accuracy", "trapdoor_success")) | robust.intervals,
         test_accuracy=mean_of([one.test_accuracy for one in rows]),
         trapdoor_success=mean_of([one.trapdoor_success for one in rows]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,9 +14,11 @@ from trapmid.artifacts.judges import NO_JUDGES, Panel
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
-from trapmid.scoring import checks, judge_checks, papers, verdicts
+from trapmid.metrics.statistics.intervals import Interval
+from trapmid.scoring import checks, papers, verdicts
 from trapmid.scoring.described import (
     NOISE,
+    Loaded,
     Private,
     Setup,
     Shown,
@@ -24,6 +27,7 @@ from trapmid.scoring.described import (
 )
 from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.fidelity import fidelity
+from trapmid.scoring.on_real import on_real
 from trapmid.scoring.recognition import Evaluator, Recognised, recognise
 from trapmid.scoring.references import cosines, public_cosines, public_features
 from trapmid.scoring.scores import (
@@ -68,17 +72,19 @@ def score_attack(
     shown = Shown(evidence.images, evidence.labels, evidence.draws, evidence.found)
     recognised = recognise(evaluator, shown, setup)
     agreement = _agreements(attacked, shown, setup)
+    real = on_real(evaluator, panel, data.private, setup)
     results = _checks(block, evaluator, attacked, evidence, recognised, agreement, setup)
-    results += _judges_agree(evaluator, panel, data.private, setup)
+    results += real.checks
     judged = verdicts.judge(panel, shown, recognised.hit, setup)
     detection, carried = _detect(attacked, data.public, shown, setup)
+    within = judged.intervals | real.intervals | _signature_intervals(detection, carried, shown)
     scores = AttackScores(
         row=row,
         attack=block.attack,
         defense=attacked.target.meta["defense"],
         target=block.target,
         seed=block.seed,
-        **vars(recognised.recognition(judged.intervals)),
+        **vars(recognised.recognition(within)),
         **vars(_within_run(recognised, evidence)),
         coverage=accuracy.rate(evidence.found),
         left_out=evidence.left_out,
@@ -90,7 +96,7 @@ def score_attack(
         signature=detection,
         fidelity=_fidelity(evaluator, data.public, shown, recognised, setup),
         paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
-        judges=judged.scores,
+        judges=judged.scores and replace(judged.scores, ceiling=real.refused),
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
@@ -140,23 +146,14 @@ def _checks(
     if block.attack == checks.FLOOR_ATTACK:
         strength = checks.floor_is_chance(int(recognised.hit.sum()), len(labels), classes)
     return [
-        checks.evaluator_is_another_network(judge.model, judge.digest, target.model, target.digest),
+        checks.evaluator_is_another_network(_known(judge), _known(target)),
         checks.every_class_attacked(labels, evidence.draws, classes, evidence.left_out),
         strength,
     ]
 
 
-def _judges_agree(
-    evaluator: Evaluator, panel: Panel, private: Private, setup: Setup
-) -> list[checks.Check]:
-    """Whether evaluator and verifier say the same of real images; nothing without a verifier."""
-    if panel.verifier is None:
-        return []
-    seen = describe(evaluator.loaded, private["test_images"], setup)
-    recognised = accuracy.hits(seen.logits, private["test_labels"])
-    accepted = panel.verifier.reference["test_accepted"]
-    bound = setup.bounds.judges_agree_on_real
-    return [judge_checks.judges_agree_on_real(recognised, accepted, bound)]
+def _known(loaded: Loaded) -> checks.Known:
+    return checks.Known(loaded.model, loaded.digest, loaded.lineage.sources.get("init"))
 
 
 def _accepted(evidence: Evidence, agreement: _Agreement, setup: Setup) -> checks.Check:
@@ -183,6 +180,16 @@ def _detect(
         by_kind["recovered"], by_kind["public"], by_kind["train"], setup.evaluation.signature_fpr
     )
     return detection, by_kind
+
+
+def _signature_intervals(
+    detection: Detection | None, carried: Mapping[str, Tensor], shown: Shown
+) -> dict[str, Interval]:
+    if detection is None:
+        return {}
+    labels = shown.labels[shown.found]
+    found = signature.intervals_of(detection, carried["recovered"], carried["public"], labels)
+    return {f"signature.{name}": one for name, one in found.items()}
 
 
 def _within_run(recognised: Recognised, evidence: Evidence) -> WithinRun:

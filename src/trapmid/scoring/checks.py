@@ -39,16 +39,21 @@ EXPLANATIONS = {
     "private_public_disjoint": "No identity and no image is both private and public.",
     "splits_disjoint": "No private image is in two of train, validation and test.",
     "evaluator_accuracy": "The evaluator recognises private test images.",
-    "evaluator_is_another_network": "The evaluator has another architecture and other weights.",
+    "evaluator_is_another_network": "The evaluator has another architecture and other weights, "
+    "and neither began from the other's.",
     "undefended_accuracy": "The undefended target is a working classifier.",
+    "defense_is_active": "No target's defence is turned off: by a weight of 0, or by a schedule "
+    "that the kept epoch did not reach.",
     "trapdoor_success": "Triggers work on test images of every trapdoored target.",
     "every_class_attacked": "Every private class was attacked, with the same number of draws; an "
     "untargeted attack leaves whole classes out.",
     "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
     "image that the attack did not find counts as refused.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
-    "judges_agree_on_real": "On real private test images the verifier accepts whom the evaluator "
-    "recognises, and no other.",
+    "judges_agree_on_real": "On real private test images the judges that have a vote accept whom "
+    "the evaluator recognises, and no other.",
+    "reader_recognises_real": "By the parameters that a judge with a vote reads off real private "
+    "test images, the nearest person is the one whom they show.",
     "blank_images_refused": "The verifier refuses black, white, plain and noise images, and the "
     "mean image of everybody else, as often as real impostors.",
     "judge_knows_no_private_person": "No judge learnt from a private person.",
@@ -59,8 +64,16 @@ EXPLANATIONS = {
 """Every check of a study, with what it means when it holds."""
 
 
-OF_JUDGES = ("judges_agree_on_real", "blank_images_refused", "judge_knows_no_private_person")
+OF_JUDGES = (
+    "judges_agree_on_real",
+    "reader_recognises_real",
+    "blank_images_refused",
+    "judge_knows_no_private_person",
+)
 """Checks that a study without judges does not have."""
+
+OF_DEFENSES = ("defense_is_active",)
+"""Likewise, a study without a defence, or with scores that are older than the check."""
 
 OF_TRAPDOORS = ("trapdoor_success",)
 """Likewise, a study without trapdoors."""
@@ -159,15 +172,33 @@ def gradients_reach_images(model: Target, images: Tensor, labels: Tensor) -> Che
 # --- one attack run -----------------------------------------------------------------------------
 
 
-def evaluator_is_another_network(
-    evaluator: Target, evaluator_digest: str, target: Target, target_digest: str
-) -> Check:
-    """The evaluator is not the target: another class of network, other weights."""
-    names = [f"{type(m).__module__}.{type(m).__qualname__}" for m in (evaluator, target)]
-    digests = [evaluator_digest, target_digest]
+class Known(NamedTuple):
+    """A network and what its file says of its weights."""
+
+    model: Target
+    digest: str  # of the file
+    init: str | None = None  # of the file that it began from; None: not recorded
+
+
+def evaluator_is_another_network(evaluator: Known, target: Known) -> Check:
+    """The evaluator is not the target: another class of network, other weights.
+
+    Nor did one of them begin from the other's weights, as far as their files say: what it learnt
+    there it still likes. A network inside a defence's own (MID's) counts by its own class.
+    """
+    names = [_architecture(one.model) for one in (evaluator, target)]
+    digests = [evaluator.digest, target.digest]
     passed = names[0] != names[1] and all(digests) and digests[0] != digests[1]
     detail = f"evaluator {names[0]} {digests[0][:8]}, target {names[1]} {digests[1][:8]}"
+    if all(digests) and (evaluator.init == target.digest or target.init == evaluator.digest):
+        passed, detail = False, f"{detail}; one began from the other's weights"
     return Check("evaluator_is_another_network", passed, detail)
+
+
+def _architecture(model: Target) -> str:
+    inner = getattr(model, "trunk", None)
+    kind = type(inner if isinstance(inner, Target) else model)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def every_class_attacked(
@@ -250,7 +281,8 @@ def study(
     return [
         of_several_rows.get(name) or _merged(name, rows)
         for name in EXPLANATIONS
-        if name in asked or not (name in OF_JUDGES or (name in OF_TRAPDOORS and not trapped))
+        if name in asked
+        or not (name in (*OF_JUDGES, *OF_DEFENSES) or (name in OF_TRAPDOORS and not trapped))
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from trapmid.artifacts.lineage import Lineage
 from trapmid.config.evaluation import Checks, Evaluation
 from trapmid.metrics import accuracy, features, inception
 from trapmid.metrics.features import Description, Poison
@@ -38,6 +39,8 @@ class Loaded(Protocol):
     def meta(self) -> Mapping[str, Any]: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def lineage(self) -> Lineage: ...
 
 
 Private = Mapping[str, Tensor]

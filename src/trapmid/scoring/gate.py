@@ -1,11 +1,11 @@
 """The regression gate: today's reports/metrics.json against the committed baseline.
 
-Every number that has a tolerance (robust accuracy has none) is judged in both directions. A target
-that leaks less is no better protected where the attack has become weak, and no broken score says by
-its sign what broke. Who made a defence better takes a new baseline.
+Every number that has a tolerance (`limits`) is judged in both directions. A target that leaks less
+is no better protected where the attack has become weak, and no broken score says by its sign what
+broke. Who made a defence better takes a new baseline.
 
 A check whose failure makes a study invalid must hold. A weak one may fail where it failed in the
-baseline, too: it is marked. But no attack may fail it that did not before.
+baseline, too: it is marked. But no attack and no target may fail it that did not before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from trapmid.config.evaluation import TOLERANCES, WEAK, Gate
-from trapmid.scoring.means import StudyMeans
+from trapmid.scoring import limits
+from trapmid.scoring.means import LATER_NUMBERS, StudyMeans
 
 _ROUNDING = 1e-9  # 0.90 - 0.88 is a little more than 0.02 in binary
 
@@ -95,7 +96,7 @@ def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
 
     Left out are `spread` and `study`, which depend on the seeds, `computed_on`, intervals and
     comparisons, which follow from what is judged, which attack a worst case is, and judges that
-    nobody asked.
+    nobody asked. Numbers that older files lack are there where they are numbers.
     """
     parts = ("evaluator", "targets", "attacks", "worst", "references", "checks")
     content = asdict(study)
@@ -103,7 +104,9 @@ def flatten(study: StudyMeans) -> dict[str, float | bool | None]:
     return {
         path: value
         for path, value in leaves
-        if not path.endswith((".attack", ".failed", ".judges")) and ".intervals." not in path
+        if not path.endswith((".attack", ".failed", ".judges"))
+        and ".intervals." not in path
+        and not (value is None and path.rpartition(".")[2] in LATER_NUMBERS)
     }
 
 
@@ -136,8 +139,8 @@ _HEAD = _Row("metric", "baseline", "now", "allowed", "verdict")
 def _row(verdict: Verdict) -> _Row:
     return _Row(
         verdict.metric,
-        _shown(verdict.baseline),
-        _shown(verdict.now),
+        limits.shown(verdict.baseline),
+        limits.shown(verdict.now),
         verdict.allowed,
         ("ok" if verdict.passed else "FAIL") + (f"  {verdict.note}" if verdict.note else ""),
     )
@@ -157,8 +160,9 @@ def _aligned(rows: Sequence[_Row]) -> list[str]:
 
 def _sources(kinds: Collection[str], tolerances: Gate) -> list[str]:
     """Where the number of every tolerance comes from that was applied."""
+    numbers = {kind: limits.shown(getattr(tolerances, kind)) for kind in TOLERANCES}
     return [
-        f"{kind} {_shown(getattr(tolerances, kind))}: {tolerances.why.get(kind, 'no source given')}"
+        f"{kind} {numbers[kind]}: {tolerances.why.get(kind, 'no source given')}"
         for kind in TOLERANCES
         if kind in kinds
     ]
@@ -190,12 +194,12 @@ def _judge(metric: str, old: Leaves, new: Leaves, tolerances: Gate) -> Verdict:
         return _judge_null(verdict, metric, old, new)
     if before is None or after is None:
         return verdict("-", True)
-    limit = _limit(metric, before, tolerances)
+    limit = limits.limit(metric, before, tolerances)
     change = after - before
     if limit.down is not None and change < -limit.down - _ROUNDING:
-        return verdict(limit.shown, False, f"dropped by {_shown(-change)}", limit.kind)
+        return verdict(limit.shown, False, f"dropped by {limits.shown(-change)}", limit.kind)
     if limit.up is not None and change > limit.up + _ROUNDING:
-        return verdict(limit.shown, False, f"rose by {_shown(change)}", limit.kind)
+        return verdict(limit.shown, False, f"rose by {limits.shown(change)}", limit.kind)
     return verdict(limit.shown, True, kind=limit.kind)
 
 
@@ -210,56 +214,8 @@ def _judge_null(verdict: Callable[..., Verdict], metric: str, old: Leaves, new: 
     return verdict("a number", False, "number became null")
 
 
-class _Limit(NamedTuple):
-    """How far a metric may fall and rise, None: as far as it likes, and by which tolerance."""
-
-    down: float | None
-    up: float | None
-    shown: str
-    kind: str = ""
-
-
-_KINDS = {
-    "test_accuracy": "accuracy",
-    "trapdoor_success": "trapdoor_success",
-    "aa1": "attack_accuracy",
-    "aa5": "attack_accuracy",
-    "agree": "attack_accuracy",
-    "accepted": "attack_accuracy",
-    "verifier_aa1": "attack_accuracy",
-    "identity_aa1": "attack_accuracy",
-    "knn_dist": "distance",
-    "frechet": "distance",
-}
-"""Metric -> the tolerance that judges it. The number of successes is AA-1, counted.
-
-The judges' rates are of the same images as AA-1, and have its tolerance.
-"""
-
-
-def _limit(metric: str, before: float, tolerances: Gate) -> _Limit:
-    section, name = metric.partition(".")[0], metric.rpartition(".")[2]
-    if name == "n":
-        return _Limit(0.0, 0.0, "the same")  # another number of images is another protocol
-    if section == "worst" and name == "attacks":
-        return _Limit(0.0, None, "-0")  # fewer attacks are no better defence
-    # The worst case is the highest AA-1: its AA-5 jumps where another attack takes the first place,
-    # and is judged as that attack's own.
-    if name not in _KINDS or (section == "worst" and name == "aa5"):
-        return _Limit(None, None, "-")
-    kind = _KINDS[name]
-    defense = metric.replace(".judges.", ".").split(".")[-2].split("@")[0]
-    if kind == "attack_accuracy" and defense in tolerances.controls:
-        kind = "control_accuracy"
-    tolerance = getattr(tolerances, kind)
-    if kind == "distance":
-        limit = tolerance * abs(before)
-        return _Limit(limit, limit, f"±{_shown(100 * tolerance)} %", kind)
-    return _Limit(tolerance, tolerance, f"±{_shown(tolerance)}", kind)
-
-
 def _newly_failed(now: StudyMeans, baseline: StudyMeans) -> Iterator[Verdict]:
-    """Attacks of both studies that fail a check in the new one alone.
+    """Attacks and targets of both studies that fail a check in the new one alone.
 
     The study's check is one verdict of all rows: where it failed already, it hides another row.
     """
@@ -267,16 +223,28 @@ def _newly_failed(now: StudyMeans, baseline: StudyMeans) -> Iterator[Verdict]:
         if name not in baseline.worst:
             continue
         in_both = {attack for attack, groups in baseline.attacks.items() if name in groups}
-        newly = sorted(in_both & set(worst.failed) - set(baseline.worst[name].failed))
-        if newly:
-            yield Verdict(
-                metric=f"worst.{name}.failed",
-                baseline=len(baseline.worst[name].failed),
-                now=len(worst.failed),
-                allowed="no other",
-                passed=False,
-                note=f"a check failed of {', '.join(newly)}",
-            )
+        before = baseline.worst[name].failed
+        if newly := sorted(in_both & set(worst.failed) - set(before)):
+            note = f"a check failed of {', '.join(newly)}"
+            yield _other_failed(f"worst.{name}.failed", before, worst.failed, note)
+    for name, target in now.targets.items():
+        known = baseline.targets[name].failed if name in baseline.targets else None
+        if target.failed is None or known is None:
+            continue
+        if newly := sorted(set(target.failed) - set(known)):
+            note = f"failed: {', '.join(newly)}"
+            yield _other_failed(f"targets.{name}.failed", known, target.failed, note)
+
+
+def _other_failed(metric: str, before: Sequence[str], now: Sequence[str], note: str) -> Verdict:
+    return Verdict(
+        metric=metric,
+        baseline=len(before),
+        now=len(now),
+        allowed="no other",
+        passed=False,
+        note=note,
+    )
 
 
 def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
@@ -290,11 +258,3 @@ def _leaves(part: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-
-
-def _shown(value: float | bool | None) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}"

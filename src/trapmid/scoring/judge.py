@@ -10,6 +10,7 @@ from torch import Tensor
 from trapmid.artifacts.judges import LoadedJudge, Opened
 from trapmid.artifacts.lineage import Traced
 from trapmid.metrics import accuracy, verification
+from trapmid.metrics.statistics.intervals import Interval, of_rate
 from trapmid.scoring import checks, judge_checks
 from trapmid.scoring.described import Private, Setup, Shown
 from trapmid.scoring.judged import IdentityScores, VerifierQuality
@@ -47,9 +48,18 @@ def score_judge(
     results = _lineage(opened, private)
     if isinstance(network, Reader):
         reference = {"truth": _of_fitting_width(truth, network)}
-        identity = _identity(LoadedJudge(network, reference, traced), private, setup)
+        shown = Shown.real(private, "test")  # the ceiling of what an attack's images may show
+        judge = LoadedJudge(network, reference, traced)
+        reading = read(judge, shown, setup)
+        identity = identity_scores(judge, reading, shown)
+        within = {"identity.aa1": of_rate(reading.hit, shown.labels)}
+        reference["test_accepted"] = reading.hit
+        if network.votes:
+            least = setup.bounds.reader_recognises_real
+            found = identity.aa1, within["identity.aa1"]
+            results.append(judge_checks.reader_recognises_real(*found, least))
     else:
-        reference, quality = _verifier(opened, private, traced, setup)
+        reference, quality, within = _verifier(opened, private, traced, setup)
         results.append(
             judge_checks.blank_images_refused(
                 quality.blanks_accepted, setup.evaluation.verifier_fpr
@@ -64,6 +74,7 @@ def score_judge(
         identity=identity,
         reliability=_reliability(network),
         votes=not isinstance(network, Reader) or network.votes,
+        intervals=within,
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),
     )
@@ -101,21 +112,12 @@ def _of_fitting_width(truth: Tensor | None, network: Reader) -> Tensor:
     return truth
 
 
-# --- a judge that reads parameters --------------------------------------------------------------
-
-
-def _identity(judge: LoadedJudge, private: Private, setup: Setup) -> IdentityScores:
-    """The ceiling of what an attack's images may show: the real test images."""
-    shown = Shown.real(private, "test")
-    return identity_scores(judge, read(judge, shown, setup), shown)
-
-
 # --- a verifier ---------------------------------------------------------------------------------
 
 
 def _verifier(
     opened: Opened, private: Private, traced: Traced, setup: Setup
-) -> tuple[dict[str, Tensor], VerifierQuality]:
+) -> tuple[dict[str, Tensor], VerifierQuality, dict[str, Interval]]:
     embeddings = vectors(opened.judge, private["train_images"], setup)
     classes = len(private["identities"])
     templates = verification.templates(embeddings, private["train_labels"], classes)
@@ -129,17 +131,25 @@ def _verifier(
     found = verify(judge, shown, setup)
     impostors = _impostors(opened, templates, private, "test", setup)
     blanks = _blanks(opened, templates, private, setup)
+    right = found.nearest == shown.labels
     quality = VerifierQuality(
         threshold=limit,
         threshold_split=split,
         false_accepts=accuracy.rate(impostors < limit),
         n_impostors=impostors.numel(),
         true_accepts=accuracy.rate(found.accepted),
-        aa1=accuracy.rate(found.nearest == shown.labels),
+        aa1=accuracy.rate(right),
         blanks_accepted=accuracy.rate(blanks < limit),
         n_blanks=blanks.numel(),
     )
-    return reference | {"test_accepted": found.accepted}, quality
+    whose = shown.labels[:, None].expand_as(impostors)
+    within = {
+        "verifier.true_accepts": of_rate(found.accepted, shown.labels),
+        "verifier.aa1": of_rate(right, shown.labels),
+        # A person whose pictures pass for one other person pass often: the images' people.
+        "verifier.false_accepts": of_rate((impostors < limit).flatten(), whose.flatten()),
+    }
+    return reference | {"test_accepted": found.accepted}, quality, within
 
 
 def _impostors(

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor
 
-from trapmid.scoring.checks import Check, at_least
+from trapmid.metrics.statistics.intervals import Interval
+from trapmid.scoring.checks import Check, at_least, reaches
 
 
-def judges_agree_on_real(recognised: Tensor, accepted: Tensor, bound: float) -> Check:
-    """The verdicts (n,) bool of evaluator and verifier on real private test images are the same."""
-    same = float((recognised == accepted).double().mean()) if len(accepted) else math.nan
-    return at_least("judges_agree_on_real", same, bound)
+def judges_agree_on_real(recognised: Tensor, accepted: Mapping[str, Tensor], bound: float) -> Check:
+    """All say the same of real private test images: the evaluator, and judges that have a vote.
+
+    Args:
+        recognised: (n,) bool, of the evaluator.
+        accepted: likewise of every judge, by name; at least one.
+        bound: least share of the images.
+    """
+    same = {name: recognised == answer for name, answer in accepted.items()}
+    found = at_least(
+        "judges_agree_on_real", _share(torch.stack([*same.values()]).all(dim=0)), bound
+    )
+    each = ", ".join(f"{name} {_share(one):.4f}" for name, one in same.items())
+    return found._replace(detail=f"{found.detail} ({each})")
+
+
+def _share(held: Tensor) -> float:
+    return float(held.double().mean()) if len(held) else math.nan
+
+
+def reader_recognises_real(rate: float, interval: Interval, bound: float) -> Check:
+    """The share of real private test images whose nearest person is the one whom they show.
+
+    A reader of wrong weights, or with another's truth, is near nobody: with its vote no judges ever
+    agree, and every defence looks sound.
+    """
+    return reaches("reader_recognises_real", rate, interval, bound)
 
 
 def blank_images_refused(accepted: float, bound: float) -> Check:

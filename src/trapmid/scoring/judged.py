@@ -5,7 +5,7 @@ Rates are fractions in [0, 1]. A number that could not be measured is None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,14 @@ class IdentityScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefusedReal:
+    """How severe a judge is: what it says of real test images that the evaluator recognises."""
+
+    n_recognised: int
+    refused_of_recognised: float | None  # share that the judge refuses; None: there is none
+
+
+@dataclass(frozen=True, kw_only=True)
 class JudgedScores:
     """What judges beside the evaluator say of an attack's images.
 
@@ -76,6 +84,8 @@ class JudgedScores:
     identity: IdentityScores | None  # likewise
     second_aa1: float | None  # AA-1 by another evaluator; None: the row names none
     disagreement: dict[str, Disagreement]  # by judge: verifier, identity, second_evaluator
+    # By judge with a voice; the floor of its `false_positive_share`. Empty: the file is older.
+    ceiling: dict[str, RefusedReal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,7 @@ class TargetMeans:
     test_accuracy: float | None
     trapdoor_success: float | None  # None: no trapdoor
     robust_accuracy: dict[str, float] = field(default_factory=dict)  # by Linf radius, ascending
+    failed: tuple[str, ...] | None = None  # checks that one of them failed; None: an older file
     intervals: dict[str, Interval] = field(default_factory=dict)  # e.g. of robust_accuracy.0.0039
 
 
@@ -51,6 +52,8 @@ class JudgedMeans:
     accepted: float | None  # share that the verifier accepts; None: no verifier
     verifier_aa1: float | None  # share that is nearest to the person's template
     identity_aa1: float | None  # share that is nearest to the person by parameters; None: no reader
+    farther: float | None = None  # share of others who are farther by parameters; None: likewise
+    second_aa1: float | None = None  # AA-1 by another evaluator; None: none was asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,7 @@ class RecognitionMeans:
     n: float | None
     intervals: dict[str, Interval] = field(default_factory=dict)  # of aa1 and aa5
     judges: JudgedMeans | None = None  # None: no judge was asked
+    signature_auc: float | None = None  # public images against reconstructions; None: no trapdoor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +166,22 @@ class StudyMeans:
         return cls.from_json(results.read_json(file), file)
 
 
+LATER_NUMBERS = ("farther", "second_aa1", "signature_auc")
+"""Numbers that older files lack."""
+
 _LATER = ("intervals", "comparisons", "judges", "robust_accuracy", "computed_on")
 """What older files lack; left out where it is empty, so that a file comes back as it was."""
+
+
+def _left_out(key: str, value: Any) -> bool:
+    """An attack that fails nothing has an empty `failed`, a number may be 0: both are said."""
+    if key in (*LATER_NUMBERS, "failed"):
+        return value is None
+    return key in _LATER and not value
 
 
 def _plain(value: Any) -> Any:
     """As a file has it: lists for tuples."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item or key not in _LATER}
+        return {key: _plain(item) for key, item in value.items() if not _left_out(key, item)}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -6,7 +6,7 @@ Rates are fractions in [0, 1]. A number that could not be measured is None.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
 
@@ -69,7 +69,7 @@ class Recognition:
     frechet: float | None  # None: too few successes
     n_success: int
     n: int
-    # Over people: of aa1 and aa5; of an attack judges' numbers, too, by their path with dots.
+    # Over people: of aa1 and aa5; of an attack judges' and the signature's numbers, too, by path.
     intervals: dict[str, Interval]
 
 
@@ -218,6 +218,8 @@ class JudgeScores(RowScores):
     identity: IdentityScores | None  # of real private test images; None: the judge verifies
     reliability: dict[str, float]  # of every parameter that it reads; empty: it reads none
     votes: bool = True  # whether it has a voice in "all judges agree"
+    # Over people: of verifier.true_accepts, identity.aa1, ... Empty: the file is older.
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
 Judges = Mapping[str, JudgeScores]

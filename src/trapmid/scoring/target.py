@@ -13,6 +13,7 @@ from trapmid.metrics.features import Description, Poison
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.metrics.theory import Theory
 from trapmid.scoring import checks, data_checks, robustness
+from trapmid.scoring.activity import Training, defense_is_active
 from trapmid.scoring.described import (
     NOISE,
     Examined,
@@ -39,6 +40,7 @@ def score_target(
     manifest: Iterable[Mapping[str, str]],
     reference: SignatureReference | None,
     setup: Setup,
+    training: Training | None = None,
 ) -> TargetScores:
     """Scores of one target.
 
@@ -49,11 +51,14 @@ def score_target(
         manifest: the rows of manifest.csv, which says who is in which split.
         reference: the signature of its trapdoor; None: it has none.
         setup: how to score.
+        training: how it was trained; without it nothing is said of its defence's part in it.
     """
     examined = examine(loaded, private, setup)
     success, measured = _trapdoor(loaded, private, examined.test, setup)
     robust = robustness.measure(loaded, private, examined.test, setup)
     results = _checks(loaded, private, manifest, examined, success, robust, setup)
+    if training is not None and (active := defense_is_active(loaded, training)) is not None:
+        results.append(active)
     scores = TargetScores(
         row=row,
         defense=loaded.meta["defense"],

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trapmid.artifacts.judges import LoadedJudge, Panel
 from trapmid.metrics import accuracy, features, identification, verification
-from trapmid.metrics.statistics.intervals import Interval, of_mean, of_rate
+from trapmid.metrics.statistics.intervals import Interval, of_rate, of_share
 from trapmid.metrics.verification import Verdicts
 from trapmid.scoring.described import Setup, Shown, describe
 from trapmid.scoring.judged import (
@@ -199,7 +199,7 @@ def _groups(identity: LoadedJudge, parameters: Tensor, labels: Tensor) -> dict[s
 def _identity_intervals(
     identity: LoadedJudge, reading: Reading, shown: Shown
 ) -> dict[str, Interval]:
-    """Of the share of hits, and of `farther` where it differs between people."""
+    """Of the share of hits, and of `farther` unless all people are alike between 0 and 1."""
     found = {"judges.identity.aa1": of_rate(reading.hit, shown.labels)}
     if not shown.found.any():
         return found
@@ -209,7 +209,7 @@ def _identity_intervals(
     }
     labels = shown.labels[shown.found]
     for path, distances in measured.items():
-        interval = of_mean(identification.farther_by_image(distances, labels), labels)
+        interval = of_share(identification.farther_by_image(distances, labels), labels)
         if interval is not None:
             found[f"judges.identity.{path}farther"] = interval
     return found

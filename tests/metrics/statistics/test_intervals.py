@@ -132,11 +132,80 @@ def test_few_hits_are_never_surer_than_independent_images(hits):
     assert found.low <= plain.low < plain.high <= found.high
 
 
-def test_no_hit_and_hits_alone_count_people():
+def test_no_hit_is_no_sign_of_more_than_one():
+    """As sure as one hit among all images, and hits alone as one miss."""
     none, all_ = intervals.of_rate(np.zeros(120), PEOPLE), intervals.of_rate(np.ones(120), PEOPLE)
-    assert (none.low, none.high) == pytest.approx(score_interval(0, 20))
-    assert (all_.low, all_.high) == pytest.approx(score_interval(20, 20))
+    end = score_interval(1, 120)[1]
+    assert (none.low, none.high) == pytest.approx((0, end))
+    assert (all_.low, all_.high) == pytest.approx((1 - end, 1))
     assert none.n == all_.n == 20
+
+
+def test_no_hit_of_one_image_each_is_wilsons():
+    none = intervals.of_rate(np.zeros(20), np.arange(20))
+    assert (none.low, none.high) == pytest.approx(score_interval(0, 20))
+
+
+def test_no_hit_among_many_images_of_few_people():
+    found = intervals.of_rate(np.zeros(1000), np.repeat([0, 1], 500))
+    assert found.high == pytest.approx(score_interval(1, 1000)[1])
+    assert found.high < score_interval(0, 2)[1]
+
+
+@pytest.mark.parametrize("people", [PEOPLE, np.repeat(np.arange(12), np.arange(1, 13))])
+def test_more_hits_never_lower_an_end(people):
+    """AA-5 counts every hit of AA-1 and more; so do two hits, one and none."""
+    draw = np.random.default_rng(11)
+    for case in range(150):
+        rate = draw.choice([0.0, 0.01, 0.05, 0.3, 0.7, 0.95, 0.99])
+        of_person = draw.beta(0.5, 0.5, len(people))[people] < rate
+        hit = np.where(case % 2, draw.random(len(people)) < rate, of_person)
+        ends = []
+        for more in (0.0, 1 / len(people), 0.05, 0.3, 1.0):
+            hit = hit | (draw.random(len(people)) < more)
+            found = intervals.of_rate(hit, people, seed=case)
+            ends.append((found.low, found.high))
+            assert found.low <= hit.mean() <= found.high
+        lows, highs = zip(*ends, strict=True)
+        assert list(lows) == sorted(lows)
+        assert list(highs) == sorted(highs)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 2, 118, 119])
+def test_one_hit_more_never_lowers_an_end(hits):
+    fewer, more = (intervals.of_rate(np.arange(120) < k, PEOPLE) for k in (hits, hits + 1))
+    assert fewer.low <= more.low
+    assert fewer.high <= more.high
+
+
+def coverage(rate, correlation, studies=400):
+    """The share of studies of 24 people with five images whose interval holds the rate."""
+    draw, people = np.random.default_rng(8), np.repeat(np.arange(24), 5)
+    rates = np.full((studies, 24), rate)
+    if correlation:
+        spread = 1 / correlation - 1
+        rates = draw.beta(rate * spread, (1 - rate) * spread, (studies, 24))
+    hits = [tuple(sorted(one)) for one in draw.binomial(5, rates).tolist()]
+    found = {
+        one: intervals.of_rate(np.concatenate([np.arange(5) < k for k in one]), people)
+        for one in set(hits)
+    }
+    return np.mean([found[one].low <= rate <= found[one].high for one in hits])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("correlation", [0, 0.2, 0.4, 0.6])
+def test_small_rates_are_held_whatever_people_have_in_common(correlation):
+    for rate in (0.005, 0.01, 0.02, 0.04):
+        assert coverage(rate, correlation) >= 0.98
+        assert coverage(1 - rate, correlation) >= 0.98
+
+
+@pytest.mark.slow
+def test_where_few_people_have_all_hits_it_is_too_narrow():
+    """As the docstring says: a rule that holds here fails the test, and the words."""
+    assert 0.93 <= coverage(0.05, 0.2) <= 0.97
+    assert 0.78 <= coverage(0.05, 0.6) <= 0.88
 
 
 def test_one_person_says_nothing_of_others():
@@ -147,6 +216,22 @@ def test_one_person_says_nothing_of_others():
 
 def test_equal_people_show_no_deviation():
     assert intervals.of_mean([0.1, 0.3, 0.2, 0.2], [0, 0, 1, 1]) is None
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_share_that_is_everybodys_is_a_rate(value):
+    shares = np.full(120, value)
+    assert intervals.of_mean(shares, PEOPLE) is None
+    assert intervals.of_share(shares, PEOPLE) == intervals.of_rate(shares, PEOPLE)
+
+
+def test_other_shares_are_numbers():
+    shares = np.random.default_rng(4).random(120)
+    assert intervals.of_share(shares, PEOPLE) == intervals.of_mean(shares, PEOPLE)
+    assert intervals.of_share(np.full(120, 0.5), PEOPLE) is None
+    for beyond in (1.01, -0.01):
+        with pytest.raises(ValueError, match=r"a share must be in \[0, 1\]"):
+            intervals.of_share([0.5, beyond], [0, 1])
 
 
 def test_the_order_of_rows_and_the_names_of_people_change_nothing():
