@@ -132,10 +132,10 @@ def test_few_hits_are_never_surer_than_independent_images(hits):
     assert found.low <= plain.low < plain.high <= found.high
 
 
-def test_no_hit_is_no_sign_of_more_than_one():
-    """As sure as one hit among all images, and hits alone as one miss."""
+def test_without_a_hit_six_images_of_a_person_are_worth_two():
+    """6 / (1 + 5 * 0.4) = 2: Wilson's of 40 independent images; hits alone likewise."""
     none, all_ = intervals.of_rate(np.zeros(120), PEOPLE), intervals.of_rate(np.ones(120), PEOPLE)
-    end = score_interval(1, 120)[1]
+    end = score_interval(0, 40)[1]
     assert (none.low, none.high) == pytest.approx((0, end))
     assert (all_.low, all_.high) == pytest.approx((1 - end, 1))
     assert none.n == all_.n == 20
@@ -148,8 +148,7 @@ def test_no_hit_of_one_image_each_is_wilsons():
 
 def test_no_hit_among_many_images_of_few_people():
     found = intervals.of_rate(np.zeros(1000), np.repeat([0, 1], 500))
-    assert found.high == pytest.approx(score_interval(1, 1000)[1])
-    assert found.high < score_interval(0, 2)[1]
+    assert score_interval(0, 5)[1] < found.high < score_interval(0, 4)[1]
 
 
 @pytest.mark.parametrize("people", [PEOPLE, np.repeat(np.arange(12), np.arange(1, 13))])
@@ -204,8 +203,9 @@ def test_small_rates_are_held_whatever_people_have_in_common(correlation):
 @pytest.mark.slow
 def test_where_few_people_have_all_hits_it_is_too_narrow():
     """As the docstring says: a rule that holds here fails the test, and the words."""
-    assert 0.93 <= coverage(0.05, 0.2) <= 0.97
-    assert 0.78 <= coverage(0.05, 0.6) <= 0.88
+    assert coverage(0.06, 0.6) >= 0.98
+    assert 0.9 <= coverage(0.1, 0.4) <= 0.95
+    assert 0.86 <= coverage(0.1, 0.6) <= 0.92
 
 
 def test_one_person_says_nothing_of_others():
