@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,6 +12,7 @@ import fake_study
 from fake_report import edit_attack_run, first_screen, read, rendered, written
 from trapmid.report import headline
 from trapmid.report.headline import Ends, Headline
+from trapmid.report.worst import most_agreed
 
 CONTROL = "No defence, Trap-MID's augmentation (control)"
 
@@ -62,14 +64,15 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
         seeds=3,
         aa1=0.8,
         interval=Ends(0.72, 0.8651, "seeds"),
+        agreeing="plgmi",
         judged={"agree": 0.325, "accepted": 0.355, "verifier_aa1": 0.5, "identity_aa1": 0.4},
         agreed=Ends(0.2, 0.45, "seeds"),
         accuracy=1.0,
     )
     assert one.sentence() == (
         "**No defence**: one attack, PLG-MI, gets AA-1 **80.0 %** (95 % interval 72.0 to 86.5 %, "
-        "mean of 3 seeds). All judges agree on **32.5 %** (95 % interval 20.0 to 45.0 %): "
-        "verifier 35.5 %, appearance 40.0 %. "
+        "mean of 3 seeds). All judges agree on at most **32.5 %** (PLG-MI, 95 % interval 20.0 to "
+        "45.0 %): verifier 35.5 %, appearance 40.0 %. "
         "Its test accuracy is 100.0 %."
     )
 
@@ -79,8 +82,11 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
     [
         ({"seeds": 2}, " (mean of 2 seeds)."),
         (
-            {"judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None}},
-            "**10.0 %**. All judges agree on **5.0 %**: verifier 10.0 %.",
+            {
+                "agreeing": "gmi",
+                "judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None},
+            },
+            "**10.0 %**. All judges agree on at most **5.0 %** (GMI): verifier 10.0 %.",
         ),
         ({"interval": Ends(0.0, 0.25, "identities")}, " (95 % interval 0.0 to 25.0 %)."),
         ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),
@@ -92,6 +98,23 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
 def test_what_is_not_there_is_left_out(changes, details):
     given = {"defense": "mid", "attack": "gmi", "attacks": 2, "seeds": 1, "aa1": 0.1} | changes
     assert Headline(**given).sentence().endswith(details)
+
+
+def test_what_all_judges_agree_on_may_be_of_another_attack_and_is_said_so():
+    given = {"defense": "mid", "attack": "gmi", "attacks": 2, "seeds": 1, "aa1": 0.1}
+    judged = {"agree": 0.05, "accepted": 0.1, "identity_aa1": None}
+    other = given | {"agreeing": "ppa", "judged": judged, "agreed": Ends(0.01, 0.1, "identities")}
+    assert (
+        Headline(**other, agreed_of_strongest=0.02)
+        .sentence()
+        .endswith(
+            "All judges agree on at most **5.0 %** (PPA, 95 % interval 1.0 to 10.0 %): verifier "
+            "10.0 %. PPA is not the attack with the highest AA-1: of the images of GMI all judges "
+            "agree on 2.0 %."
+        )
+    )
+    assert Headline(**other).sentence().endswith("PPA is not the attack with the highest AA-1.")
+    assert "**5.0 %**† (PPA" in Headline(**other, agreed_partly=True).sentence()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +164,7 @@ def test_the_order_of_the_first_screen(pages):
     )
     places = [top.index(part) for part in order]
     assert places == sorted(places)
-    assert "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on " in top
+    assert "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on at most " in top
     assert "95 % interval. Of two seeds it goes from one to the other." in top
     assert top.count("\n- ") == 3 and "met different" not in top
 
@@ -179,6 +202,42 @@ def test_an_interval_of_the_metrics_is_in_the_sentence(study):
     metrics["attacks"]["plgmi"]["none"]["intervals"]["aa1"] = between
     top = first_screen(rendered(found, metrics, {}).markdown)
     assert "**96.0 %** (95 % interval 90.0 to 98.5 %, mean of 2 seeds)" in top
+
+
+def leaky(attack="gmi", share=0.35):
+    """Scores of `attack` on which all judges agree, though its AA-1 is not the highest."""
+    metrics = {"attacks": {}, "worst": {"trapmid": {"attack": "plgmi"}}}
+    for name, agree in {"plgmi": 0.1, "brepmi": None, attack: share}.items():
+        judges = None if agree is None else {"agree": agree}
+        metrics["attacks"][name] = {"trapmid": {"judges": judges}}
+    return metrics
+
+
+def test_the_attack_whose_images_all_judges_grant_most_counts():
+    assert most_agreed(leaky(), "trapmid") == "gmi"
+    assert most_agreed(leaky(), "trapmid", partial=["gmi"]) == "plgmi"
+    assert most_agreed(leaky(), "trapmid", partial=["gmi", "plgmi"]) == "gmi"
+    assert most_agreed(leaky(share=0.1), "trapmid") == "plgmi"  # the stronger one of equals
+    assert most_agreed(leaky(share=None), "trapmid") == "plgmi"
+    metrics = leaky(share=None)
+    metrics["attacks"]["plgmi"]["trapmid"]["judges"] = None
+    assert most_agreed(metrics, "trapmid") is None
+
+
+def test_the_first_screen_and_the_section_of_judges_say_one_number(tmp_path):
+    """The weakest attack by AA-1 has the images that all judges grant."""
+    made = fake_study.write(tmp_path, (0,))
+    scores = read(tmp_path, made)[0].attack_runs["gmi-trapmid-0"]
+    judged = asdict(replace(scores.judges, agree=0.35, n_agree=35))
+    intervals = {name: asdict(one) for name, one in scores.intervals.items()}
+    ends = {"judges.agree": {"low": 0.25, "high": 0.45, "kind": "identities", "n": 20}}
+    edit_attack_run(tmp_path, "gmi-trapmid-0", judges=judged, intervals=intervals | ends)
+    text = written(tmp_path, made).markdown
+    (line,) = [one for one in first_screen(text).splitlines() if one.startswith("- **Trap-MID**")]
+    assert "PLG-MI on a student" in line.split("All judges")[0]
+    assert "agree on at most **35.0 %** (GMI, 95 % interval 25.0 to 45.0 %): verifier" in line
+    assert "the images of PLG-MI on a student all judges agree on 10.5 %." in line
+    assert "Trap-MID 35.0 % (GMI)" in text.split("### What it means")[1]
 
 
 # --- the whole text -----------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_every_attack_is_in_one_sentence():
         cell(0.7, 0.55, 0.9, defense="none_aug"),
         cell(0.3, 0.2, 0.4, defense="none"),
     ]
-    false, true = judges.meaning(some, "verifier")[1:3]
+    false, true = judges.meaning(some, "verifier", "")[:2]
     assert false.startswith("**Mostly false positives**") and false.endswith(
         ": PLG-MI on Trap-MID 80.0 %, No defence, Trap-MID's augmentation (control) 70.0 %."
     )
@@ -121,7 +121,7 @@ def test_every_attack_is_in_one_sentence():
 
 
 def test_the_most_that_all_judges_grant_is_that_of_the_best_attack(two):
-    granted = judges.meaning(judges.cells(two), "verifier")[0]
+    granted = judges._granted(two)
     hits = {"gmi": (4, 6), "plgmi": (12, 14), "plgmi_distil": (42, 44)}
     agreed = {attack: sum(one // 2 // 2 for one in seeds) for attack, seeds in hits.items()}
     assert max(agreed, key=agreed.get) == "plgmi_distil"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 from matplotlib.figure import Figure
@@ -74,7 +75,7 @@ def test_the_sentence_answers_the_claim():
     assert attributes.sentence(one, BASE) == (
         "**Trap-MID**: looks leak less, not the evaluator's verdict alone. By PLG-MI 70.0 % (60.0 "
         "to 80.0 %) of others are farther away. Of what leaks without a defence above chance, 50 % "
-        "is left; of AA-1, 75 %. 1 of 2 features is above chance: skin."
+        "is left; of the highest AA-1, 75 %. 1 of 2 features is above chance: skin."
     )
     assert attributes.sentence(BASE, None) == (
         "**No defence**: by PLG-MI 90.0 % (85.0 to 95.0 %) of others are farther away. No feature "
@@ -105,6 +106,30 @@ def test_a_defence_has_the_numbers_of_its_strongest_attack(found):
     assert one.overall.floor == pytest.approx(0.5 + 0.01 / 2)
     assert [(t.name, t.leaked.value) for t in one.traits] == [("skin", one.overall.leaked.value)]
     assert one.overall.leaked.interval.kind == "range" and not one.traits[0].leaks
+
+
+def test_the_attack_that_brings_most_to_light_counts_not_the_one_of_the_highest_aa1(study):
+    """Of the weakest attack on Trap-MID, and on no defence, the reader sees most."""
+    inputs, metrics = read(*study)
+    for defense, farther in (("trapmid", 0.9), ("none", 0.95)):
+        for seed in (0, 1):
+            scores = inputs.attack_runs[f"gmi-{defense}-{seed}"]
+            seen = dataclasses.replace(scores.judges.identity, farther=farther)
+            judged = dataclasses.replace(scores.judges, identity=seen)
+            changed = dataclasses.replace(scores, judges=judged)
+            inputs.attack_runs[f"gmi-{defense}-{seed}"] = changed
+    leaks = leakage.leakages(inputs, metrics)
+    assert {name: one.attack for name, one in leaks.items()} == {
+        "none": "gmi",
+        "none_aug": "plgmi",
+        "trapmid": "gmi",
+    }
+    assert leaks["trapmid"].overall.leaked.value == 0.9 and leaks["trapmid"].aa1 == 0.43
+    words = attributes.sentence(leaks["trapmid"], leaks["none"])
+    assert "By GMI 90.0 % of others are farther away" in words
+    some = dataclasses.replace(inputs.attack_runs["gmi-trapmid-0"], left_out=5)
+    inputs.attack_runs["gmi-trapmid-0"] = some
+    assert leakage.leakages(inputs, metrics)["trapmid"].attack == "plgmi_distil"
 
 
 def test_a_judge_of_other_people_is_no_ceiling(study):

@@ -54,6 +54,13 @@ def test_what_all_judges_agree_on_is_the_highest_mean_over_seeds():
     assert agreement(params, shares) == {"none": pytest.approx(0.3), "trapmid": 0.0}
 
 
+def test_an_attack_on_a_part_of_the_people_counts_where_there_is_no_other():
+    params = fake_study.params(seeds=(0,))
+    shares = {"gmi-none-0": 0.2, "plgmi-none-0": 0.5}
+    assert agreement(params, shares, {"plgmi-none-0"}) == {"none": 0.2}
+    assert agreement(params, shares, {"plgmi-none-0", "gmi-none-0"}) == {"none": 0.5}
+
+
 def test_a_defence_on_other_data_is_another_one():
     params = fake_study.params(seeds=(0,))
     params["targets"]["none_aug-0"] |= {"defense": "none", "data": "digits", "arch": "wide"}

@@ -1,4 +1,8 @@
-"""What the strongest of all attacks that ran got out of a defence, which is what it is worth."""
+"""What the strongest of all attacks that ran got out of a defence, which is what it is worth.
+
+The strongest by the evaluator alone need not be the one that brings most of a person to light: see
+`most_agreed`.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +70,7 @@ def worst_case(
         for attack, groups in attacks.items()
         if defense in groups and groups[defense]["aa1"] is not None
     }
-    ranked = [attack for attack in ran if attack not in partial] or list(ran)
-    best = max(ranked, key=lambda attack: ran[attack]["aa1"], default=None)
+    best = greatest({attack: means["aa1"] for attack, means in ran.items()}, partial)
     return {
         "attack": best,
         "aa1": None if best is None else ran[best]["aa1"],
@@ -75,6 +78,43 @@ def worst_case(
         "attacks": len(ran),
         "failed": [attack for attack in failed if attack in ran],
     }
+
+
+def greatest(
+    rates: Mapping[str, float | None], partial: Collection[str], favoured: str | None = None
+) -> str | None:
+    """The attack with the highest rate; None: none has one.
+
+    Args:
+        rates: by attack.
+        partial: attacks on a part of the people, which rank only where all attacks do.
+        favoured: comes first among equals; then, the order of `rates` decides.
+    """
+    there = {attack: rate for attack, rate in rates.items() if rate is not None}
+    ranked = [attack for attack in there if attack not in partial] or list(there)
+    return max(ranked, key=lambda one: (there[one], one == favoured), default=None)
+
+
+def most_agreed(
+    metrics: Mapping[str, Any], defense: str, partial: Collection[str] = ()
+) -> str | None:
+    """The attack of whose images all judges agree on most; None: no judge has a voice.
+
+    It may be another one than that of the highest AA-1, which of equals comes first.
+
+    Args:
+        metrics: the content of reports/metrics.json.
+        defense: whose attacks they are.
+        partial: the attacks on it that attacked a part of the people.
+    """
+    rates = {attack: agreed(metrics, attack, defense) for attack in metrics["attacks"]}
+    return greatest(rates, partial, metrics["worst"][defense]["attack"])
+
+
+def agreed(metrics: Mapping[str, Any], attack: str | None, defense: str) -> float | None:
+    """The share of an attack's images on which all judges agree, in metrics.json."""
+    judged = metrics["attacks"].get(attack, {}).get(defense, {}).get("judges")
+    return None if judged is None else judged["agree"]
 
 
 def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:

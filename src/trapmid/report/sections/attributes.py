@@ -28,7 +28,8 @@ _CLAIM = (
     "The paper does not test whether under Trap-MID people's looks leak less, or only the "
     "evaluator's verdict. Here the judge that reads parameters answers: of all other private "
     "people, how many are farther from a reconstruction than the attacked person? Half of them by "
-    "chance, all of them at best. The strongest attack on each defence:"
+    "chance, all of them at best. On each defence, the attack whose images bring most of people's "
+    "looks to light, be it the strongest by AA-1 or not:"
 )
 _VERDICTS: dict[Verdict, str] = {
     "less": "looks leak less, not the evaluator's verdict alone.",
@@ -51,9 +52,9 @@ _SHARES = (
 )
 _READ = (
     "How to read it: a line is a group of features. A blue square is what the reconstructions "
-    "show, its line the 95 % interval{few}; an orange ring, the strongest attack without a "
-    "defence. The grey band goes from random latents to real private images. Further left is more "
-    "private."
+    "show, its line the 95 % interval{few}; an orange ring, the attack that brings most to light "
+    "without a defence. The grey band goes from random latents to real private images. Further "
+    "left is more private."
 )
 
 
@@ -120,7 +121,7 @@ def _left(one: Leakage, base: Leakage | None) -> str:
         return ""
     words = f"Of what leaks without a defence above chance, {percent(share, 0)} is left"
     if one.aa1 is not None and base.aa1:
-        words += f"; of AA-1, {percent(one.aa1 / base.aa1, 0)}"
+        words += f"; of the highest AA-1, {percent(one.aa1 / base.aa1, 0)}"
     return f"{words}. "
 
 

@@ -14,6 +14,7 @@ from trapmid.report.groups import FLOOR
 from trapmid.report.judged import Measured, at, measured
 from trapmid.report.markdown import escaped
 from trapmid.report.words import percent, plain, rate
+from trapmid.report.worst import agreed, most_agreed
 from trapmid.scoring.scores import AttackScores, JudgeScores
 
 TITLE = "Who is it really?"
@@ -87,7 +88,7 @@ def judges(found: Findings) -> Section:
         _TABLE.format(judge=_NAMES[judge], voices=_voices(own)) + f" {_STAR}" * found.doubted,
         _table(found, asked, judge),
         "### What it means",
-        "\n".join(f"- {line}" for line in meaning(asked, judge)),
+        "\n".join(f"- {line}" for line in meaning(asked, judge, _granted(found))),
     ]
     return Section(TITLE, blocks)
 
@@ -256,7 +257,7 @@ def _ceiling(found: Findings) -> list[Line]:
 # --- in words -----------------------------------------------------------------------------------
 
 
-def meaning(asked: Sequence[Cell], judge: str) -> list[str]:
+def meaning(asked: Sequence[Cell], judge: str, granted: str) -> list[str]:
     """What the numbers say: what all judges grant, and which hits are false positives."""
     by_kind = {
         kind: [one for one in asked if one.kind == kind] for kind in ("false", "true", "unknown")
@@ -269,21 +270,19 @@ def meaning(asked: Sequence[Cell], judge: str) -> list[str]:
         "unknown": "**Cannot tell**: a half lies inside the interval, or there is no interval",
     }
     lists = [f"{said[kind]}: {_listed(some)}." for kind, some in by_kind.items() if some]
-    return [_granted(asked), *lists, *([_REFUSED] if judge == "verifier" else [])]
+    return [*([granted] if granted else []), *lists, *([_REFUSED] if judge == "verifier" else [])]
 
 
-def _granted(asked: Sequence[Cell]) -> str:
-    """By defence, the most on which all judges agree."""
-    best: dict[str, tuple[float, str]] = {}
-    for one in asked:
-        agreed = _mean(one.rows, "judges.agree")
-        if agreed is not None and agreed > best.get(one.defense, (-1.0, ""))[0]:
-            best[one.defense] = (agreed, one.attack)
-    parts = [
-        f"{names.defense(defense)} {percent(agreed, 1)} ({names.attack(attack)})"
-        for defense, (agreed, attack) in best.items()
-    ]
-    return f"**All judges agree** on at most: {escaped('; '.join(parts))}."
+def _granted(found: Findings) -> str:
+    """By defence, the most on which all judges agree, as the first screen has it."""
+    parts = []
+    for defense in found.metrics["worst"]:
+        attack = most_agreed(found.metrics, defense, found.marks.partial_on(defense))
+        if attack is not None:
+            share = percent(agreed(found.metrics, attack, defense), 1)
+            dagger = found.marks.dagger(attack, defense)
+            parts.append(f"{names.defense(defense)} {share}{dagger} ({names.attack(attack)})")
+    return f"**All judges agree** on at most: {escaped('; '.join(parts))}." if parts else ""
 
 
 def _listed(some: Iterable[Cell]) -> str:

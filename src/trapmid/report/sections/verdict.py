@@ -53,9 +53,10 @@ _READ_TRADE_OFF = (
     "accurate. A large mark is a defence, a small one is one seed."
 )
 _READ_WORST = (
-    "The worst reconstruction. Above a private face, below what the strongest attack made of it: "
-    "of the images on which all judges agree (else: that are recognised), the one nearest to its "
-    "person, picked by result."
+    "The worst reconstruction. Above a private face, below what the named attack made of it: the "
+    "one of whose images all judges agree on most (where they agree on none: the one with the "
+    "highest AA-1). Of its images on which all judges agree (else: that are recognised), it is the "
+    "one nearest to its person, picked by result."
 )
 
 
@@ -76,7 +77,7 @@ def front(found: Findings) -> list[Block]:
         *_agreement(found),
         *([] if audited.is_audit(found) else [_by_defence(lines)]),
         *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
-        *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
+        *([f"†: {_PARTLY}"] if any(one.partial or one.agreed_partly for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
         *weak,
         *_overview(found, lines),
