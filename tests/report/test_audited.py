@@ -122,9 +122,9 @@ def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:
     assert note.kind == "warning" and note.text == (
         "**Cannot tell whether the model gives away what its people look like**: the evaluator is "
         "fooled, and the other judges do not see the people. The evaluator recognises 60.0 % of "
-        "the images of PLG-MI (95 % interval 50.0 to 90.0 %), of random faces 6.0 % (95 % interval up "
-        "to 9.0 %); but all judges agree on 1.7 % of the images of GMI (95 % interval 0.0 to 5.9 "
-        "%), on 0.8 % of random faces (95 % interval up to 4.6 %)."
+        "the images of PLG-MI (95 % interval 50.0 to 90.0 %), of random faces 6.0 % (95 % interval "
+        "up to 9.0 %); but all judges agree on 1.7 % of the images of GMI (95 % interval 0.0 to "
+        "5.9 %), on 0.8 % of random faces (95 % interval up to 4.6 %)."
     )
     assert "by PLG-MI, which trains" in text
     assert "All judges agree on at most 1.7 % (GMI, 95 % interval 0.0 to 5.9 %)." in text

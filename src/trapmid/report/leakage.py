@@ -43,6 +43,15 @@ class Trait(NamedTuple):
         """Whether the whole interval lies above chance."""
         return self.leaked.ends is not None and self.leaked.ends[0] > CHANCE
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether it is above chance, and no interval says how surely.
+
+        There is none where every person has the same share, be it all of the others.
+        """
+        value = self.leaked.value
+        return self.leaked.ends is None and value is not None and value > CHANCE
+
 
 class Leakage(NamedTuple):
     """Of one defence, the attack whose images bring most of people's looks to light."""
@@ -140,7 +149,10 @@ def undefended(found: Mapping[str, Leakage], defense: str) -> Leakage | None:
 
 
 def compared(one: Leakage, base: Leakage) -> Verdict:
-    """Whether attributes leak less than from `base`: only where the intervals do not meet."""
+    """Whether attributes leak less than from `base`: only where the intervals do not meet.
+
+    With fewer than three seeds of either it is said of these trained targets alone.
+    """
     ours, theirs = one.overall.leaked.ends, base.overall.leaked.ends
     if ours is None or theirs is None:
         return "cannot tell"
