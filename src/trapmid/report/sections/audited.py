@@ -11,6 +11,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.people import Person
+from trapmid.report.sections import hits
 from trapmid.report.sections import people as of_people
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
@@ -76,7 +77,9 @@ def _verdict(found: Findings) -> Note:
     if recognised is not None and recognised.above:
         if granted is None:
             return Note("caution", f"{_RECOGNISED}: {recognised.words}.")
-        return Note("warning", f"{_FOOLED}. {_capital(recognised.words)}; but {granted.words}.")
+        strict = hits.strict(found.inputs.judges[row] for row in hits.named(found))
+        words = f"{_FOOLED}. {_capital(recognised.words)}; but {granted.words}."
+        return Note("warning", " ".join([words, *strict]))
     if recognised is None or not found.metrics["checks"].get(_POSITIVE, True):
         return Note("warning", _NOTHING)
     return Note("warning", _UNSHOWN)

@@ -13,7 +13,7 @@ from trapmid.report.findings import CheckLine, Findings
 from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.markdown import anchor, escaped
-from trapmid.report.sections import audited, judges
+from trapmid.report.sections import audited, hits, judges
 from trapmid.report.sections.study import deviations
 from trapmid.report.words import percent
 
@@ -94,7 +94,9 @@ def _agreement(found: Findings) -> list[str]:
     verifiers = [one for one in voices if one.verifier]
     accepts = _ACCEPTS.format(strange=_STRANGE * judges.strangers(verifiers))
     parts = [accepts] * bool(verifiers) + [_NEARER] * (len(verifiers) < len(voices))
-    return [_AGREE.format(voices=", and ".join(parts))] if parts else []
+    if not parts:
+        return []
+    return [" ".join([_AGREE.format(voices=", and ".join(parts)), *hits.strict(voices)])]
 
 
 def _about(found: Findings) -> str:
