@@ -181,7 +181,44 @@ def test_a_doubtful_number_has_a_star_and_its_meaning(tmp_path):
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     top = first_screen(written(tmp_path, made).markdown)
     assert "**96.0 %**\\* (from 95.0 to 97.0 %, mean of 2 seeds)" in top and top.count("\\*") == 2
-    assert "\\*: a validity check of this attack failed" in top
+    assert "\\*: the search of this attack did not reach what it asked for, so its AA-1 is a" in top
+    assert "says nothing about the defence" not in top
+
+
+def test_a_check_of_the_judges_marks_what_they_agree_on_and_not_aa1(tmp_path):
+    made = fake_study.write(tmp_path)
+    for row in made["attack_runs"]:
+        edit_attack_run(tmp_path, row, checks={"judges_agree_on_real": False})
+    found, metrics = read(tmp_path, made)
+    assert all(case["failed"] == [] for case in metrics["worst"].values())
+    text = rendered(found, metrics, {}).markdown
+    top = first_screen(text)
+    assert "\\*" not in top and "**96.0 %** (from 95.0 to 97.0 %, mean of 2 seeds)" in top
+    assert top.count(" %**‡ (") == 3
+    assert "\n‡: a check of the judges failed (judges agree on real), so what all judges" in top
+    section = text[text.index("## Who is it really?") : text.index("## Attributes")]
+    assert "| PLG-MI on Trap-MID | 13.0 | 3.2 (3–4)‡ |" in section
+    assert "A star" not in text and "Trap-MID 10.8 %‡ (PLG-MI on a student)" in section
+    assert "It says nothing of AA-1." in section
+
+
+def test_a_judge_that_failed_a_check_marks_what_it_was_asked_about(study):
+    found, metrics = read(*study)
+    checks = {"blank_images_refused": False}
+    found.judges["verifier"] = replace(found.judges["verifier"], checks=checks)
+    text = first_screen(rendered(found, metrics, {}).markdown)
+    assert "‡: a check of the judges failed (blank images refused)" in text
+
+
+def test_another_failed_check_is_named(tmp_path):
+    made = fake_study.write(tmp_path)
+    checks = {"target_agreement": False, "every_class_attacked": False}
+    edit_attack_run(tmp_path, "plgmi-none-0", checks=checks)
+    top = first_screen(written(tmp_path, made).markdown)
+    assert (
+        "a lower bound of what this attack can get; or a validity check of this attack failed "
+        "(every class attacked), so its number cannot be relied on." in top
+    )
 
 
 def test_defences_that_met_different_attacks_are_warned_of(tmp_path):

@@ -81,7 +81,7 @@ def test_a_failed_check_has_a_star(tmp_path):
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     text = written(tmp_path, study).markdown
     section = text[text.index("## Who is it really?") : text.index("## Attributes")]
-    assert "| PLG-MI\\* on No defence |" in section and "A star: a validity check" in section
+    assert "| PLG-MI\\* on No defence |" in section and "A star: the search of this" in section
 
 
 # --- in words -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from trapmid.config.evaluation import UNDEFENDED
 from trapmid.report import names
 from trapmid.report.findings import Findings
 from trapmid.report.marks import Marks
+from trapmid.report.stars import JUDGES
 from trapmid.report.words import mean, percent
 from trapmid.report.worst import agreed, most_agreed
 
@@ -57,6 +58,7 @@ class Headline:
     judged: Mapping[str, float | None] | None = None  # its `means.JudgedMeans`; None: no judge
     agreed: Ends | None = None  # the interval of what all judges agree on
     agreed_partly: bool = False  # that attack attacked a part of the people
+    agreed_doubted: bool = False  # a check of the judges failed
     agreed_of_strongest: float | None = None  # the same share of the strongest by AA-1
     doubted: bool = False  # a check of the attack failed
     partial: bool = False  # it attacked a part of the people
@@ -102,7 +104,8 @@ class Headline:
             if (rate := self.judged[name]) is not None
         ]
         ends = "" if self.agreed is None else f", {self.agreed.words()}"
-        agree = f"**{percent(self.judged['agree'], 1)}**{'†' * self.agreed_partly}"
+        mark = "†" * self.agreed_partly + JUDGES * self.agreed_doubted
+        agree = f"**{percent(self.judged['agree'], 1)}**{mark}"
         most = f"All judges agree on at most {agree} ({names.attack(self.agreeing)}{ends})"
         return f"{most}: {', '.join(parts)}.{self._another()}"
 
@@ -150,6 +153,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         judged=_with_a_voice(found, agreeing, defense),
         agreed=interval_of(found.metrics, agreeing, defense, "judges.agree"),
         agreed_partly=bool(marks.dagger(agreeing or "", defense)),
+        agreed_doubted=(agreeing, defense) in found.judged_in_doubt,
         agreed_of_strongest=agreed(found.metrics, attack, defense),
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trapmid.report.groups import FLOOR, Blocks, attack_run_label
+from trapmid.report.groups import Blocks
 from trapmid.report.marks import Marks
+from trapmid.report.stars import doubtful
 from trapmid.scoring.means import RecognitionMeans, WorstCase
 from trapmid.scoring.scores import Attacks
 
@@ -115,19 +116,6 @@ def agreed(metrics: Mapping[str, Any], attack: str | None, defense: str) -> floa
     """The share of an attack's images on which all judges agree, in metrics.json."""
     judged = metrics["attacks"].get(attack, {}).get(defense, {}).get("judges")
     return None if judged is None else judged["agree"]
-
-
-def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
-    """The attacks on a defence of which a validity check failed, with any seed.
-
-    Such a number says nothing about the defence: the attack, or its scoring, was broken.
-    """
-    found = {
-        block["attack"]
-        for row, block in params["attack_runs"].items()
-        if attack_run_label(params, block) == defense and not all(attack_runs[row].checks.values())
-    }
-    return sorted(found - {FLOOR})
 
 
 def strongest(metrics: Mapping[str, Any]) -> dict[str, str | None]:

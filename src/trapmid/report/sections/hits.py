@@ -15,6 +15,7 @@ from trapmid.report import names
 from trapmid.report.findings import Findings
 from trapmid.report.judged import Measured, measured
 from trapmid.report.markdown import escaped
+from trapmid.report.stars import JUDGES
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, most_agreed
 from trapmid.scoring.scores import AttackScores, JudgeScores
@@ -165,8 +166,9 @@ def granted(found: Findings) -> str:
         attack = most_agreed(found.metrics, defense, found.marks.partial_on(defense))
         if attack is not None:
             share = percent(agreed(found.metrics, attack, defense), 1)
-            dagger = found.marks.dagger(attack, defense)
-            parts.append(f"{names.defense(defense)} {share}{dagger} ({names.attack(attack)})")
+            mark = found.marks.dagger(attack, defense)
+            mark += JUDGES * ((attack, defense) in found.judged_in_doubt)
+            parts.append(f"{names.defense(defense)} {share}{mark} ({names.attack(attack)})")
     return f"**All judges agree** on at most: {escaped('; '.join(parts))}." if parts else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from trapmid.report import names
+from trapmid.report import names, stars
 from trapmid.report.averages import mean_of
 from trapmid.report.blocks import Block, Line, Section, Table, table
 from trapmid.report.findings import Findings
@@ -44,7 +44,6 @@ _TABLE = (
     "brackets from others. In the last line, false positives are the share of all real images that "
     "the {judge} refuses."
 )
-_STAR = "A star: a validity check of this attack failed."
 _HEADS = (
     *("Attack and defence", "AA-1", "All judges agree", "False positives", "Verifier accepts"),
     *("Nearest by verifier", "Nearest by parameters", "Distance (others)", "False negatives"),
@@ -62,12 +61,19 @@ def judges(found: Findings) -> Section:
     blocks: list[Block] = [
         _how(own, judge),
         "\n".join(f"- {line}" for line in _quality(own)),
-        _TABLE.format(judge=NAMES[judge], voices=_voices(own)) + f" {_STAR}" * found.doubted,
+        _TABLE.format(judge=NAMES[judge], voices=_voices(own)) + _marks(found),
         _table(found, asked, judge),
         "### What it means",
         "\n".join(f"- {line}" for line in meaning(found, asked)),
     ]
     return Section(TITLE, blocks)
+
+
+def _marks(found: Findings) -> str:
+    """What the marks in the table mean."""
+    star = f"A star: {found.star}." if found.doubted else ""
+    about = [star, stars.about_judges(found.judged_in_doubt.values())]
+    return "".join(f" {one}" for one in about if one)
 
 
 def heard(found: Findings) -> list[JudgeScores]:
@@ -135,7 +141,11 @@ def _of_real(judge: JudgeScores) -> str:
 
 
 def _table(found: Findings, asked: Iterable[Cell], judge: str) -> Table:
-    lines = [Line((_head(found, one), *_numbers(one.rows, judge))) for one in asked]
+    doubted = found.judged_in_doubt
+    lines = [
+        Line((_head(found, one), *_numbers(one.rows, judge, (one.attack, one.defense) in doubted)))
+        for one in asked
+    ]
     return table("pr", _HEADS, [*lines, *_floor(found, judge), *_ceiling(found, judge)])
 
 
@@ -145,13 +155,13 @@ def _head(found: Findings, one: Cell) -> str:
     return f"{names.attack(one.attack)}{mark} on {names.defense(one.defense)}"
 
 
-def _numbers(rows: Sequence[AttackScores], judge: str) -> tuple[str, ...]:
+def _numbers(rows: Sequence[AttackScores], judge: str, doubted: bool = False) -> tuple[str, ...]:
     """AA-1 ... false negatives of rows, one of each seed."""
     disagreement = f"judges.disagreement.{judge}"
     plainly = ("judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
     return (
         rate(_mean(rows, "aa1"), 1),
-        measured(rows, "judges.agree").words(),
+        measured(rows, "judges.agree").words() + stars.JUDGES * doubted,
         measured(rows, f"{disagreement}.false_positive_share").words(),
         *(rate(_mean(rows, path), 1) for path in plainly),
         _distance(*(_mean(rows, f"judges.identity.distance.{of}") for of in _DISTANCES)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmid.artifacts import results
-from trapmid.report import leaks, names
+from trapmid.report import leaks, names, stars
 from trapmid.report.blocks import Block, Line, Note, Picture, Pictures, Section, table
 from trapmid.report.findings import CheckLine, Findings
 from trapmid.report.headline import Headline, headlines, sentences, unlike
@@ -41,7 +41,6 @@ _AGREE = (
 _ACCEPTS = "a verifier{strange} accepts the image as the person's"
 _STRANGE = " that never saw the private people"
 _NEARER = "by its appearance (skin, hair, glasses, ...) no other private person is nearer"
-_DOUBTED = "a validity check of this attack failed, so the number says nothing about the defence."
 _PARTLY = "the attack attacked a part of the people alone."
 _SHORT = {
     "synthetic": "The faces are drawn by a program: no evidence about real faces",
@@ -76,7 +75,8 @@ def front(found: Findings) -> list[Block]:
         _AA1,
         *_agreement(found),
         *([] if audited.is_audit(found) else [_by_defence(lines)]),
-        *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
+        *([f"\\*: {found.star}."] if any(one.doubted for one in lines) else []),
+        *filter(None, [stars.about_judges(found.judged_in_doubt.values())]),
         *([f"†: {_PARTLY}"] if any(one.partial or one.agreed_partly for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
         *weak,
