@@ -6,6 +6,7 @@ import pytest
 
 import fake_study
 from trapmid.tracking.headlines import agreement, sectioned, with_intervals
+from trapmid.tracking.values import numbers
 
 
 def test_the_ends_of_an_interval_stand_beside_its_number():
@@ -27,6 +28,17 @@ def test_the_ends_of_an_interval_stand_beside_its_number():
         "ceiling.aa5.low": 0.9,
         "own_intervals.n": 3.0,
     }
+
+
+def test_what_is_measured_at_several_radii_has_a_name_each():
+    caught = {"recall": 0.75, "n": 60, "intervals": {"recall": {"low": 0.7, "high": 0.8, "n": 9}}}
+    ball = {"norm": "linf", "radius": 0.0314, "every": caught, "changed": None}
+    scores = {"adversarial": (ball, ball | {"norm": "l2", "radius": 0.5}), "per_class": [1.0, 2.0]}
+    found = with_intervals(numbers(scores))
+    assert found["adversarial.linf_0.0314.every.recall"] == 0.75
+    assert found["adversarial.linf_0.0314.every.recall.low"] == 0.7
+    assert found["adversarial.l2_0.5.every.n"] == 60
+    assert not any("per_class" in name or "changed" in name for name in found)
 
 
 def test_a_number_is_in_one_section():
