@@ -15,6 +15,7 @@ from trapmid.report.headline import headlines
 from trapmid.report.judged import Measured, measured
 from trapmid.report.sections import hits, judges, verdict
 from trapmid.report.sections.hits import Cell
+from trapmid.report.sections.likeness import likeness
 
 
 def found_of(root, seeds=(0,), **changes):
@@ -52,6 +53,48 @@ def test_the_last_lines_are_random_latents_and_real_images(two):
     assert floor[4] == "2.5"  # 2 and 3 accepted
     assert ceiling[:4] == ["ceiling: real test images", "97.0", "–", "5.0"]  # it refuses
     assert ceiling[4:] == ["95.0", "97.0", "98.0", "0.51 (1.20)", "–"]
+
+
+def test_a_second_evaluator_has_a_column_and_a_sentence(tmp_path):
+    """It takes 10 of the 12 hits of PLG-MI on Trap-MID, and 3 images beside."""
+    assert judges._SECOND not in judges_table(found_of(tmp_path)).columns
+    found = found_of(tmp_path, second_evaluator="models/evaluators/evaluator/model.pt")
+    scores = found.inputs.attack_runs["plgmi-trapmid-0"]
+    against = replace(scores.judges.disagreement["verifier"], both=10, false_positive_share=2 / 12)
+    disagreement = scores.judges.disagreement | {"second_evaluator": against}
+    judged = replace(scores.judges, second_aa1=0.13, disagreement=disagreement)
+    found.inputs.attack_runs["plgmi-trapmid-0"] = replace(scores, judges=judged)
+    shown = judges_table(found)
+    (line,) = [one for one in shown.to_dict("records") if "PLG-MI on Trap-MID" in one.values()]
+    assert line[judges._SECOND] == "13.0" and line["AA-1"] == "12.0"
+    ceiling = shown.to_dict("records")[-1]
+    assert ceiling[judges._SECOND] == "97.0" and ceiling["Verifier accepts"] == "95.0"
+    words = hits.second(found, hits.cells(found))
+    assert "shares of the evaluator's hits: PLG-MI on Trap-MID 16.7 %." in words
+
+
+def judges_table(found):
+    (shown,) = [block for block in judges.judges(found).blocks if hasattr(block, "frame")]
+    return shown.frame
+
+
+def test_likeness_is_between_random_latents_and_real_images(two):
+    (fold,) = likeness(two)
+    shown = fold.blocks[1].frame.to_dict("records")
+    heads = [one["Attack and defence"] for one in shown]
+    assert len(shown) == 14 and heads[-2:] == ["floor: random latents", "ceiling: real test images"]
+    one = shown[heads.index("PLG-MI on Trap-MID")]
+    assert list(one.values())[1:] == [
+        "0.25",
+        "44.00",
+        "40.0",
+        "60.0",
+        "0.30",
+        "20.0",
+        "40.0",
+        "1.0",
+    ]
+    assert "How to read it" in fold.blocks[0]
 
 
 def test_what_judges_were_not_asked_about_has_no_line(two):

@@ -12,6 +12,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.groups import Groups
 from trapmid.report.marks import DAGGER, Marks, with_names
 from trapmid.report.sections import attackers
+from trapmid.report.sections.likeness import likeness
 from trapmid.report.words import plain, rate, spread, whole
 from trapmid.scoring.scores import AttackScores, Recognition
 
@@ -22,8 +23,9 @@ _WORST = (
     "Fewer attacks can only lower this number, and fewer seeds make it less certain."
 )
 _MATRIX = (
-    "AA-1 in percent, mean ± population deviation over seeds (no ±: one seed). In brackets: the "
-    "strongest attack on the defence. –: the attack did not run on it."
+    "AA-1 in percent, mean ± population deviation over seeds; of one seed, behind it the 95 % "
+    "interval over people. In square brackets: the strongest attack on the defence. –: the attack "
+    "did not run on it."
 )
 _FEATURES = (
     " It uses the evaluator's features: it has another scale than the Inception-based distance of "
@@ -67,6 +69,7 @@ def attacks(found: Findings) -> Section:
             "All scores: accuracy, AA-5, distances, every seed",
             [_about_scores(found.params["evaluation"]), _scores(found, marks), *marks.notes()],
         ),
+        *likeness(found),
         *folded,
     ]
     return Section(TITLE, blocks)

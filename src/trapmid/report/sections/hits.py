@@ -23,6 +23,7 @@ from trapmid.scoring.scores import AttackScores, JudgeScores
 NAMES = {"verifier": "verifier", "identity": "reader"}
 """What the judges are called against whom the evaluator's errors are counted."""
 
+_SECOND = "judges.disagreement.second_evaluator"
 _HALF = 0.5
 _STRICT = 0.8  # a judge that takes fewer real images for their person refuses too much
 _REFUSED = (
@@ -124,8 +125,28 @@ def meaning(found: Findings, asked: Sequence[Cell]) -> list[str]:
     """What the numbers say: what all judges grant, and which hits are false positives."""
     judge = judge_of(found)
     own = [found.inputs.judges[row] for row in named(found)]
-    lines = [granted(found), *by_kind(asked, judge), *strict(own)]
+    lines = [granted(found), *by_kind(asked, judge), *strict(own), second(found, asked)]
     return [line for line in [*lines, _REFUSED * (judge == "verifier")] if line]
+
+
+def second(found: Findings, asked: Sequence[Cell]) -> str:
+    """What another evaluator makes of the evaluator's hits; empty where none was asked."""
+    lost = {
+        (one.attack, one.defense): measured(one.rows, f"{_SECOND}.false_positive_share")
+        for one in asked
+    }
+    there = [
+        one._replace(false_positives=lost[one.attack, one.defense])
+        for one in asked
+        if lost[one.attack, one.defense].value is not None
+    ]
+    if not there:
+        return ""
+    return (
+        "**The second evaluator**, another network that learnt the same people, does not recognise "
+        f"these shares of the evaluator's hits: {_listed(there)}. It shares the evaluator's "
+        "weakness, so it has no voice in what all judges agree on."
+    )
 
 
 def by_kind(asked: Sequence[Cell], judge: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from trapmid.report import names, stars
 from trapmid.report.averages import mean_of
@@ -44,8 +45,16 @@ _TABLE = (
     "brackets from others. In the last line, false positives are the share of all real images that "
     "the {judge} refuses."
 )
+_SECOND = "AA-1, second evaluator"
 _HEADS = (
-    *("Attack and defence", "AA-1", "All judges agree", "False positives", "Verifier accepts"),
+    *(
+        "Attack and defence",
+        "AA-1",
+        _SECOND,
+        "All judges agree",
+        "False positives",
+        "Verifier accepts",
+    ),
     *("Nearest by verifier", "Nearest by parameters", "Distance (others)", "False negatives"),
 )
 _DISTANCES = ("attacked", "others")
@@ -146,7 +155,12 @@ def _table(found: Findings, asked: Iterable[Cell], judge: str) -> Table:
         Line((_head(found, one), *_numbers(one.rows, judge, (one.attack, one.defense) in doubted)))
         for one in asked
     ]
-    return table("pr", _HEADS, [*lines, *_floor(found, judge), *_ceiling(found, judge)])
+    every = [*lines, *_floor(found, judge), *_ceiling(found, judge)]
+    if any(_mean(one.rows, "judges.second_aa1") is not None for one in asked):
+        return table("pr", _HEADS, every)
+    column = _HEADS.index(_SECOND)  # nobody was asked
+    narrow = [Line((*one.cells[:column], *one.cells[column + 1 :]), one.kind) for one in every]
+    return table("pr", (*_HEADS[:column], *_HEADS[column + 1 :]), narrow)
 
 
 def _head(found: Findings, one: Cell) -> str:
@@ -161,12 +175,24 @@ def _numbers(rows: Sequence[AttackScores], judge: str, doubted: bool = False) ->
     plainly = ("judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
     return (
         rate(_mean(rows, "aa1"), 1),
+        rate(_mean(rows, "judges.second_aa1"), 1),
         measured(rows, "judges.agree").words() + stars.JUDGES * doubted,
         measured(rows, f"{disagreement}.false_positive_share").words(),
         *(rate(_mean(rows, path), 1) for path in plainly),
         _distance(*(_mean(rows, f"judges.identity.distance.{of}") for of in _DISTANCES)),
         measured(rows, f"{disagreement}.false_negative_share").words(),
     )
+
+
+def _second_of_real(found: Findings) -> float | None:
+    """AA-1 of real test images by the second evaluators that attack runs name."""
+    rows = dict.fromkeys(
+        Path(block["second_evaluator"]).parent.name
+        for block in found.params["attack_runs"].values()
+        if "second_evaluator" in block
+    )
+    known = found.inputs.evaluators
+    return mean_of([known[row].ceiling.aa1 for row in rows if row in known])
 
 
 def _mean(rows: Iterable[AttackScores], path: str) -> float | None:
@@ -199,7 +225,8 @@ def _ceiling(found: Findings, judge: str) -> list[Line]:
     identity = next((one.identity for one in own if one.identity), None)
     distance = identity.distance if identity else None
     numbers = (
-        *(rate(found.metrics["references"]["ceiling"]["aa1"], 1), "–"),
+        rate(found.metrics["references"]["ceiling"]["aa1"], 1),
+        *(rate(_second_of_real(found), 1), "–"),
         rate(refused(against) if against else None, 1),
         rate(verifier.true_accepts if verifier else None, 1),
         rate(verifier.aa1 if verifier else None, 1),
