@@ -81,8 +81,15 @@ def test_every_question_has_a_line(found: Findings) -> None:
 @pytest.mark.parametrize(
     ("aa1", "low", "control", "kind", "words"),
     [
-        (0.6, 0.5, True, "caution", "gives away what its people look like"),
-        (0.6, 0.5, False, "caution", "has 60.0 % of its images recognised, random faces have at"),
+        (0.6, 0.5, True, "caution", "The evaluator recognises the model's people, and no other"),
+        (
+            0.6,
+            0.5,
+            False,
+            "caution",
+            ": the evaluator recognises 60.0 % of the images of PLG-MI (95 % interval 50.0 to 90.0 "
+            "%), of random faces 6.0 % (95 % interval up to 9.0 %).",
+        ),
         (0.1, 0.05, True, "warning", "did not get more than chance"),
         (0.1, 0.05, False, "warning", "shows nothing about the model"),
     ],
@@ -94,9 +101,58 @@ def test_the_verdict(
     assert note.kind == kind and words in note.text
 
 
+def with_judges(found: Findings, shares: dict[str, tuple[float, float, float]]) -> Findings:
+    """The same where all judges agree on so much, with these ends of the interval; by attack."""
+    metrics = found.metrics
+    means = {a: metrics["attacks"][a]["audited"] for a in shares if a != "floor"}
+    for attack, (share, low, high) in shares.items():
+        own = means.get(attack, metrics["references"]["floor"])
+        own["judges"] = {"agree": share}
+        own["intervals"]["judges.agree"] = {"low": low, "high": high, "kind": "identities"}
+    return found
+
+
+FLOOR = (0.008, 0.0, 0.046)
+
+
+def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:
+    """AA-1 is far above that of random faces, what all judges agree on is not."""
+    seen = {"gmi": (0.017, 0.0, 0.059), "plgmi": (0.01, 0.0, 0.05), "floor": FLOOR}
+    note, text = front(with_judges(audit(found, aa1=0.6, low=0.5), seen))
+    assert note.kind == "warning" and note.text == (
+        "**Cannot tell whether the model gives away what its people look like**: the evaluator is "
+        "fooled, and the other judges do not see the people. The evaluator recognises 60.0 % of "
+        "the images of PLG-MI (95 % interval 50.0 to 90.0 %), of random faces 6.0 % (95 % interval "
+        "up to 9.0 %); but all judges agree on 1.7 % of the images of GMI (95 % interval 0.0 to "
+        "5.9 %), on 0.8 % of random faces (95 % interval up to 4.6 %)."
+    )
+    assert "by PLG-MI, which trains" in text
+    assert "All judges agree on at most 1.7 % (GMI, 95 % interval 0.0 to 5.9 %)." in text
+
+
+def test_looks_are_given_away_where_all_judges_say_so(found: Findings) -> None:
+    """By whichever attack, and even where AA-1 is no more than that of random faces."""
+    seen = {"gmi": (0.3, 0.2, 0.4), "plgmi": (0.1, 0.04, 0.2), "floor": FLOOR}
+    for low in (0.5, 0.05):
+        note, _ = front(with_judges(audit(found, aa1=0.6, low=low), seen))
+        assert note.kind == "caution" and note.text == (
+            "**The model gives away what its people look like**: all judges agree on 30.0 % of the "
+            "images of GMI (95 % interval 20.0 to 40.0 %), on 0.8 % of random faces (95 % interval "
+            "up to 4.6 %)."
+        )
+
+
+def test_an_evaluator_that_is_not_fooled_either_shows_nothing(found: Findings) -> None:
+    seen = {"plgmi": (0.0, 0.0, 0.046), "floor": FLOOR}
+    for control, words in ((True, "did not get more than chance"), (False, "shows nothing about")):
+        low = audit(found, aa1=0.1, low=0.05, control=control)
+        note, _ = front(with_judges(low, seen))
+        assert note.kind == "warning" and words in note.text
+
+
 def test_it_stands_on_the_first_screen_of_audits_alone(found: Findings) -> None:
     told = verdict.front(audit(found, aa1=0.6, low=0.5))
     assert told[0] == "# What does the audited model give away?"
     assert isinstance(told[1], str) and told[1].startswith("An audit, ")
-    assert isinstance(told[2], Note) and "gives away" in told[2].text
+    assert isinstance(told[2], Note) and "evaluator recognises the model's" in told[2].text
     assert not any(isinstance(one, str) and "the strongest of 3 attacks" in one for one in told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,6 +12,7 @@ import fake_study
 from fake_report import edit_attack_run, first_screen, read, rendered, written
 from trapmid.report import headline
 from trapmid.report.headline import Ends, Headline
+from trapmid.report.worst import most_agreed
 
 CONTROL = "No defence, Trap-MID's augmentation (control)"
 
@@ -62,14 +64,15 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
         seeds=3,
         aa1=0.8,
         interval=Ends(0.72, 0.8651, "seeds"),
+        agreeing="plgmi",
         judged={"agree": 0.325, "accepted": 0.355, "verifier_aa1": 0.5, "identity_aa1": 0.4},
         agreed=Ends(0.2, 0.45, "seeds"),
         accuracy=1.0,
     )
     assert one.sentence() == (
         "**No defence**: one attack, PLG-MI, gets AA-1 **80.0 %** (95 % interval 72.0 to 86.5 %, "
-        "mean of 3 seeds). All judges agree on **32.5 %** (95 % interval 20.0 to 45.0 %): "
-        "verifier 35.5 %, appearance 40.0 %. "
+        "mean of 3 seeds). All judges agree on at most **32.5 %** (PLG-MI, 95 % interval 20.0 to "
+        "45.0 %): verifier 35.5 %, appearance 40.0 %. "
         "Its test accuracy is 100.0 %."
     )
 
@@ -79,8 +82,11 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
     [
         ({"seeds": 2}, " (mean of 2 seeds)."),
         (
-            {"judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None}},
-            "**10.0 %**. All judges agree on **5.0 %**: verifier 10.0 %.",
+            {
+                "agreeing": "gmi",
+                "judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None},
+            },
+            "**10.0 %**. All judges agree on at most **5.0 %** (GMI): verifier 10.0 %.",
         ),
         ({"interval": Ends(0.0, 0.25, "identities")}, " (95 % interval 0.0 to 25.0 %)."),
         ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),
@@ -92,6 +98,23 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
 def test_what_is_not_there_is_left_out(changes, details):
     given = {"defense": "mid", "attack": "gmi", "attacks": 2, "seeds": 1, "aa1": 0.1} | changes
     assert Headline(**given).sentence().endswith(details)
+
+
+def test_what_all_judges_agree_on_may_be_of_another_attack_and_is_said_so():
+    given = {"defense": "mid", "attack": "gmi", "attacks": 2, "seeds": 1, "aa1": 0.1}
+    judged = {"agree": 0.05, "accepted": 0.1, "identity_aa1": None}
+    other = given | {"agreeing": "ppa", "judged": judged, "agreed": Ends(0.01, 0.1, "identities")}
+    assert (
+        Headline(**other, agreed_of_strongest=0.02)
+        .sentence()
+        .endswith(
+            "All judges agree on at most **5.0 %** (PPA, 95 % interval 1.0 to 10.0 %): verifier "
+            "10.0 %. PPA is not the attack with the highest AA-1: of the images of GMI all judges "
+            "agree on 2.0 %."
+        )
+    )
+    assert Headline(**other).sentence().endswith("PPA is not the attack with the highest AA-1.")
+    assert "**5.0 %**† (PPA" in Headline(**other, agreed_partly=True).sentence()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +164,7 @@ def test_the_order_of_the_first_screen(pages):
     )
     places = [top.index(part) for part in order]
     assert places == sorted(places)
-    assert "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on " in top
+    assert "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on at most " in top
     assert "95 % interval. Of two seeds it goes from one to the other." in top
     assert top.count("\n- ") == 3 and "met different" not in top
 
@@ -158,7 +181,44 @@ def test_a_doubtful_number_has_a_star_and_its_meaning(tmp_path):
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     top = first_screen(written(tmp_path, made).markdown)
     assert "**96.0 %**\\* (from 95.0 to 97.0 %, mean of 2 seeds)" in top and top.count("\\*") == 2
-    assert "\\*: a validity check of this attack failed" in top
+    assert "\\*: the search of this attack did not reach what it asked for, so its AA-1 is a" in top
+    assert "says nothing about the defence" not in top
+
+
+def test_a_check_of_the_judges_marks_what_they_agree_on_and_not_aa1(tmp_path):
+    made = fake_study.write(tmp_path)
+    for row in made["attack_runs"]:
+        edit_attack_run(tmp_path, row, checks={"judges_agree_on_real": False})
+    found, metrics = read(tmp_path, made)
+    assert all(case["failed"] == [] for case in metrics["worst"].values())
+    text = rendered(found, metrics, {}).markdown
+    top = first_screen(text)
+    assert "\\*" not in top and "**96.0 %** (from 95.0 to 97.0 %, mean of 2 seeds)" in top
+    assert top.count(" %**‡ (") == 3
+    assert "\n‡: a check of the judges failed (judges agree on real), so what all judges" in top
+    section = text[text.index("## Who is it really?") : text.index("## Attributes")]
+    assert "| PLG-MI on Trap-MID | 13.0 | 3.2 (3–4)‡ |" in section
+    assert "A star" not in text and "Trap-MID 10.8 %‡ (PLG-MI on a student)" in section
+    assert "It says nothing of AA-1." in section
+
+
+def test_a_judge_that_failed_a_check_marks_what_it_was_asked_about(study):
+    found, metrics = read(*study)
+    checks = {"blank_images_refused": False}
+    found.judges["verifier"] = replace(found.judges["verifier"], checks=checks)
+    text = first_screen(rendered(found, metrics, {}).markdown)
+    assert "‡: a check of the judges failed (blank images refused)" in text
+
+
+def test_another_failed_check_is_named(tmp_path):
+    made = fake_study.write(tmp_path)
+    checks = {"target_agreement": False, "every_class_attacked": False}
+    edit_attack_run(tmp_path, "plgmi-none-0", checks=checks)
+    top = first_screen(written(tmp_path, made).markdown)
+    assert (
+        "a lower bound of what this attack can get; or a validity check of this attack failed "
+        "(every class attacked), so its number cannot be relied on." in top
+    )
 
 
 def test_defences_that_met_different_attacks_are_warned_of(tmp_path):
@@ -179,6 +239,42 @@ def test_an_interval_of_the_metrics_is_in_the_sentence(study):
     metrics["attacks"]["plgmi"]["none"]["intervals"]["aa1"] = between
     top = first_screen(rendered(found, metrics, {}).markdown)
     assert "**96.0 %** (95 % interval 90.0 to 98.5 %, mean of 2 seeds)" in top
+
+
+def leaky(attack="gmi", share=0.35):
+    """Scores of `attack` on which all judges agree, though its AA-1 is not the highest."""
+    metrics = {"attacks": {}, "worst": {"trapmid": {"attack": "plgmi"}}}
+    for name, agree in {"plgmi": 0.1, "brepmi": None, attack: share}.items():
+        judges = None if agree is None else {"agree": agree}
+        metrics["attacks"][name] = {"trapmid": {"judges": judges}}
+    return metrics
+
+
+def test_the_attack_whose_images_all_judges_grant_most_counts():
+    assert most_agreed(leaky(), "trapmid") == "gmi"
+    assert most_agreed(leaky(), "trapmid", partial=["gmi"]) == "plgmi"
+    assert most_agreed(leaky(), "trapmid", partial=["gmi", "plgmi"]) == "gmi"
+    assert most_agreed(leaky(share=0.1), "trapmid") == "plgmi"  # the stronger one of equals
+    assert most_agreed(leaky(share=None), "trapmid") == "plgmi"
+    metrics = leaky(share=None)
+    metrics["attacks"]["plgmi"]["trapmid"]["judges"] = None
+    assert most_agreed(metrics, "trapmid") is None
+
+
+def test_the_first_screen_and_the_section_of_judges_say_one_number(tmp_path):
+    """The weakest attack by AA-1 has the images that all judges grant."""
+    made = fake_study.write(tmp_path, (0,))
+    scores = read(tmp_path, made)[0].attack_runs["gmi-trapmid-0"]
+    judged = asdict(replace(scores.judges, agree=0.35, n_agree=35))
+    intervals = {name: asdict(one) for name, one in scores.intervals.items()}
+    ends = {"judges.agree": {"low": 0.25, "high": 0.45, "kind": "identities", "n": 20}}
+    edit_attack_run(tmp_path, "gmi-trapmid-0", judges=judged, intervals=intervals | ends)
+    text = written(tmp_path, made).markdown
+    (line,) = [one for one in first_screen(text).splitlines() if one.startswith("- **Trap-MID**")]
+    assert "PLG-MI on a student" in line.split("All judges")[0]
+    assert "agree on at most **35.0 %** (GMI, 95 % interval 25.0 to 45.0 %): verifier" in line
+    assert "the images of PLG-MI on a student all judges agree on 10.5 %." in line
+    assert "Trap-MID 35.0 % (GMI)" in text.split("### What it means")[1]
 
 
 # --- the whole text -----------------------------------------------------------------------------

@@ -52,6 +52,23 @@ def of(numbers, row, metric):
     return [line for line in numbers if (line["row"], line["metric"]) == (row, metric)]
 
 
+def test_what_is_in_a_list_has_a_line_each(numbers):
+    """Adversarial examples by norm and radius, with their intervals; the theory by class."""
+    (one,) = of(numbers, "trapmid-0", "adversarial.linf_0.0314.every.recall")
+    assert (one["value"], one["low"], one["high"]) == ("0.75", "0.7", "0.8")
+    (other,) = of(numbers, "trapmid-0", "adversarial.l2_0.5.changed.n")
+    assert other["value"] == "48"
+    (first,) = of(numbers, "trapmid-0", "theory.per_class.0")
+    assert first["value"] == "-0.25"
+    assert not of(numbers, "none-0", "adversarial.linf_0.0314.every.recall")
+
+
+def test_a_card_has_the_intervals(found):
+    text = model_cards.card(found, "trapmid-0")
+    assert "Test accuracy 92.00 % (95 % interval 87.0 to 97.0 %), trapdoor success" in text
+    assert "| PLG-MI | 12.0 (7–17) | 32.0 (27–37) |" in text and "| 3.0 (0–8) |" in text
+
+
 def test_a_line_is_one_number(numbers):
     assert list(numbers[0]) == [
         *("row", "section", "attack", "defence", "seed", "metric", "value", "low", "high"),
@@ -126,6 +143,9 @@ def test_an_attack_run_has_an_entry(found):
     one = made["leaderboard/plgmi-trapmid-0.json"]
     assert one["attack"]["name"] == "PLG-MI" and one["defence"]["name"] == "Trap-MID"
     assert one["measurement"]["aa1"] == 0.12 and one["measurement"]["test_accuracy"] == 0.92
+    intervals = one["measurement"]["intervals"]
+    assert intervals["aa1"] == {"low": 0.07, "high": 0.17, "kind": "identities", "n": 20}
+    assert intervals["test_accuracy"]["low"] == 0.87 and "judges.agree" in intervals
     assert one["measurement"]["judges"] == {
         "agree": 0.03,
         "verifier_accepts": 0.06,
@@ -199,14 +219,16 @@ def test_a_card_has_an_attack_on_each_public_data(found):
         attack_runs={own.row: own, "web-none-0": replace(own, row="web-none-0", aa1=0.125)},
     )
     text = model_cards.card(replace(found, inputs=inputs), "none-0")
-    assert "| PLG-MI | 95.0 %" in text and "| PLG-MI (web) | 12.5 %" in text
+    assert "| PLG-MI | 95.0 (" in text and "| PLG-MI (web) | 12.5 (" in text
     assert "Assume that it leaks: PLG-MI gets AA-1 95.0 %" in text
 
 
 def test_a_card_says_what_leaks(found):
     text = model_cards.card(found, "trapmid-1")
-    assert "Test accuracy 93.00 %, trapdoor success 100.00 %." in text
-    assert "| PLG-MI on a student | 44.0 % | 64.0 % |" in text
-    assert "PLG-MI on a student gets AA-1 44.0 %" in text
+    assert (
+        "Test accuracy 93.00 % (95 % interval 88.0 to 98.0 %), trapdoor success 100.00 % (" in text
+    )
+    assert "| PLG-MI on a student | 44.0 (39–49) | 64.0 (59–69) |" in text
+    assert "PLG-MI on a student gets AA-1 44.0 % (95 % interval 39.0 to 49.0 %), and" in text
     assert "Random latents" not in model_cards.card(found, "none-0")
     assert '"alpha": 0.1' in text and "They are not people" in text

@@ -13,8 +13,9 @@ from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report import findings
 from trapmid.report.headline import headlines
 from trapmid.report.judged import Measured, measured
-from trapmid.report.sections import judges, verdict
-from trapmid.report.sections.judges import Cell
+from trapmid.report.sections import hits, judges, verdict
+from trapmid.report.sections.hits import Cell
+from trapmid.report.sections.likeness import likeness
 
 
 def found_of(root, seeds=(0,), **changes):
@@ -50,8 +51,50 @@ def test_the_last_lines_are_random_latents_and_real_images(two):
     floor, ceiling = lines_of(judges.judges(two))[-2:]
     assert floor[:2] == ["floor: random latents", "6.0"]  # 5 and 7
     assert floor[4] == "2.5"  # 2 and 3 accepted
-    assert ceiling[:4] == ["ceiling: real test images", "97.0", "–", "–"]
+    assert ceiling[:4] == ["ceiling: real test images", "97.0", "–", "5.0"]  # it refuses
     assert ceiling[4:] == ["95.0", "97.0", "98.0", "0.51 (1.20)", "–"]
+
+
+def test_a_second_evaluator_has_a_column_and_a_sentence(tmp_path):
+    """It takes 10 of the 12 hits of PLG-MI on Trap-MID, and 3 images beside."""
+    assert judges._SECOND not in judges_table(found_of(tmp_path)).columns
+    found = found_of(tmp_path, second_evaluator="models/evaluators/evaluator/model.pt")
+    scores = found.inputs.attack_runs["plgmi-trapmid-0"]
+    against = replace(scores.judges.disagreement["verifier"], both=10, false_positive_share=2 / 12)
+    disagreement = scores.judges.disagreement | {"second_evaluator": against}
+    judged = replace(scores.judges, second_aa1=0.13, disagreement=disagreement)
+    found.inputs.attack_runs["plgmi-trapmid-0"] = replace(scores, judges=judged)
+    shown = judges_table(found)
+    (line,) = [one for one in shown.to_dict("records") if "PLG-MI on Trap-MID" in one.values()]
+    assert line[judges._SECOND] == "13.0" and line["AA-1"] == "12.0"
+    ceiling = shown.to_dict("records")[-1]
+    assert ceiling[judges._SECOND] == "97.0" and ceiling["Verifier accepts"] == "95.0"
+    words = hits.second(found, hits.cells(found))
+    assert "shares of the evaluator's hits: PLG-MI on Trap-MID 16.7 %." in words
+
+
+def judges_table(found):
+    (shown,) = [block for block in judges.judges(found).blocks if hasattr(block, "frame")]
+    return shown.frame
+
+
+def test_likeness_is_between_random_latents_and_real_images(two):
+    (fold,) = likeness(two)
+    shown = fold.blocks[1].frame.to_dict("records")
+    heads = [one["Attack and defence"] for one in shown]
+    assert len(shown) == 14 and heads[-2:] == ["floor: random latents", "ceiling: real test images"]
+    one = shown[heads.index("PLG-MI on Trap-MID")]
+    assert list(one.values())[1:] == [
+        "0.25",
+        "44.00",
+        "40.0",
+        "60.0",
+        "0.30",
+        "20.0",
+        "40.0",
+        "1.0",
+    ]
+    assert "How to read it" in fold.blocks[0]
 
 
 def test_what_judges_were_not_asked_about_has_no_line(two):
@@ -81,7 +124,7 @@ def test_a_failed_check_has_a_star(tmp_path):
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     text = written(tmp_path, study).markdown
     section = text[text.index("## Who is it really?") : text.index("## Attributes")]
-    assert "| PLG-MI\\* on No defence |" in section and "A star: a validity check" in section
+    assert "| PLG-MI\\* on No defence |" in section and "A star: the search of this" in section
 
 
 # --- in words -------------------------------------------------------------------------------------
@@ -98,7 +141,7 @@ def cell(share, low, high, kind="identities", defense="trapmid"):
         (0.8, 0.51, 0.95, "identities", "false"),
         (0.2, 0.05, 0.49, "identities", "true"),
         (0.8, 0.5, 0.95, "identities", "unknown"),
-        (0.8, 0.7, 0.9, "range", "unknown"),  # two seeds have no confidence interval
+        (0.8, 0.7, 0.9, "range", "unknown"),  # two seeds without the intervals of their runs
         (0.9, 0.85, 0.95, "seeds", "false"),
         (None, None, None, "", "unknown"),
     ],
@@ -107,26 +150,67 @@ def test_what_most_hits_are_is_said_where_the_interval_says_it(share, low, high,
     assert cell(share, low, high, kind).kind == said
 
 
+def test_two_seeds_count_where_the_intervals_of_both_runs_do():
+    ends = [Interval(low=low, high=0.9, kind="identities", n=24) for low in (0.6, 0.52)]
+    between = Interval(low=0.7, high=0.8, kind="range", n=2)
+    share = Measured(0.75, between, tuple(ends))
+    assert Cell("plgmi", "trapmid", [], share).kind == "false"
+    wide = share._replace(within=(ends[0], replace(ends[1], low=0.45)))
+    assert Cell("plgmi", "trapmid", [], wide).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"), [(None, "false"), (0.1, "false"), (0.59, "unknown"), (0.3, "false")]
+)
+def test_a_verifier_that_refuses_real_images_calls_no_hit_false(refused, said):
+    """58 % of the hits are refused, as of real images: as a perfect attack would have it."""
+    assert cell(0.58, 0.53, 0.63)._replace(refused=refused).kind == said
+    assert cell(0.2, 0.05, 0.49)._replace(refused=refused).kind == "true"
+
+
+def test_with_three_seeds_it_is_said_of_the_defence(two):
+    rows = [two.inputs.attack_runs["plgmi-none-0"]] * 3
+    (line,) = hits.by_kind([cell(0.8, 0.6, 0.9)._replace(rows=rows)], "verifier")
+    assert line.endswith("PLG-MI on Trap-MID 80.0 %.")
+
+
+def test_a_strict_verifier_is_said_to_say_little(tmp_path):
+    found = found_of(tmp_path)
+    own = found.inputs.judges
+    words = "The verifier refuses 59 % of real images of these people, so its refusals say little."
+    assert not any(words in str(block) for block in [about_agreement(found)])
+    quality = replace(own["verifier"].verifier, true_accepts=0.41)
+    own["verifier"] = replace(own["verifier"], verifier=quality)
+    assert words in about_agreement(found)
+    text = "\n".join(block for block in judges.judges(found).blocks if isinstance(block, str))
+    assert words in text.split("### What it means")[1]
+    assert "than of real images, and the whole" in text or "share of real images that the" in text
+    assert {round(one.refused, 6) for one in hits.cells(found)} == {0.59}
+    assert not any(one.kind == "false" for one in hits.cells(found))  # 50 % are refused
+
+
 def test_every_attack_is_in_one_sentence():
     some = [
         cell(0.8, 0.6, 0.9),
         cell(0.7, 0.55, 0.9, defense="none_aug"),
         cell(0.3, 0.2, 0.4, defense="none"),
     ]
-    false, true = judges.meaning(some, "verifier")[1:3]
+    false, true = hits.by_kind(some, "verifier")
     assert false.startswith("**Mostly false positives**") and false.endswith(
-        ": PLG-MI on Trap-MID 80.0 %, No defence, Trap-MID's augmentation (control) 70.0 %."
+        ": PLG-MI on Trap-MID 80.0 %, No defence, Trap-MID's augmentation (control) 70.0 %. With "
+        "fewer than 3 seeds this is said of the targets that were trained here; of the defences: "
+        "cannot tell."
     )
     assert true.startswith("**Mostly real**") and "PLG-MI on No defence 30.0 %." in true
 
 
 def test_the_most_that_all_judges_grant_is_that_of_the_best_attack(two):
-    granted = judges.meaning(judges.cells(two), "verifier")[0]
-    hits = {"gmi": (4, 6), "plgmi": (12, 14), "plgmi_distil": (42, 44)}
-    agreed = {attack: sum(one // 2 // 2 for one in seeds) for attack, seeds in hits.items()}
+    granted = hits.granted(two)
+    counts = {"gmi": (4, 6), "plgmi": (12, 14), "plgmi_distil": (42, 44)}
+    agreed = {attack: sum(one // 2 // 2 for one in seeds) for attack, seeds in counts.items()}
     assert max(agreed, key=agreed.get) == "plgmi_distil"
     (rate,) = re.findall(r"Trap-MID ([\d.]+) % \(PLG-MI on a student\)", granted)
-    own = [fake_study._judged(one / 100, one)["agree"] for one in hits["plgmi_distil"]]
+    own = [fake_study._judged(one / 100, one)["agree"] for one in counts["plgmi_distil"]]
     assert float(rate) == pytest.approx(50 * sum(own), abs=0.06)
 
 

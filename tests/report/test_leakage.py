@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 from matplotlib.figure import Figure
@@ -26,9 +27,16 @@ def trait(name, leaked, ceiling=0.9):
     return Trait(name, leaked, 0.48, ceiling)
 
 
-def leak(defense, leaked, aa1=0.5, traits=(), seeds=1):
+def leak(defense, leaked, aa1=0.5, traits=(), seeds=3):
     overall = trait("everything together", leaked, 1.0)
     return Leakage(defense, "plgmi", aa1, seeds, overall, list(traits))
+
+
+def two_seeds(low, high, end):
+    """The range of two seeds, and the intervals within their runs up to `end`."""
+    runs = [number(one, low - 0.05, end).interval for one in (low, high)]
+    ends = Interval(low=low, high=high, kind="range", n=2)
+    return Measured((low + high) / 2, ends, tuple(runs))
 
 
 BASE = leak("none", number(0.9, 0.85, 0.95), aa1=0.8)
@@ -41,7 +49,9 @@ BASE = leak("none", number(0.9, 0.85, 0.95), aa1=0.8)
         (number(0.7, 0.6, 0.85), "cannot tell"),  # they meet
         (number(0.97, 0.96, 0.99), "more"),
         (number(0.7), "cannot tell"),
-        (number(0.7, 0.69, 0.71, "range"), "cannot tell"),  # of two seeds
+        (number(0.7, 0.69, 0.71, "range"), "cannot tell"),  # of two seeds, without their own
+        (two_seeds(0.65, 0.75, 0.8), "less"),  # the intervals of both runs lie below
+        (two_seeds(0.65, 0.75, 0.86), "cannot tell"),
         (number(None), "cannot tell"),
     ],
 )
@@ -74,11 +84,44 @@ def test_the_sentence_answers_the_claim():
     assert attributes.sentence(one, BASE) == (
         "**Trap-MID**: looks leak less, not the evaluator's verdict alone. By PLG-MI 70.0 % (60.0 "
         "to 80.0 %) of others are farther away. Of what leaks without a defence above chance, 50 % "
-        "is left; of AA-1, 75 %. 1 of 2 features is above chance: skin."
+        "is left; of the highest AA-1, 75 %. 1 of 2 features is above chance: skin."
     )
     assert attributes.sentence(BASE, None) == (
         "**No defence**: by PLG-MI 90.0 % (85.0 to 95.0 %) of others are farther away. No feature "
         "is above chance, of 0 that can be read."
+    )
+
+
+@pytest.mark.parametrize(
+    ("leaked", "seeds", "said"),
+    [
+        (number(0.7, 0.6, 0.8), 3, "looks leak less, not the evaluator's verdict alone."),
+        (number(0.7, 0.6, 0.8), 1, "in these targets, looks leak less; of the defence: cannot"),
+        (two_seeds(0.65, 0.75, 0.8), 2, "in these targets, looks leak less; of the defence:"),
+        (number(0.97, 0.96, 0.99), 1, "in these targets, looks leak more; of the defence:"),
+        (number(0.7, 0.6, 0.9), 1, "cannot tell whether looks leak less."),
+    ],
+)
+def test_a_verdict_on_a_defence_takes_three_seeds(leaked, seeds, said):
+    one = leak("trapmid", leaked, seeds=seeds)
+    assert attributes.sentence(one, BASE).startswith(f"**Trap-MID**: {said}")
+    if "of the defence" in said:  # both need three
+        few = leak("none", BASE.overall.leaked, seeds=seeds)
+        one = leak("trapmid", leaked, seeds=3)
+        assert attributes.sentence(one, few).startswith(f"**Trap-MID**: {said}")
+
+
+def test_what_all_people_share_is_not_called_chance():
+    """Everybody's looks are there in full: the means of people do not differ."""
+    traits = [trait("skin", number(1.0)), trait("glasses", number(0.5))]
+    one = leak("trapmid", number(1.0), traits=traits)
+    words = attributes.sentence(one, None)
+    assert "No feature is above chance" not in words
+    assert words.endswith("Of 2 features, above chance but without an interval: skin 100.0 %.")
+    both = leak("trapmid", number(1.0), traits=[*traits, trait("mouth", number(0.7, 0.6, 0.8))])
+    assert attributes.sentence(both, None).endswith(
+        "1 of 3 features is above chance: mouth. Above chance, but without an interval: skin "
+        "100.0 %."
     )
 
 
@@ -104,7 +147,32 @@ def test_a_defence_has_the_numbers_of_its_strongest_attack(found):
     assert one.overall.ceiling == pytest.approx(0.5 + 0.98 / 2)
     assert one.overall.floor == pytest.approx(0.5 + 0.01 / 2)
     assert [(t.name, t.leaked.value) for t in one.traits] == [("skin", one.overall.leaked.value)]
-    assert one.overall.leaked.interval.kind == "range" and not one.traits[0].leaks
+    assert one.overall.leaked.interval.kind == "range"
+    assert one.traits[0].leaked.ends == (0.52, 0.62) and one.traits[0].leaks  # of both runs
+
+
+def test_the_attack_that_brings_most_to_light_counts_not_the_one_of_the_highest_aa1(study):
+    """Of the weakest attack on Trap-MID, and on no defence, the reader sees most."""
+    inputs, metrics = read(*study)
+    for defense, farther in (("trapmid", 0.9), ("none", 0.95)):
+        for seed in (0, 1):
+            scores = inputs.attack_runs[f"gmi-{defense}-{seed}"]
+            seen = dataclasses.replace(scores.judges.identity, farther=farther)
+            judged = dataclasses.replace(scores.judges, identity=seen)
+            changed = dataclasses.replace(scores, judges=judged)
+            inputs.attack_runs[f"gmi-{defense}-{seed}"] = changed
+    leaks = leakage.leakages(inputs, metrics)
+    assert {name: one.attack for name, one in leaks.items()} == {
+        "none": "gmi",
+        "none_aug": "plgmi",
+        "trapmid": "gmi",
+    }
+    assert leaks["trapmid"].overall.leaked.value == 0.9 and leaks["trapmid"].aa1 == 0.43
+    words = attributes.sentence(leaks["trapmid"], leaks["none"])
+    assert "By GMI 90.0 %" in words
+    some = dataclasses.replace(inputs.attack_runs["gmi-trapmid-0"], left_out=5)
+    inputs.attack_runs["gmi-trapmid-0"] = some
+    assert leakage.leakages(inputs, metrics)["trapmid"].attack == "plgmi_distil"
 
 
 def test_a_judge_of_other_people_is_no_ceiling(study):

@@ -66,6 +66,45 @@ def test_an_image_on_which_all_judges_agree_comes_first():
     assert torch.equal(leaks.nearest(PRIVATE, OWNERS, made(), judged).rebuilt, leak.rebuilt)
 
 
+PARAMS = {
+    "targets": {"t": {"data": "faces", "arch": "a", "defense": "trapmid"}},
+    "attack_runs": {
+        f"{attack}-{seed}": {"attack": attack, "target": "t", "data": "faces", "seed": seed}
+        for attack in ("random", "gmi", "plgmi")
+        for seed in (1, 0)
+    },
+}
+
+
+def voices(plgmi, gmi, labels=LABELS):
+    """Scored runs of two seeds, with the images on which all judges agree."""
+    every = {f"random-{seed}": (1, 1, 1, 1, 1) for seed in (0, 1)}
+    every |= {f"plgmi-{seed}": plgmi for seed in (0, 1)} | {"gmi-0": gmi[0], "gmi-1": gmi[1]}
+    return {
+        row: {
+            "labels": labels if row.startswith("gmi") else LABELS,
+            "hit": torch.ones(5, dtype=torch.bool),
+            "judged": {} if own is None else {"agreed": torch.tensor(own).bool()},
+        }
+        for row, own in every.items()
+    }
+
+
+def test_the_attack_of_whose_images_all_judges_agree_on_most_is_shown():
+    none, some, more = (0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (1, 1, 1, 0, 0)
+    for scored, shown in (
+        (voices(some, (none, more)), "gmi-1"),  # the first seed has no such image
+        (voices(some, (some, more)), "gmi-0"),
+        (voices(some, (some, none)), "plgmi-0"),
+        (voices(some, (some, some)), "plgmi-0"),  # the strongest among equals
+        (voices(none, (none, none)), "plgmi-0"),
+        (voices(None, (None, None)), "plgmi-0"),  # no judge has a voice
+        (voices(some, (more, more), torch.zeros(5)), "plgmi-0"),  # of one person alone
+    ):
+        assert leaks._shown(PARAMS, "plgmi", "trapmid", scored) == shown
+    assert leaks._shown(PARAMS, None, "mid", voices(some, (none, more))) is None
+
+
 def test_bytes_are_read_as_shades():
     leak = leaks.nearest(
         (PRIVATE * 255).to(torch.uint8), OWNERS, made(), scored((0, 0, 0, 1, 0), (1.0,) * 5)

@@ -75,6 +75,22 @@ def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
     assert [one.name for one in found["none"].people] == ["bea", "al", "2880"]
 
 
+def test_people_have_the_names_of_their_own_data(tmp_path):
+    """One attack meets two sets of data; the other one comes first in params.yaml."""
+    for name, manifest in (("faces", MANIFEST), ("others", MANIFEST.replace("bea", "dan"))):
+        folder = tmp_path / f"data/prepared/{name}"
+        folder.mkdir(parents=True)
+        (folder / "manifest.csv").write_text(manifest)
+    targets = {name: {"data": name, "arch": "a", "defense": "none"} for name in ("faces", "others")}
+    runs = {name: {"attack": "gmi", "target": name, "data": name} for name in ("others", "faces")}
+    params = {"targets": targets, "attack_runs": runs}
+    strongest = {"none": "gmi", "none@others": "gmi"}
+    found = people.exposed(params, tmp_path, strongest, {"faces": ONE, "others": ONE})
+    named = {name: {one.name for one in own.people} for name, own in found.items()}
+    assert "bea" in named["none"] and "dan" not in named["none"]
+    assert "dan" in named["none@others"]
+
+
 def test_an_attack_with_an_image_of_each_ranks_nobody(tmp_path):
     folder = tmp_path / "data/prepared/faces"
     folder.mkdir(parents=True)

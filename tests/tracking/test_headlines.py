@@ -6,6 +6,7 @@ import pytest
 
 import fake_study
 from trapmid.tracking.headlines import agreement, sectioned, with_intervals
+from trapmid.tracking.values import numbers
 
 
 def test_the_ends_of_an_interval_stand_beside_its_number():
@@ -27,6 +28,17 @@ def test_the_ends_of_an_interval_stand_beside_its_number():
         "ceiling.aa5.low": 0.9,
         "own_intervals.n": 3.0,
     }
+
+
+def test_what_is_measured_at_several_radii_has_a_name_each():
+    caught = {"recall": 0.75, "n": 60, "intervals": {"recall": {"low": 0.7, "high": 0.8, "n": 9}}}
+    ball = {"norm": "linf", "radius": 0.0314, "every": caught, "changed": None}
+    scores = {"adversarial": (ball, ball | {"norm": "l2", "radius": 0.5}), "per_class": [1.0, 2.0]}
+    found = with_intervals(numbers(scores))
+    assert found["adversarial.linf_0.0314.every.recall"] == 0.75
+    assert found["adversarial.linf_0.0314.every.recall.low"] == 0.7
+    assert found["adversarial.l2_0.5.every.n"] == 60
+    assert not any("per_class" in name or "changed" in name for name in found)
 
 
 def test_a_number_is_in_one_section():
@@ -52,6 +64,13 @@ def test_what_all_judges_agree_on_is_the_highest_mean_over_seeds():
         "random-none-0": 0.9,  # attacks nothing
     }
     assert agreement(params, shares) == {"none": pytest.approx(0.3), "trapmid": 0.0}
+
+
+def test_an_attack_on_a_part_of_the_people_counts_where_there_is_no_other():
+    params = fake_study.params(seeds=(0,))
+    shares = {"gmi-none-0": 0.2, "plgmi-none-0": 0.5}
+    assert agreement(params, shares, {"plgmi-none-0"}) == {"none": 0.2}
+    assert agreement(params, shares, {"plgmi-none-0", "gmi-none-0"}) == {"none": 0.5}
 
 
 def test_a_defence_on_other_data_is_another_one():

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from trapmid.config.evaluation import WEAK
+from trapmid.report import stars
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks
@@ -81,6 +82,16 @@ class Findings:
     def doubted(self) -> bool:
         """Whether an attack failed a check: then there is a star in the tables."""
         return any(worst["failed"] for worst in self.metrics["worst"].values())
+
+    @property
+    def star(self) -> str:
+        """What a star says, in words without a full stop."""
+        return stars.meaning(self.params, self.inputs.attack_runs)
+
+    @cached_property
+    def judged_in_doubt(self) -> dict[tuple[str, str], list[str]]:
+        """By attack and defence: the checks that failed of the judges that were asked."""
+        return stars.judged_in_doubt(self.params, self.inputs.attack_runs, self.inputs.judges)
 
     @property
     def marks(self) -> Marks:

@@ -13,7 +13,9 @@ from trapmid.config.evaluation import UNDEFENDED
 from trapmid.report import names
 from trapmid.report.findings import Findings
 from trapmid.report.marks import Marks
+from trapmid.report.stars import JUDGES
 from trapmid.report.words import mean, percent
+from trapmid.report.worst import agreed, most_agreed
 
 _MATRIX = "every-attack-on-every-defence"  # address of the section
 
@@ -41,7 +43,10 @@ class Ends(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """One defence at its worst; rates in [0, 1]."""
+    """One defence at its worst; rates in [0, 1].
+
+    What the evaluator recognises and what all judges agree on may be the worst of two attacks.
+    """
 
     defense: str  # its name in tables
     attack: str | None  # the strongest one; None: none ran
@@ -49,8 +54,12 @@ class Headline:
     seeds: int  # of the strongest
     aa1: float | None
     interval: Ends | None = None  # of AA-1
-    judged: Mapping[str, float | None] | None = None  # `means.JudgedMeans`; None: no other judge
+    agreeing: str | None = None  # the attack of whose images all judges agree on most; None: none
+    judged: Mapping[str, float | None] | None = None  # its `means.JudgedMeans`; None: no judge
     agreed: Ends | None = None  # the interval of what all judges agree on
+    agreed_partly: bool = False  # that attack attacked a part of the people
+    agreed_doubted: bool = False  # a check of the judges failed
+    agreed_of_strongest: float | None = None  # the same share of the strongest by AA-1
     doubted: bool = False  # a check of the attack failed
     partial: bool = False  # it attacked a part of the people
     accuracy: float | None = None  # of the target on test images
@@ -86,17 +95,29 @@ class Headline:
         )
 
     def _agreed(self) -> str:
-        """What the other judges make of the same images."""
-        if self.judged is None or self.judged["agree"] is None:
+        """The most that all judges agree on, of whatever attack it is."""
+        if self.agreeing is None or self.judged is None or self.judged["agree"] is None:
             return ""
         parts = [
             f"{words} {percent(rate, 1)}"
             for name, words in _JUDGES.items()
             if (rate := self.judged[name]) is not None
         ]
-        ends = "" if self.agreed is None else f" ({self.agreed.words()})"
-        agree = percent(self.judged["agree"], 1)
-        return f"All judges agree on **{agree}**{ends}: {', '.join(parts)}."
+        ends = "" if self.agreed is None else f", {self.agreed.words()}"
+        mark = "†" * self.agreed_partly + JUDGES * self.agreed_doubted
+        agree = f"**{percent(self.judged['agree'], 1)}**{mark}"
+        most = f"All judges agree on at most {agree} ({names.attack(self.agreeing)}{ends})"
+        return f"{most}: {', '.join(parts)}.{self._another()}"
+
+    def _another(self) -> str:
+        """That most was brought to light by another attack than the strongest by AA-1."""
+        if self.attack is None or self.agreeing in (None, self.attack):
+            return ""
+        words = f" {names.attack(str(self.agreeing))} is not the attack with the highest AA-1"
+        if self.agreed_of_strongest is None:
+            return f"{words}."
+        share = percent(self.agreed_of_strongest, 1)
+        return f"{words}: of the images of {names.attack(self.attack)} all judges agree on {share}."
 
     def _cost(self) -> str:
         if self.accuracy is None:
@@ -119,6 +140,7 @@ def headlines(found: Findings) -> list[Headline]:
 def _of(found: Findings, marks: Marks, defense: str) -> Headline:
     worst = found.metrics["worst"][defense]
     attack = worst["attack"]
+    agreeing = most_agreed(found.metrics, defense, marks.partial_on(defense))
     base = _undefended(found, defense)
     return Headline(
         defense=defense,
@@ -127,8 +149,12 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         seeds=len(found.attack_runs.get((attack, defense), ())),
         aa1=worst["aa1"],
         interval=interval_of(found.metrics, attack, defense),
-        agreed=interval_of(found.metrics, attack, defense, "judges.agree"),
-        judged=_with_a_voice(found, attack, defense),
+        agreeing=agreeing,
+        judged=_with_a_voice(found, agreeing, defense),
+        agreed=interval_of(found.metrics, agreeing, defense, "judges.agree"),
+        agreed_partly=bool(marks.dagger(agreeing or "", defense)),
+        agreed_doubted=(agreeing, defense) in found.judged_in_doubt,
+        agreed_of_strongest=agreed(found.metrics, attack, defense),
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
         accuracy=found.metrics["targets"][defense]["test_accuracy"],

@@ -16,13 +16,22 @@ class Measured(NamedTuple):
 
     value: float | None
     interval: Interval | None = None  # None: none is known
+    within: tuple[Interval, ...] = ()  # those within the runs, as far as they have one
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """Those of a confidence interval; the range of two seeds is none."""
-        if self.interval is None or self.interval.kind == "range":
+        """Those of a confidence interval, on which a verdict can rest.
+
+        The range of two seeds is none. What holds for them reaches over the intervals within both
+        runs: it says something of these two trained targets, and nothing of another training.
+        """
+        if self.interval is None:
             return None
-        return self.interval.low, self.interval.high
+        if self.interval.kind != "range":
+            return self.interval.low, self.interval.high
+        if len(self.within) < self.interval.n:
+            return None
+        return min(one.low for one in self.within), max(one.high for one in self.within)
 
     def words(self) -> str:
         """In percent, with the interval's ends in brackets, whole to keep a table narrow."""
@@ -44,7 +53,7 @@ def measured(rows: Sequence[AttackScores], path: str) -> Measured:
         return Measured(None)
     within = [row.intervals[path] for _, row in found if path in row.intervals]
     values = [value for value, _ in found]
-    return Measured(mean_of(values), of_cell(values, within))
+    return Measured(mean_of(values), of_cell(values, within), tuple(within))
 
 
 def at(scores: Any, path: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from trapmid.report import names
 from trapmid.report.groups import FLOOR
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import at
-from trapmid.scoring.scores import AttackScores
+from trapmid.scoring.scores import AttackScores, TargetScores
 
 FOLDER = "leaderboard"
 _NO_SCORE = {"inception_weights", "batch_size", "grid_identities"}
@@ -104,6 +105,7 @@ def _measurement(inputs: Inputs, row: str) -> dict[str, Any]:
     wanted = ("aa1", "aa5", "knn_dist", "frechet", "n_success", "n", "coverage", "left_out")
     return {
         **{name: getattr(scores, name) for name in wanted},
+        "intervals": _intervals(scores, target),
         "judges": _judged(scores),
         "test_accuracy": target.test_accuracy,
         "trapdoor_success": target.trapdoor_success,
@@ -111,6 +113,29 @@ def _measurement(inputs: Inputs, row: str) -> dict[str, Any]:
         "seconds": stats["seconds"],
         "device": stats["device"],
     }
+
+
+_BOUNDED = {
+    "aa1": "aa1",
+    "aa5": "aa5",
+    "judges.agree": "judges.agree",
+    "judges.verifier.accepted": "judges.verifier_accepts",
+    "judges.identity.aa1": "judges.nearest_by_parameters",
+    "judges.disagreement.verifier.false_positive_share": "judges.false_positive_share",
+}
+"""Rates of an attack, and what they are called here."""
+
+
+def _intervals(scores: AttackScores, target: TargetScores) -> dict[str, dict[str, Any]]:
+    """The 95 % intervals of the rates that have one: their ends, and what they are over."""
+    found = {
+        ours: scores.intervals[name] for name, ours in _BOUNDED.items() if name in scores.intervals
+    }
+    found |= {name: one for name, one in target.intervals.items() if name in _OF_TARGETS}
+    return {name: asdict(one) for name, one in found.items()}
+
+
+_OF_TARGETS = ("test_accuracy", "trapdoor_success")
 
 
 def _judged(scores: AttackScores) -> dict[str, float | None]:

@@ -1,19 +1,23 @@
-"""What of a person's looks the strongest attack on each defence brings to light.
+"""What of people's looks comes to light, by the attack on each defence that brings most of it.
 
-By groups of the parameters that a judge reads. `farther` is the share of other people who are
-farther from an image than the attacked person: a half where the image says nothing of the person.
+That attack need not be the one that the evaluator recognises most of. By groups of the parameters
+that a judge reads. `farther` is the share of other people who are farther from an image than the
+attacked person: a half where the image says nothing of the person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from trapmid.config.evaluation import UNDEFENDED
+from trapmid.report.averages import mean_of
 from trapmid.report.groups import FLOOR, Groups
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import Measured, at, measured
+from trapmid.report.marks import Marks
+from trapmid.report.worst import greatest
 from trapmid.scoring.judged import IdentityScores
 
 CHANCE = 0.5
@@ -39,14 +43,23 @@ class Trait(NamedTuple):
         """Whether the whole interval lies above chance."""
         return self.leaked.ends is not None and self.leaked.ends[0] > CHANCE
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether it is above chance, and no interval says how surely.
+
+        There is none where every person has the same share, be it all of the others.
+        """
+        value = self.leaked.value
+        return self.leaked.ends is None and value is not None and value > CHANCE
+
 
 class Leakage(NamedTuple):
-    """The strongest attack on one defence."""
+    """Of one defence, the attack whose images bring most of people's looks to light."""
 
     defense: str  # its name in tables
     attack: str
-    aa1: float | None
-    seeds: int
+    aa1: float | None  # the defence's highest, of whatever attack
+    seeds: int  # of `attack`
     overall: Trait  # all parameters together
     traits: list[Trait]  # those that real images show best come first
     # Yes/no attributes: share of images with the attacked person's mark.
@@ -62,22 +75,39 @@ Verdict = Literal["less", "more", "cannot tell"]
 
 
 def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
-    """By defence, what the strongest attack brings to light; none where no judge reads it.
+    """By defence, the most that an attack brings to light; none where no judge reads it.
+
+    That is the attack with the highest `farther` over all parameters. One on a part of the people
+    does not rank beside those on all.
 
     Args:
         inputs: the study.
         metrics: the content of reports/metrics.json.
     """
-    groups = Groups.of(inputs.params).attacks
-    found = {
-        defense: _of(inputs, defense, worst, groups[worst["attack"]][defense])
-        for defense, worst in metrics["worst"].items()
-        if worst["attack"] is not None
-    }
-    return {defense: one for defense, one in found.items() if one is not None}
+    groups, marks = Groups.of(inputs.params).attacks, Marks.of(inputs.params, inputs.attack_runs)
+    found = {}
+    for defense, worst in metrics["worst"].items():
+        rows = {attack: by[defense] for attack, by in groups.items() if defense in by}
+        attack = greatest(
+            {one: _brought(inputs, own) for one, own in rows.items()},
+            marks.partial_on(defense),
+            worst["attack"],
+        )
+        attack = attack or worst["attack"]  # nothing was found: the first among equals
+        leak = None if attack is None else _of(inputs, defense, attack, worst, rows[attack])
+        if leak is not None:
+            found[defense] = leak
+    return found
 
 
-def _of(inputs: Inputs, defense: str, worst: Mapping[str, Any], rows: list[str]) -> Leakage | None:
+def _brought(inputs: Inputs, rows: Iterable[str]) -> float | None:
+    """`farther` over all parameters, as a mean over rows that are seeds of one."""
+    return mean_of([at(inputs.attack_runs[row], "judges.identity.farther") for row in rows])
+
+
+def _of(
+    inputs: Inputs, defense: str, attack: str, worst: Mapping[str, Any], rows: list[str]
+) -> Leakage | None:
     scores = [inputs.attack_runs[row] for row in rows]
     first = next((one.judges.identity for one in scores if one.judges), None)
     if first is None:
@@ -93,7 +123,7 @@ def _of(inputs: Inputs, defense: str, worst: Mapping[str, Any], rows: list[str])
     traits.sort(key=lambda trait: (-(trait.ceiling or 0), trait.name))
     overall = trait("everything together", "farther")
     marks = [trait(name, f"attributes.{name}.attacked") for name in first.attributes]
-    return Leakage(defense, worst["attack"], worst["aa1"], len(rows), overall, traits, marks)
+    return Leakage(defense, attack, worst["aa1"], len(rows), overall, traits, marks)
 
 
 def _floor(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:
@@ -119,7 +149,10 @@ def undefended(found: Mapping[str, Leakage], defense: str) -> Leakage | None:
 
 
 def compared(one: Leakage, base: Leakage) -> Verdict:
-    """Whether attributes leak less than from `base`: only where the intervals do not meet."""
+    """Whether attributes leak less than from `base`: only where the intervals do not meet.
+
+    With fewer than three seeds of either it is said of these trained targets alone.
+    """
     ours, theirs = one.overall.leaked.ends, base.overall.leaked.ends
     if ours is None or theirs is None:
         return "cannot tell"

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.report import names
+from trapmid.report.averages import mean_of
 from trapmid.report.comparison import stacked
 from trapmid.report.frames import LEGEND
-from trapmid.report.groups import attack_run_label
+from trapmid.report.groups import FLOOR, attack_run_label
 from trapmid.report.pictures import image_grid
+from trapmid.report.worst import greatest
 
 PATH = "figures/worst/faces.png"
 _BAND = 6  # defences side by side; more go below
@@ -70,18 +72,22 @@ def draw(
 ) -> dict[str, bytes]:
     """The picture by its path under reports/; nothing where no attack found anything.
 
+    Of each defence the attack of whose images all judges agree on most is shown, in its first seed
+    that has such an image. Where they agree on none: the strongest attack, in its first seed.
+
     Args:
         params: params.yaml.
         root: its folder, in which data/ is.
-        strongest: by defence, the attack that got most; its first seed is shown.
+        strongest: by defence, the attack with the highest AA-1.
         scored: by attack run, the content of its file under data/scored.
     """
     leaks = {}
     for defense, attack in strongest.items():
-        row = _first_row(params, attack, defense)
+        row = _shown(params, attack, defense, scored)
         leak = None if row is None else _of_row(params, root, row, scored[row])
-        if leak is not None:
-            leaks[names.defense(defense)] = leak
+        if row is not None and leak is not None:
+            by = names.attack(params["attack_runs"][row]["attack"])
+            leaks[f"{names.defense(defense)}, by {by}"] = leak
     return {PATH: picture(leaks)} if leaks else {}
 
 
@@ -107,14 +113,30 @@ def _band(columns: Sequence[tuple[str, Leak]]) -> bytes:
     )
 
 
-def _first_row(params: Mapping[str, Any], attack: str | None, defense: str) -> str | None:
-    """The attack run of the lowest seed."""
-    rows = {
-        row: block["seed"]
-        for row, block in params["attack_runs"].items()
-        if block["attack"] == attack and attack_run_label(params, block) == defense
-    }
-    return min(rows, key=lambda row: rows[row], default=None)
+def _shown(
+    params: Mapping[str, Any],
+    strongest: str | None,
+    defense: str,
+    scored: Mapping[str, Mapping[str, Any]],
+) -> str | None:
+    """The attack run of which an image is shown; None: no attack ran."""
+    rows: dict[str, list[str]] = {}  # by attack, the lowest seed first
+    for row, block in sorted(params["attack_runs"].items(), key=lambda one: int(one[1]["seed"])):
+        if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
+            rows.setdefault(block["attack"], []).append(row)
+    agreed = {attack: mean_of(_agreed(scored[row]) for row in own) for attack, own in rows.items()}
+    people = {attack: len(scored[own[0]]["labels"].unique()) for attack, own in rows.items()}
+    partial = [attack for attack, some in people.items() if some < max(people.values())]
+    best = greatest(agreed, partial, strongest)
+    if best is None or not agreed[best]:
+        return next(iter(rows.get(strongest or "", [])), None)
+    return next(row for row in rows[best] if _agreed(scored[row]))
+
+
+def _agreed(scored: Mapping[str, Any]) -> float | None:
+    """The share of an attack run's images on which all judges agree; None: none has a voice."""
+    agreed = scored.get("judged", {}).get("agreed")
+    return None if agreed is None or not len(agreed) else float(agreed.float().mean())
 
 
 def _of_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from trapmid.report import markdown, names
@@ -12,8 +13,8 @@ from trapmid.report.findings import Findings
 from trapmid.report.groups import FLOOR, label
 from trapmid.report.judged import at
 from trapmid.report.sections.verdict import cautions, origins
-from trapmid.report.words import listed, percent, plain, seconds, whole
-from trapmid.scoring.scores import AttackScores
+from trapmid.report.words import listed, percent, plain, rate, seconds, whole, within
+from trapmid.scoring.scores import AttackScores, TargetScores
 
 FOLDER = "model_cards"
 
@@ -101,7 +102,7 @@ logits = loaded.model(images).logits  # images: (N, 3, {size}, {size}) float32 i
 
 Private test images for the accuracy; the reconstructions of every attack of the study for AA-1, the
 share in which an independent classifier recognises the attacked person; and the share on which the
-judges beside it agree with it, where there are any.
+judges beside it agree with it, where there are any. In brackets: 95 % intervals over people.
 
 ### Results
 
@@ -191,24 +192,44 @@ def _scores(found: Findings, row: str) -> dict[str, str]:
     ]
     lines = [
         (
-            *(_attack(found, one), percent(one.aa1, 1), percent(one.aa5, 1)),
-            *(plain(one.knn_dist), percent(at(one, "judges.agree"), 1)),
+            *(_attack(found, one), _bounded(one, "aa1"), _bounded(one, "aa5")),
+            *(plain(one.knn_dist), _bounded(one, "judges.agree")),
         )
         for one in attacked
     ]
-    heads = ("Attack", "AA-1", "AA-5", "KNN distance", "All judges agree")
+    heads = ("Attack", "AA-1 (%)", "AA-5 (%)", "KNN distance", "All judges agree (%)")
     known = markdown.written(table("lr", heads, lines))
     strongest = max(attacked, key=lambda one: one.aa1, default=None)
     trapdoor = scores.trapdoor_success
     return {
         "results": f"Test accuracy {percent(scores.test_accuracy)}"
-        + ("" if trapdoor is None else f", trapdoor success {percent(trapdoor)}")
+        + _between(scores, "test_accuracy")
+        + (
+            ""
+            if trapdoor is None
+            else f", trapdoor success {percent(trapdoor)}{_between(scores, 'trapdoor_success')}"
+        )
         + f".\n\n{known if lines else 'No attack ran on it.'}",
         "attacked": "No attack ran on it: nothing is known of what it leaks."
         if strongest is None
         else f"Assume that it leaks: {_attack(found, strongest)} gets AA-1 "
-        f"{percent(strongest.aa1, 1)}, and a stronger attack may get more.",
+        f"{percent(strongest.aa1, 1)}{_between(strongest, 'aa1')}, and a stronger attack may get "
+        "more.",
     }
+
+
+def _bounded(scores: AttackScores, path: str) -> str:
+    """A rate in percent, with the ends of its interval."""
+    ends = scores.intervals.get(path)
+    return within(rate(at(scores, path), 1), asdict(ends) if ends else None)
+
+
+def _between(scores: AttackScores | TargetScores, name: str) -> str:
+    """The interval of a rate, to stand behind it in a sentence."""
+    ends = scores.intervals.get(name)
+    if ends is None:
+        return ""
+    return f" (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f} %)"
 
 
 def _attack(found: Findings, scores: AttackScores) -> str:

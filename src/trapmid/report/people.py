@@ -63,10 +63,19 @@ def exposed(
         by_attack = _runs(params, defense, scored)
         if attack in by_attack:
             one = attack if _several(by_attack[attack]) else _ranking(by_attack, attack)
-            data = next(b["data"] for b in params["attack_runs"].values() if b["attack"] == one)
+            data = _data(params, one, defense)
             names = _names(root / f"data/prepared/{data}/manifest.csv")
             found[defense] = Exposed(one, tally(by_attack[one], names))
     return found
+
+
+def _data(params: Mapping[str, Any], attack: str, defense: str) -> str:
+    """Whose people an attack on a defence is about: it may meet other data elsewhere."""
+    return next(
+        str(block["data"])
+        for block in params["attack_runs"].values()
+        if block["attack"] == attack and attack_run_label(params, block) == defense
+    )
 
 
 def _runs(

@@ -92,17 +92,34 @@ def _intervals(
     """Every interval of nested scores, by the path of its number."""
     for name, ends in scores.get("intervals", {}).items():
         yield f"{prefix}{name}", ends
-    for name, value in scores.items():
+    for name, value in _entries(scores):
         if isinstance(value, Mapping) and name != "intervals":
             yield from _intervals(value, f"{prefix}{name}.")
 
 
 def _numbers(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """Every number of nested scores, by its path with dots."""
-    for name, value in scores.items():
-        if name == "intervals" or (not prefix and name in _NOT_SCORES):
+    for name, value in _entries(scores):
+        if name == "intervals" or (not prefix and name.split(".")[0] in _NOT_SCORES):
             continue
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{prefix}{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{prefix}{name}", value
+
+
+def _entries(scores: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The entries; of a list, each with a name of its own: `adversarial.linf_0.0314`."""
+    for name, value in scores.items():
+        if isinstance(value, list | tuple):
+            for place, item in enumerate(value):
+                yield f"{name}.{_telling(item, place)}", item
+        else:
+            yield name, value
+
+
+def _telling(item: Any, place: int) -> str:
+    """What a part of a list is called: by its norm and radius, else by its place (a class)."""
+    if isinstance(item, Mapping) and {"norm", "radius"} <= item.keys():
+        return f"{item['norm']}_{item['radius']:g}"
+    return str(place)

@@ -22,6 +22,16 @@ def rate(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f}"
 
 
+def within(text: str, ends: Mapping[str, Any] | None) -> str:
+    """A number in percent with the ends of its interval, whole to keep a table narrow.
+
+    Args:
+        text: the number.
+        ends: `low` and `high` as rates; None: there is no interval.
+    """
+    return text if ends is None else f"{text} ({rate(ends['low'], 0)}–{rate(ends['high'], 0)})"
+
+
 def plain(value: float | None) -> str:
     """A number with two decimals, a small one with two digits."""
     if value is None:

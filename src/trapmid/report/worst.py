@@ -1,4 +1,8 @@
-"""What the strongest of all attacks that ran got out of a defence, which is what it is worth."""
+"""What the strongest of all attacks that ran got out of a defence, which is what it is worth.
+
+The strongest by the evaluator alone need not be the one that brings most of a person to light: see
+`most_agreed`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trapmid.report.groups import FLOOR, Blocks, attack_run_label
+from trapmid.report.groups import Blocks
 from trapmid.report.marks import Marks
+from trapmid.report.stars import doubtful
 from trapmid.scoring.means import RecognitionMeans, WorstCase
 from trapmid.scoring.scores import Attacks
 
@@ -66,8 +71,7 @@ def worst_case(
         for attack, groups in attacks.items()
         if defense in groups and groups[defense]["aa1"] is not None
     }
-    ranked = [attack for attack in ran if attack not in partial] or list(ran)
-    best = max(ranked, key=lambda attack: ran[attack]["aa1"], default=None)
+    best = greatest({attack: means["aa1"] for attack, means in ran.items()}, partial)
     return {
         "attack": best,
         "aa1": None if best is None else ran[best]["aa1"],
@@ -77,17 +81,41 @@ def worst_case(
     }
 
 
-def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
-    """The attacks on a defence of which a validity check failed, with any seed.
+def greatest(
+    rates: Mapping[str, float | None], partial: Collection[str], favoured: str | None = None
+) -> str | None:
+    """The attack with the highest rate; None: none has one.
 
-    Such a number says nothing about the defence: the attack, or its scoring, was broken.
+    Args:
+        rates: by attack.
+        partial: attacks on a part of the people, which rank only where all attacks do.
+        favoured: comes first among equals; then, the order of `rates` decides.
     """
-    found = {
-        block["attack"]
-        for row, block in params["attack_runs"].items()
-        if attack_run_label(params, block) == defense and not all(attack_runs[row].checks.values())
-    }
-    return sorted(found - {FLOOR})
+    there = {attack: rate for attack, rate in rates.items() if rate is not None}
+    ranked = [attack for attack in there if attack not in partial] or list(there)
+    return max(ranked, key=lambda one: (there[one], one == favoured), default=None)
+
+
+def most_agreed(
+    metrics: Mapping[str, Any], defense: str, partial: Collection[str] = ()
+) -> str | None:
+    """The attack of whose images all judges agree on most; None: no judge has a voice.
+
+    It may be another one than that of the highest AA-1, which of equals comes first.
+
+    Args:
+        metrics: the content of reports/metrics.json.
+        defense: whose attacks they are.
+        partial: the attacks on it that attacked a part of the people.
+    """
+    rates = {attack: agreed(metrics, attack, defense) for attack in metrics["attacks"]}
+    return greatest(rates, partial, metrics["worst"][defense]["attack"])
+
+
+def agreed(metrics: Mapping[str, Any], attack: str | None, defense: str) -> float | None:
+    """The share of an attack's images on which all judges agree, in metrics.json."""
+    judged = metrics["attacks"].get(attack, {}).get(defense, {}).get("judges")
+    return None if judged is None else judged["agree"]
 
 
 def strongest(metrics: Mapping[str, Any]) -> dict[str, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from trapmid.artifacts import results
@@ -118,7 +118,9 @@ def study_scores(
     return {f"{FIRST}/{name}": value for name, value in numbers(found).items()}
 
 
-def agreement(params: Mapping[str, Any], shares: Mapping[str, float]) -> dict[str, float]:
+def agreement(
+    params: Mapping[str, Any], shares: Mapping[str, float], partial: Collection[str] = ()
+) -> dict[str, float]:
     """By defence: of its attacks, the highest share of images on which all judges agree.
 
     It is the mean over seeds. Another attack than that of the highest AA-1 may have it.
@@ -126,16 +128,26 @@ def agreement(params: Mapping[str, Any], shares: Mapping[str, float]) -> dict[st
     Args:
         params: params.yaml.
         shares: by row of `attack_runs`; one that no other judge saw has none.
+        partial: rows that attacked a part of the people. As in the report, their attacks count
+            only where all attacks on the defence are such.
     """
     cells: dict[tuple[str, str], list[float]] = {}
     for row, share in shares.items():
         block = params["attack_runs"][row]
         if block["attack"] != _FLOOR:
-            cells.setdefault((_defense(params, block), block["attack"]), []).append(share)
+            cells.setdefault(_cell(params, block), []).append(share)
+    of_some = {_cell(params, params["attack_runs"][row]) for row in partial}
+    whole = {defense for defense, attack in cells if (defense, attack) not in of_some}
     found: dict[str, float] = {}
-    for (defense, _), values in cells.items():
-        found[defense] = max(found.get(defense, 0.0), math.fsum(values) / len(values))
+    for cell, values in cells.items():
+        if cell not in of_some or cell[0] not in whole:
+            found[cell[0]] = max(found.get(cell[0], 0.0), math.fsum(values) / len(values))
     return found
+
+
+def _cell(params: Mapping[str, Any], block: Mapping[str, Any]) -> tuple[str, str]:
+    """The defence and the attack of a row of `attack_runs`."""
+    return _defense(params, block), str(block["attack"])
 
 
 def _defense(params: Mapping[str, Any], attack_run: Mapping[str, Any]) -> str:

@@ -76,7 +76,9 @@ def collect(params: Mapping[str, Any], root: Path) -> Study:
     )
     summary = results.read_json(root / "reports" / "metrics.json")
     agreed = agreement(
-        params, {r.tags["row"]: r.metrics[AGREE] for r in records if AGREE in r.metrics}
+        params,
+        {r.tags["row"]: r.metrics[AGREE] for r in records if AGREE in r.metrics},
+        {r.tags["row"] for r in records if r.metrics.get("left_out")},
     )
     shown = (
         root / "params.yaml",

@@ -26,12 +26,21 @@ def flat(tree: Mapping[str, Any], where: str = "") -> dict[str, str]:
 
 
 def numbers(tree: Mapping[str, Any], where: str = "") -> dict[str, float]:
-    """Numeric leaves by dotted path; a check is 1 or 0, a null is left out."""
+    """Numeric leaves by dotted path; a check is 1 or 0, a null is left out.
+
+    Of a list, the parts that have a norm and a radius are called by them:
+    `adversarial.linf_0.0314.every.recall`. Any other list is left out: a number for every class, or
+    for every pair of defences, would be a chart each.
+    """
     found: dict[str, float] = {}
     for key, value in tree.items():
         path = f"{where}.{key}" if where else str(key)
         if isinstance(value, Mapping):
             found |= numbers(value, path)
+        elif isinstance(value, list | tuple):
+            for part in value:
+                if isinstance(part, Mapping) and {"norm", "radius"} <= part.keys():
+                    found |= numbers(part, f"{path}.{part['norm']}_{part['radius']:g}")
         elif isinstance(value, bool | int | float):
             found[allowed(path)] = float(value)
     return found

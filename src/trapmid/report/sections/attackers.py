@@ -13,7 +13,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.groups import families
 from trapmid.report.inputs import Inputs
 from trapmid.report.marks import Marks, with_names
-from trapmid.report.words import mean, present, rate, whole
+from trapmid.report.words import mean, present, rate, whole, within
 from trapmid.scoring.scores import Count
 
 _SURROGATES = "models/surrogates/"
@@ -64,9 +64,9 @@ def _that_ran(strongest: Mapping[str, Any], marks: Marks, defense: str) -> str:
 def matrix(metrics: Mapping[str, Any], marks: Marks) -> Table:
     """Per defence AA-1 of every attack, in the order of `metrics["attacks"]`.
 
-    Several seeds show as mean ± population deviation; the worst case is in brackets, and a star
-    marks an attack that failed a check, a dagger one on a part of the people. Of several
-    evaluators the name stands with the defence, the attack or the number.
+    Several seeds show as mean ± population deviation, one with its interval; the worst case is in
+    square brackets, and a star marks an attack that failed a check, a dagger one on a part of the
+    people. Of several evaluators the name stands with the defence, the attack or the number.
     """
     attacks, named = metrics["attacks"], marks.named()
     lines = [
@@ -203,10 +203,12 @@ def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) ->
 
 
 def _over_seeds(metrics: Mapping[str, Any], attack: str, defense: str) -> str:
-    """AA-1 in percent; ± the population deviation where there are several seeds."""
-    text = rate(metrics["attacks"][attack][defense]["aa1"], 1)
-    values = _values(metrics, attack, defense)
-    return f"{text} ± {rate(deviation(values).population, 1)}" if len(values) > 1 else text
+    """AA-1 in percent; ± the population deviation over several seeds, the interval of one."""
+    means = metrics["attacks"][attack][defense]
+    text, values = rate(means["aa1"], 1), _values(metrics, attack, defense)
+    if len(values) > 1:
+        return f"{text} ± {rate(deviation(values).population, 1)}"
+    return within(text, means.get("intervals", {}).get("aa1"))
 
 
 def _values(metrics: Mapping[str, Any], attack: str, defense: str) -> Sequence[float]:

@@ -12,6 +12,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.groups import Groups
 from trapmid.report.marks import DAGGER, Marks, with_names
 from trapmid.report.sections import attackers
+from trapmid.report.sections.likeness import likeness
 from trapmid.report.words import plain, rate, spread, whole
 from trapmid.scoring.scores import AttackScores, Recognition
 
@@ -21,13 +22,10 @@ _WORST = (
     "The attacker chooses the attack, so a defence is judged by the strongest one that ran on it. "
     "Fewer attacks can only lower this number, and fewer seeds make it less certain."
 )
-_STAR = (
-    "A star: a validity check of this attack on this defence failed, so its number says nothing "
-    "about the defence."
-)
 _MATRIX = (
-    "AA-1 in percent, mean ± population deviation over seeds (no ±: one seed). In brackets: the "
-    "strongest attack on the defence. –: the attack did not run on it."
+    "AA-1 in percent, mean ± population deviation over seeds; of one seed, behind it the 95 % "
+    "interval over people. In square brackets: the strongest attack on the defence. –: the attack "
+    "did not run on it."
 )
 _FEATURES = (
     " It uses the evaluator's features: it has another scale than the Inception-based distance of "
@@ -71,6 +69,7 @@ def attacks(found: Findings) -> Section:
             "All scores: accuracy, AA-5, distances, every seed",
             [_about_scores(found.params["evaluation"]), _scores(found, marks), *marks.notes()],
         ),
+        *likeness(found),
         *folded,
     ]
     return Section(TITLE, blocks)
@@ -91,12 +90,12 @@ def _about_scores(evaluation: Mapping[str, Any]) -> str:
 
 def _starred(found: Findings, text: str) -> str:
     """The text, and what a star in the table below it means, where there is one."""
-    return f"{text} {_STAR}" if found.doubted else text
+    return f"{text} A star: {found.star}." if found.doubted else text
 
 
 def _charts(found: Findings, marks: Marks) -> tuple[list[Block], list[Block]]:
     """The bars, and behind a click the matrix as a picture."""
-    star = " A star: a check of the attack failed." if found.doubted else ""
+    star = f" A star: {found.star}." if found.doubted else ""
     unlike = f" {DAGGER}: over a part of the people." if marks.partial else ""
     unlike += " More than one evaluator judged; the matrix names them." if marks.several else ""
     seen = {

@@ -28,17 +28,19 @@ _CLAIM = (
     "The paper does not test whether under Trap-MID people's looks leak less, or only the "
     "evaluator's verdict. Here the judge that reads parameters answers: of all other private "
     "people, how many are farther from a reconstruction than the attacked person? Half of them by "
-    "chance, all of them at best. The strongest attack on each defence:"
+    "chance, all of them at best. On each defence, the attack whose images bring most of people's "
+    "looks to light, be it the strongest by AA-1 or not:"
 )
 _VERDICTS: dict[Verdict, str] = {
     "less": "looks leak less, not the evaluator's verdict alone.",
     "more": "looks leak more.",
     "cannot tell": "cannot tell whether looks leak less.",
 }
+_OF_TARGETS = "in these targets, looks leak {verdict}; of the defence: cannot tell."
 _RULE = "“Less” and “more” are said where the two 95 % intervals do not meet"
 _FEW = (
-    f", and of the targets that were trained here: below {LEAST_SEEDS} seeds nothing is said of "
-    "other trainings"
+    f", with fewer than {LEAST_SEEDS} seeds of the targets that were trained here alone (of two, "
+    "an interval reaches over those of both)"
 )
 _EACH = (
     "A feature is above chance where its own interval is; nothing corrects for how many features "
@@ -51,9 +53,9 @@ _SHARES = (
 )
 _READ = (
     "How to read it: a line is a group of features. A blue square is what the reconstructions "
-    "show, its line the 95 % interval{few}; an orange ring, the strongest attack without a "
-    "defence. The grey band goes from random latents to real private images. Further left is more "
-    "private."
+    "show, its line the 95 % interval{few}; an orange ring, the attack that brings most to light "
+    "without a defence. The grey band goes from random latents to real private images. Further "
+    "left is more private."
 )
 
 
@@ -101,12 +103,20 @@ def _marks(leaks: Sequence[Leakage]) -> list[Block]:
 def sentence(one: Leakage, base: Leakage | None) -> str:
     """What one defence lets out, and how that compares with no defence: Markdown."""
     head = f"**{escaped(names.defense(one.defense))}**: "
-    verdict = "" if base is None else f"{_VERDICTS[compared(one, base)]} "
+    verdict = "" if base is None else f"{_verdict(one, base)} "
     attack, leaked = names.attack(one.attack), one.overall.leaked
     ends = "" if leaked.ends is None else f" ({_percents(leaked.ends)})"
     got = f"by {attack} {percent(leaked.value, 1)}{ends} of others are farther away"
     got = got[0].upper() + got[1:] if verdict else got
     return f"{head}{verdict}{got}. {_left(one, base)}{_groups(one)}"
+
+
+def _verdict(one: Leakage, base: Leakage) -> str:
+    """Of the defence from three seeds on; of fewer, of these targets."""
+    said = compared(one, base)
+    if said == "cannot tell" or min(one.seeds, base.seeds) >= LEAST_SEEDS:
+        return _VERDICTS[said]
+    return _OF_TARGETS.format(verdict=said)
 
 
 def _percents(ends: tuple[float, float]) -> str:
@@ -120,7 +130,7 @@ def _left(one: Leakage, base: Leakage | None) -> str:
         return ""
     words = f"Of what leaks without a defence above chance, {percent(share, 0)} is left"
     if one.aa1 is not None and base.aa1:
-        words += f"; of AA-1, {percent(one.aa1 / base.aa1, 0)}"
+        words += f"; of the highest AA-1, {percent(one.aa1 / base.aa1, 0)}"
     return f"{words}. "
 
 
@@ -128,11 +138,19 @@ def _groups(one: Leakage) -> str:
     """The features whose interval lies above chance, as far as the judge can read them."""
     there = one.readable
     leaking = [trait for trait in there if trait.leaks]
+    unbounded = ", ".join(
+        f"{names.trait(trait.name)} {percent(trait.leaked.value, 1)}"
+        for trait in there
+        if trait.unbounded
+    )
+    if unbounded and not leaking:
+        return f"Of {len(there)} features, above chance but without an interval: {unbounded}."
     if not leaking:
         return f"No feature is above chance, of {len(there)} that can be read."
     listed = ", ".join(names.trait(trait.name) for trait in leaking)
     verb = "is" if len(leaking) == 1 else "are"
-    return f"{len(leaking)} of {len(there)} features {verb} above chance: {listed}."
+    more = f" Above chance, but without an interval: {unbounded}." if unbounded else ""
+    return f"{len(leaking)} of {len(there)} features {verb} above chance: {listed}.{more}"
 
 
 def _unreadable(leaks: Mapping[str, Leakage]) -> str:

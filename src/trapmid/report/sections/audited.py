@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from trapmid.report import names
 from trapmid.report.blocks import Block, Note
 from trapmid.report.findings import Findings
-from trapmid.report.headline import headlines, interval_of
+from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.people import Person
+from trapmid.report.sections import hits
 from trapmid.report.sections import people as of_people
 from trapmid.report.words import percent
+from trapmid.report.worst import agreed, greatest, most_agreed
 
 AUDITED = "audited"
 """The model's name among the defences, see profiles/audit_drawn.yaml."""
 
 _LABELS_ALONE = ("brepmi",)  # attacks that see no more of the model than what it names
 _NAMED = 5  # people on the first screen
+_AGREE = "judges.agree"
 _POSITIVE = "positive_control"
+_LEAKS = "**The model gives away what its people look like**"
+_RECOGNISED = "**The evaluator recognises the model's people, and no other judge was asked**"
+_FOOLED = (
+    "**Cannot tell whether the model gives away what its people look like**: the evaluator is "
+    "fooled, and the other judges do not see the people"
+)
 _NOTHING = (
     "**This audit shows nothing about the model**: the attacks fail on the control, too, or none "
     "ran."
@@ -37,57 +46,112 @@ def is_audit(found: Findings) -> bool:
 
 def front(found: Findings) -> list[Block]:
     """The verdict, then an answer to each question, a line each."""
-    attacks = {
-        attack: groups[AUDITED]
-        for attack, groups in found.metrics["attacks"].items()
-        if AUDITED in groups
-    }
     lines = [
-        _to("Whoever has the model's file", _strongest(attacks, labels_alone=False), found),
-        _to("Whoever sees its labels alone", _strongest(attacks, labels_alone=True), found),
-        _between(found.metrics["references"]),
+        _to("Whoever has the model's file", _of_kind(found, labels_alone=False), found),
+        _to("Whoever sees its labels alone", _of_kind(found, labels_alone=True), found),
+        _scale(found.metrics["references"]),
         _most(found),
         *_controls(found),
     ]
     return [_verdict(found), "\n".join(f"- {line}" for line in lines if line)]
 
 
-def _strongest(attacks: Mapping[str, Any], *, labels_alone: bool) -> str | None:
-    """Of the attacks of one kind the one with the highest AA-1."""
-    own = [one for one in attacks if (one in _LABELS_ALONE) == labels_alone]
-    able = [one for one in own if attacks[one]["aa1"] is not None]
-    return max(able, key=lambda one: float(attacks[one]["aa1"]), default=None)
+def _of_kind(found: Findings, *, labels_alone: bool) -> dict[str, Mapping[str, Any]]:
+    """The attacks of one kind on the audited model, with their means."""
+    return {
+        attack: groups[AUDITED]
+        for attack, groups in found.metrics["attacks"].items()
+        if AUDITED in groups and (attack in _LABELS_ALONE) == labels_alone
+    }
 
 
 def _verdict(found: Findings) -> Note:
-    """Whether the strongest attack got more than random faces get, beyond both intervals."""
-    worst = found.metrics["worst"][AUDITED]
-    got = interval_of(found.metrics, worst["attack"], AUDITED)
-    least = worst["aa1"] if got is None else got.low
-    floor = _upper(found.metrics["references"]["floor"])
-    if least is not None and least > floor:
-        return Note(
-            "caution",
-            "**The model gives away what its people look like**: the strongest attack has "
-            f"{percent(worst['aa1'], 1)} of its images recognised, random faces have at most "
-            f"{percent(floor, 1)}.",
-        )
-    if least is None or not found.metrics["checks"].get(_POSITIVE, True):
+    """Whether an attack got more than random faces get, beyond both intervals.
+
+    An evaluator names somebody for every image, so where judges have a voice it takes all of them.
+    What the evaluator alone recognises may be an image that fools it.
+    """
+    recognised, granted = _recognised(found), _granted(found)
+    if granted is not None and granted.above:
+        return Note("caution", f"{_LEAKS}: {granted.words}.")
+    if recognised is not None and recognised.above:
+        if granted is None:
+            return Note("caution", f"{_RECOGNISED}: {recognised.words}.")
+        strict = hits.strict(found.inputs.judges[row] for row in hits.named(found))
+        words = f"{_FOOLED}. {_capital(recognised.words)}; but {granted.words}."
+        return Note("warning", " ".join([words, *strict]))
+    if recognised is None or not found.metrics["checks"].get(_POSITIVE, True):
         return Note("warning", _NOTHING)
     return Note("warning", _UNSHOWN)
 
 
-def _upper(means: Mapping[str, Any]) -> float:
-    """The upper end of the interval of AA-1, else the rate itself."""
-    ends = means.get("intervals", {}).get("aa1")
-    return float(ends["high"] if ends else means["aa1"] or 0.0)
+class _Held(NamedTuple):
+    """A rate of the audited model held against that of random faces."""
+
+    above: bool  # the whole interval lies above that of random faces
+    words: str
 
 
-def _to(whom: str, attack: str | None, found: Findings) -> str:
+def _recognised(found: Findings) -> _Held | None:
+    """What the evaluator alone recognises; None: no attack ran."""
+    worst = found.metrics["worst"][AUDITED]
+    floor = found.metrics["references"]["floor"]
+    if worst["aa1"] is None:
+        return None
+    got, of_floor = interval_of(found.metrics, worst["attack"], AUDITED), _ends(floor, "aa1")
+    return _Held(
+        (worst["aa1"] if got is None else got.low)
+        > ((floor["aa1"] or 0.0) if of_floor is None else of_floor.high),
+        f"the evaluator recognises {percent(worst['aa1'], 1)} of the images of "
+        f"{names.attack(worst['attack'])}{_between(got)}, of random faces "
+        f"{percent(floor['aa1'], 1)}{_up_to(of_floor)}",
+    )
+
+
+def _granted(found: Findings) -> _Held | None:
+    """What all judges agree on; None: no judge has a voice, here or on random faces."""
+    attack = most_agreed(found.metrics, AUDITED, found.marks.partial_on(AUDITED))
+    share, floor = agreed(found.metrics, attack, AUDITED), found.metrics["references"]["floor"]
+    of_random = (floor.get("judges") or {}).get("agree")
+    if attack is None or share is None or of_random is None:
+        return None
+    got = interval_of(found.metrics, attack, AUDITED, _AGREE)
+    of_floor = _ends(floor, _AGREE)
+    return _Held(
+        (share if got is None else got.low) > (of_random if of_floor is None else of_floor.high),
+        f"all judges agree on {percent(share, 1)} of the images of "
+        f"{names.attack(attack)}{_between(got)}, on {percent(of_random, 1)} of random "
+        f"faces{_up_to(of_floor)}",
+    )
+
+
+def _ends(means: Mapping[str, Any], rate: str) -> Ends | None:
+    """The interval of a rate of the floor."""
+    ends = means.get("intervals", {}).get(rate)
+    return None if ends is None else Ends(ends["low"], ends["high"], ends["kind"])
+
+
+def _between(ends: Ends | None) -> str:
+    return "" if ends is None else f" ({ends.words()})"
+
+
+def _up_to(ends: Ends | None) -> str:
+    """The upper end, which is no maximum."""
+    return "" if ends is None else f" (95 % interval up to {100 * ends.high:.1f} %)"
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _to(whom: str, own: Mapping[str, Mapping[str, Any]], found: Findings) -> str:
     """What one kind of attacker gets; empty where no such attack ran."""
+    partial = found.marks.partial_on(AUDITED)
+    attack = greatest({one: means["aa1"] for one, means in own.items()}, partial)
     if attack is None:
         return ""
-    means, worst = found.metrics["attacks"][attack][AUDITED], found.metrics["worst"][AUDITED]
+    means, worst = own[attack], found.metrics["worst"][AUDITED]
+    shares = {one: agreed(found.metrics, one, AUDITED) for one in own}
     ends = interval_of(found.metrics, attack, AUDITED)
     gloss = "" if attack in _LABELS_ALONE else names.gloss(attack)
     star = "\\*" * (attack in worst["failed"]) + found.marks.dagger(attack, AUDITED)
@@ -96,17 +160,21 @@ def _to(whom: str, attack: str | None, found: Findings) -> str:
         + (f" ({ends.words()})" if ends else "")
         + f" by {names.attack(attack)}"
         + (f", which {gloss}" if gloss else "")
-        + f".{_agreed(means.get('judges'))}"
+        + f".{_agreed(found, greatest(shares, partial, attack))}"
     )
 
 
-def _agreed(judges: Mapping[str, Any] | None) -> str:
-    if judges is None or judges["agree"] is None:
+def _agreed(found: Findings, attack: str | None) -> str:
+    """The most that all judges agree on, by whichever attack of the kind."""
+    if attack is None:
         return ""
-    return f" All judges agree on {percent(judges['agree'], 1)}."
+    share = percent(agreed(found.metrics, attack, AUDITED), 1)
+    ends = interval_of(found.metrics, attack, AUDITED, _AGREE)
+    between = "" if ends is None else f", {ends.words()}"
+    return f" All judges agree on at most {share} ({names.attack(attack)}{between})."
 
 
-def _between(ends: Mapping[str, Any]) -> str:
+def _scale(ends: Mapping[str, Any]) -> str:
     """The scale on which these numbers stand."""
     return (
         f"**The scale**: random faces, for which nobody asks a model, get "

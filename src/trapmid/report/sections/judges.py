@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from trapmid.report import names
+from trapmid.report import names, stars
 from trapmid.report.averages import mean_of
 from trapmid.report.blocks import Block, Line, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import FLOOR
-from trapmid.report.judged import Measured, at, measured
+from trapmid.report.judged import at, measured
 from trapmid.report.markdown import escaped
+from trapmid.report.sections.hits import NAMES, Cell, cells, judge_of, meaning, named, refused
 from trapmid.report.words import percent, plain, rate
 from trapmid.scoring.scores import AttackScores, JudgeScores
 
@@ -42,36 +42,22 @@ _TABLE = (
     "judges agree: the evaluator names the attacked person{voices}. False positives are a share of "
     "the evaluator's hits, false negatives of the images that the {judge} takes for the person. "
     "Distance: from the attacked person by parameters, in deviations between people; in "
-    "brackets from others."
+    "brackets from others. In the last line, false positives are the share of all real images that "
+    "the {judge} refuses."
 )
-_REFUSED = (
-    "Refused is not unlike: a verifier that lets few impostors pass also refuses some images that "
-    "are nearer to their person than to anybody else."
-)
-_STAR = "A star: a validity check of this attack failed."
+_SECOND = "AA-1, second evaluator"
 _HEADS = (
-    *("Attack and defence", "AA-1", "All judges agree", "False positives", "Verifier accepts"),
+    *(
+        "Attack and defence",
+        "AA-1",
+        _SECOND,
+        "All judges agree",
+        "False positives",
+        "Verifier accepts",
+    ),
     *("Nearest by verifier", "Nearest by parameters", "Distance (others)", "False negatives"),
 )
 _DISTANCES = ("attacked", "others")
-_HALF = 0.5
-
-
-class Cell(NamedTuple):
-    """What judges say of one attack on one defence."""
-
-    attack: str
-    defense: str
-    rows: Sequence[AttackScores]  # one of each seed
-    false_positives: Measured
-
-    @property
-    def kind(self) -> str:
-        """What most of the evaluator's hits are, where the interval says it."""
-        ends = self.false_positives.ends
-        if ends is None or ends[0] <= _HALF <= ends[1]:
-            return "unknown"
-        return "false" if ends[0] > _HALF else "true"
 
 
 def judges(found: Findings) -> Section:
@@ -80,62 +66,33 @@ def judges(found: Findings) -> Section:
     asked = cells(found)
     if not judge or not asked:
         return Section(TITLE, [])
-    own = [found.inputs.judges[row] for row in _asked(found)]
+    own = [found.inputs.judges[row] for row in named(found)]
     blocks: list[Block] = [
         _how(own, judge),
         "\n".join(f"- {line}" for line in _quality(own)),
-        _TABLE.format(judge=_NAMES[judge], voices=_voices(own)) + f" {_STAR}" * found.doubted,
+        _TABLE.format(judge=NAMES[judge], voices=_voices(own)) + _marks(found),
         _table(found, asked, judge),
         "### What it means",
-        "\n".join(f"- {line}" for line in meaning(asked, judge)),
+        "\n".join(f"- {line}" for line in meaning(found, asked)),
     ]
     return Section(TITLE, blocks)
 
 
-_NAMES = {"verifier": "verifier", "identity": "reader"}
-
-
-def judge_of(found: Findings) -> str:
-    """Against whom the evaluator's errors are counted: the verifier, if there is one."""
-    asked = {
-        name
-        for scores in found.inputs.attack_runs.values()
-        if scores.judges is not None
-        for name in scores.judges.disagreement
-    }
-    return next((name for name in _NAMES if name in asked), "")
+def _marks(found: Findings) -> str:
+    """What the marks in the table mean."""
+    star = f"A star: {found.star}." if found.doubted else ""
+    about = [star, stars.about_judges(found.judged_in_doubt.values())]
+    return "".join(f" {one}" for one in about if one)
 
 
 def heard(found: Findings) -> list[JudgeScores]:
     """The judges with a voice in "all judges agree" that attack runs name, verifiers first."""
-    return [one for row in _asked(found) if (one := found.inputs.judges[row]).votes]
+    return [one for row in named(found) if (one := found.inputs.judges[row]).votes]
 
 
 def strangers(own: Iterable[JudgeScores]) -> bool:
     """Whether all of these judges learnt from people who are known to be none of the private."""
     return all(one.checks.get(_STRANGERS, False) for one in own)
-
-
-def cells(found: Findings) -> list[Cell]:
-    """Every attack on every defence that judges were asked about, without the floor."""
-    judge, made = judge_of(found), []
-    for attack, groups in found.metrics["attacks"].items():
-        for defense in groups:
-            rows = [found.inputs.attack_runs[row] for row in found.attack_runs[attack, defense]]
-            if any(one.judges is not None for one in rows):
-                share = measured(rows, f"judges.disagreement.{judge}.false_positive_share")
-                made.append(Cell(attack, defense, rows, share))
-    return made
-
-
-def _asked(found: Findings) -> list[str]:
-    """The judges that attack runs name, verifiers first."""
-    named = [
-        Path(block[key]).stem
-        for key in ("verifier", "identity")
-        for block in found.params["attack_runs"].values()
-    ]
-    return [row for row in dict.fromkeys(named) if row in found.inputs.judges]
 
 
 # --- the judges ---------------------------------------------------------------------------------
@@ -145,7 +102,7 @@ def _how(own: Sequence[JudgeScores], judge: str) -> str:
     who = _OTHERS if strangers(own) else _UNKNOWN
     kinds = {_VERIFIER if one.verifier else _READER if one.votes else _LOOKS for one in own}
     parts = [words for words in (_VERIFIER, _READER, _LOOKS) if words in kinds]
-    return f"{_EVALUATOR}{who}: {'; '.join(parts)}. {_FALSE.format(judge=_NAMES[judge])}"
+    return f"{_EVALUATOR}{who}: {'; '.join(parts)}. {_FALSE.format(judge=NAMES[judge])}"
 
 
 def _voices(own: Iterable[JudgeScores]) -> str:
@@ -193,8 +150,17 @@ def _of_real(judge: JudgeScores) -> str:
 
 
 def _table(found: Findings, asked: Iterable[Cell], judge: str) -> Table:
-    lines = [Line((_head(found, one), *_numbers(one.rows, judge))) for one in asked]
-    return table("pr", _HEADS, [*lines, *_floor(found, judge), *_ceiling(found)])
+    doubted = found.judged_in_doubt
+    lines = [
+        Line((_head(found, one), *_numbers(one.rows, judge, (one.attack, one.defense) in doubted)))
+        for one in asked
+    ]
+    every = [*lines, *_floor(found, judge), *_ceiling(found, judge)]
+    if any(_mean(one.rows, "judges.second_aa1") is not None for one in asked):
+        return table("pr", _HEADS, every)
+    column = _HEADS.index(_SECOND)  # nobody was asked
+    narrow = [Line((*one.cells[:column], *one.cells[column + 1 :]), one.kind) for one in every]
+    return table("pr", (*_HEADS[:column], *_HEADS[column + 1 :]), narrow)
 
 
 def _head(found: Findings, one: Cell) -> str:
@@ -203,18 +169,30 @@ def _head(found: Findings, one: Cell) -> str:
     return f"{names.attack(one.attack)}{mark} on {names.defense(one.defense)}"
 
 
-def _numbers(rows: Sequence[AttackScores], judge: str) -> tuple[str, ...]:
+def _numbers(rows: Sequence[AttackScores], judge: str, doubted: bool = False) -> tuple[str, ...]:
     """AA-1 ... false negatives of rows, one of each seed."""
     disagreement = f"judges.disagreement.{judge}"
     plainly = ("judges.verifier.accepted", "judges.verifier.aa1", "judges.identity.aa1")
     return (
         rate(_mean(rows, "aa1"), 1),
-        measured(rows, "judges.agree").words(),
+        rate(_mean(rows, "judges.second_aa1"), 1),
+        measured(rows, "judges.agree").words() + stars.JUDGES * doubted,
         measured(rows, f"{disagreement}.false_positive_share").words(),
         *(rate(_mean(rows, path), 1) for path in plainly),
         _distance(*(_mean(rows, f"judges.identity.distance.{of}") for of in _DISTANCES)),
         measured(rows, f"{disagreement}.false_negative_share").words(),
     )
+
+
+def _second_of_real(found: Findings) -> float | None:
+    """AA-1 of real test images by the second evaluators that attack runs name."""
+    rows = dict.fromkeys(
+        Path(block["second_evaluator"]).parent.name
+        for block in found.params["attack_runs"].values()
+        if "second_evaluator" in block
+    )
+    known = found.inputs.evaluators
+    return mean_of([known[row].ceiling.aa1 for row in rows if row in known])
 
 
 def _mean(rows: Iterable[AttackScores], path: str) -> float | None:
@@ -236,14 +214,20 @@ def _floor(found: Findings, judge: str) -> list[Line]:
     return [Line((head, *_numbers(rows, judge)), "reference")] if rows else []
 
 
-def _ceiling(found: Findings) -> list[Line]:
-    """Real test images, by the study's first judges."""
-    own = [found.inputs.judges[row] for row in _asked(found)]
+def _ceiling(found: Findings, judge: str) -> list[Line]:
+    """Real test images, by the study's first judges.
+
+    On how many of them all judges agree is not scored.
+    """
+    own = [found.inputs.judges[row] for row in named(found)]
+    against = next((one for one in own if bool(one.verifier) == (judge == "verifier")), None)
     verifier = next((one.verifier for one in own if one.verifier), None)
     identity = next((one.identity for one in own if one.identity), None)
     distance = identity.distance if identity else None
     numbers = (
-        *(rate(found.metrics["references"]["ceiling"]["aa1"], 1), "–", "–"),
+        rate(found.metrics["references"]["ceiling"]["aa1"], 1),
+        *(rate(_second_of_real(found), 1), "–"),
+        rate(refused(against) if against else None, 1),
         rate(verifier.true_accepts if verifier else None, 1),
         rate(verifier.aa1 if verifier else None, 1),
         rate(identity.aa1 if identity else None, 1),
@@ -251,47 +235,3 @@ def _ceiling(found: Findings) -> list[Line]:
         "–",
     )
     return [Line(("ceiling: real test images", *numbers), "reference")]
-
-
-# --- in words -----------------------------------------------------------------------------------
-
-
-def meaning(asked: Sequence[Cell], judge: str) -> list[str]:
-    """What the numbers say: what all judges grant, and which hits are false positives."""
-    by_kind = {
-        kind: [one for one in asked if one.kind == kind] for kind in ("false", "true", "unknown")
-    }
-    said = {
-        "false": f"**Mostly false positives**: the {_NAMES[judge]} refuses more than half of the "
-        "evaluator's hits, and the whole interval lies above a half",
-        "true": f"**Mostly real**: the {_NAMES[judge]} refuses less than half, and the whole "
-        "interval lies below it",
-        "unknown": "**Cannot tell**: a half lies inside the interval, or there is no interval",
-    }
-    lists = [f"{said[kind]}: {_listed(some)}." for kind, some in by_kind.items() if some]
-    return [_granted(asked), *lists, *([_REFUSED] if judge == "verifier" else [])]
-
-
-def _granted(asked: Sequence[Cell]) -> str:
-    """By defence, the most on which all judges agree."""
-    best: dict[str, tuple[float, str]] = {}
-    for one in asked:
-        agreed = _mean(one.rows, "judges.agree")
-        if agreed is not None and agreed > best.get(one.defense, (-1.0, ""))[0]:
-            best[one.defense] = (agreed, one.attack)
-    parts = [
-        f"{names.defense(defense)} {percent(agreed, 1)} ({names.attack(attack)})"
-        for defense, (agreed, attack) in best.items()
-    ]
-    return f"**All judges agree** on at most: {escaped('; '.join(parts))}."
-
-
-def _listed(some: Iterable[Cell]) -> str:
-    """By attack, the defences with their share of false positives."""
-    by_attack: dict[str, list[str]] = {}
-    for one in some:
-        share = percent(one.false_positives.value, 1)
-        by_attack.setdefault(one.attack, []).append(f"{names.defense(one.defense)} {share}")
-    return escaped(
-        "; ".join(f"{names.attack(a)} on {', '.join(found)}" for a, found in by_attack.items())
-    )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.headline import slowdown
 from trapmid.report.marks import Marks, with_names
-from trapmid.report.words import rate, seconds, spread
-from trapmid.scoring.scores import TargetScores
+from trapmid.report.words import rate, seconds, spread, within
+from trapmid.scoring.scores import EvaluatorScores, TargetScores
 
 _PRETRAINED = "models/pretrained/"
 
@@ -19,13 +21,17 @@ _TARGETS = (
     "image and a trigger that the target gives the class of the trigger; that of the image's own "
     "person is among them, so without a trapdoor it is about one in as many as there are "
     "people. A bold line of several seeds shows mean ± population deviation over seeds (s: sample "
-    "deviation), and a line per seed follows it."
+    "deviation), and a line per seed follows it. In brackets behind a number of one seed, or of "
+    "an evaluator: its 95 % interval."
 )
 _DEFENSES = (
     "The attack is the strongest one on the defence. The last column divides the training time by "
     "that without a defence, for the same architecture and data; a defence's own schedule, such as "
     "fewer epochs, is part of it."
 )
+
+
+_RATES = ("test_accuracy", "val_accuracy", "trapdoor_success")
 
 
 def targets(found: Findings) -> list[Block]:
@@ -39,6 +45,10 @@ def _target_table(found: Findings) -> Table:
         scores = [found.inputs.targets[row] for row in rows]
         rates = [_rates(one) for one in scores]
         shown = [spread(column, rate) for column in zip(*rates, strict=True)]
+        if len(rows) == 1:
+            shown = [
+                within(text, _ends(scores[0], n)) for text, n in zip(shown, _RATES, strict=True)
+            ]
         seeds = found.seeds_of("targets", rows)
         seed = f"mean of {len(rows)}" if len(rows) > 1 else seeds[0]
         kind = "mean" if len(rows) > 1 else ""
@@ -48,7 +58,8 @@ def _target_table(found: Findings) -> Table:
             lines += [Line(("", seed, *map(rate, of_seed))) for seed, of_seed in own]
     for row, block in found.params["evaluators"].items():
         judging = found.inputs.evaluators[row]
-        shown = [rate(judging.test_accuracy), rate(judging.val_accuracy), "–"]
+        accuracy = within(rate(judging.test_accuracy), _ends(judging, _RATES[0]))
+        shown = [accuracy, rate(judging.val_accuracy), "–"]
         lines.append(Line((f"evaluator: {row}", str(block["seed"]), *shown), "reference"))
     heads = ("Defence", "Seed", "Acc (%) ↑", "Validation acc (%)", "Trapdoor success (%) ↑")
     return table("llr", heads, lines)
@@ -56,6 +67,11 @@ def _target_table(found: Findings) -> Table:
 
 def _rates(scores: TargetScores) -> tuple[float | None, ...]:
     return scores.test_accuracy, scores.val_accuracy, scores.trapdoor_success
+
+
+def _ends(scores: TargetScores | EvaluatorScores, name: str) -> dict[str, Any] | None:
+    """The interval of a rate of one row; it holds for this trained network alone."""
+    return asdict(scores.intervals[name]) if name in scores.intervals else None
 
 
 def defenses(found: Findings) -> list[Block]:

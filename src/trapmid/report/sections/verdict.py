@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from trapmid.artifacts import results
-from trapmid.report import leaks, names
+from trapmid.report import leaks, names, stars
 from trapmid.report.blocks import Block, Line, Note, Picture, Pictures, Section, table
 from trapmid.report.findings import CheckLine, Findings
 from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.markdown import anchor, escaped
-from trapmid.report.sections import audited, judges
+from trapmid.report.sections import audited, hits, judges
 from trapmid.report.sections.study import deviations
 from trapmid.report.words import percent
 
@@ -41,7 +41,6 @@ _AGREE = (
 _ACCEPTS = "a verifier{strange} accepts the image as the person's"
 _STRANGE = " that never saw the private people"
 _NEARER = "by its appearance (skin, hair, glasses, ...) no other private person is nearer"
-_DOUBTED = "a validity check of this attack failed, so the number says nothing about the defence."
 _PARTLY = "the attack attacked a part of the people alone."
 _SHORT = {
     "synthetic": "The faces are drawn by a program: no evidence about real faces",
@@ -53,9 +52,10 @@ _READ_TRADE_OFF = (
     "accurate. A large mark is a defence, a small one is one seed."
 )
 _READ_WORST = (
-    "The worst reconstruction. Above a private face, below what the strongest attack made of it: "
-    "of the images on which all judges agree (else: that are recognised), the one nearest to its "
-    "person, picked by result."
+    "The worst reconstruction. Above a private face, below what the named attack made of it: the "
+    "one of whose images all judges agree on most (where they agree on none: the one with the "
+    "highest AA-1). Of its images on which all judges agree (else: that are recognised), it is the "
+    "one nearest to its person, picked by result."
 )
 
 
@@ -75,8 +75,9 @@ def front(found: Findings) -> list[Block]:
         _AA1,
         *_agreement(found),
         *([] if audited.is_audit(found) else [_by_defence(lines)]),
-        *([f"\\*: {_DOUBTED}"] if any(one.doubted for one in lines) else []),
-        *([f"†: {_PARTLY}"] if any(one.partial for one in lines) else []),
+        *([f"\\*: {found.star}."] if any(one.doubted for one in lines) else []),
+        *filter(None, [stars.about_judges(found.judged_in_doubt.values())]),
+        *([f"†: {_PARTLY}"] if any(one.partial or one.agreed_partly for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
         *weak,
         *_overview(found, lines),
@@ -93,7 +94,9 @@ def _agreement(found: Findings) -> list[str]:
     verifiers = [one for one in voices if one.verifier]
     accepts = _ACCEPTS.format(strange=_STRANGE * judges.strangers(verifiers))
     parts = [accepts] * bool(verifiers) + [_NEARER] * (len(verifiers) < len(voices))
-    return [_AGREE.format(voices=", and ".join(parts))] if parts else []
+    if not parts:
+        return []
+    return [" ".join([_AGREE.format(voices=", and ".join(parts)), *hits.strict(voices)])]
 
 
 def _about(found: Findings) -> str:

@@ -1,0 +1,72 @@
+"""How much the images look like private ones: distances and neighbours, behind a click."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trapmid.report import names
+from trapmid.report.averages import mean_of
+from trapmid.report.blocks import Block, Fold, Line, table
+from trapmid.report.findings import Findings
+from trapmid.report.groups import Groups
+from trapmid.report.judged import at
+from trapmid.report.words import plain, rate
+from trapmid.scoring.scores import Fidelity
+
+_TITLE = "Likeness to private images: KID, precision and recall, neighbours"
+_READ = (
+    "How to read it: all in the evaluator's features, means over seeds, of all images that were "
+    "found; KID and the matched Fréchet distance are of successes alone, so an attack with few "
+    "of them can look better than it is. Nearer to the last line is more like real images. "
+    "KID and Fréchet: distances between made and private images. Precision: share of made images "
+    "among the private ones. Recall: share of private images among the made ones. Density, "
+    "coverage: how crowded the private images are by made ones, and how many have one near. "
+    "Nearest private: share of images whose nearest image is a private one, among as many private "
+    "as public ones; by chance 50. Covered: share of the attacked people's private images to "
+    "which a reconstruction comes close. –: too few images."
+)
+_HEADS = (
+    *("Attack and defence", "KID ↓", "Fréchet, matched ↓", "Precision (%)", "Recall (%)"),
+    *("Density", "Coverage (%)", "Nearest private (%)", "Covered (%)"),
+)
+
+
+def likeness(found: Findings) -> list[Block]:
+    """The table between random latents and real test images; nothing where nobody has numbers."""
+    scores = found.inputs.attack_runs
+    lines = [
+        _line(
+            f"{names.attack(attack)}{found.marks.dagger(attack, defense)} on "
+            f"{names.defense(defense)}",
+            [scores[row].fidelity for row in found.attack_runs[attack, defense]],
+        )
+        for attack, groups in found.metrics["attacks"].items()
+        for defense in groups
+    ]
+    groups = Groups.of(found.params)
+    floor = [scores[row].fidelity for row in groups.floor]
+    ceiling = [found.inputs.evaluators[row].ceiling_fidelity for row in groups.evaluators]
+    lines += [
+        _line("floor: random latents", floor, "reference"),
+        _line("ceiling: real test images", ceiling, "reference"),
+    ]
+    there = [line for line in lines if line is not None]
+    return [Fold(_TITLE, [_READ, table("pr", _HEADS, there)])] if there else []
+
+
+def _line(head: str, rows: Sequence[Fidelity | None], kind: str = "") -> Line | None:
+    """The means of rows that are seeds of one; None: no row has numbers."""
+    own = [row for row in rows if row is not None]
+    if not own:
+        return None
+
+    def mean(path: str) -> float | None:
+        return mean_of([at(one, path) for one in own])
+
+    numbers = (
+        *(plain(mean("kid")), plain(mean("frechet_matched"))),
+        *(rate(mean("prdc.precision"), 1), rate(mean("prdc.recall"), 1)),
+        *(plain(mean("prdc.density")), rate(mean("prdc.coverage"), 1)),
+        *(rate(mean("nearest_private.equal"), 1), rate(mean("covered"), 1)),
+    )
+    return Line((head, *numbers), kind)

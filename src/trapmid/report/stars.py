@@ -1,0 +1,83 @@
+"""Which numbers are in doubt because a check failed, and what that says of them.
+
+A check holds an attack against what it asked, or the judges against real people. The latter says
+nothing of AA-1, which no judge beside the evaluator decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trapmid.report.groups import FLOOR, attack_run_label
+from trapmid.scoring.checks import OF_JUDGES
+from trapmid.scoring.scores import Attacks, Judges
+
+JUDGES = "‡"
+"""The mark behind what all judges agree on."""
+
+_REACHED = "target_agreement"
+_LOWER = (
+    "the search of this attack did not reach what it asked for, so its AA-1 is a lower bound of "
+    "what this attack can get"
+)
+_BROKEN = "a validity check of this attack failed ({names}), so its number cannot be relied on"
+
+
+def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> list[str]:
+    """The attacks on a defence of which a check failed, with any seed; none of the judges' checks.
+
+    What the evaluator recognises has leaked all the same, so such an attack can be the worst case.
+    """
+    found = {
+        block["attack"]
+        for row, block in params["attack_runs"].items()
+        if attack_run_label(params, block) == defense and _failed(attack_runs[row].checks)
+    }
+    return sorted(found - {FLOOR})
+
+
+def meaning(params: Mapping[str, Any], attack_runs: Attacks) -> str:
+    """What a star says in this study, by the checks that failed; ends without a full stop."""
+    failed = {
+        name
+        for row, block in params["attack_runs"].items()
+        if block["attack"] != FLOOR
+        for name in _failed(attack_runs[row].checks)
+    }
+    others = ", ".join(sorted(name.replace("_", " ") for name in failed - {_REACHED}))
+    parts = [_LOWER] * (_REACHED in failed) + [_BROKEN.format(names=others)] * bool(others)
+    return "; or ".join(parts)
+
+
+def judged_in_doubt(
+    params: Mapping[str, Any], attack_runs: Attacks, judges: Judges
+) -> dict[tuple[str, str], list[str]]:
+    """By attack and defence: the failed checks of the judges that were asked about it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row, block in params["attack_runs"].items():
+        failed = [name for name in OF_JUDGES if not attack_runs[row].checks.get(name, True)]
+        for key in ("verifier", "identity"):
+            judge = judges.get(Path(block[key]).stem)
+            failed += [name for name, passed in judge.checks.items() if not passed] if judge else []
+        if failed and attack_runs[row].judges is not None:
+            cell = (block["attack"], attack_run_label(params, block))
+            found[cell] = sorted({*found.get(cell, ()), *failed})
+    return found
+
+
+def about_judges(failed: Iterable[Iterable[str]]) -> str:
+    """What the mark of the judges says; nothing where no check of theirs failed."""
+    names = sorted({name.replace("_", " ") for one in failed for name in one})
+    if not names:
+        return ""
+    return (
+        f"{JUDGES}: a check of the judges failed ({', '.join(names)}), so what all judges agree on "
+        "says little. It says nothing of AA-1."
+    )
+
+
+def _failed(checks: Mapping[str, bool]) -> list[str]:
+    """The checks of an attack that failed; the judges' are left out."""
+    return [name for name, passed in checks.items() if not passed and name not in OF_JUDGES]
