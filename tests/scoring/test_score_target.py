@@ -129,7 +129,7 @@ def test_undefended_target_without_a_trapdoor(
     assert scores.trapdoor_success is None
     assert scores.n_trapdoor == 0
     assert scores.test_accuracy == 0
-    assert scores.failed_checks == {"undefended_accuracy": "0.0000 (0.0000 to 0.2833), least 0.9"}
+    assert scores.failed_checks == {"undefended_accuracy": "0.0000 (0.0000 to 0.3456), least 0.9"}
     assert "trapdoor_success" not in scores.checks
 
 
