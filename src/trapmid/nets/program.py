@@ -281,6 +281,6 @@ def traced(model: nn.Module, image_size: int) -> bytes:
             program = make(model.eval(), (example,), dynamic_shapes=sizes)
             stream = io.BytesIO()
             torch.export.save(program, stream)
-    except Exception as error:  # the model's own, or what the tracer cannot follow
+    except (Exception, SystemExit) as error:  # the model's own, or what nobody can trace
         raise ProgramError(f"torch.export cannot trace it ({_line(error)})") from None
     return stream.getvalue()
