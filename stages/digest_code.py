@@ -40,5 +40,17 @@ def _check_names() -> None:
         sys.exit(f"digest_code: error: {wrong[0]}")
 
 
+def _check_words(words: list[str]) -> None:
+    """It takes none, and must not throw digests away for somebody who asks for help."""
+    usage = "usage: python stages/digest_code.py"
+    if {"-h", "--help"} & {*words}:
+        print(usage, __doc__, sep="\n\n")
+        sys.exit()
+    if words:
+        print(usage, file=sys.stderr)
+        sys.exit(2)
+
+
 if __name__ == "__main__":
+    _check_words(sys.argv[1:])
     main()

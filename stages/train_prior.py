@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,17 +14,17 @@ from trapmid.config import params
 from trapmid.config.study import GuidedPriorRow, PublicPriorRow
 from trapmid.types import NOTHING
 
-FOLDERS = {"public_priors": "public", "guided_priors": "guided"}
+Row = PublicPriorRow | GuidedPriorRow
+KINDS: dict[str, type[Row]] = {"public_priors": PublicPriorRow, "guided_priors": GuidedPriorRow}
 
 
 def main(kind: str, name: str) -> None:
+    if kind not in KINDS:
+        print(f"usage: {sys.argv[0]} {'|'.join(KINDS)} NAME", file=sys.stderr)
+        sys.exit(2)
     study = load_params()
-    kinds: dict[str, type[PublicPriorRow | GuidedPriorRow]] = {
-        "public_priors": PublicPriorRow,
-        "guided_priors": GuidedPriorRow,
-    }
     place = f"{kind}.{name}"
-    row = params.build(kinds[kind], params.section(study, place), place)
+    row = params.build(KINDS[kind], params.section(study, place), place)
     block = params.of_row(study, kind, name)
     training = wiring.prior_training(row.method, block)
     rt = runtime(row.seed, block["precision"])
@@ -47,7 +48,7 @@ def main(kind: str, name: str) -> None:
                 checkpointer.log({}, 0)  # without steps nothing is learnt: a curve of no numbers
             stats["parameters"] = sum(p.numel() for p in prior.parameters())
         checkpoints.save(folder / "samples.pt", {"samples": priors.samples(prior, classes, rt)})
-        path = Path(f"models/priors/{FOLDERS[kind]}/{name}/prior.pt")
+        path = Path(f"models/priors/{kind.removesuffix('_priors')}/{name}/prior.pt")
         roles = ("public", "init", "queried_model", "side_information")
         sources = {role: file_digest(file) for role, file in zip(roles, files, strict=False)}
         lineage = Lineage(people=people, target=learnt_from, sources=sources)

@@ -81,6 +81,29 @@ def test_scores_say_on_what_they_were_computed(monkeypatch, tmp_path):
     assert TargetScores.read(tmp_path, "none-0").test_accuracy == scores.test_accuracy
 
 
+def test_a_prior_of_an_unknown_kind_is_exit_code_2(stage, capsys):
+    with pytest.raises(SystemExit) as ended:
+        stage("train_prior", "priors", "gmi")
+    assert ended.value.code == 2
+    line = "usage: stages/train_prior.py public_priors|guided_priors NAME\n"
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(("word", "code"), [("none-0", 2), ("--force", 2), ("--help", 0)])
+def test_digests_stay_where_a_word_is_given(tmp_path, word, code):
+    """The stage `code` takes none, and begins with an empty folder."""
+    (tmp_path / "digests").mkdir()
+    (tmp_path / "digests" / "index").write_text("kept")
+    done = subprocess.run(
+        [sys.executable, str(STAGES / "digest_code.py"), word],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == code
+    shown = done.stdout if code == 0 else done.stderr
+    assert shown.splitlines()[0] == "usage: python stages/digest_code.py"
+    assert (tmp_path / "digests" / "index").read_text() == "kept"
+
+
 @pytest.mark.slow
 def test_a_real_stage_without_words(tmp_path):
     done = subprocess.run(

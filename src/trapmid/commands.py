@@ -25,6 +25,8 @@ def data(options: argparse.Namespace) -> int:
 
     try:
         if options.name == "lfw":
+            if options.identities is not None:
+                raise ValueError("--identities: of celeba alone; LFW's people are its folders")
             told = lfw.place(options.source, options.to or lfw.PLACE, copy=options.copy)
         elif options.source is None:
             raise ValueError("--from is missing: CelebA comes from its authors, never from here")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import urllib.error
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,40 @@ def test_what_is_no_start_is_refused_in_one_line(tmp_path: Path, content: Any, l
     with pytest.raises(CheckpointError, match=line) as caught:
         network("small_vgg", tmp_path / "w.pt")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def quantised() -> Tensor:
+    with warnings.catch_warnings(action="ignore"):
+        return torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+
+
+ODD: dict[str, tuple[Callable[[], Tensor], str]] = {
+    "complex": (lambda: torch.ones(2, dtype=torch.complex64), "in complex64"),
+    "float8": (lambda: torch.ones(2).to(torch.float8_e4m3fn), "in float8_e4m3fn"),
+    "unsigned": (lambda: torch.ones(2).to(torch.uint16), "in uint16"),
+    "sparse": (lambda: torch.eye(2).to_sparse(), r"a sparse tensor \(sparse_coo\)"),
+    "rows": (lambda: torch.eye(2).to_sparse_csr(), r"a sparse tensor \(sparse_csr\)"),
+    "quantised": (quantised, r"a quantised tensor \(qint8\)"),
+    "meta": (lambda: torch.ones(2, device="meta"), "a meta tensor, which has a shape and no num"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of kinds that it is giving up
+@pytest.mark.parametrize("name", ODD)
+def test_a_tensor_that_is_no_weight_is_named_with_its_kind(tmp_path: Path, name: str) -> None:
+    make, what = ODD[name]
+    torch.save({"state_dict": {"a": torch.ones(1), "head.b": make()}}, tmp_path / "w.pt")
+    line = rf"w\.pt: head\.b is {what}.*; allowed are dense tensors of real numbers: float16, "
+    with pytest.raises(CheckpointError, match=line) as caught:
+        initial.initial_state(tmp_path / "w.pt")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {7: torch.ones(1)}}, tmp_path / "w.pt")
+    line = r"w\.pt: the key 7 is of type int; weights are named by texts$"
+    with pytest.raises(CheckpointError, match=line):
+        initial.initial_state(tmp_path / "w.pt")
 
 
 def test_a_misfit_counts_its_kinds_and_names_the_first_of_each(tmp_path: Path) -> None:

@@ -249,7 +249,20 @@ def no_profile(world: World, tmp: Path) -> tuple[list[str], str]:
     return [str(world.model()), "--profile", "adit"], "no profile 'adit'"
 
 
-REFUSED = (other_size, too_few, no_model, no_size, no_network, occupied, no_profile)
+def no_row(world: World, tmp: Path) -> tuple[list[str], str]:
+    line = r"--profile small has no row for the audited model; use audit or audit_drawn$"
+    return [str(world.model()), "--profile", "small"], line
+
+
+def in_an_empty_folder(world: World, tmp: Path) -> tuple[list[str], str]:
+    (tmp / "a").mkdir()
+    return no_profile(world, tmp)
+
+
+REFUSED = (
+    other_size, too_few, no_model, no_size, no_network, occupied, no_profile, no_row,
+    in_an_empty_folder,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
@@ -266,6 +279,87 @@ def test_one_line_and_nothing_written(
     assert printed.startswith("trapmid audit: error: ")
     assert re.search(line, printed), printed
     assert present(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Every file with its bytes, every link with its place."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def overlay(world: World, profile: str = "audit") -> dict[str, Any]:
+    own = of_people.private(world.private, 5)
+    return run.profile(request(world, world.model(), profile=profile), own, "flat", SIZE)
+
+
+@pytest.mark.parametrize("profile", ["adit", "small"])
+def test_a_refused_profile_leaves_an_audit_as_it_was(
+    profile: str, world: World, tmp_path: Path
+) -> None:
+    folder = Quiet(tmp_path / "audits" / "a", ROOT)
+    line = rf"^(no profile 'adit' in profiles/|--profile {profile} has no row)"
+    with pytest.raises(ValueError, match=line):
+        folder.write(overlay(world, profile), b"model", {})
+    assert list(tmp_path.iterdir()) == []
+    folder.path.mkdir(parents=True)
+    folder.write(overlay(world), b"model", {})
+    before = contents(folder.path)
+    with pytest.raises(ValueError, match=line):
+        folder.write(overlay(world, profile), b"other", {})
+    assert contents(folder.path) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_profile_has_the_audited_model_or_is_refused(
+    file: Path, world: World, tmp_path: Path
+) -> None:
+    folder = Quiet(tmp_path / "a", ROOT)
+    if file.stem in ("audit", "audit_drawn"):
+        folder.write(overlay(world, file.stem), b"model", {})
+        return
+    line = f"^--profile {file.stem} has no row for the audited model; use audit or audit_drawn$"
+    with pytest.raises(ValueError, match=line):
+        folder.write(overlay(world, file.stem), b"model", {})
+    assert not folder.path.exists()
+
+
+@pytest.mark.slow
+def test_what_is_in_the_way_is_found_before_anything_is_written(
+    world: World, tmp_path: Path
+) -> None:
+    folder = Quiet(tmp_path / "a", ROOT)
+    folder.write(overlay(world), b"model", {})
+    (folder.path / "weights").unlink()
+    (folder.path / "weights").mkdir()
+    before = contents(folder.path)
+    with pytest.raises(ValueError, match=r"a/weights: is in the way; an audit puts a link there"):
+        folder.write(overlay(world, "audit_drawn"), b"other", {})
+    assert contents(folder.path) == before
+
+
+class Cut(Folder):
+    """A folder in which DVC is cut off."""
+
+    def dvc(self, *words: str) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_start_that_was_cut_off_leaves_nothing(
+    is_there: bool, world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "audits" / "a"
+    if is_there:
+        path.mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        Cut(path, ROOT).write(overlay(world), b"model", {})
+    left = [path.parent, path] if is_there else []
+    assert sorted(tmp_path.rglob("*")) == left
 
 
 def present(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,60 @@ def test_what_would_be_passed_over_is_refused(
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=words):
         people.Reader().entries(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["people", "flat"])
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "1.gif", "1.jfif", "1.avif", "1.dng", "1.JXL"])
+def test_a_photograph_of_another_kind_is_refused(tmp_path: Path, layout: str, name: str) -> None:
+    """A telephone's pictures would be gone without a word, and their person with them."""
+    folder = tmp_path / "ann" if layout == "people" else tmp_path
+    saved(folder / "2.png")
+    (folder / name).touch()
+    line = rf"{name}: is not read, only \.jpg, .* are; convert it, or take it away$"
+    with pytest.raises(DataError, match=line):
+        LAYOUTS[layout].entries(tmp_path)
+
+
+def test_a_photograph_of_another_kind_beside_the_people_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "ann" / "1.png")
+    (tmp_path / "bob.heic").touch()
+    with pytest.raises(DataError, match=r"bob\.heic: is not read, only "):
+        people.Reader().entries(tmp_path)
+
+
+@pytest.mark.parametrize("to", ["nowhere", "bob"])
+@pytest.mark.parametrize("layout", ["people", "flat"])
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, layout: str, to: str) -> None:
+    """Such as a person's folder on a disk that is not there; `bob` leads to itself."""
+    saved(tmp_path / ("ann/1.png" if layout == "people" else "1.png"))
+    (tmp_path / "bob").symlink_to(tmp_path / to)
+    with pytest.raises(DataError, match=r"bob: is a link that leads nowhere, or back to itself$"):
+        LAYOUTS[layout].entries(tmp_path)
+
+
+def test_links_to_pictures_and_people_are_followed(tmp_path: Path) -> None:
+    saved(tmp_path / "disk" / "ann" / "1.png")
+    saved(tmp_path / "disk" / "2.png")
+    (tmp_path / "faces" / "bob").mkdir(parents=True)
+    (tmp_path / "faces" / "ann").symlink_to(tmp_path / "disk" / "ann")
+    (tmp_path / "faces" / "bob" / "2.png").symlink_to(tmp_path / "disk" / "2.png")
+    assert len(people.Reader().entries(tmp_path / "faces")) == 2
+
+
+@pytest.mark.parametrize("where", ["person", "picture"])
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, where: str) -> None:
+    """Of a disk that another system wrote; the line itself can be printed anywhere."""
+    name = os.fsdecode(b"Z\xfcrich")
+    saved(tmp_path / "ann" / "1.png")
+    if where == "person":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / "ann" / f"{name}.txt").touch()
+    with pytest.raises(DataError) as caught:
+        people.Reader().entries(tmp_path)
+    assert str(caught.value).isascii()
+    assert r"Z\udcfcrich" in str(caught.value)
+    assert str(caught.value).endswith(": the name is no text in UTF-8; rename it")
 
 
 # --- a flat folder ------------------------------------------------------------------------------

@@ -130,6 +130,57 @@ def test_what_a_study_misses_is_a_line_and_exit_code_1(
     assert missed and words in missed[0]
 
 
+@pytest.fixture
+def highres(home: Path) -> Path:
+    """A study of the high-resolution track, without its weights."""
+    (home / "params.yaml").write_text(shipped.text("paper_highres"))
+    return home
+
+
+def test_weights_that_others_publish_are_made_by_a_command(highres: Path) -> None:
+    """A judge, and a prior that is not trained, from random weights would measure nothing."""
+    found = {one.text.split(":")[0]: one for one in project.weights(highres) if one.is_fatal}
+    assert found["weights/official/facenet.pt"].remedy == (
+        "`trapmid import FILE --as facenet-vggface2 --out weights/official/facenet.pt` makes it "
+        "(docs/judges.md)"
+    )
+    assert found["weights/official/ffhq1024.pt"].remedy == (
+        "`trapmid convert-stylegan FILE --out weights/official/ffhq1024.pt` makes it "
+        "(docs/attacks.md)"
+    )
+    assert len(found) == 2
+
+
+def test_a_word_for_weights_of_timm_is_no_file_of_so_many_megabytes(highres: Path) -> None:
+    texts = [one.text for one in project.weights(highres)]
+    name = "resnest101e.in1k"
+    wanted = f"weights/timm/{name}: timm's {name}, from the local cache of the Hugging Face hub"
+    assert wanted in texts
+    assert not any("0.0 MB" in text for text in texts)
+
+
+def test_a_judge_is_not_to_begin_with_random_weights(home: Path) -> None:
+    (home / "weights/faces32/verifier.pt").unlink()
+    (found,) = [one for one in project.weights(home) if one.is_fatal]
+    assert found.remedy == "put it there, or give judges.verifier another"
+    (home / "weights/faces32/gmi.pt").unlink()
+    first = next(one for one in project.weights(home) if one.is_fatal)
+    assert first.remedy.endswith("give public_priors.gmi another; weights/random is a choice, too")
+
+
+@pytest.mark.parametrize(("files", "said_of_it"), [
+    (["net.py", "net.pt"], "ok    weights    models/external/mine: a folder with net.py"),
+    (["net.pt"], "MISS  weights    models/external/mine: a folder of 0 Python files; one makes"),
+])  # fmt: skip
+def test_a_model_may_be_a_folder(home: Path, files: list[str], said_of_it: str) -> None:
+    edit(home, "init: weights/random", "init: models/external/mine")
+    (home / "models/external/mine").mkdir(parents=True)
+    for name in files:
+        (home / "models/external/mine" / name).touch()
+    lines = [one.line() for one in project.weights(home)]
+    assert [line for line in lines if line.startswith(said_of_it)], lines
+
+
 def test_a_folder_that_is_no_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

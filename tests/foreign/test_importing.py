@@ -430,6 +430,36 @@ BAD: dict[str, tuple[Any, str, str]] = {
         *(tiny() | {"l1.1.bias": torch.full((64,), torch.nan)}, "gmi-g"),
         r"l1\.1\.bias is not finite",
     ),
+    "complex weights": (
+        *(tiny() | {"l1.1.bias": torch.ones(64) * 1j}, "gmi-g"),
+        r"theirs\.tar: l1\.1\.bias is in complex64; allowed are dense tensors of real numbers",
+    ),
+    "sparse weights": (
+        *(tiny() | {"l1.0.weight": torch.eye(64, 5).to_sparse()}, "gmi-g"),
+        r"l1\.0\.weight is a sparse tensor \(sparse_coo\); allowed are dense tensors",
+    ),
+    "a key that is no text": (tiny() | {3: torch.ones(1)}, "gmi-g", "the key 3 is of type int"),
+    "a number for a head": (
+        *({"fc_layer.weight": torch.tensor(1.0)}, "vgg16"),
+        r"is no vgg16: fc_layer\.weight is a single number, must be a tensor with rows; its names",
+    ),
+    "a number for a layer": (
+        *(tiny() | {"l1.0.weight": torch.tensor(1.0)}, "gmi-g"),
+        r"is no gmi-g: l1\.0\.weight is a single number, must be a tensor with rows",
+    ),
+    "triggers of nobody": (
+        *(torch.ones(0, 3, 8, 8), "trigger"),
+        r"triggers are \(0, 3, 8, 8\), which is none; one per person",
+    ),
+    "triggers of no pixels": (
+        *({"trigger": torch.ones(3, 3, 0, 0)}, "trigger"),
+        r"triggers are \(3, 3, 0, 0\), which is none; one per person",
+    ),
+    "an empty list of triggers": ([], "trigger", r"must hold one tensor, triggers \(C, 3, S, S\)"),
+    "complex triggers": (
+        *([torch.ones(3, 8, 8) * 1j] * 2, "trigger"),
+        "triggers is in complex64; allowed are dense tensors",
+    ),
     "triggers out of range": (
         *({"trigger": 2 * torch.ones(3, 3, 8, 8)}, "trigger"),
         r"triggers must lie in \[0, 1\], are 2 to 2",
@@ -438,6 +468,7 @@ BAD: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")  # torch's, of a long look at them
 @pytest.mark.parametrize("case", BAD)
 def test_bad_files_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: str

@@ -49,6 +49,18 @@ class Pair(Small):
         return super().forward(images + other)
 
 
+class Described(Small):
+    """Has logits, and of the features what `seen` makes."""
+
+    def __init__(self, seen: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, images: Tensor) -> object:
+        features = self.body(images)
+        return self.head(features), self.seen(features)
+
+
 def checked(content: bytes, classes: int = CLASSES, size: int = SIZE) -> None:
     program.check(program.read(content), classes, size)
 
@@ -124,6 +136,42 @@ DEFECTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "one number": (
         lambda: exported(Small(lambda logits: logits.sum(dim=1)).eval()),
         r"answers 3 images with 3 numbers; must answer \(N, classes\)",
+    ),
+    "features of all images together": (
+        lambda: exported(Described(lambda features: features.mean(dim=0)).eval()),
+        r"^its second output is 4 in float32 for 3 images; must be their features, \(N, F\) in flo",
+    ),
+    "one feature": (
+        lambda: exported(Described(lambda features: features.mean()).eval()),
+        "^its second output is one number in float32 for 3 images",
+    ),
+    "a number for each image": (
+        lambda: exported(Described(lambda features: features.mean(dim=1)).eval()),
+        "^its second output is 3 in float32 for 3 images",
+    ),
+    "features of a fixed number": (
+        lambda: exported(Described(lambda features: features.new_zeros(4, 4)).eval()),
+        "^its second output is 4 x 4 in float32 for 3 images",
+    ),
+    "features of three images": (
+        lambda: exported(Described(lambda features: features.new_zeros(3, 4)).eval()),
+        r"^describes an image \(its second output\) otherwise alone than among others",
+    ),
+    "features that are no numbers": (
+        lambda: exported(Described(lambda features: features > 0).eval()),
+        "^its second output is 3 x 4 in bool for 3 images",
+    ),
+    "features that count": (
+        lambda: exported(Described(lambda features: (100 * features).long()).eval()),
+        "^its second output is 3 x 4 in int64 for 3 images",
+    ),
+    "features that change": (
+        lambda: exported(Described(lambda f: F.dropout(f, 0.5, training=True)).eval()),
+        "^two calls on one image differ: exported in",
+    ),
+    "features by batch": (
+        lambda: exported(Described(lambda features: features - features.mean(dim=0)).eval()),
+        r"^describes an image \(its second output\) otherwise alone than among others",
     ),
     "no archive": (lambda: b"PK not really", r"no program of torch\.export\.save, or damaged"),
     "cut off": (lambda: exported(Small().eval())[:-200], "or cut off"),

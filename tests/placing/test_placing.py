@@ -19,7 +19,7 @@ from trapmid.data import celeba as celeba_layout
 from trapmid.data import lfw as lfw_layout
 from trapmid.data import links
 from trapmid.data.listing import DataError
-from trapmid.placing import archives, celeba, lfw
+from trapmid.placing import archives, celeba, folders, lfw
 
 NAMES = [f"{number:06d}.jpg" for number in range(1, 7)]
 LIST = "".join(f"{name} {1 + index // 3}\n" for index, name in enumerate(NAMES))
@@ -485,6 +485,84 @@ def test_a_place_that_is_taken_stays_as_it_is(
 def test_celeba_is_never_fetched(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "celeba"]) == 1
     assert "--from is missing: CelebA comes from its authors" in capsys.readouterr().err
+
+
+BAD_LISTS: list[tuple[bytes | None, str]] = [
+    (None, "who.txt: no such file; it lists '<file name> <identity>'"),
+    (b"", "who.txt: lists no image"),
+    (b"ann\n000001.jpg bob\n", "who.txt:1: must be '<file name> <identity>', is 'ann'"),
+    ("000001.jpg ü".encode("latin-1"), "who.txt: not a text file in UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), BAD_LISTS, ids=lambda v: None)
+@pytest.mark.parametrize("have", [no_list, kaggles_archive], ids=lambda have: have.__name__)
+def test_a_bad_list_is_told_before_anything_is_placed(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    have: Callable[[Path], Path],
+    content: bytes | None,
+    words: str,
+) -> None:
+    source, named = have(here), here / "who.txt"
+    if content is not None:
+        named.write_bytes(content)
+    monkeypatch.setattr(folders, "new", None)
+    assert cli.main(["data", "celeba", "--from", str(source), "--identities", str(named)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"trapmid data: error: --identities: {here}/") and words in error
+    assert error.count("\n") == 1
+    assert list(Path().iterdir()) == []
+
+
+def test_a_folder_is_no_list(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--from", str(no_list(here)), "--identities", str(here)]
+    assert cli.main(["data", "celeba", *words]) == 1
+    error = capsys.readouterr().err
+    assert error == f"trapmid data: error: --identities: {here}: is no regular file, and only " + (
+        "such are read\n"
+    )
+
+
+def test_a_list_of_other_pictures_is_told_by_its_own_name(here: Path) -> None:
+    named = write(here, {"who.txt": LIST.encode() + b"000009.jpg 3\n"}) / "who.txt"
+    line = r"study/\.\./who\.txt: lists pictures of which 1 are missing, first 000009\.jpg"
+    with pytest.raises(DataError, match=line):
+        celeba.place(no_list(here), Path("faces"), copy=False, identities=Path.cwd() / "../who.txt")
+    assert named.is_file() and list(Path().iterdir()) == []
+
+
+def test_lfw_has_no_list(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = str(lfw_home(here))
+    assert cli.main(["data", "lfw", "--from", source, "--identities", "who.txt"]) == 1
+    assert "--identities: of celeba alone; LFW's people are its fo" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["--copy"]], ids=["link", "copy"])
+@pytest.mark.parametrize("source", ["data/external", ".", "data/external/celeba", "linked"])
+def test_a_place_inside_of_its_source_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str], source: str, words: list[str]
+) -> None:
+    """A link to its own parent is a circle, and would be called a success."""
+    write(Path("data/external"), aligned() | IDENTITIES)
+    Path("linked").symlink_to("data")
+    Path("data/external/celeba").mkdir()
+    before = sorted(here.rglob("*"))
+    assert cli.main(["data", "celeba", "--from", source, *words]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"data/external/celeba: lies inside of {source}, where it comes from; name" in error
+    assert sorted(here.rglob("*")) == before
+
+
+def test_lfw_inside_of_its_source_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(Path("data/external"), PEOPLE)
+    assert cli.main(["data", "lfw", "--from", "data/external"]) == 1
+    assert "data/external/lfw: lies inside of data/external, where" in capsys.readouterr().err
 
 
 def test_what_a_killed_run_left_is_swept_away(here: Path) -> None:

@@ -214,6 +214,46 @@ def test_a_larger_batch_is_tried_as_long_as_it_takes_no_more_than_seconds() -> N
     assert sizes == [8, 8, 16]
 
 
+@pytest.mark.parametrize("arch", ["exported", "dlib_head", "inception_v3"])
+def test_nobody_timed_what_cannot_be_built_here(
+    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program is known to its file alone; the packages of the others are optional."""
+    if arch != "exported":
+        missing(monkeypatch, arch)
+    kinds = ("train", "search", "imitate", "ask")
+    units = [unit(kind=kind, arch=arch, image_size=300) for kind in kinds]
+    machine = ThisMachine(torch.device("cpu"), tmp_path / "kept.json")
+    measure.is_buildable.cache_clear()
+    try:
+        for one in units:
+            assert machine.cost(one) is None
+            assert Card.read(H100).cost(one) is None
+    finally:
+        measure.is_buildable.cache_clear()
+    assert not (tmp_path / "kept.json").exists()
+
+
+def missing(monkeypatch: pytest.MonkeyPatch, arch: str) -> None:
+    """As in an installation without the extra that the network needs."""
+    names = {"dlib_head": "dlib", "inception_v3": "timm"}
+    monkeypatch.setitem(sys.modules, names[arch], None)
+
+
+def test_an_audit_is_planned_as_far_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    monkeypatch.setattr(measure, "cost", lambda *_: Cost(0.001, 1.0))
+    monkeypatch.setattr("trapmid.planning.throughputs._imports", lambda **_: 2.0)
+    for words in ([], ["--card", str(H100)]):
+        assert cli.main(["plan", "audit_drawn", *words]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.startswith("a floor: nobody timed ")
+        assert "ask exported" in last and "search plgmi exported" in last
+
+
 # --- a card ---------------------------------------------------------------------------------------
 
 

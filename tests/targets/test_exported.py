@@ -135,6 +135,15 @@ BAD_FILES: dict[str, tuple[str, str]] = {
     "no class": ("x = 1", "it has none"),
     "no network": ("def build(): return 3", r"build\(\) returns int, must return nn\.Module"),
     "raises": ("def build(): raise KeyError('w')", r"build failed \(KeyError: 'w'\)"),
+    "ends on import": (
+        "import sys; sys.exit(0)",
+        r"import failed: it calls sys\.exit\(0\), which wo",
+    ),
+    "ends on build": ("def build(): raise SystemExit", r"build failed: it calls sys\.exit\(None\)"),
+    "ends on images": (
+        "class Net(nn.Module):\n    def forward(self, images): raise SystemExit(3)",
+        r"torch\.export cannot trace it \(\w+: ",
+    ),
     "arguments": ("def build(size): ...", r"build failed \(TypeError"),
 }
 
@@ -156,4 +165,7 @@ def test_folders_and_names_that_hold_no_model(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from torch import nn\n" + PYTHON["class"])
     torch.save({"weight": torch.ones(3, 191), "bias": torch.ones(3)}, tmp_path / "mine.pth")
     with pytest.raises(CheckpointError, match=r"mine\.pth: does not fit mine\.py: 1 of another s"):
+        network(tmp_path)
+    torch.save({"weight": torch.ones(3, 192), "bias": torch.ones(3) * 1j}, tmp_path / "mine.pth")
+    with pytest.raises(CheckpointError, match=r"mine\.pth: bias is in complex64; allowed are"):
         network(tmp_path)

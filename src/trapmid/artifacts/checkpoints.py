@@ -26,7 +26,7 @@ import torch
 from numpy._core.multiarray import scalar
 from torch import nn
 
-from trapmid.artifacts import sources
+from trapmid.artifacts import dense, sources
 
 # What torch.load raises on files that are not its own, or not whole: its unpickler reads any bytes.
 _UNREADABLE = (
@@ -128,10 +128,14 @@ def check_finite(path: Path, tensors: Mapping[str, Any]) -> None:
     """Refuses tensors with NaN or infinity, which no training is to leave and nobody to load.
 
     Raises:
-        CheckpointError: it names the first of them.
+        CheckpointError: it names the first of them, or one that is no dense tensor of numbers.
     """
     for name, value in tensors.items():
-        if isinstance(value, torch.Tensor) and not _is_finite(value):
+        if not isinstance(value, torch.Tensor):
+            continue
+        if (what := dense.otherwise(value)) is not None:
+            raise CheckpointError(f"{path}: {name} is {what}; allowed are {dense.ALLOWED}")
+        if not _is_finite(value):
             raise CheckpointError(f"{path}: {name} is not finite: the training diverged")
 
 

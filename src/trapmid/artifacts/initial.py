@@ -89,6 +89,11 @@ def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
             f"{path}: must hold a network's state, tensors by name, alone or under one of "
             f"{', '.join(_WRAPPERS)}; holds {found}"
         )
+    if wrong := [k for k in state if not isinstance(k, str)]:
+        kind = type(wrong[0]).__name__
+        raise CheckpointError(
+            f"{path}: the key {wrong[0]!r} is of type {kind}; weights are named by texts"
+        )
     return state
 
 

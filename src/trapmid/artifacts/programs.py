@@ -77,7 +77,7 @@ def _made(source: Path) -> nn.Module:
     maker = _maker(module, source)
     try:
         model = maker()
-    except Exception as error:  # it is another's code
+    except (Exception, SystemExit) as error:  # it is another's code
         raise CheckpointError(f"{source}: {_said(maker.__name__, error)}") from None
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
@@ -93,7 +93,7 @@ def _imported(source: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look for their module there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # it is another's code
+    except (Exception, SystemExit) as error:  # it is another's code
         raise CheckpointError(f"{source}: {_said('import', error)}") from None
     finally:
         del sys.modules[name]
@@ -118,7 +118,9 @@ def _maker(module: ModuleType, source: Path) -> Callable[[], object]:
     return own[0]
 
 
-def _said(what: str, error: Exception) -> str:
+def _said(what: str, error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"{what} failed: it calls sys.exit({error.code!r}), which would end the audit"[:300]
     return f"{what} failed ({type(error).__name__}: {' '.join(str(error).split())})"[:300]
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from trapmid.artifacts.checkpoints import write_atomically
+from trapmid.artifacts.initial import PROGRAM
 from trapmid.audit.people import AuditError
+from trapmid.config import params
 from trapmid.profiles import preflight
 from trapmid.profiles.compose import compose
+from trapmid.profiles.sections import ProfileError
 from trapmid.profiles.text import check_replaceable
 
 STUDY = "study"
@@ -65,44 +71,88 @@ class Folder:
     def write(self, overlay: Mapping[str, Any], model: bytes, links: Mapping[str, Path]) -> None:
         """Everything but results; what a study there had computed stays, and counts if it fits.
 
+        What is wrong with the profile, or in the way, is found before anything is written.
+
         Args:
             overlay: the profile.
             model: the bytes of its .pt2 file.
             links: by path under the folder, the folders of images.
 
         Raises:
-            AuditError: params.yaml cannot be made of the profile.
+            AuditError: params.yaml cannot be made of the profile, or a file is in the way.
+            ProfileError: the profile under it cannot be read.
         """
-        fresh = not self.path.exists()
-        try:
-            self._write_profile(overlay)
-            for name, place in {**self._links(), **links}.items():
-                _link(self.path / name, place.absolute())
+        profile = _text(overlay)
+        study = self._params(profile, str(overlay["base"]))
+        profiles = {f"profiles/{one.name}": one for one in self._profiles()}
+        linked = {
+            name: place.absolute() for name, place in {**self._links(), **profiles, **links}.items()
+        }
+        for name in linked:
+            _check_free(self.path / name)
+        with self._undone_if_it_fails():
+            # First: with a params.yaml a folder is an audit, which the same command takes up again.
+            write_atomically(self.path / "params.yaml", study.encode())
+            write_atomically(self.path / f"profiles/{STUDY}.yaml", profile.encode())
+            for name, place in linked.items():
+                _link(self.path / name, place)
             for name in _COPIED:
                 write_atomically(self.path / name, (self.project / name).read_bytes())
             write_atomically(self.path / MODEL, model)
             if not (self.path / ".dvc").is_dir():
                 self.dvc("init", "--no-scm", "--quiet")
-        except BaseException:
-            if fresh:
-                shutil.rmtree(self.path, ignore_errors=True)
-            raise
 
     def _links(self) -> dict[str, Path]:
         return {name: self.project / name for name in _LINKED}
 
-    def _write_profile(self, overlay: Mapping[str, Any]) -> None:
-        profiles = self.path / "profiles"
-        profiles.mkdir(parents=True, exist_ok=True)
-        for one in (self.project / "profiles").glob("*.yaml"):
-            _link(profiles / one.name, one)
-        with (profiles / f"{STUDY}.yaml").open("w", encoding="utf-8") as stream:
-            stream.write("# Written by `trapmid audit`.\n")
-            YAML().dump(dict(overlay), stream)
-        text = compose(STUDY, None, profiles)
+    def _profiles(self) -> list[Path]:
+        """Those of the project; the audit's own is no link, whatever the project has."""
+        found = (self.project / "profiles").glob("*.yaml")
+        return sorted(one for one in found if one.stem != STUDY)
+
+    def _params(self, profile: str, base: str) -> str:
+        """The text of params.yaml, composed outside of the folder.
+
+        Raises:
+            AuditError: no row has the audited model, or a row or block cannot be built.
+            ProfileError: the profile under it cannot be read.
+        """
+        with TemporaryDirectory() as name:
+            scratch = Path(name)
+            for one in self._profiles():
+                (scratch / one.name).symlink_to(one)
+            (scratch / f"{STUDY}.yaml").write_text(profile, encoding="utf-8")
+            try:
+                text = compose(STUDY, None, scratch)
+            except ProfileError as error:
+                raise ProfileError(str(error).replace(name, "profiles")) from None
+        rows = params.parse(text)["targets"].values()
+        if not any(row.get("arch") == PROGRAM and row.get("init") == MODEL for row in rows):
+            raise AuditError(
+                f"--profile {base} has no row for the audited model; use audit or audit_drawn"
+            )
         if found := preflight.problems(text):
-            raise AuditError(f"{profiles / STUDY}.yaml: {found[0]}")
-        write_atomically(self.path / "params.yaml", text.encode())
+            raise AuditError(f"--profile {base}: {found[0]}")
+        return text
+
+    @contextmanager
+    def _undone_if_it_fails(self) -> Iterator[None]:
+        """A folder that had nothing in it is left so, and one that was not there goes."""
+        there = self.path.exists()
+        if there and any(self.path.iterdir()):
+            yield
+            return
+        made = [one for one in self.path.parents if not one.exists()]
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            with suppress(OSError):
+                if there:
+                    self.path.mkdir()
+                for one in made:
+                    one.rmdir()
+            raise
 
     def dvc(self, *words: str) -> None:
         """Runs DVC in the folder, see `_call`."""
@@ -132,6 +182,18 @@ class Folder:
             )
 
 
+def _text(overlay: Mapping[str, Any]) -> str:
+    stream = io.StringIO()
+    stream.write("# Written by `trapmid audit`.\n")
+    YAML().dump(dict(overlay), stream)
+    return stream.getvalue()
+
+
+def _check_free(link: Path) -> None:
+    if link.exists() and not link.is_symlink():
+        raise AuditError(f"{link}: is in the way; an audit puts a link there")
+
+
 def _link(link: Path, place: Path) -> None:
     """A symbolic link, made anew where it leads elsewhere."""
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +201,4 @@ def _link(link: Path, place: Path) -> None:
         if Path(os.readlink(link)) == place:
             return
         link.unlink()
-    if link.exists():
-        raise AuditError(f"{link}: is in the way; an audit puts a link there")
     link.symlink_to(place)

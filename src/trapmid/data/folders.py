@@ -13,6 +13,12 @@ from trapmid.data import listing, pictures
 from trapmid.data.listing import DataError, Entry
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+OTHERS = (
+    ".heic", ".heif", ".avif", ".jxl", ".jfif", ".jpe", ".pjpeg", ".jp2", ".gif", ".apng", ".tga",
+    ".ppm", ".pgm", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf",
+    ".raf", ".rw2",
+)  # fmt: skip
+"""Endings of pictures that nobody reads here: passed over, a person would lose photographs."""
 _NUMBERS = 10**12  # of 5,749 names two have one number with a probability of 0.00002
 
 
@@ -22,22 +28,23 @@ def people(root: Path) -> dict[str, list[Path]]:
     Raises:
         DataError: a picture or a folder of pictures would be passed over, or there is none.
     """
-    for file in listing.contents(root):
+    inside = _seen(root)
+    for file in inside:
         if file.suffix.lower() in PICTURES and not file.is_dir():
             raise DataError(f"{file}: must be in a folder of the person whom it shows")
-    found = {folder.name: flat(folder) for folder in listing.contents(root) if folder.is_dir()}
+    found = {folder.name: flat(folder) for folder in inside if folder.is_dir()}
     if not found:
         raise DataError(f"{root}: has no folders, there must be one per person")
     return found
 
 
 def flat(folder: Path) -> list[Path]:
-    """The pictures in a folder, sorted; other files are passed over.
+    """The pictures in a folder, sorted; files that are none are passed over.
 
     Raises:
-        DataError: it has a folder in it, or no picture.
+        DataError: it has a folder in it, a picture of a kind that is not read, or no picture.
     """
-    inside = listing.contents(folder)
+    inside = _seen(folder)
     for place in inside:
         if place.is_dir():
             raise DataError(f"{place}: is a folder, and only pictures are read here")
@@ -45,6 +52,28 @@ def flat(folder: Path) -> list[Path]:
     if not found:
         raise DataError(f"{folder}: has no picture ({', '.join(PICTURES)})")
     return found
+
+
+def _seen(folder: Path) -> list[Path]:
+    """What is in a folder, without anything that would be passed over and may show somebody.
+
+    Raises:
+        DataError: a link leads nowhere, a picture has an ending that is not read, or a name is no
+            text in UTF-8.
+    """
+    inside = listing.contents(folder)
+    for place in inside:
+        try:
+            place.name.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{str(place)!a}: the name is no text in UTF-8; rename it") from None
+        if place.is_symlink() and not place.exists():
+            raise DataError(f"{place}: is a link that leads nowhere, or back to itself")
+        if place.suffix.lower() in OTHERS and not place.is_dir():
+            raise DataError(
+                f"{place}: is not read, only {', '.join(PICTURES)} are; convert it, or take it away"
+            )
+    return inside
 
 
 def entries(people: Mapping[str, Sequence[Path]]) -> list[Entry]:

@@ -24,6 +24,12 @@ _NO_FILE = {
 }
 _KEYS = ("init", "model", "truth", "verifier", "identity", "second_evaluator", "side_information")
 _PLACED = {"celeba": "celeba", "lfw": "lfw"}  # reader: what `trapmid data` calls it
+_TIMM = "timm "  # before the name of weights of timm's, see weights/README.md
+_MAKES = {
+    "facenet": "`trapmid import FILE --as facenet-vggface2 --out {}` makes it (docs/judges.md)",
+    "style": "`trapmid convert-stylegan FILE --out {}` makes it (docs/attacks.md)",
+}
+"""Method -> what makes its weights of a published file."""
 _SHOWN = 3
 
 TIMES = {
@@ -81,34 +87,48 @@ def _way_to(where: Path, path: str, reader: str) -> str:
 
 def weights(home: Path) -> Iterator[Finding]:
     """The files that rows start from or judge by, apart from those that stages make."""
-    named: dict[str, str] = {}
-    for value, place in _named(_read(home)):
+    study = _read(home)
+    named: dict[str, _Place] = {}
+    for value, place in _named(study):
         if isinstance(value, str) and "/" in value and not _is_made(value):
             named.setdefault(value, place)
     for path, place in sorted(named.items()):
-        yield _weights(home / path, path, place)
+        yield _weights(home / path, path, place, study)
 
 
-def _named(study: Mapping[str, Any]) -> Iterator[tuple[object, str]]:
-    """What may be the path of a file, and the part of params.yaml that names it."""
+class _Place(NamedTuple):
+    """The part of params.yaml that names a file."""
+
+    section: str
+    row: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.row}"
+
+
+def _named(study: Mapping[str, Any]) -> Iterator[tuple[object, _Place]]:
+    """What may be the path of a file, and where it stands."""
     for section, rows in study.items():
         for name, row in rows.items() if isinstance(rows, Mapping) else ():
             for key in _KEYS if isinstance(row, Mapping) else ():
-                yield row.get(key), f"{section}.{name}"
-    yield study["evaluation"]["inception_weights"], "evaluation.inception_weights"
+                yield row.get(key), _Place(section, name, key)
+    inception = "inception_weights"
+    yield study["evaluation"][inception], _Place("evaluation", inception, inception)
 
 
 def _is_made(path: str) -> bool:
     return path.startswith(_MADE) and not path.startswith(_OF_USERS)
 
 
-def _weights(file: Path, path: str, row: str) -> Finding:
+def _weights(file: Path, path: str, place: _Place, study: Mapping[str, Any]) -> Finding:
+    if file.is_dir():
+        return _model_folder(file, path)
     if not file.is_file():
-        remedy = f"put it there, or give {row} another; weights/random is a choice, too"
-        return Finding("weights", f"{path}: no such file ({row})", "missing", remedy)
-    word = file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size < 64 else ""
-    if word.strip() in _NO_FILE:
-        return Finding("weights", f"{path}: {_NO_FILE[word.strip()]}")
+        remedy = _way_to_get(path, place, study)
+        return Finding("weights", f"{path}: no such file ({place})", "missing", remedy)
+    if (word := _word(file)) is not None:
+        return Finding("weights", f"{path}: {word}")
     sums = file.with_name("SHA256SUMS")
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
     known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -118,6 +138,50 @@ def _weights(file: Path, path: str, row: str) -> Finding:
         text = f"{path}: its digest is not that of SHA256SUMS"
         return Finding("weights", text, "missing", f"`git checkout {path}`")
     return Finding("weights", f"{path}: there, its digest is right")
+
+
+def _model_folder(folder: Path, path: str) -> Finding:
+    """A folder of one Python file and its state, which `init` may name (docs/own-model.md)."""
+    sources = sorted(one.name for one in folder.glob("*.py"))
+    if len(sources) != 1:
+        text = f"{path}: a folder of {len(sources)} Python files"
+        return Finding("weights", text, "missing", "one makes the network: see docs/own-model.md")
+    return Finding("weights", f"{path}: a folder with {sources[0]}")
+
+
+def _way_to_get(path: str, place: _Place, study: Mapping[str, Any]) -> str:
+    """What to do about a file that is not there."""
+    remedy = f"put it there, or give {place} another"
+    if place.section == "judges" and place.key == "model":
+        method = study["judges"][place.row]["method"]
+        return _MAKES.get(method, remedy).format(path)
+    if place.key != "init":
+        return remedy
+    row = study[place.section][place.row]
+    if place.section in ("public_priors", "guided_priors"):
+        taken_as_it_is = _steps(study, place) == 0
+    else:
+        plan = study["classifier_training"].get(row.get("training"), {})
+        taken_as_it_is = plan.get("epochs") == 0
+    if taken_as_it_is:  # of random weights nothing would be learnt
+        return _MAKES.get(row["method"], remedy).format(path)
+    return f"{remedy}; weights/random is a choice, too"
+
+
+def _steps(study: Mapping[str, Any], place: _Place) -> int:
+    from trapmid.config import params as parameters
+
+    steps: int = parameters.of_row(study, place.section, place.row)["steps"]
+    return steps
+
+
+def _word(file: Path) -> str | None:
+    """What the words of a file stand for; None: it holds weights."""
+    text = file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size < 64 else ""
+    if text.startswith(_TIMM):
+        name = text.removeprefix(_TIMM).strip()
+        return f"timm's {name}, from the local cache of the Hugging Face hub"
+    return _NO_FILE.get(text.strip())
 
 
 class _Extra(NamedTuple):

@@ -43,6 +43,9 @@ _INCEPTION = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 """SHA-256 of NVIDIA's inception-2015-12-05.pt, a TorchScript file that clean-fid opens."""
 
 
+_COUNTER = "num_batches_tracked"  # of batch norm: a single number in every file
+
+
 class _Part(NamedTuple):
     """What one file gives."""
 
@@ -118,10 +121,12 @@ def _placed(file: Path, kind: str, theirs: Mapping[str, Tensor]) -> tuple[Facts,
         raise CheckpointError(f"{file}: is no {kind}: has no {error.args[0]}") from None
     except RuntimeError as error:
         raise CheckpointError(f"{file}: is no {kind}: {checkpoints.misfit(error)}") from None
-    except (ValueError, IndexError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        single = [k for k, v in theirs.items() if v.dim() == 0 and not k.endswith(_COUNTER)]
+        why = f"{single[0]} is a single number, must be a tensor with rows" if single else error
         others = ", ".join(_kinds_of(theirs, kind))
         hint = f"; its names are those of {others}" if others else ""
-        raise CheckpointError(f"{file}: is no {kind}: {error}{hint}") from None
+        raise CheckpointError(f"{file}: is no {kind}: {why}{hint}") from None
     complete = network.state_dict()  # with the counters that old files do not have
     kept = theirs if how.own_names else {how.prefix + name: v for name, v in complete.items()}
     return facts, dict(kept)
@@ -142,6 +147,9 @@ def _triggers(file: Path, content: Any) -> Tensor:
     if isinstance(content, Mapping):
         content = content.get("trapdoor", content)  # what this command wrote
     places = [*content.values()] if isinstance(content, Mapping) else [content]
+    for one in places:
+        for item in one if _is_list(one) else [one]:
+            checkpoints.check_finite(file, {"triggers": item})
     stacked = [torch.stack(list(one)) if _is_list(one) else one for one in places]
     found = [one for one in stacked if isinstance(one, Tensor)]
     shapes = [tuple(one.shape) for one in found]
@@ -150,7 +158,8 @@ def _triggers(file: Path, content: Any) -> Tensor:
             f"{file}: must hold one tensor, triggers (C, 3, S, S), holds {shapes[:3] or 'none'}"
         )
     triggers = found[0].detach().float().contiguous()
-    checkpoints.check_finite(file, {"triggers": triggers})
+    if not triggers.numel():
+        raise CheckpointError(f"{file}: triggers are {shapes[0]}, which is none; one per person")
     if triggers.min() < 0 or triggers.max() > 1:
         raise CheckpointError(
             f"{file}: triggers must lie in [0, 1], are {triggers.min():.3g} to {triggers.max():.3g}"

@@ -94,14 +94,18 @@ def ask(program: nn.Module, images: Tensor) -> Answer:
     Raises:
         ProgramError: it is neither logits nor (logits, features, ...).
     """
+    logits, features = _returned(program, images)
+    return Answer(logits, features.flatten(1) if features.dim() > 1 else features[:, None])
+
+
+def _returned(program: nn.Module, images: Tensor) -> Answer:
+    """As `ask`, the features in the shape that the program gives them."""
     found = program(images)
     parts = list(found) if isinstance(found, tuple | list) else [found]
     if not parts or not all(isinstance(part, Tensor) for part in parts[:2]):
         kinds = ", ".join(type(part).__name__ for part in parts[:2]) or "nothing"
         raise ProgramError(f"returns {kinds}; must return logits, or (logits, features)")
-    logits: Tensor = parts[0]
-    features: Tensor = parts[1] if len(parts) > 1 else logits
-    return Answer(logits, features.flatten(1) if features.dim() > 1 else features[:, None])
+    return Answer(parts[0], parts[1] if len(parts) > 1 else parts[0])
 
 
 def check(program: ExportedProgram, num_classes: int, image_size: int) -> None:
@@ -171,7 +175,7 @@ def _check_inputs(program: ExportedProgram, image_size: int) -> None:
 
 def _answered(module: nn.Module, images: Tensor) -> Answer:
     try:
-        return ask(module, images)
+        return _returned(module, images)
     except ProgramError:
         raise
     except Exception as error:  # an assertion of the graph, or any operator's complaint
@@ -189,6 +193,8 @@ def _check_answer(answer: Answer, num_classes: int) -> None:
             f"knows {logits.shape[1]} classes, and the data set has {num_classes} private people; "
             "one logit per person, people in the order of their names or numbers"
         )
+    if answer.features is not logits:
+        _check_features(answer.features)
     if not (logits.isfinite().all() and answer.features.isfinite().all()):
         raise ProgramError("answers NaN or infinity to images in [0, 1]")
     sums = logits.sum(dim=1)
@@ -199,12 +205,25 @@ def _check_answer(answer: Answer, num_classes: int) -> None:
         )
 
 
+def _check_features(features: Tensor) -> None:
+    """Whether the second output has a row of numbers for every image; logits have."""
+    rows = len(features) if features.dim() > 0 else 0
+    if features.dim() < 2 or rows != _PROBES or not features.is_floating_point():
+        shape = " x ".join(map(str, features.shape)) or "one number"
+        kind = str(features.dtype).removeprefix("torch.")
+        raise ProgramError(
+            f"its second output is {shape} in {kind} for {_PROBES} images; must be their features, "
+            "(N, F) in floating point, or left out"
+        )
+
+
 def _check_use(module: nn.Module, images: Tensor, first: Answer, before: dict[str, Tensor]) -> None:
     """Whether it was exported for use: the same answer twice, and nothing inside that moves."""
     after = module.state_dict()
     moved = [name for name, value in before.items() if not torch.equal(value, after[name])]
     again = _answered(module, images)
-    if moved or not torch.equal(first.logits, again.logits):
+    same = torch.equal(first.logits, again.logits) and torch.equal(first.features, again.features)
+    if moved or not same:
         what = f"{moved[0]} changes at every call" if moved else "two calls on one image differ"
         raise ProgramError(
             f"{what}: exported in training mode, which no program leaves; export model.eval()"
@@ -212,13 +231,20 @@ def _check_use(module: nn.Module, images: Tensor, first: Answer, before: dict[st
 
 
 def _check_batches(module: nn.Module, images: Tensor, first: Answer) -> None:
-    """Whether an image's answer is the same alone as among others."""
-    alone = torch.cat([_answered(module, image[None]).logits for image in images])
-    if not torch.allclose(alone, first.logits, rtol=_CLOSE, atol=_CLOSE):
-        raise ProgramError(
-            "answers an image otherwise alone than among others: it looks at the batch, as batch "
-            "norm does in training mode; export model.eval()"
-        )
+    """Whether an image's logits and features are the same alone as among others."""
+    alone = [_answered(module, image[None]) for image in images]
+    for what, among, singly in (
+        ("answers an image", first.logits, [one.logits for one in alone]),
+        ("describes an image (its second output)", first.features, [o.features for o in alone]),
+    ):
+        shapes = {one.shape for one in singly}
+        if shapes != {among[:1].shape} or not torch.allclose(
+            torch.cat(singly), among, rtol=_CLOSE, atol=_CLOSE
+        ):
+            raise ProgramError(
+                f"{what} otherwise alone than among others: it looks at the batch, as batch "
+                "norm does in training mode; export model.eval()"
+            )
 
 
 def _check_gradient(module: nn.Module, images: Tensor) -> None:
@@ -255,6 +281,6 @@ def traced(model: nn.Module, image_size: int) -> bytes:
             program = make(model.eval(), (example,), dynamic_shapes=sizes)
             stream = io.BytesIO()
             torch.export.save(program, stream)
-    except Exception as error:  # the model's own, or what the tracer cannot follow
+    except (Exception, SystemExit) as error:  # the model's own, or what nobody can trace
         raise ProgramError(f"torch.export cannot trace it ({_line(error)})") from None
     return stream.getvalue()

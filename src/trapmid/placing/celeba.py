@@ -51,6 +51,9 @@ def place(source: Path, to: Path, *, copy: bool, identities: Path | None) -> lis
     """
     folders.check_free(to)
     folders.check_there(source)
+    folders.check_apart(source, to)
+    if identities is not None:
+        _check_list(identities)
     archive = _archive(source)
     if archive is None and not copy and identities is None and _is_whole(source):
         told = _look(source)
@@ -73,9 +76,21 @@ def place(source: Path, to: Path, *, copy: bool, identities: Path | None) -> lis
             if one == identities or not (folder / name).exists()  # what was named, comes first
         }
         folders.fill(((one, folder / name) for name, one in beside.items()), copy=True)
-        told += _look(folder)
+        try:
+            told += _look(folder)
+        except DataError as error:  # of a list that was named, by that name
+            text = str(error).replace(str(folder / f"{LIST}.txt"), str(identities))
+            raise DataError(str(error) if identities is None else text) from None
     how = "copies" if copy or archive else "links to files"
     return [f"{to}: holds {how} of {archive or source}", *told, *TERMS]
+
+
+def _check_list(identities: Path) -> None:
+    """Whether a list of people can be read, before anything is linked or unpacked for it."""
+    try:
+        listing.read_list(identities)
+    except DataError as error:
+        raise DataError(f"--identities: {error}") from None
 
 
 def _archive(source: Path) -> Path | None:

@@ -34,6 +34,20 @@ def check_there(source: Path) -> None:
         raise DataError(f"{source}: no such file or folder")
 
 
+def check_apart(source: Path, to: Path) -> None:
+    """Refuses a place inside the source: a link there would lead to its own parent, in a circle.
+
+    Raises:
+        DataError: it names both.
+    """
+    home, place = source.resolve(), to.parent.resolve() / to.name
+    if place == home or (source.is_dir() and place.is_relative_to(home)):
+        raise DataError(
+            f"{to}: lies inside of {source}, where it comes from; name the folder of the data set "
+            "itself by --from, or another place by --to"
+        )
+
+
 def link(source: Path, to: Path) -> None:
     """`to` becomes a link to the folder `source`.
 

@@ -53,6 +53,7 @@ def place(source: Path | None, to: Path, *, copy: bool) -> list[str]:
         )
     source = source or default_source()
     folders.check_there(source)
+    folders.check_apart(source, to)
     if source.is_dir() and not copy:
         links.check(source)
         told = _look(source)

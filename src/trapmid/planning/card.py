@@ -19,7 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from trapmid import wiring
-from trapmid.planning.measure import Cost
+from trapmid.planning.measure import Cost, is_buildable
 from trapmid.planning.work import Unit
 
 ARCH, CLASSES, SIZE, BATCH, WIDTH = "vgg16", 1000, 64, 64, 64  # as measured
@@ -91,6 +91,8 @@ class Card:
         return None if seconds is None else Cost(seconds, self._megabytes(unit))
 
     def _seconds(self, unit: Unit) -> float | None:
+        if not is_countable(unit.arch, unit.classes, unit.image_size):
+            return None
         measured = flops(ARCH, CLASSES, SIZE)
         if unit.kind in ("train", "imitate", "ask"):
             planted = '"until": 1.0' in unit.block and '"optimized": false' not in unit.block
@@ -115,6 +117,13 @@ class Card:
             return 0.0
         planted = '"until": 1.0' in unit.block
         return self._of(f"training/default: {'trapmid' if planted else 'none'}: peak memory")
+
+
+def is_countable(arch: str, classes: int, size: int) -> bool:
+    """Whether the network's operations are torch's; those of dlib's recogniser are not."""
+    if not is_buildable(arch, classes, size):
+        return False
+    return not arch or getattr(wiring.target(arch), "differentiable", True)
 
 
 @functools.cache

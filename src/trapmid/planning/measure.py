@@ -6,6 +6,7 @@ time grows with the images, as it does where a processor has enough to do.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from trapmid import wiring
+from trapmid.artifacts.initial import PROGRAM
 from trapmid.config.study import ClassifierTraining
 from trapmid.metrics import features
 from trapmid.planning.clock import Clock, Now, synchronize
@@ -38,6 +40,23 @@ class Cost(NamedTuple):
 
     seconds: float
     megabytes: float  # of tensors while it runs, beside the process itself
+
+
+@functools.cache
+def is_buildable(arch: str, classes: int, size: int) -> bool:
+    """Whether the network can be made here; "", no network, can.
+
+    A program from elsewhere is known to its file alone, and some networks need a package that is
+    optional.
+    """
+    if arch == PROGRAM:
+        return False
+    try:
+        with torch.device("meta"):
+            _ = wiring.target(arch)(classes, size) if arch else None
+    except (ImportError, ValueError):
+        return False
+    return True
 
 
 def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost:

@@ -101,7 +101,7 @@ def of_stage(stage: Stage, known: Throughputs, jobs: int | None = None) -> Line:
     for unit, count in stage.work:
         cost = known.cost(unit)
         if cost is None:
-            untimed.append(" ".join((unit.kind, unit.method, unit.arch)).strip())
+            untimed.append(" ".join(filter(None, (unit.kind, unit.method, unit.arch))))
             continue
         seconds += count * cost.seconds
         megabytes = max(megabytes, PROCESS_MB + cost.megabytes)

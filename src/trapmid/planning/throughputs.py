@@ -78,6 +78,8 @@ class ThisMachine:
         self._others = content
 
     def cost(self, unit: Unit) -> Cost | None:
+        if not measure.is_buildable(unit.arch, unit.classes, unit.image_size):
+            return None
         key = hashlib.sha256(repr(unit).encode()).hexdigest()[:16]
         if key not in self._known and not self._frozen:
             what = f"measuring: {unit.kind} {unit.method} {unit.arch}, {unit.image_size} px"
