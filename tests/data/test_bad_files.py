@@ -30,6 +30,7 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with_code(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        patch.setattr(sys, "argv", ["stages/digest_code.py"])
         runpy.run_path(str(ROOT / "stages/digest_code.py"), run_name="__main__")
     return root / "digests"
 
