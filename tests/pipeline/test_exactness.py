@@ -188,7 +188,8 @@ SEED_1 = {
 @pytest.mark.parametrize(
     ("change", "changed", "stale"),
     [
-        (beta, {"train_target@trapmid-0", *READERS}, AFTER_TRAPMID),
+        # Whether the trapdoor is one is looked up in the row's block, when the target is scored.
+        (beta, {"train_target@trapmid-0", "evaluate_target@trapmid-0", *READERS}, AFTER_TRAPMID),
         (comments, set(), set()),
         (trapdoor_code, {"train_target@trapmid-0"}, AFTER_TRAPMID),
         (type_of_label_attacks, LABEL_ONLY, after(LABEL_ONLY)),
