@@ -115,6 +115,17 @@ def with_judges(found: Findings, shares: dict[str, tuple[float, float, float]]) 
 FLOOR = (0.008, 0.0, 0.046)
 
 
+def test_of_whom_judges_grant_an_image_is_said(found: Findings) -> None:
+    judged = (Person("ada", 0, 4, 2, 5), Person("b*b", 1, 1, 0, 5), Person("cy", 2, 0, 0, 5))
+    given = audit(found, aa1=0.6, low=0.5)
+    given.exposed["audited"] = Exposed("plgmi", judged)
+    _, text = front(given)
+    assert (
+        "2 of 3 people are recognised in an image or more by PLG-MI, 1 of them by all judges, "
+        "most often ada (4 of 5, 2 by all judges), b\\*b (1 of 5) (" in text
+    )
+
+
 def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:
     """AA-1 is far above that of random faces, what all judges agree on is not."""
     seen = {"gmi": (0.017, 0.0, 0.059), "plgmi": (0.01, 0.0, 0.05), "floor": FLOOR}

@@ -26,8 +26,8 @@ def test_people_by_share_over_seeds():
     found = people.tally([ONE, TWO], {1: "bea", 2: "cy"})
     assert [(one.name, one.hits, one.agreed, one.n) for one in found] == [
         ("bea", 3, 2, 3),
+        ("cy", 1, 1, 3),  # granted by all judges, before a hit that is not
         ("0", 1, 0, 3),
-        ("cy", 1, 1, 3),
     ]
 
 
@@ -48,12 +48,14 @@ def test_the_interval_is_wilsons():
         assert abs(one.interval.high - wanted.high) < 1e-9
 
 
+def block(attack, seed=0):
+    return {"attack": attack, "target": f"t-{seed}", "data": "faces", "seed": seed}
+
+
 PARAMS = {
     "targets": {row: {"data": "faces", "arch": "a", "defense": "none"} for row in ("t-0", "t-1")},
     "attack_runs": {
-        f"{attack}-t-{seed}": {"attack": attack, "target": f"t-{seed}", "data": "faces"}
-        for attack in ("gmi", "plgmi")
-        for seed in (0, 1)
+        f"{attack}-t-{seed}": block(attack, seed) for attack in ("gmi", "plgmi") for seed in (0, 1)
     },
 }
 MANIFEST = """path,identity,label,split,size,hash
@@ -72,7 +74,7 @@ def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
     scored = {"gmi-t-0": none, "gmi-t-1": none, "plgmi-t-0": ONE, "plgmi-t-1": TWO}
     found = people.exposed(PARAMS, tmp_path, {"none": "plgmi", "mid": None}, scored)
     assert list(found) == ["none"] and found["none"].attack == "plgmi"
-    assert [one.name for one in found["none"].people] == ["bea", "al", "2880"]
+    assert [one.name for one in found["none"].people] == ["bea", "2880", "al"]
 
 
 def test_people_have_the_names_of_their_own_data(tmp_path):
@@ -82,7 +84,10 @@ def test_people_have_the_names_of_their_own_data(tmp_path):
         folder.mkdir(parents=True)
         (folder / "manifest.csv").write_text(manifest)
     targets = {name: {"data": name, "arch": "a", "defense": "none"} for name in ("faces", "others")}
-    runs = {name: {"attack": "gmi", "target": name, "data": name} for name in ("others", "faces")}
+    runs = {
+        name: {"attack": "gmi", "target": name, "data": name, "seed": 0}
+        for name in ("others", "faces")
+    }
     params = {"targets": targets, "attack_runs": runs}
     strongest = {"none": "gmi", "none@others": "gmi"}
     found = people.exposed(params, tmp_path, strongest, {"faces": ONE, "others": ONE})
@@ -99,17 +104,35 @@ def test_an_attack_with_an_image_of_each_ranks_nobody(tmp_path):
     one_seed = {
         **PARAMS,
         "attack_runs": {
-            f"{attack}-t-0": {"attack": attack, "target": "t-0", "data": "faces"}
-            for attack in ("random", "brepmi", "gmi", "plgmi")
+            f"{attack}-t-0": block(attack) for attack in ("random", "brepmi", "gmi", "plgmi")
         },
     }
-    weak = {**ONE, "hit": ONE["hit"] & (ONE["labels"] == 0)}
+    weak = {"labels": ONE["labels"], "hit": ONE["hit"] & (ONE["labels"] == 0)}
     scored = {"random-t-0": ONE, "brepmi-t-0": once, "gmi-t-0": weak, "plgmi-t-0": ONE}
     found = people.exposed(one_seed, tmp_path, {"none": "brepmi"}, scored)
     assert found["none"].attack == "plgmi"
     alone = {"attack_runs": {"brepmi-t-0": one_seed["attack_runs"]["brepmi-t-0"]}}
     found = people.exposed({**PARAMS, **alone}, tmp_path, {"none": "brepmi"}, scored)
     assert found["none"].attack == "brepmi" and len(found["none"].people) == 3
+
+
+def test_the_attack_that_all_judges_grant_most_is_shown(tmp_path):
+    """As on the first screen, whatever the evaluator recognises most."""
+    folder = tmp_path / "data/prepared/faces"
+    folder.mkdir(parents=True)
+    (folder / "manifest.csv").write_text(MANIFEST)
+    params = {**PARAMS, "attack_runs": {f"{a}-t-0": block(a) for a in ("gmi", "plgmi", "brepmi")}}
+    fooled = {**ONE, "hit": torch.ones(6, dtype=torch.bool), "judged": {"agreed": ONE["hit"] & 0}}
+    part = {key: value[2:4] for key, value in ONE.items() if key != "judged"}
+    part["judged"] = {"agreed": torch.ones(2, dtype=torch.bool)}  # of one person alone
+
+    def shown(**scored):
+        given = {f"{attack}-t-0": one for attack, one in scored.items()}
+        return people.exposed(params, tmp_path, {"none": "plgmi"}, given)["none"].attack
+
+    assert shown(plgmi=fooled, gmi=ONE, brepmi=part) == "gmi"
+    assert shown(plgmi=ONE, gmi=ONE, brepmi=fooled) == "plgmi"  # the strongest among equals
+    assert shown(plgmi=fooled, gmi=fooled, brepmi=fooled) == "plgmi"
 
 
 class Given:
@@ -131,4 +154,12 @@ def test_the_section_shows_ten_and_folds_the_rest():
         "of 12 people, 9 are recognised in at least one reconstruction, 4 in more than half" in text
     )
     assert tables[0].frame["Recognised (%)"].iloc[0] == "100 (51 to 100)"
+    assert "all judges" not in text and "by luck comes first" in text
     assert section.people(Given({})).blocks == []
+
+
+def test_the_section_says_of_whom_all_judges_agree():
+    made = section.people(Given({"none": Exposed("plgmi", people.tally([ONE], {}))}))
+    text = " ".join(block for block in made.blocks if isinstance(block, str))
+    assert "1 in more than half; all judges agree on some of 1." in text
+    assert "the one of whose images all of them agree on most" in text

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.report import names
-from trapmid.report.averages import mean_of
 from trapmid.report.comparison import stacked
 from trapmid.report.frames import LEGEND
-from trapmid.report.groups import FLOOR, attack_run_label
 from trapmid.report.pictures import image_grid
-from trapmid.report.worst import greatest
+from trapmid.report.revealing import agreed, most_revealing, runs_on
 
 PATH = "figures/worst/faces.png"
 _BAND = 6  # defences side by side; more go below
@@ -120,23 +118,11 @@ def _shown(
     scored: Mapping[str, Mapping[str, Any]],
 ) -> str | None:
     """The attack run of which an image is shown; None: no attack ran."""
-    rows: dict[str, list[str]] = {}  # by attack, the lowest seed first
-    for row, block in sorted(params["attack_runs"].items(), key=lambda one: int(one[1]["seed"])):
-        if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
-            rows.setdefault(block["attack"], []).append(row)
-    agreed = {attack: mean_of(_agreed(scored[row]) for row in own) for attack, own in rows.items()}
-    people = {attack: len(scored[own[0]]["labels"].unique()) for attack, own in rows.items()}
-    partial = [attack for attack, some in people.items() if some < max(people.values())]
-    best = greatest(agreed, partial, strongest)
-    if best is None or not agreed[best]:
-        return next(iter(rows.get(strongest or "", [])), None)
-    return next(row for row in rows[best] if _agreed(scored[row]))
-
-
-def _agreed(scored: Mapping[str, Any]) -> float | None:
-    """The share of an attack run's images on which all judges agree; None: none has a voice."""
-    agreed = scored.get("judged", {}).get("agreed")
-    return None if agreed is None or not len(agreed) else float(agreed.float().mean())
+    runs = runs_on(params, defense)
+    best = most_revealing(runs, scored, strongest)
+    if best is None:
+        return next(iter(runs.get(strongest or "", [])), None)
+    return next(row for row in runs[best] if agreed(scored[row]))
 
 
 def _of_row(

@@ -1,14 +1,17 @@
-"""Of every private person: how many reconstructions by a strong attack show them."""
+"""Of every private person: how many reconstructions by a revealing attack show them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid.metrics.statistics.intervals import Interval, wilson
-from trapmid.report.groups import FLOOR, attack_run_label
+from trapmid.report.averages import mean_of
+from trapmid.report.groups import attack_run_label
+from trapmid.report.revealing import Runs, most_revealing, partial, runs_on
+from trapmid.report.worst import greatest
 
 _OF_FOLDERS = ("people", "lfw")
 """Readers whose people have names: those of the folders of their pictures."""
@@ -49,23 +52,23 @@ def exposed(
 ) -> dict[str, Exposed]:
     """By defence, what one attack got of every person; nothing where no attack ran.
 
-    It is the strongest one. If that made one image of each, which ranks nobody, it is the strongest
-    of those that made several, where there is one.
+    It is the attack of whose images all judges agree on most, as on the report's first screen;
+    where no judge has a voice or they agree on none, the one that the evaluator recognises most. An
+    attack that made one image of each person ranks nobody, and counts only where all did so.
 
     Args:
         params: params.yaml.
         root: its folder, in which data/ is.
-        strongest: by defence, the attack that got most.
+        strongest: by defence, the attack with the highest AA-1, which comes first among equals.
         scored: by attack run, the content of its file under data/scored.
     """
     found = {}
     for defense, attack in strongest.items():
-        by_attack = _runs(params, defense, scored)
-        if attack in by_attack:
-            one = attack if _several(by_attack[attack]) else _ranking(by_attack, attack)
-            data = _data(params, one, defense)
-            names = _names(root / f"data/prepared/{data}/manifest.csv")
-            found[defense] = Exposed(one, tally(by_attack[one], names))
+        runs = runs_on(params, defense)
+        if attack in runs:
+            one = _ranking(runs, scored, attack)
+            names = _names(root / f"data/prepared/{_data(params, one, defense)}/manifest.csv")
+            found[defense] = Exposed(one, tally([scored[row] for row in runs[one]], names))
     return found
 
 
@@ -78,15 +81,19 @@ def _data(params: Mapping[str, Any], attack: str, defense: str) -> str:
     )
 
 
-def _runs(
-    params: Mapping[str, Any], defense: str, scored: Mapping[str, Mapping[str, Any]]
-) -> dict[str, list[Mapping[str, Any]]]:
-    """By attack on a defence what its seeds scored; the floor is no attack."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row, block in params["attack_runs"].items():
-        if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
-            found.setdefault(block["attack"], []).append(scored[row])
-    return found
+def _ranking(runs: Runs, scored: Mapping[str, Mapping[str, Any]], strongest: str) -> str:
+    """The attack of which people are ranked: see `exposed`."""
+    several = {
+        attack: rows for attack, rows in runs.items() if _several(scored[row] for row in rows)
+    }
+    among = several or runs
+    best = most_revealing(among, scored, strongest)
+    if best is not None:
+        return best
+    if strongest in among:
+        return strongest
+    rates = {attack: _recognised(scored[row] for row in rows) for attack, rows in among.items()}
+    return str(greatest(rates, partial(among, scored)))
 
 
 def _several(runs: Iterable[Mapping[str, Any]]) -> bool:
@@ -95,18 +102,15 @@ def _several(runs: Iterable[Mapping[str, Any]]) -> bool:
     return len(labels) > len(set(labels))
 
 
-def _ranking(by_attack: Mapping[str, Sequence[Mapping[str, Any]]], otherwise: str) -> str:
-    """The attack with several images of each that got the largest share of them."""
-    shares = {
-        attack: sum(int(run["hit"].sum()) for run in runs) / sum(len(run["hit"]) for run in runs)
-        for attack, runs in by_attack.items()
-        if _several(runs)
-    }
-    return max(shares, key=lambda attack: shares[attack], default=otherwise)
+def _recognised(runs: Iterable[Mapping[str, Any]]) -> float | None:
+    """The share of the images that the evaluator names as their person."""
+    return mean_of(float(run["hit"].float().mean()) for run in runs)
 
 
 def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tuple[Person, ...]:
-    """Everybody who was attacked, most hits first; equal shares in the order of labels.
+    """Everybody who was attacked, by the share of images on which all judges agree, largest first.
+
+    Among equals and without judges by the share of hits, then in the order of labels.
 
     Args:
         scored: of attack runs that are seeds of one: `labels` (N,), `hit` (N,) bool, and of judges
@@ -131,7 +135,7 @@ def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tupl
         )
         for label, own in hits.items()
     ]
-    return tuple(sorted(people, key=lambda one: (-one.rate, one.label)))
+    return tuple(sorted(people, key=lambda one: (-(one.agreed or 0) / one.n, -one.rate, one.label)))
 
 
 def _names(manifest: Path) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from trapmid.report import names
@@ -191,16 +191,28 @@ def _most(found: Findings) -> str:
     some = sum(person.hits > 0 for person in everybody)
     return (
         f"**Of whom**: {some} of {len(everybody)} people are recognised in an image or more by "
-        f"{names.attack(attack)}, most often {_names(everybody)} "
+        f"{names.attack(attack)}{_by_judges(everybody)}, most often {_names(everybody)} "
         f"([all of them](#{anchor(of_people.TITLE)}))."
     )
+
+
+def _by_judges(everybody: Collection[Person]) -> str:
+    """Of how many people all judges agree on an image; nothing where no judge has a voice."""
+    granted = [person.agreed for person in everybody if person.agreed is not None]
+    some = sum(one > 0 for one in granted)
+    return f", {some} of them by all judges" if granted else ""
 
 
 def _names(everybody: Iterable[Person]) -> str:
     """The first people with their counts; nobody of whom nothing was got."""
     hit = [one for one in everybody if one.hits]
-    shown = [f"{escaped(one.name)} ({one.hits} of {one.n})" for one in hit[:_NAMED]]
-    return ", ".join(shown) or "nobody"
+    return ", ".join(f"{escaped(one.name)} ({_counted(one)})" for one in hit[:_NAMED]) or "nobody"
+
+
+def _counted(one: Person) -> str:
+    """How many images of a person are recognised, and by how many of them all judges."""
+    by_all = f", {one.agreed} by all judges" if one.agreed else ""
+    return f"{one.hits} of {one.n}{by_all}"
 
 
 def _controls(found: Findings) -> list[str]:

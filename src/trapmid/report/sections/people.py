@@ -1,4 +1,4 @@
-"""Which people leak most: under every defence, of whom a strong attack got most."""
+"""Which people leak most: under every defence, of whom a revealing attack got most."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ TITLE = "Which people leak most"
 _FIRST = 10  # people in the table; all are behind a click
 
 _ABOUT = (
-    "The share of a person's reconstructions that the evaluator recognises, in percent, by the "
-    "strongest attack on each defence that makes several images of each; in brackets its 95 % "
-    "Wilson interval, in which the draws of one person count as independent."
+    "The share of a person's reconstructions that the evaluator recognises, in percent; in "
+    "brackets its 95 % Wilson interval, in which the draws of one person count as independent. "
+    "The attack is the one that the evaluator recognises most among those that make several "
+    "images of each person"
+)
+_BY_JUDGES = (
+    " or, where the judges agree on any image, the one of whose images all of them agree on most, "
+    "as on the first screen. All judges agree: of the same images, those that the other judges "
+    "grant as well; of whom they grant most comes first"
 )
 _READ = (
     "A few images of each person are few: intervals that overlap do not rank two people, and who "
     "comes first by luck comes first here, too."
 )
-_JUDGES = " All judges agree: of the same images, those that the other judges grant as well."
 
 
 def people(found: Findings) -> Section:
@@ -41,16 +46,18 @@ def people(found: Findings) -> Section:
     if not blocks:
         return Section(TITLE, [])
     judged = any(one.people[0].agreed is not None for one in found.exposed.values())
-    return Section(TITLE, [_ABOUT + _JUDGES * judged, *blocks, _READ])
+    return Section(TITLE, [f"{_ABOUT}{_BY_JUDGES * judged}.", *blocks, _READ])
 
 
 def _summed(one: Exposed) -> str:
     """How the hits are spread over people."""
     some = sum(person.hits > 0 for person in one.people)
     most = sum(2 * person.hits > person.n for person in one.people)
+    shown = sum((person.agreed or 0) > 0 for person in one.people)
+    agreed = "" if one.people[0].agreed is None else f"; all judges agree on some of {shown}"
     return (
         f"{escaped(names.attack(one.attack))}: of {len(one.people)} people, {some} are recognised "
-        f"in at least one reconstruction, {most} in more than half."
+        f"in at least one reconstruction, {most} in more than half{agreed}."
     )
 
 
