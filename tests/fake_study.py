@@ -452,6 +452,7 @@ def _judged(aa1: float, hits: int) -> dict[str, Any]:
     return {
         "agree": half / N / 2,
         "n_agree": half // 2,
+        "agree_on_real": 0.94,
         "verifier": {"threshold": 0.8, "accepted": half / N, "aa1": aa1, "distance": 0.9},
         "identity": _identity(third / N),
         "second_aa1": None,
@@ -474,6 +475,7 @@ def _judged_intervals(judged: dict[str, Any]) -> dict[str, Any]:
     share = judged["disagreement"]["verifier"]["false_positive_share"]
     return {
         "judges.agree": interval(judged["agree"]),
+        "judges.agree_on_real": interval(0.94),
         "judges.verifier.accepted": interval(judged["verifier"]["accepted"]),
         "judges.disagreement.verifier.false_positive_share": interval(share),
         "judges.identity.farther": interval(identity["farther"]),

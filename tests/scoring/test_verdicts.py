@@ -529,6 +529,8 @@ def test_how_severe_judges_are_is_measured_on_real_people(
         "verifier": RefusedReal(n_recognised=15, refused_of_recognised=0.133333),
         "identity": RefusedReal(n_recognised=15, refused_of_recognised=0.0),
     }
+    assert found.judges.agree_on_real == 13 / 16
+    assert found.intervals["judges.agree_on_real"].n == CLASSES
     path = "judges.ceiling.verifier.refused_of_recognised"
     ends = found.intervals[path]
     wilson = binomtest(2, 15).proportion_ci(method="wilson")

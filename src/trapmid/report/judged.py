@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from trapmid.metrics.statistics.intervals import Interval, of_cell
 from trapmid.report.averages import mean_of
+from trapmid.report.groups import Groups
 from trapmid.report.words import rate
 from trapmid.scoring.scores import AttackScores
 
@@ -54,6 +55,24 @@ def measured(rows: Sequence[AttackScores], path: str) -> Measured:
     within = [row.intervals[path] for _, row in found if path in row.intervals]
     values = [value for value, _ in found]
     return Measured(mean_of(values), of_cell(values, within), tuple(within))
+
+
+def agreed_on_real(params: Mapping[str, Any], runs: Mapping[str, AttackScores]) -> Measured:
+    """The share of real test images of the study's first data on which all judges agree.
+
+    The mean over the evaluators of attacks: it is the same in all runs that one of them judged.
+
+    Args:
+        params: params.yaml.
+        runs: the scores of attack runs.
+    """
+    of_first = set(Groups.of(params).evaluators)
+    by_evaluator = {
+        block["evaluator"]: runs[row]
+        for row, block in params["attack_runs"].items()
+        if block["evaluator"] in of_first and at(runs[row], "judges.agree_on_real") is not None
+    }
+    return measured([*by_evaluator.values()], "judges.agree_on_real")
 
 
 def at(scores: Any, path: str) -> Any:

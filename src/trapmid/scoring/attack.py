@@ -96,7 +96,8 @@ def score_attack(
         signature=detection,
         fidelity=_fidelity(evaluator, data.public, shown, recognised, setup),
         paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
-        judges=judged.scores and replace(judged.scores, ceiling=real.refused),
+        judges=judged.scores
+        and replace(judged.scores, ceiling=real.refused, agree_on_real=real.agree),
         protocol=_protocol(block, evidence, setup),
         checks=checks.verdicts(results),
         failed_checks=checks.failures(results),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from trapmid.artifacts.judges import LoadedJudge, Panel
@@ -23,6 +24,7 @@ class OnReal(NamedTuple):
 
     checks: list[Check]
     refused: dict[str, RefusedReal]  # by judge
+    agree: float | None  # share of the images on which all of them agree, as of an attack's
     intervals: dict[str, Interval]  # over people, by the number's path in an attack's scores
 
 
@@ -30,11 +32,12 @@ def on_real(evaluator: Evaluator, panel: Panel, private: Private, setup: Setup) 
     """Holds the judges that have a vote against the evaluator, on real private test images."""
     answers = _answers(panel)
     if not answers:
-        return OnReal([], {}, {})
+        return OnReal([], {}, None, {})
     labels = private["test_labels"]
     seen = describe(evaluator.loaded, private["test_images"], setup)
     recognised = accuracy.hits(seen.logits, labels)
-    refused, within = {}, {}
+    agreed = torch.stack([recognised, *answers.values()]).all(dim=0)
+    refused, within = {}, {"judges.agree_on_real": of_rate(agreed, labels)}
     for name, accepted in answers.items():
         of_recognised = ~accepted[recognised]
         some = bool(recognised.any())
@@ -47,7 +50,7 @@ def on_real(evaluator: Evaluator, panel: Panel, private: Private, setup: Setup) 
             within[path] = of_rate(of_recognised, labels[recognised])
     bound = setup.bounds.judges_agree_on_real
     check = judge_checks.judges_agree_on_real(recognised, answers, bound)
-    return OnReal([check], refused, within)
+    return OnReal([check], refused, accuracy.rate(agreed), within)
 
 
 def _answers(panel: Panel) -> dict[str, Tensor]:

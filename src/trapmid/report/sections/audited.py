@@ -9,6 +9,7 @@ from trapmid.report import names
 from trapmid.report.blocks import Block, Note
 from trapmid.report.findings import Findings
 from trapmid.report.headline import Ends, headlines, interval_of
+from trapmid.report.judged import agreed_on_real
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.people import Person
 from trapmid.report.sections import hits
@@ -49,7 +50,7 @@ def front(found: Findings) -> list[Block]:
     lines = [
         _to("Whoever has the model's file", _of_kind(found, labels_alone=False), found),
         _to("Whoever sees its labels alone", _of_kind(found, labels_alone=True), found),
-        _scale(found.metrics["references"]),
+        _scale(found),
         _most(found),
         *_controls(found),
     ]
@@ -174,12 +175,15 @@ def _agreed(found: Findings, attack: str | None) -> str:
     return f" All judges agree on at most {share} ({names.attack(attack)}{between})."
 
 
-def _scale(ends: Mapping[str, Any]) -> str:
+def _scale(found: Findings) -> str:
     """The scale on which these numbers stand."""
+    ends = found.metrics["references"]
+    real = agreed_on_real(found.params, found.inputs.attack_runs).value
+    granted = "" if real is None else f", and all judges agree on {percent(real, 1)} of them"
     return (
         f"**The scale**: random faces, for which nobody asks a model, get "
         f"{percent(ends['floor']['aa1'], 1)}; real test images of these people get "
-        f"{percent(ends['ceiling']['aa1'], 1)}."
+        f"{percent(ends['ceiling']['aa1'], 1)}{granted}."
     )
 
 

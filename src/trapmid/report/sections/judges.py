@@ -10,7 +10,7 @@ from trapmid.report.averages import mean_of
 from trapmid.report.blocks import Block, Line, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import FLOOR
-from trapmid.report.judged import at, measured
+from trapmid.report.judged import agreed_on_real, at, measured
 from trapmid.report.markdown import escaped
 from trapmid.report.sections.hits import NAMES, Cell, cells, judge_of, meaning, named, refused
 from trapmid.report.words import percent, plain, rate
@@ -215,10 +215,7 @@ def _floor(found: Findings, judge: str) -> list[Line]:
 
 
 def _ceiling(found: Findings, judge: str) -> list[Line]:
-    """Real test images, by the study's first judges.
-
-    On how many of them all judges agree is not scored.
-    """
+    """Real test images, by the study's first judges."""
     own = [found.inputs.judges[row] for row in named(found)]
     against = next((one for one in own if bool(one.verifier) == (judge == "verifier")), None)
     verifier = next((one.verifier for one in own if one.verifier), None)
@@ -226,7 +223,8 @@ def _ceiling(found: Findings, judge: str) -> list[Line]:
     distance = identity.distance if identity else None
     numbers = (
         rate(found.metrics["references"]["ceiling"]["aa1"], 1),
-        *(rate(_second_of_real(found), 1), "–"),
+        rate(_second_of_real(found), 1),
+        agreed_on_real(found.params, found.inputs.attack_runs).words(),
         rate(refused(against) if against else None, 1),
         rate(verifier.true_accepts if verifier else None, 1),
         rate(verifier.aa1 if verifier else None, 1),

@@ -12,6 +12,7 @@ from trapmid.report.blocks import Block, Line, Note, Picture, Pictures, Section,
 from trapmid.report.findings import CheckLine, Findings
 from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
+from trapmid.report.judged import agreed_on_real
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.sections import audited, hits, judges
 from trapmid.report.sections.study import deviations
@@ -38,6 +39,7 @@ _AGREE = (
     "**All judges agree**: besides, {voices}. What they do not agree on may be an image that fools "
     "the classifier."
 )
+_OF_REAL = "Of real test images they agree on {share}."
 _ACCEPTS = "a verifier{strange} accepts the image as the person's"
 _STRANGE = " that never saw the private people"
 _NEARER = "by its appearance (skin, hair, glasses, ...) no other private person is nearer"
@@ -96,7 +98,9 @@ def _agreement(found: Findings) -> list[str]:
     parts = [accepts] * bool(verifiers) + [_NEARER] * (len(verifiers) < len(voices))
     if not parts:
         return []
-    return [" ".join([_AGREE.format(voices=", and ".join(parts)), *hits.strict(voices)])]
+    real = agreed_on_real(found.params, found.inputs.attack_runs).value
+    most = [] if real is None else [_OF_REAL.format(share=percent(real, 1))]
+    return [" ".join([_AGREE.format(voices=", and ".join(parts)), *most, *hits.strict(voices)])]
 
 
 def _about(found: Findings) -> str:
