@@ -27,6 +27,10 @@ from trapmid.training.savings import Savings
 from trapmid.types import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
+GMI_PRIOR = json.dumps(
+    params.parse(compose("small", folder=ROOT / "profiles"))["prior_training"]["gmi"],
+    sort_keys=True,
+)
 H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 
 
@@ -178,6 +182,7 @@ def test_a_search_that_is_seldom_due_is_timed_over_whole_rounds(
     [
         {},
         {"kind": "ask", "method": "", "block": "null"},
+        {"kind": "query", "method": "brepmi", "prior": "gmi", "prior_block": GMI_PRIOR},
         {"arch": "small_resnet"},
     ],
     ids=str,
@@ -185,7 +190,7 @@ def test_a_search_that_is_seldom_due_is_timed_over_whole_rounds(
 def test_units_are_measured_by_making_them(changes: dict[str, Any]) -> None:
     found = measure.cost(unit(**changes), torch.device("cpu"))
     assert 0 < found.seconds < 60
-    assert (found.megabytes > 0) == (unit(**changes).kind != "ask")
+    assert (found.megabytes > 0) == (unit(**changes).kind not in ("ask", "query"))
 
 
 @pytest.mark.slow
@@ -194,7 +199,7 @@ def test_every_kind_of_unit_of_the_attacks_can_be_measured(monkeypatch: pytest.M
     monkeypatch.setattr(measure, "_LONGEST", 0.0)
     study = params.parse(compose("attacks", folder=ROOT / "profiles"))
     units = {(u.kind, u.method, u.prior): u for stage in work.stages(study) for u, _ in stage.work}
-    assert {kind for kind, _, _ in units} == {"train", "prior", "search", "imitate", "ask"}
+    assert {kind for kind, _, _ in units} == {"train", "prior", "search", "imitate", "ask", "query"}
     for name, one in units.items():
         if name[1] != "style":
             assert measure.cost(one, torch.device("cpu")).seconds > 0, name
@@ -310,8 +315,8 @@ def test_four_views_take_twice_as_long_as_two(paper: dict[str, Any]) -> None:
 def test_what_nobody_timed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     study = params.parse(compose("paper_attacks", [0], ROOT / "profiles"))
     found = plan.plan(study, Card.read(H100))
-    assert "the search of brepmi" in found.untimed
-    assert "nobody timed the search of brepmi" in plan.table(found, hours=True)[-1]
+    assert "query brepmi vgg16" in found.untimed
+    assert "query brepmi vgg16" in plan.table(found, hours=True)[-1]
 
 
 @pytest.mark.slow

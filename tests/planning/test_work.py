@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,23 @@ def test_a_search_in_layers_counts_every_layer(attacks: dict[str, Any]) -> None:
     """50 steps of the codes, 20 of each of two layers."""
     ((unit, count),) = stage(attacks, "invert@ifgmi-none-0").work
     assert (unit.method, count) == ("ifgmi", (50 + 20 + 20) * 120)
+
+
+def test_a_search_by_labels_counts_questions(attacks: dict[str, Any]) -> None:
+    """24 people, a patience of 40: 132 moves of 33 questions; 256 first latents."""
+    ((unit, count),) = stage(attacks, "invert@brepmi-none-0").work
+    assert (unit.kind, unit.arch, unit.batch) == ("query", "small_vgg", 24 * 32)
+    assert count == pytest.approx(24 * 132 * 33 + 256)
+
+
+def test_proposals_bound_a_search_by_labels(attacks: dict[str, Any]) -> None:
+    study = copy.deepcopy(attacks)
+    study["attacks"]["brepmi"] |= {"patience": 1000, "proposals": 200}
+    ((_, count),) = stage(study, "invert@brepmi-none-0").work
+    assert count == 24 * 200 * 33 + 256
+    study["attacks"]["brepmi"]["proposals"] = None
+    ((_, count),) = stage(study, "invert@brepmi-none-0").work
+    assert count == pytest.approx(24 * 3300 * 33 + 256)
 
 
 def test_rows_of_the_same_work_share_a_unit(small: dict[str, Any]) -> None:

@@ -99,6 +99,8 @@ class Card:
             image = self.epoch(planted=planted) / _EPOCH
             scale = flops(unit.arch, unit.classes, unit.image_size) / measured
             return image * scale * (unit.batch if unit.kind != "ask" else 1 / _OF_NONE)
+        if unit.kind == "query":
+            return None
         block = json.loads(unit.block)
         if unit.kind == "prior":
             if f"priors/{unit.method}: iteration" not in self._rows:

@@ -69,10 +69,11 @@ def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost
         "search": _search,
         "imitate": _imitate,
         "ask": _ask,
+        "query": _query,
     }[unit.kind]
     with rt.seeded("plan"):
         seconds = _grown(partial(measure, unit, rt, now), unit.batch)
-    shared = unit.kind in ("search", "ask")
+    shared = unit.kind in ("search", "ask", "query")
     return Cost(seconds / unit.batch if shared else seconds, _memory(unit, rt))
 
 
@@ -195,9 +196,21 @@ def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     return now() - begun
 
 
+def _query(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    """The images of latents, and what the target says of them."""
+    target, prior = _placed(unit, rt), _loaded_prior(unit, rt)
+    z = torch.randn(batch, prior.latent_dim, device=rt.device)
+    labels = torch.arange(batch, device=rt.device) % unit.classes
+    with torch.no_grad():
+        begun = now()
+        target(prior(z, labels)).logits.argmax(dim=1)
+        synchronize(rt.device)
+    return now() - begun
+
+
 def _memory(unit: Unit, rt: Runtime) -> float:
     """MB of weights, with their gradients and momenta, and of what autograd keeps of a batch."""
-    if unit.kind == "ask":
+    if unit.kind in ("ask", "query"):
         return 0.0
     parts = []  # (weights, what is kept of an image)
     if unit.kind in ("prior", "search"):

@@ -8,11 +8,14 @@ from typing import Any, Literal, NamedTuple
 
 from trapmid.config import params
 
-Kind = Literal["train", "prior", "search", "imitate", "ask"]
+Kind = Literal["train", "prior", "search", "imitate", "ask", "query"]
 
 PEOPLE_KNOWN = 30_000
 """Public images of a folder whose size no row says: the paper's."""
 _SEARCHES = ("gmi", "plgmi", "kedmi", "lomma", "ppa", "ifgmi")  # of so many steps as they are told
+_PATIENCES = 3.3
+"""Moves until a search of BREP-MI ends, as a multiple of its `patience`: the mean of 24 people
+under 12 defences, 2.8 to 3.7, where at most 5 are allowed (profile `attacks`, drawn faces)."""
 _STEPS_OF_PGD = 20
 _PAPER_BALLS = 2  # in which a signature is looked for
 
@@ -21,7 +24,7 @@ class Unit(NamedTuple):
     """Something that is repeated, and that takes as long each time.
 
     A step of a training (`train`, `imitate`) or of a prior's (`prior`), a step of a search for one
-    image (`search`), or a question about one image (`ask`).
+    image (`search`), a question about one image (`ask`), or about one latent's image (`query`).
     """
 
     kind: Kind
@@ -30,7 +33,7 @@ class Unit(NamedTuple):
     arch: str  # the network that learns or is asked; "": none
     classes: int
     image_size: int
-    batch: int  # images a step; of `search`: images of the whole attack
+    batch: int  # images a step; of `search`: images of the whole attack; of `query`: asked at once
     prior: str = ""  # of a search: module of its prior, ...
     prior_block: str = "null"  # ... and its parameters
     precision: str = "fp32"
@@ -215,6 +218,8 @@ def _asking(study: Mapping[str, Any], stage: str, name: str, row: Mapping[str, A
 
 def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stage:
     block = _plain(params.of_row(study, "attack_runs", name))
+    if row["method"] == "brepmi":
+        return _label_search(study, name, row, block)
     if row["method"] not in _SEARCHES:
         free = row["method"] == "random"
         return Stage("invert", name, untimed="" if free else f"the search of {row['method']}")
@@ -233,6 +238,26 @@ def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stag
     if block.get("robustness"):
         work.append((asked, float(block["robustness"]["views"]) * rows))
     return Stage("invert", name, tuple(work))
+
+
+def _label_search(
+    study: Mapping[str, Any], name: str, row: Mapping[str, Any], block: Mapping[str, Any]
+) -> Stage:
+    """Questions of every move, all of whose rows go on together; and of the first latents."""
+    asked = _queried(study, row)
+    each = min(block["images_per_class"], study["inversion"]["images_per_class"])
+    rows, moves = asked.classes * each, _PATIENCES * block["patience"]
+    if block["proposals"] is not None:
+        moves = min(moves, float(block["proposals"]))
+    section, prior = row["prior"].rsplit("/", 2)[-2:]
+    of_prior = study[f"{section}_priors"][prior]
+    kept = _plain(params.of_row(study, f"{section}_priors", prior))
+    unit = Unit(
+        "query", row["method"], "null", asked.arch, asked.classes, asked.image_size,
+        rows * block["points"], of_prior["method"], _json(_timed(kept)),
+    )  # fmt: skip
+    count = rows * moves * (block["points"] + 1) + each * block["init_batch"]
+    return Stage("invert", name, ((unit, count),))
 
 
 def _searched_of_each(method: str, block: Mapping[str, Any], each: int) -> int:
