@@ -25,7 +25,8 @@ class Training(NamedTuple):
 def defense_is_active(loaded: Loaded, training: Training) -> Check | None:
     """The defence takes part in the loss or the network that was kept; None: there is no defence.
 
-    A method that is not in `_IDLE` cannot be turned off: DP-SGD's noise is above 0. What a trapdoor's weight achieves is `trapdoor_success`.
+    A method that is not in `_IDLE` cannot be turned off: DP-SGD's noise is above 0. What a
+    trapdoor's weight achieves is `trapdoor_success`.
     """
     if training.method == "none":
         return None
