@@ -157,6 +157,30 @@ def test_groups(made: Any, groups: int) -> None:
     assert torch.allclose(y.std(dim=2, correction=0), torch.ones(2, groups), atol=1e-2)
 
 
+class Activated(nn.BatchNorm2d):
+    """As timm's, of DenseNet-169 and Inception-v3: a normalisation that is more than one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        Activated(8),
+        nn.BatchNorm3d(8),
+        nn.SyncBatchNorm(8),
+        nn.InstanceNorm2d(8, track_running_stats=True),  # means of private images, without noise
+    ],
+)
+def test_a_layer_that_would_go_on_mixing_images_is_refused(norm: nn.Module) -> None:
+    model = seeded(Convolutional, CLASSES)
+    model.body.append(norm)
+    words = rf"^arch: test_dpsgd has {type(norm).__name__}, which mixes images; dpsgd replaces "
+    with pytest.raises(ValueError, match=words):
+        BASE.adapt(model)
+
+
 # --- one step -----------------------------------------------------------------------------------
 
 
@@ -371,6 +395,46 @@ def test_epsilon_without_sampling_lies_between_exact_and_closed_form(
     assert exact < found < 1.001 * closed < 2 * exact
 
 
+def renyi(order: int, rate: float, noise: float) -> float:
+    """Of the sampled Gaussian mechanism at a whole order (Mironov, Talwar and Zhang, 2019)."""
+    terms = [  # logarithms: the largest would overflow
+        math.log(math.comb(order, k))
+        + (order - k) * math.log(1 - rate)
+        + k * math.log(rate)
+        + (k * k - k) / (2 * noise**2)
+        for k in range(order + 1)
+    ]
+    most = max(terms)
+    return (most + math.log(sum(math.exp(term - most) for term in terms))) / (order - 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rate", "noise", "delta", "exact"),
+    # Exact ones: the privacy loss of a step as a histogram, convolved with itself by FFT.
+    [
+        (300, 0.02, 1.1, 1e-5, 1.8003),
+        (1000, 0.01, 1.0, 1e-5, 1.8283),
+        (18750, 64 / 24000, 0.5, 1e-5, 14.748),
+    ],
+)
+def test_epsilon_with_sampling_lies_between_exact_and_whole_orders(
+    steps: int, rate: float, noise: float, delta: float, exact: float
+) -> None:
+    """Of the orders that Opacus looks at, most are whole; the others tighten it by a percent."""
+    whole = min(
+        steps * renyi(a, rate, noise)
+        + math.log((a - 1) / a)
+        - (math.log(delta) + math.log(a)) / (a - 1)
+        for a in range(2, 40)
+    )
+    assert exact < 0.99 * whole < budget(steps, rate, noise, delta)["epsilon"] <= 1.0001 * whole
+
+
+def test_nothing_is_known_of_a_training_elsewhere() -> None:
+    """No step is no guarantee: an epsilon of 0 would say that the network knows no image."""
+    assert objective().facts() == {}
+
+
 def test_epsilon_grows_with_steps_and_rate_and_falls_with_noise() -> None:
     by_steps = [budget(n, 0.05)["epsilon"] for n in (0, 1, 10, 100, 1000)]
     assert by_steps[0] == 0 and by_steps == sorted(set(by_steps))
@@ -479,6 +543,24 @@ def test_a_network_that_was_not_adapted_is_refused() -> None:
     model = seeded(ToyNet, CLASSES)
     with pytest.raises(NotImplementedError, match="layer with buffers"):
         objective().prepare(model, sgd(model))
+
+
+class InPlace(Convolutional):
+    """Adds a skip connection to what a layer made, where that lies, as timm's residual networks."""
+
+    def forward(self, images: Tensor) -> Output:
+        hidden = self.body(images)
+        hidden += hidden.detach().mean()
+        features = self.norm(hidden.flatten(1))
+        return Output(self.classifier(features), features)
+
+
+def test_a_network_that_changes_outputs_in_place_is_refused() -> None:
+    model, target = BASE.adapt(seeded(InPlace, CLASSES)).train(), objective()
+    target.prepare(model, sgd(model))
+    model.body[-1] = nn.Identity()  # the last layer is one that Opacus watches
+    with pytest.raises(ValueError, match=r"^arch: test_dpsgd changes a layer's output in place"):
+        target(model, *batch(3), Progress(0, 1, 0, 1))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.distributions import Normal, kl_divergence
 
 import official
-from toy import ToyNet, images, runtime, seeded
+from toy import ToyNet, ToyTarget, images, runtime, seeded
 from trapmid import wiring
 from trapmid.defenses.mid import Bottleneck, Defense
 from trapmid.runtime import eval_mode
@@ -106,6 +106,12 @@ def test_the_trunk_loses_its_head() -> None:
     with eval_mode(plain, model):
         assert torch.equal(model(images(2)).features, plain.embed(images(2)).vector)
         assert len(model(images(2)).hidden) == 2
+
+
+def test_a_network_without_a_trunk_is_refused() -> None:
+    """The least target has classes and a forward pass, and nothing that a bottleneck could join."""
+    with pytest.raises(ValueError, match=r"^arch: toy has no trunk apart from its head$"):
+        MEAN.adapt(seeded(ToyTarget, 4))
 
 
 @pytest.mark.parametrize(

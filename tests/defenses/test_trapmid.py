@@ -304,6 +304,17 @@ def test_triggers_stay_after_their_share_of_the_epochs() -> None:
         assert ("image_discriminator_loss" in loss.parts) == moves
 
 
+@pytest.mark.parametrize(("until", "epochs", "last"), [(0.28, 25, 7), (0.07, 100, 7), (0.5, 7, 4)])
+def test_a_share_of_the_epochs_is_not_a_rounding_error_longer(
+    until: float, epochs: int, last: int
+) -> None:
+    """0.28 x 25 is 7.000000000000001 in floats; half of seven epochs ends within the fourth."""
+    target, model = objective(until=until), network(CLASSES).train()
+    for epoch in (last - 1, last):
+        parts = target(model, *batch(0), Progress(epoch, epochs, 0, STEPS)).parts
+        assert ("image_discriminator_loss" in parts) == (epoch < last)
+
+
 def test_triggers_hold_no_gradient() -> None:
     target, model = objective(**VARIANTS["feature model loss"]), network(CLASSES).train()
     target(model, *batch(0), Progress(0, 2, 0, STEPS)).total.backward()

@@ -317,3 +317,20 @@ def test_a_program_is_taken_as_it_is():
         "targets.none-0.arch: exported cannot be trained: a target takes it as it is, with a "
         "training of 0 epochs (given)"
     ]
+
+
+def test_frozen_stages_start_from_what_has_learnt():
+    row = {
+        "data": "faces",
+        "arch": "small_vgg",
+        "defense": "transfer",
+        "method": "transfer",
+        "block": "transfer",
+        "training": "target",
+        "seed": 0,
+    }
+    assert preflight.problems(changed("targets.new", row | {"init": "weights/random"})) == [
+        "targets.new.init: weights/random has learnt nothing, and transfer freezes its first "
+        "stages; name another classifier or published weights"
+    ]
+    assert preflight.problems(changed("targets.new", row | {"init": "weights/torchvision"})) == []

@@ -21,12 +21,13 @@ class Bottleneck(EvaluatorNetwork):
     """Called as MID's network is."""
 
 
+STRANGERS = "models/pretrained/strangers/model.pt"
 SMOOTHING = {"factor": -0.05, "ramp": [0.5, 0.75], "jump": True}
 BIDO = {"input_weight": 0.1, "label_weight": 0.0}
 
 
 def checkpoint(epoch: int = 8, trapdoor: Blend | None = None, **changes: Any) -> Checkpoint:
-    meta = {"val_accuracy": 1.0, "defense": "x", "facts": {}, "epoch": epoch}
+    meta = {"val_accuracy": 1.0, "defense": "x", "facts": {}, "epoch": epoch, "init": STRANGERS}
     return replace(Checkpoint(Bottleneck(), trapdoor, meta, "target"), **changes)
 
 
@@ -46,6 +47,7 @@ ACTIVE = [
     ("trapmid", {"beta": 0.2}, blend()),
     ("ted", {"beta": 0.2}, blend(masks=SQUARES + 1)),
     ("ted_plus", {"beta": 0.2}, blend(masks=SQUARES + 1)),
+    ("transfer", {"frozen_stages": 2}, checkpoint()),
     ("dpsgd", {"noise_multiplier": 1.0}, checkpoint()),
 ]
 IDLE = [
@@ -56,6 +58,7 @@ IDLE = [
     ("negls", {"smoothing": SMOOTHING}, checkpoint(epoch=4), "in the kept epoch, 4 of 8"),
     ("negls", {"smoothing": SMOOTHING | {"ramp": [1, 1]}}, checkpoint(), "kept epoch, 8 of 8"),
     ("rolss", {"scale": 1.0}, checkpoint(), "scale is 1"),
+    ("transfer", {}, checkpoint(meta={"init": "weights/random"}), "stages have learnt nothing"),
     ("trapmid", {"beta": 0.2}, blend(alpha=0.0), "alpha is 0"),
     ("trapmid", {"beta": 0.0}, blend(), "beta is 0"),
     ("trapmid", {"beta": 0.2}, checkpoint(), "no trapdoor"),
@@ -101,8 +104,8 @@ def test_every_defense_of_the_project_is_asked_by_its_own_parameters(row: str) -
 
 
 def test_every_defense_that_can_be_turned_off_has_a_rule() -> None:
-    """DP-SGD and TL-DMI refuse such a block themselves; a new defence comes here or there."""
-    assert {*_IDLE, "none", "dpsgd", "transfer"} == set(wiring.names("defenses"))
+    """DP-SGD refuses such a block itself; a new defence comes here or there."""
+    assert {*_IDLE, "none", "dpsgd"} == set(wiring.names("defenses"))
 
 
 def test_the_scores_of_a_target_say_it(private: dict[str, Tensor], trapped: Checkpoint) -> None:

@@ -167,6 +167,21 @@ def test_a_learning_rate_that_is_too_high_stops_the_training(optimizer: str) -> 
         fit.fit(model, objective, *data(), how, runtime(), Memory())
 
 
+class Sometimes(CrossEntropy):
+    """A part of its loss is there at every second step alone, as a discriminator's may be."""
+
+    def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
+        loss = super().forward(model, images, labels, progress).total
+        parts = {} if progress.step % 2 else {"part": torch.tensor(1.0 + progress.epoch)}
+        return Loss(loss, parts)
+
+
+def test_a_curve_has_the_mean_of_the_steps_that_say_something() -> None:
+    checkpointer, how = Memory(), plan(epochs=2, batch_size=8)
+    fit.fit(new_network(CLASSES), Sometimes(), *data(), how, runtime(), checkpointer)
+    assert [row["part"] for row in checkpointer.rows] == [1.0, 2.0]
+
+
 # --- selection ----------------------------------------------------------------------------------
 
 

@@ -27,6 +27,13 @@ class DoubleNet(ToyNet):
         return super().forward(images.double())
 
 
+class Dropping(ToyNet):
+    """Draws random numbers for every image of a batch."""
+
+    def forward(self, images: Tensor) -> Output:
+        return super().forward(torch.nn.functional.dropout(images, training=self.training))
+
+
 def network(outputs: int) -> Target:
     return DoubleNet(outputs).double()
 
@@ -35,11 +42,16 @@ def single(outputs: int) -> Target:
     return ToyNet(outputs)
 
 
+def dropping(outputs: int) -> Target:
+    return Dropping(outputs)
+
+
 def train(name: str, processes: int, saved: Checkpointer | None = None, epochs: int = 2) -> Trained:
-    method, block = BLOCKS[name]
+    method, block = BLOCKS.get(name, BLOCKS["none"])
     defense = wiring.defense(method, block, name)
     how = plan(select="last", epochs=epochs, batch_size=8 if name == "bido" else 7)
     new = single if name.startswith("mid") else network  # MID's own layers are float32
+    new = dropping if name == "dropout" else new
     given = (defense, new, Splits.of(private(CLASSES)), how, runtime(), saved or InMemory())
     return classifier.train(*given) if processes == 1 else parallel.train(processes, *given)
 
@@ -85,7 +97,12 @@ def test_a_training_that_was_cut_off_goes_on_in_both(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("dpsgd", "clips gradients image by image"), ("mid, fresh", "draws random numbers")],
+    [
+        ("dpsgd", "clips gradients image by image"),
+        ("dropout", "draws random numbers"),
+        ("mid", "does not ask the whole network"),  # whose gradients would be summed twice
+        ("mid, fresh", "does not ask the whole network"),
+    ],
 )
 def test_what_processes_cannot_share_is_refused(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=f"{why}.*train it in one"):

@@ -22,6 +22,7 @@ from opacus.accountants import RDPAccountant
 from opacus.grad_sample import GradSampleHooks
 from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trapmid import types
 from trapmid.config.bounds import OpenShare, Positive
@@ -42,13 +43,23 @@ class Defense(types.Defense):
         """Normalises every image by itself: batch normalisation would mix the images of a batch.
 
         In place. Weights, biases and whether they learn stay; running statistics go.
+
+        Raises:
+            ValueError: a layer mixes images in another way, or does more than to normalise.
         """
         for module in list(model.modules()):
             for name, child in module.named_children():
-                if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                # A subclass may do more: timm's applies the activation, too.
+                if type(child) is nn.BatchNorm1d or type(child) is nn.BatchNorm2d:
                     setattr(module, name, _group_norm(child))
             if getattr(module, "inplace", False):  # autograd's hooks forbid it
                 setattr(module, "inplace", False)  # noqa: B010 - activations declare no such field
+        for module in model.modules():
+            if isinstance(module, _BatchNorm) or getattr(module, "running_mean", None) is not None:
+                raise ValueError(
+                    f"arch: {type(model).__module__} has {type(module).__name__}, which mixes "
+                    "images; dpsgd replaces BatchNorm1d and BatchNorm2d alone"
+                )
         return model
 
     def objective(self, setting: Setting) -> types.Objective:
@@ -125,12 +136,24 @@ class Objective(Classify):
         return [(torch.rand(n) < size / n).nonzero().squeeze(1) for _ in range(n // size)]
 
     def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
+        """The mean cross-entropy of the batch.
+
+        Raises:
+            ValueError: the network changes a layer's output in place.
+        """
         if self._clipping is not None:
             self._clipping.enable_hooks()
         if len(images) == 0:
             return self._nobody(images)
-        # The first layer's hook warns if nothing before it takes a gradient.
-        return super().forward(model, images.detach().requires_grad_(), labels, progress)
+        try:  # the first layer's hook warns if nothing before it takes a gradient
+            return super().forward(model, images.detach().requires_grad_(), labels, progress)
+        except RuntimeError as error:
+            if "modified inplace" not in str(error):
+                raise
+            raise ValueError(
+                f"arch: {type(model).__module__} changes a layer's output in place, "
+                "which the hooks of dpsgd forbid"
+            ) from None
 
     def _nobody(self, images: Tensor) -> Loss:
         """The loss of an empty batch: the step that follows is pure noise, and counts."""
@@ -151,8 +174,13 @@ class Objective(Classify):
             p.grad_sample = p.summed_grad = None
 
     def facts(self) -> dict[str, float]:
-        """The privacy spent so far, by Renyi accounting (Mironov et al., 2019)."""
+        """The privacy spent so far, by Renyi accounting (Mironov et al., 2019).
+
+        Empty before the first epoch: of a network that was taken as it is, nothing is known.
+        """
         steps, rate = int(self.steps), float(self.sample_rate)
+        if rate == 0:
+            return {}
         accountant = RDPAccountant()
         if steps:
             accountant.history = [(self._defense.noise_multiplier, rate, steps)]

@@ -49,10 +49,15 @@ class Bottleneck(Target):
         trunk: it loses its head.
         width: K.
         fresh: whether the code is noisy in eval mode, too.
+
+    Raises:
+        ValueError: the network has no head that could be taken off.
     """
 
     def __init__(self, trunk: Target, width: int, *, fresh: bool) -> None:
         super().__init__()
+        if not trunk.head:
+            raise ValueError(f"arch: {type(trunk).__module__} has no trunk apart from its head")
         self.num_classes, self.embedding_dim = trunk.num_classes, trunk.embedding_dim
         self.stochastic = fresh
         for name in trunk.head:

@@ -29,7 +29,9 @@ class Defense(types.Defense):
         parts: list[Any] = [part for stage in stages[-self.stages :] for part in stage.modules()]
         skips = [part for part in parts if hasattr(part, "weaken")]
         if not skips:
-            raise ValueError(f"arch: {type(model).__module__} has no skip connections to weaken")
+            raise ValueError(
+                f"arch: {type(model).__module__} has no skip connections that can be weakened"
+            )
         for skip in skips:
             skip.weaken(self.scale)
         return model

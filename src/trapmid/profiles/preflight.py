@@ -71,6 +71,8 @@ _PLACES = {
     "second_evaluator": ("weights/none", "models/evaluators/"),
 }
 """Key of a row -> what its path must begin with."""
+_LEARNT_ELSEWHERE = ("transfer",)
+"""Methods of defences that keep what they start from."""
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
 
 
@@ -185,7 +187,12 @@ def _row(
 
 
 def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> Iterator[str]:
-    """A program of somebody else's is taken as it is."""
+    """What a row starts from: a program is taken as it is, what is frozen must have learnt."""
+    if row.get("method") in _LEARNT_ELSEWHERE and row["init"] == "weights/random":
+        yield (
+            f"{place}.init: weights/random has learnt nothing, and {row['method']} freezes its "
+            "first stages; name another classifier or published weights"
+        )
     training = content["classifier_training"].get(row.get("training"), {})
     if row["arch"] == PROGRAM and training.get("epochs") != 0:
         yield (

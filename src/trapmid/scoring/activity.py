@@ -25,8 +25,8 @@ class Training(NamedTuple):
 def defense_is_active(loaded: Loaded, training: Training) -> Check | None:
     """The defence takes part in the loss or the network that was kept; None: there is no defence.
 
-    A method that is not in `_IDLE` cannot be turned off by its block: DP-SGD's noise is above 0,
-    and TL-DMI freezes a stage at least. What a trapdoor's weight achieves is `trapdoor_success`.
+    A method that is not in `_IDLE` cannot be turned off: DP-SGD's noise is above 0. What a
+    trapdoor's weight achieves is `trapdoor_success`.
     """
     if training.method == "none":
         return None
@@ -78,10 +78,17 @@ def _rolss(loaded: Loaded, training: Training) -> str | None:
     return "scale is 1: skip connections are whole" if training.block["scale"] == 1 else None
 
 
+def _transfer(loaded: Loaded, training: Training) -> str | None:
+    del training  # a stage at least is frozen
+    learnt = loaded.meta["init"] != "weights/random"
+    return None if learnt else "init is weights/random: the frozen stages have learnt nothing"
+
+
 _IDLE: dict[str, Rule] = {
     **dict.fromkeys(("trapmid", "ted", "ted_plus"), _trapdoor),
     "bido": _bido,
     "mid": _mid,
     "negls": _negls,
     "rolss": _rolss,
+    "transfer": _transfer,
 }

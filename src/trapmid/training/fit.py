@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -267,11 +268,12 @@ def _epoch(
     epoch: int,
     rt: Runtime,
 ) -> dict[str, float]:
-    """One pass; returns the epoch's mean of every part of the loss."""
+    """One pass; returns the means of every part of the loss over the steps that have it."""
     model.train()
     batches = objective.batches(train.labels, plan.batch_size)
     steps = len(batches)
     sums: dict[str, Tensor] = {}
+    counts: Counter[str] = Counter()
     for step, chosen in enumerate(batches):
         index = chosen.to(rt.device)
         images = to_float(train.images[index])
@@ -285,4 +287,5 @@ def _epoch(
         optimizer.step()
         for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value
-    return {name: value.item() / steps for name, value in sums.items()}
+            counts[name] += 1
+    return {name: value.item() / counts[name] for name, value in sums.items()}

@@ -115,7 +115,9 @@ class Objective(types.Objective):
         """The search while it lasts; None where the triggers stay from now on."""
         search, epoch = self._search, progress.epoch
         converged = self.convergence is not None and self.convergence.reached(epoch)
-        if search is None or converged or epoch >= search.until * progress.epochs:
+        if search is None or converged:
+            return None
+        if epoch >= round(search.until * progress.epochs, 6):  # in floats 0.28 x 25 is over 7
             return None
         return search
 

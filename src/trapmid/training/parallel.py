@@ -41,8 +41,8 @@ def train(
         processes: how many.
 
     Raises:
-        ValueError: the defence clips gradients image by image, or its network draws random numbers;
-            there are not so many GPUs.
+        ValueError: the defence clips gradients image by image, its loss asks parts of the network
+            by themselves, or the network draws random numbers; there are not so many GPUs.
         RuntimeError: another process ended early.
     """
     if rt.device.type == "cuda" and processes > torch.cuda.device_count():

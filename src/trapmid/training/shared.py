@@ -33,14 +33,15 @@ class Shared:
     def add(self, network: Target) -> Target:
         """Shares `network`, in place; its weights and their names stay as they are.
 
-        From now on every process must call it with the same images, and go backward alike.
+        From now on every process must call it with the same images, and go backward alike. A
+        backward pass through parts of it, asked one by one, raises a ValueError.
         """
-        call = _Call()
+        call = _Call(type(network).__module__)
         learning = [p for p in network.parameters() if p.requires_grad]
         self._handles += [
             network.register_forward_pre_hook(call.begin),
             network.register_forward_hook(call.end),
-            *(p.register_post_accumulate_grad_hook(_sum_gradient) for p in learning),
+            *(p.register_post_accumulate_grad_hook(call.sum_gradient) for p in learning),
         ]
         for module in network.modules():
             if isinstance(module, _BatchNorm):
@@ -57,9 +58,11 @@ class Shared:
 
 
 class _Call:
-    """One forward pass of a network."""
+    """One forward pass of the network that the module `name` has."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._asked = False  # whether a forward pass was ever shared
         self.rows = 0
         self.shared = False  # few rows: every process computes them all
         self._drawn = torch.empty(0)
@@ -74,7 +77,7 @@ class _Call:
         self._drawn = _random_state(images.device)
         return (_Part.apply(images),) if self.shared else given
 
-    def end(self, network: nn.Module, given: object, output: Output) -> Output:
+    def end(self, _: nn.Module, given: object, output: Output) -> Output:
         """The outputs of all rows.
 
         Raises:
@@ -82,16 +85,30 @@ class _Call:
         """
         if not torch.equal(self._drawn, _random_state(output.logits.device)):
             raise ValueError(
-                f"{type(network).__module__}: draws random numbers for a batch, "
+                f"{self._name}: draws random numbers for a batch, "
                 "which processes cannot share; train it in one"
             )
         if not self.shared:
             return output
-        self.shared = False
+        self.shared, self._asked = False, True
         whole = partial(_Whole.apply, self.rows)
         return Output(
             whole(output.logits), whole(output.features), tuple(map(whole, output.hidden))
         )
+
+    def sum_gradient(self, parameter: nn.Parameter) -> None:
+        """After a backward pass each process has the gradient by its own rows.
+
+        Raises:
+            ValueError: it has that of all rows, since nobody asked the network as a whole.
+        """
+        if not self._asked:
+            raise ValueError(
+                f"{self._name}: its loss does not ask the whole network at once, "
+                "which processes cannot share; train it in one"
+            )
+        assert parameter.grad is not None
+        parameter.grad.copy_(_summed(parameter.grad))  # in place: it keeps its layout
 
 
 def _random_state(device: torch.device) -> Tensor:
@@ -113,12 +130,6 @@ def _summed(tensor: Tensor) -> Tensor:
     total = tensor.contiguous().to(torch.promote_types(tensor.dtype, torch.float32), copy=True)
     dist.all_reduce(total)
     return total.to(tensor.dtype)
-
-
-def _sum_gradient(parameter: nn.Parameter) -> None:
-    """After a backward pass each process has the gradient by its own rows."""
-    assert parameter.grad is not None
-    parameter.grad.copy_(_summed(parameter.grad))  # in place: it keeps its layout
 
 
 def _spread(part: Tensor, rows: int) -> Tensor:
