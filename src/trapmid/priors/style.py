@@ -34,7 +34,10 @@ from trapmid.types import Checkpointer, Features, Saving, SideInformation, State
 
 
 class Prior(types.StylePrior, types.BlockPrior):
-    """Draws the same for every label. Images are about [0, 1], and not clipped."""
+    """Draws the same for every label.
+
+    Images of latents are in [0, 1]; those of style codes and of blocks about so, and not clipped.
+    """
 
     pool: Tensor  # (P, Z) latents that a target was asked about
     order: Tensor  # (C, K) int64: of each class those of the pool that it prefers, the best first
