@@ -47,6 +47,10 @@ WRAPPED = {
     "state_dict": lambda state: {"state_dict": state, "epoch": 3},
     "model": lambda state: {"model": state},
     "parallel": lambda state: {f"module.{name}": value for name, value in state.items()},
+    "tutorial": lambda state: {"model_state_dict": state, "epoch": 3, "loss": torch.ones([])},
+    "compiled": lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
+    "parallel of compiled": lambda state: {f"module._orig_mod.{k}": v for k, v in state.items()},
+    "compiled of parallel": lambda state: {f"_orig_mod.module.{k}": v for k, v in state.items()},
     "both": lambda state: {"state_dict": {f"module.{k}": v for k, v in state.items()}},
 }
 
