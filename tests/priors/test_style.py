@@ -265,6 +265,20 @@ def test_a_guided_prior_starts_from_a_public_one(tmp_path: Path) -> None:
     assert torch.equal(started.realism(started(z, labels), labels), torch.zeros(3))
 
 
+@pytest.mark.parametrize("asked", [None, ASKED | {"pool": 7, "keep": 2}])
+def test_what_a_target_was_asked_is_no_part_of_a_start(tmp_path: Path, asked: Any) -> None:
+    """A prior that asks nobody, or about another pool, takes the networks of one that did."""
+    guided = ask(seeded(ToyTarget, CLASSES), critic=False)
+    torch.save({"state": guided.state_dict()}, tmp_path / "guided.pt")
+    training = wiring.prior_training("style", STILL | {"critic": False, "candidates": asked})
+    started = priors.start(training, SIZE, CLASSES, tmp_path / "guided.pt", runtime()).eval()
+    assert isinstance(started, style.Prior)
+    z, labels = torch.randn(3, 5), torch.arange(3)
+    with torch.no_grad():
+        assert torch.allclose(started(z, labels), guided(z, labels), atol=1e-5)
+    assert asked is None or not started.pool.any()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -32,6 +32,8 @@ from trapmid.training.fit import to_float
 from trapmid.training.gan import Average, EndlessPasses, log_losses
 from trapmid.types import Checkpointer, Features, Saving, SideInformation, Stateful, Target
 
+_ASKED = ("pool", "order")  # what a target was asked, and its answer
+
 
 class Prior(types.StylePrior, types.BlockPrior):
     """Draws the same for every label.
@@ -111,8 +113,9 @@ class Prior(types.StylePrior, types.BlockPrior):
         """
         if self.critic is None:
             state = {k: v for k, v in state.items() if not k.startswith("critic.")}
-        own = {k: v for k, v in self.state_dict().items() if k in ("pool", "order")}
-        super().start_from(dict(state) | own)
+        networks = {k: v for k, v in state.items() if k not in _ASKED}
+        own = {k: v for k, v in self.state_dict().items() if k in _ASKED}
+        super().start_from(networks | own)
 
 
 class View(NamedTuple):
