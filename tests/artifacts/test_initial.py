@@ -69,7 +69,7 @@ def test_weights_are_found_however_a_trainer_wrapped_them(tmp_path: Path, how: s
 def test_averaged_weights_beside_the_others_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = {"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.zeros(1)}}
+    content = {"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.zeros(1)}, "ema_decay": 0.9}
     torch.save(content, tmp_path / "w.pt")
     assert initial.initial_state(tmp_path / "w.pt") == {"a": torch.ones(1)}
     assert capsys.readouterr().err.endswith("w.pt: took 'model', not 'model_ema'\n")

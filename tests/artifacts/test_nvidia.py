@@ -149,6 +149,18 @@ def test_a_prior_starts_from_it(write: Any, tmp_path: Path) -> None:
         assert torch.equal(prior.realism(wanted, torch.zeros(3)), torch.zeros(3))
 
 
+@pytest.mark.parametrize(("key", "value"), [("clamp", None), ("clamp", 128.0), ("base", 64)])
+def test_a_prior_of_another_size_does_not_start_from_it(
+    write: Any, tmp_path: Path, key: str, value: Any
+) -> None:
+    """No shape tells what bounds a convolution: weights of a network with another bound fit."""
+    nvidia.convert(write({"G_ema": network()[1]}), tmp_path / "style.pt")
+    training = wiring.prior_training("style", BLOCK | {key: value})
+    line = rf"style\.pt: is of a generator whose {key} is {BLOCK[key]}, that of the row is {value}$"
+    with pytest.raises(CheckpointError, match=line):
+        priors.start(training, 8, 1, tmp_path / "style.pt", runtime())
+
+
 class Payload:
     """What a hostile file holds: a call of `function`."""
 

@@ -84,11 +84,12 @@ def entry(content: Mapping[str, Any]) -> str | None:
 def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
     key = entry(content)
     state: Mapping[str, Any] = content if key is None else content[key]
-    if averaged := [k for k in content if key is not None and _EMA.search(str(k))]:
+    others = [str(k) for k, v in content.items() if isinstance(v, Mapping)]
+    if averaged := [k for k in others if key is not None and _EMA.search(k)]:
         print(f"{path}: took {key!r}, not {', '.join(map(repr, averaged))}", file=sys.stderr)
-    others = [str(k) for k, value in state.items() if not isinstance(value, Tensor)]
-    if others or not state:
-        found = ", ".join(sorted(others)[:5]) or "nothing"
+    strange = [str(k) for k, value in state.items() if not isinstance(value, Tensor)]
+    if strange or not state:
+        found = ", ".join(sorted(strange)[:5]) or "nothing"
         raise CheckpointError(
             f"{path}: must hold a network's state, tensors by name, alone or under one of "
             f"{', '.join(_WRAPPERS)}; holds {found}"

@@ -54,7 +54,8 @@ class Prior(types.StylePrior, types.BlockPrior):
     ) -> None:
         """`group`: of the critic; None: there is none. `asked`: as `Training.candidates`."""
         super().__init__()
-        self.latent_dim, self.num_classes = size.z_dim, 1 if asked is None else num_classes
+        self.size, self.latent_dim = size, size.z_dim
+        self.num_classes = 1 if asked is None else num_classes
         self.num_styles, self.style_dim = size.num_styles, size.w_dim
         self.favourites = 0 if asked is None else asked.keep
         if asked is not None:
