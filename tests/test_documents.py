@@ -136,7 +136,7 @@ FOLLOWED = {
         "tests/profiles/test_text.py::test_an_experiment_keeps_every_comment"
     ),
     "make judges": "tests/judges/test_make_judges.py::test_both_judges_are_made_from_drawn_people",
-    "trapmid convert-stylegan ffhq.pkl --out weights/ffhq1024.pt": (
+    "trapmid convert-stylegan ffhq.pkl --out weights/official/ffhq1024.pt": (
         "tests/artifacts/test_nvidia.py::test_the_command"
     ),
     f"trapmid audit model.pt2 {FACES}": f"{AUDIT}a_whole_audit",

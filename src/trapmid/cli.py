@@ -166,7 +166,9 @@ def _add_weights(verbs: _Verbs) -> None:
     convert.add_argument(
         "file", type=Path, metavar="FILE", help="e.g. ffhq.pkl; nothing in it runs"
     )
-    convert.add_argument("--out", type=Path, required=True, help="e.g. weights/ffhq1024.pt")
+    convert.add_argument(
+        "--out", type=Path, required=True, help="e.g. weights/official/ffhq1024.pt"
+    )
     convert.set_defaults(run=commands.convert_stylegan)
 
 

@@ -47,6 +47,10 @@ WRAPPED = {
     "state_dict": lambda state: {"state_dict": state, "epoch": 3},
     "model": lambda state: {"model": state},
     "parallel": lambda state: {f"module.{name}": value for name, value in state.items()},
+    "tutorial": lambda state: {"model_state_dict": state, "epoch": 3, "loss": torch.ones([])},
+    "compiled": lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
+    "parallel of compiled": lambda state: {f"module._orig_mod.{k}": v for k, v in state.items()},
+    "compiled of parallel": lambda state: {f"_orig_mod.module.{k}": v for k, v in state.items()},
     "both": lambda state: {"state_dict": {f"module.{k}": v for k, v in state.items()}},
 }
 
@@ -65,7 +69,7 @@ def test_weights_are_found_however_a_trainer_wrapped_them(tmp_path: Path, how: s
 def test_averaged_weights_beside_the_others_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = {"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.zeros(1)}}
+    content = {"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.zeros(1)}, "ema_decay": 0.9}
     torch.save(content, tmp_path / "w.pt")
     assert initial.initial_state(tmp_path / "w.pt") == {"a": torch.ones(1)}
     assert capsys.readouterr().err.endswith("w.pt: took 'model', not 'model_ema'\n")

@@ -144,9 +144,21 @@ def test_a_prior_starts_from_it(write: Any, tmp_path: Path) -> None:
     prior = priors.start(training, 8, 1, tmp_path / "style.pt", runtime()).eval()
     z = torch.randn(3, 6)
     with torch.no_grad():
-        wanted = (generator(z) + 1) / 2
+        wanted = (generator(z).clamp(-1, 1) + 1) / 2
         assert torch.allclose(prior(z, torch.zeros(3, dtype=torch.int64)), wanted, atol=1e-5)
         assert torch.equal(prior.realism(wanted, torch.zeros(3)), torch.zeros(3))
+
+
+@pytest.mark.parametrize(("key", "value"), [("clamp", None), ("clamp", 128.0), ("base", 64)])
+def test_a_prior_of_another_size_does_not_start_from_it(
+    write: Any, tmp_path: Path, key: str, value: Any
+) -> None:
+    """No shape tells what bounds a convolution: weights of a network with another bound fit."""
+    nvidia.convert(write({"G_ema": network()[1]}), tmp_path / "style.pt")
+    training = wiring.prior_training("style", BLOCK | {key: value})
+    line = rf"style\.pt: is of a generator whose {key} is {BLOCK[key]}, that of the row is {value}$"
+    with pytest.raises(CheckpointError, match=line):
+        priors.start(training, 8, 1, tmp_path / "style.pt", runtime())
 
 
 class Payload:
@@ -210,6 +222,37 @@ def test_files_that_are_no_generators(write: Any, tmp_path: Path) -> None:
         nvidia.convert(tmp_path / "net.pkl", tmp_path / "style.pt")
     with pytest.raises(CheckpointError, match=r"other\.pkl: no such file"):
         nvidia.convert(tmp_path / "other.pkl", tmp_path / "style.pt")
+
+
+def test_damaged_attributes_are_one_line(write: Any, tmp_path: Path) -> None:
+    def refused(**attributes: Any) -> None:
+        _, whole = network()
+        whole.meta["state"].update(attributes)
+        with pytest.raises(CheckpointError, match=r"net\.pkl: "):
+            nvidia.convert(write({"G_ema": whole}), tmp_path / "style.pt")
+        assert not (tmp_path / "style.pt").exists()
+
+    refused(_init_kwargs=5)
+    refused(_init_kwargs=KWARGS | {"mapping_kwargs": None})
+    refused(_init_kwargs=KWARGS | {"w_dim": float("inf"), "z_dim": float("inf")})
+    refused(_init_kwargs=KWARGS | {"img_resolution": 2**62})
+    refused(_init_kwargs=KWARGS | {"mapping_kwargs": {"num_layers": 10**12}})  # none is made
+    refused(_init_kwargs=KWARGS | {"mapping_kwargs": {"num_layers": 0}})
+    refused(_modules=[1])
+    refused(_buffers=3)
+    modules: dict[str, Any] = {}
+    modules["deeper"] = Persistent("Part", {"_modules": modules})  # for ever
+    refused(_modules=modules)
+
+
+def test_files_that_are_not_read_or_not_written(write: Any, tmp_path: Path) -> None:
+    source = write({"G_ema": network()[1]})
+    before = source.read_bytes()
+    with pytest.raises(CheckpointError, match=r"net\.pkl: is read, so it cannot be written"):
+        nvidia.convert(source, source)
+    assert source.read_bytes() == before
+    with pytest.raises(CheckpointError, match=r": cannot be read \(Is a directory\)"):
+        nvidia.convert(tmp_path, tmp_path / "style.pt")
 
 
 def test_the_command(write: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,6 +163,26 @@ def test_the_row_of_a_bottleneck_names_the_defence() -> None:
     assert line == "row: {method: mid, arch: vgg16, training: given, init: w/mid.pt}"
 
 
+def test_triggers_beside_a_bottleneck_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No defence has both: a row would take the one, and lose the other without a word."""
+    monkeypatch.chdir(tmp_path)
+    content = {"arch": "vgg16", "adapted": {"method": "mid", "block": {}}, "state": {}}
+    source = {"file": "mid.tar", "sha256": "0", "entry": None}
+    read = importing._part
+
+    def part(file: Path, kind: str) -> Any:
+        return read(file, kind) if kind == "trigger" else importing._Part(kind, content, source)
+
+    monkeypatch.setattr(importing, "_part", part)  # a network of this kind takes seconds
+    write(Path("trigger.tar"), torch.rand(3, 3, 32, 32))
+    words = ["mid.tar", "--as", "vgg16-mid"]
+    refused([*words, "--with", "trigger.tar"], "trigger.tar: triggers, but mid.tar has", capsys)
+    assert main(["import", *words, "--out", "ours.pt"]) == 0
+    assert "row: {method: mid, arch: vgg16" in capsys.readouterr().out
+
+
 STUDENTS = {
     "efficientnet-b0": (efficientnet_b0, 1280),
     "efficientnet-b1": (efficientnet_b1, 1280),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from programs import CLASSES, SIZE, Small, Two, exported
-from trapmid.nets import program
+from trapmid.nets import program, program_archive
 from trapmid.nets.program import ProgramError
 
 
@@ -177,7 +179,20 @@ DEFECTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut off": (lambda: exported(Small().eval())[:-200], "or cut off"),
     "weights": (lambda: _saved({"a": torch.ones(1)}), "the archive has no models/"),
     "pickled": (lambda: _pickled(exported(Small().eval())), "holds pickled objects"),
-    "an object of a class": (lambda: _zipped("a/models/m.json", "a/custom_obj_0"), "holds pickled"),
+    "an object of a class": (
+        lambda: _zipped("a/models/model.json", "a/data/constants/custom_obj_0"),
+        "holds pickled objects",
+    ),
+    "compiled code": (
+        lambda: _with("data/aotinductor/model/a.so", b"\x7fELF"),
+        r"^holds 'data/aotinductor/model/a\.so', which a program of plain tensors does not need",
+    ),
+    "weights as they once were": (
+        lambda: _with("data/weights/model.pt", _saved({"a": torch.ones(1)})),
+        r"^holds 'data/weights/model\.pt', which a program",
+    ),
+    "two folders": (lambda: _zipped("a/models/model.json", "b/byteorder"), "in several folders"),
+    "no JSON": (lambda: _with("data/weights/model_weights_config.json", b"{"), "or damaged"),
 }
 
 
@@ -212,6 +227,43 @@ def _pickled(content: bytes) -> bytes:
                 assert b"true" in text
             new.writestr(name, text)
     return stream.getvalue()
+
+
+def _with(name: str, value: bytes) -> bytes:
+    """A sound archive with a member more, or another one of that name."""
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(exported(Small().eval()))) as old,
+        zipfile.ZipFile(stream, "w") as new,
+    ):
+        for one in old.namelist():
+            if not one.endswith(name):
+                new.writestr(one, old.read(one))
+        new.writestr(f"archive/{name}", value)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["data/sample_inputs/model.pt", "data/constants/model.pt", "data/constants/custom_obj_0"],
+)
+def test_what_is_neither_text_nor_tensor_is_refused(place: str) -> None:
+    """A fraction, which hurts nobody, stands for any object of a class."""
+    with pytest.raises(ProgramError, match=r"^holds "):
+        program.read(_with(place, _saved({"a": Fraction(1, 3)})))
+
+
+def test_torch_reads_what_was_looked_at() -> None:
+    """The archive is written anew: a member that stands in it twice stands there once."""
+    sound = exported(Small().eval())
+    place = "archive/data/sample_inputs/model.pt"
+    stream = io.BytesIO(sound)
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "a") as archive:
+        example = archive.read(place)
+        archive.writestr(place, b"another")
+        archive.writestr(place, example)
+    with zipfile.ZipFile(io.BytesIO(program_archive.plain(stream.getvalue()))) as archive:
+        assert archive.namelist().count(place) == 1 and archive.read(place) == example
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

@@ -80,6 +80,17 @@ def test_ppa_counts_candidates_and_views(attacks: dict[str, Any]) -> None:
     assert len(stage(attacks, "invert@ppa_all-none-0").work) == 1
 
 
+@pytest.mark.parametrize(
+    ("row", "each"),
+    [("ppa", 5), ("ppa_all", 10), ("brepmi", 1), ("gmi", 7), ("kedmi", 7), ("ifgmi", 7)],
+)
+def test_what_an_attack_keeps_is_scored(attacks: dict[str, Any], row: str, each: int) -> None:
+    """PPA keeps five of ten searches, BREP-MI makes one image, others what they are asked for."""
+    changed = attacks | {"inversion": attacks["inversion"] | {"images_per_class": 7}}
+    ((ask, rows),) = stage(changed, f"evaluate@{row}-none-0").work
+    assert (ask.kind, rows) == ("ask", 24 * each)
+
+
 def test_a_prior_that_asks_for_candidates_counts_their_mirror_images(
     attacks: dict[str, Any],
 ) -> None:

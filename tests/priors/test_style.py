@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -17,13 +17,24 @@ from trapmid import wiring
 from trapmid.artifacts import priors
 from trapmid.artifacts.scratch import scratch
 from trapmid.augment import flip
+from trapmid.nets.stylegan2 import Size
 from trapmid.priors import style
 from trapmid.runtime import stream_seed
+from trapmid.scoring.evidence import Evidence
 from trapmid.training.gan import EndlessPasses
-from trapmid.types import NOTHING, Output
+from trapmid.types import NOTHING, Attack, Output, Task
 
 CLASSES = 3
 ASKED = {"pool": 11, "keep": 4, "psi": 0.5, "cutoff": 2, "clip": True}
+GMI: dict[str, Any] = {
+    "steps": 3,
+    "lr": 0.02,
+    "momentum": 0.9,
+    "identity_weight": 100.0,
+    "bound": 1.0,
+    "averaging": None,
+    "reference_batch": 3,
+}
 STILL = STYLE | {"steps": 0, "candidates": ASKED}
 
 
@@ -81,8 +92,8 @@ def test_styles_and_images() -> None:
     with torch.no_grad():
         whole = prior.styles(z, 1.0, None)
         assert whole.shape == (3, prior.num_styles, prior.style_dim) == (3, 4, 5)
-        assert torch.equal(prior(z, labels), prior.paint(whole))
-        assert torch.allclose(2 * prior(z, labels) - 1, prior.generator(z), atol=1e-5)
+        assert torch.equal(prior(z, labels), prior.paint(whole).clamp(0, 1))
+        assert torch.allclose(2 * prior.paint(whole) - 1, prior.generator(z), atol=1e-5)
         near = prior.paint(prior.styles(z, 0.2, None))
     spread = [images.std(dim=0).mean() for images in (near, prior.paint(whole))]
     assert spread[0] < 0.7 * spread[1]
@@ -95,7 +106,7 @@ def test_the_middle_is_shown_at_the_size_of_the_data() -> None:
     z = torch.randn(2, 5)
     with torch.no_grad():
         wanted = resize(center_crop(prior.generator(z), [24, 24]), [SIZE, SIZE], antialias=True)
-        found = prior(z, torch.zeros(2, dtype=torch.int64))
+        found = prior.paint(prior.styles(z, 1.0, None))
     assert torch.allclose(found, (wanted + 1) / 2, atol=1e-5)
 
 
@@ -133,6 +144,32 @@ def test_without_a_resize_the_order_of_clipping_changes_no_bit() -> None:
         images = prior.paint(codes)
         assert images.min() < 0 and images.max() > 1
         assert torch.equal(prior.paint_clipped(codes), images.clamp(0, 1))
+
+
+def test_a_search_of_latents_meets_pixels_of_an_image_alone() -> None:
+    """GMI's are as the released code writes a file: clipped before anything else."""
+    size = Size(image_size=16, z_dim=5, w_dim=5, base=32, most=4, layers=2)
+    prior = seeded(style.Prior, size, style.View(12, 8), None, None, 1).eval()
+    for name, parameter in prior.named_parameters():
+        if name.endswith("torgb.weight"):
+            parameter.data *= 20
+    target, labels, draws = seeded(ToyTarget, CLASSES), torch.arange(CLASSES), torch.arange(CLASSES)
+    attack = cast(Attack, wiring.attack("gmi", GMI))
+    found = attack.invert(target, prior, Task(labels=labels, draws=draws), runtime())
+    assert 0 <= found.images.min() < 0.2 and 0.8 < found.images.max() <= 1
+    with torch.no_grad():
+        made = prior.generator(found.latents)
+        assert made.abs().max() > 3  # which as pixels no score would take
+        files = resize(center_crop(made.clamp(-1, 1), [12, 12]), [8, 8], antialias=True)
+    assert torch.allclose(found.images, (files + 1) / 2, atol=1e-5)
+    Evidence(
+        images=found.images,
+        labels=labels,
+        draws=draws,
+        found=torch.ones(CLASSES, dtype=torch.bool),
+        counts={},
+        left_out=0,
+    )
 
 
 # --- candidates ---------------------------------------------------------------------------------
@@ -226,6 +263,20 @@ def test_a_guided_prior_starts_from_a_public_one(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.allclose(started.eval()(z, labels), single(z, labels), atol=1e-5)
     assert torch.equal(started.realism(started(z, labels), labels), torch.zeros(3))
+
+
+@pytest.mark.parametrize("asked", [None, ASKED | {"pool": 7, "keep": 2}])
+def test_what_a_target_was_asked_is_no_part_of_a_start(tmp_path: Path, asked: Any) -> None:
+    """A prior that asks nobody, or about another pool, takes the networks of one that did."""
+    guided = ask(seeded(ToyTarget, CLASSES), critic=False)
+    torch.save({"state": guided.state_dict()}, tmp_path / "guided.pt")
+    training = wiring.prior_training("style", STILL | {"critic": False, "candidates": asked})
+    started = priors.start(training, SIZE, CLASSES, tmp_path / "guided.pt", runtime()).eval()
+    assert isinstance(started, style.Prior)
+    z, labels = torch.randn(3, 5), torch.arange(3)
+    with torch.no_grad():
+        assert torch.allclose(started(z, labels), guided(z, labels), atol=1e-5)
+    assert asked is None or not started.pool.any()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ LISTS = {"train": "train.txt", "test": "test.txt", "public": "public.txt"}
         ({"lists": LISTS}, "lists.train, lists.test"),
         ({"lists": LISTS | {"test": "more.txt"}}, "lists.train, lists.test"),
         ({"private_order": "images"}, "private_order"),
+        ({"test_split": "shuffled"}, "test_split"),
+        ({"test_split": "stratified"}, None),
         ({"private_order": "number", "lists": None}, None),
     ],
 )

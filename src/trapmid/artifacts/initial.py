@@ -20,10 +20,14 @@ RANDOM, TORCHVISION, NONE = "random", "torchvision", "none"
 PROGRAM = "exported"
 """The module of `trapmid.targets` that takes a whole network and no weights."""
 
-_WRAPPERS = ("state", "state_dict", "model", "net", "network")  # in this order, as trainers save
+_WRAPPERS = (  # in this order, as trainers save
+    *("state", "state_dict", "model_state_dict"),
+    *("model", "net", "network"),
+)
 _TIMM = re.compile(r"timm (\S+)")  # a name of timm with its tag, e.g. resnet152.tv2_in1k
 _EMA = re.compile(r"ema", re.IGNORECASE)  # an average of the weights beside them
-_PARALLEL = "module."  # what DataParallel puts before every name
+_PREFIXES = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every name."""
 
 
 def initial_state(path: Path) -> Mapping[str, Tensor] | str:
@@ -31,9 +35,9 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
 
     `weights/random` and `weights/torchvision` are one-word text files, so that a random start is
     a dependency that somebody chose, never a silent fall-back; `weights/timm/NAME.TAG` holds `timm
-    NAME.TAG`. Of a file that holds more than a
-    state, the entry `state`, `state_dict`, `model`, `net` or `network` is taken, and a line says
-    so where the file has averaged weights (EMA), too. `module.` before every name goes.
+    NAME.TAG`. Of a file that holds more than a state, the entry `state`, `state_dict`,
+    `model_state_dict`, `model`, `net` or `network` is taken, and a line says so where the file has
+    averaged weights (EMA), too. `module.` and `_orig_mod.` before every name go.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds no weights.
@@ -66,8 +70,8 @@ def state_in(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
         CheckpointError: there is none, or a weight is not finite.
     """
     state = _unwrapped(path, content)
-    if all(name.startswith(_PARALLEL) for name in state):
-        state = {name.removeprefix(_PARALLEL): value for name, value in state.items()}
+    while prefix := next((p for p in _PREFIXES if all(k.startswith(p) for k in state)), None):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     checkpoints.check_finite(path, state)
     return state
 
@@ -80,11 +84,12 @@ def entry(content: Mapping[str, Any]) -> str | None:
 def _unwrapped(path: Path, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
     key = entry(content)
     state: Mapping[str, Any] = content if key is None else content[key]
-    if averaged := [k for k in content if key is not None and _EMA.search(str(k))]:
+    others = [str(k) for k, v in content.items() if isinstance(v, Mapping)]
+    if averaged := [k for k in others if key is not None and _EMA.search(k)]:
         print(f"{path}: took {key!r}, not {', '.join(map(repr, averaged))}", file=sys.stderr)
-    others = [str(k) for k, value in state.items() if not isinstance(value, Tensor)]
-    if others or not state:
-        found = ", ".join(sorted(others)[:5]) or "nothing"
+    strange = [str(k) for k, value in state.items() if not isinstance(value, Tensor)]
+    if strange or not state:
+        found = ", ".join(sorted(strange)[:5]) or "nothing"
         raise CheckpointError(
             f"{path}: must hold a network's state, tensors by name, alone or under one of "
             f"{', '.join(_WRAPPERS)}; holds {found}"

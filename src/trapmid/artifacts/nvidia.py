@@ -11,7 +11,8 @@ import collections
 import io
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,11 +33,14 @@ _UNREADABLE = (
     ImportError,
     LookupError,
     MemoryError,
+    OverflowError,
     RecursionError,
     RuntimeError,
     TypeError,
     ValueError,
+    pickle.UnpicklingError,
 )
+_MOST_LAYERS = 64  # of a mapping; NVIDIA's have eight
 
 
 class Converted(NamedTuple):
@@ -55,14 +59,19 @@ def convert(source: Path, destination: Path) -> Converted:
 
     Raises:
         CheckpointError: the source is missing, damaged or no StyleGAN2; it names what such a file
-            does not need; or its weights are not what its own size says.
+            does not need; its weights are not what its own size says; or it is the destination.
     """
+    if destination.exists() and source.exists() and destination.samefile(source):
+        raise CheckpointError(
+            f"{destination}: is read, so it cannot be written; give --out another name"
+        )
     network = _network(source)
-    size = _size(source, network.attributes)
-    state = dict(_tensors(source, "", network))
-    with torch.device("meta"):
-        wanted = Generator(size)
-    _check(source, state, wanted)
+    with _reading(source):
+        size = _size(source, network.attributes)
+        state = dict(_tensors(source, "", network))
+        with torch.device("meta"):
+            wanted = Generator(size)
+        _check(source, state, wanted)
     content = {
         "state": {f"generator.{name}": value.float() for name, value in state.items()},
         "size": vars(size),
@@ -172,18 +181,29 @@ _KNOWN: dict[tuple[str, str], Any] = {
 def _network(source: Path) -> _Node:
     """The averaged generator, as the file tells it."""
     try:
-        content = _Unpickler(io.BytesIO(source.read_bytes()), source).load()
+        stream = io.BytesIO(source.read_bytes())
     except FileNotFoundError:
         raise CheckpointError(f"{source}: no such file") from None
-    except (pickle.UnpicklingError, *_UNREADABLE) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise CheckpointError(f"{source}: no pickle of NVIDIA's ({reason})") from None
+    except OSError as error:
+        raise CheckpointError(f"{source}: cannot be read ({error.strerror})") from None
+    with _reading(source):
+        content = _Unpickler(stream, source).load()
     network = content.get("G_ema") if isinstance(content, dict) else None
     if not isinstance(network, _Node) or network.class_name != "Generator":
         raise CheckpointError(f"{source}: holds no StyleGAN2 generator under 'G_ema'")
     return network
+
+
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Whatever a damaged or made-up file leads to inside the block, as one line."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except _UNREADABLE as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise CheckpointError(f"{source}: no pickle of NVIDIA's ({reason})") from None
 
 
 def _size(source: Path, attributes: Mapping[str, Any]) -> Size:
@@ -198,6 +218,9 @@ def _size(source: Path, attributes: Mapping[str, Any]) -> Size:
         raise CheckpointError(f"{source}: must have NVIDIA's mapping: z as wide as w, rate 0.01")
     if given.get("c_dim") or given.get("img_channels") != 3:
         raise CheckpointError(f"{source}: must be unconditional and of three colours")
+    layers = int(mapping.get("num_layers", 8))
+    if not 1 <= layers <= _MOST_LAYERS:
+        raise CheckpointError(f"{source}: its mapping has {layers} layers")
     try:
         return Size(
             image_size=int(given["img_resolution"]),
@@ -205,7 +228,7 @@ def _size(source: Path, attributes: Mapping[str, Any]) -> Size:
             w_dim=int(given["w_dim"]),
             base=int(synthesis.get("channel_base", 32768)),
             most=int(synthesis.get("channel_max", 512)),
-            layers=int(mapping.get("num_layers", 8)),
+            layers=layers,
             clamp=None if (bound := synthesis.get("conv_clamp")) is None else float(bound),
         )
     except (KeyError, TypeError, ValueError) as error:

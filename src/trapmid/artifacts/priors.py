@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from trapmid.artifacts import checkpoints, initial
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.artifacts.lineage import Lineage, Traced, check_together, file_digest
+from trapmid.nets import stylegan2
 from trapmid.runtime import Runtime
 from trapmid.types import Prior, PriorTraining
 
@@ -39,11 +41,24 @@ def start(
         if state != initial.RANDOM:
             raise ValueError(f"init: {init} does not fit a prior; use weights/random or a file")
     else:
+        _check_size(init, prior)
         try:
             prior.start_from(state)
         except ValueError as error:
             raise CheckpointError(f"{init}: {error}") from None
     return rt.place(prior)
+
+
+def _check_size(init: Path, prior: Prior) -> None:
+    """Refuses converted weights of a generator that is not the row's: no shape tells its bound."""
+    wanted, found = getattr(prior, "size", None), checkpoints.load_foreign(init).get("size")
+    if isinstance(wanted, stylegan2.Size) and isinstance(found, Mapping):
+        for key, value in vars(wanted).items():
+            if found.get(key, value) != value:
+                raise CheckpointError(
+                    f"{init}: is of a generator whose {key} is {found[key]}, that of the row is "
+                    f"{value}"
+                )
 
 
 def save(

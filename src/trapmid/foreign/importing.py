@@ -70,7 +70,7 @@ def import_file(
 
     Raises:
         CheckpointError: a file is missing, damaged, not finite, or of another kind; a classifier of
-            other people than `data`; `out` is one of the files.
+            other people than `data`; triggers for one with a bottleneck; `out` is one of the files.
         OSError: `out` cannot be written.
     """
     if out.exists() and any(out.samefile(one) for one in (file, *beside) if one.exists()):
@@ -198,7 +198,10 @@ def _fitting(file: Path, kind: str, taken: Sequence[str]) -> _Part:
 
 
 def _joined(files: Sequence[Path], parts: Sequence[_Part]) -> dict[str, Any]:
-    """The content of the written file; parts of another number of people or size are refused."""
+    """The content of the written file.
+
+    Parts of another number of people or size are refused, and triggers beside a bottleneck.
+    """
     content: dict[str, Any] = {}
     for file, part in zip(files, parts, strict=True):
         for key in ("num_classes", "image_size", "doublings", "width", "latent_dim"):
@@ -208,6 +211,11 @@ def _joined(files: Sequence[Path], parts: Sequence[_Part]) -> dict[str, Any]:
                 )
         state = {**content.get("state", {}), **part.content.get("state", {})}
         content |= part.content
+        if content.keys() >= {"adapted", "trapdoor"}:
+            raise CheckpointError(
+                f"{file}: triggers, but {files[0]} has a bottleneck, and no defence has both; "
+                "import it without them"
+            )
         if state:
             content["state"] = state
     return content | {"imported": {part.kind: part.source for part in parts}}
@@ -269,7 +277,7 @@ def _use(kind: str, content: Mapping[str, Any], out: Path) -> Iterator[str]:
 
 
 def _defense(content: Mapping[str, Any]) -> str:
-    """What a row says of the defence that a classifier's file shows: a bottleneck, or triggers."""
+    """What a row says of the defence that a classifier's file shows: a bottleneck or triggers."""
     if "adapted" in content:
         return f"method: {content['adapted']['method']}, "
     return "method: trapmid, block: trapdoor, " if "trapdoor" in content else ""

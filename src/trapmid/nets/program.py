@@ -8,16 +8,16 @@ everything an attack needs of it is tried before anything else runs.
 from __future__ import annotations
 
 import io
-import json
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
+
+from trapmid.nets import program_archive
 
 _EXPORT = "torch.export.export(model.eval(), (images,), dynamic_shapes=({0: Dim('batch')},))"
 STATE = "_extra_state"
@@ -42,42 +42,21 @@ class Answer(NamedTuple):
 def read(content: bytes) -> ExportedProgram:
     """The program in the bytes of a .pt2 file.
 
-    Pickled objects in the archive are refused, since to read one runs what it says. That does not
-    make a file of strangers safe: torch evaluates its formulas of sizes, too.
+    Pickled objects and compiled code in the archive are refused, since to read one runs it. That
+    does not make a file of strangers safe: torch evaluates its formulas of sizes, too.
 
     Raises:
-        ProgramError: the bytes are no such file, or hold pickled objects.
+        ProgramError: the bytes are no such file, or hold more than text and tensors.
     """
-    _refuse_pickles(content)
+    try:
+        archive = program_archive.plain(content)
+    except ValueError as error:
+        raise ProgramError(str(error)) from None
     try:
         with warnings.catch_warnings(action="ignore"):
-            return torch.export.load(io.BytesIO(content))
+            return torch.export.load(io.BytesIO(archive))
     except Exception as error:  # whatever a damaged graph, or one of another version, leads to
         raise ProgramError(f"torch {torch.__version__} cannot load it ({_line(error)})") from None
-
-
-def _refuse_pickles(content: bytes) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            configs = [json.loads(archive.read(n)) for n in names if n.endswith("_config.json")]
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise ProgramError(
-            f"no program of torch.export.save, or damaged ({_line(error)})"
-        ) from None
-    if not any("/models/" in name for name in names):
-        raise ProgramError(
-            "no program of torch.export.save: or cut off: the archive has no models/"
-        )
-    if any("custom_obj" in name or "opaque_obj" in name for name in names) or any(
-        entry.get("use_pickle") for config in configs for entry in _payloads(config)
-    ):
-        raise ProgramError("holds pickled objects, which may run any code; export plain tensors")
-
-
-def _payloads(config: object) -> Iterator[dict[str, object]]:
-    entries = config.get("config", {}) if isinstance(config, dict) else {}
-    yield from (e for e in entries.values() if isinstance(e, dict)) if entries else ()
 
 
 def asked(program: ExportedProgram, device: torch.device) -> nn.Module:

@@ -267,6 +267,13 @@ def _searched_of_each(method: str, block: Mapping[str, Any], each: int) -> int:
     return block.get("candidates") or each
 
 
+def _kept_of_each(block: Mapping[str, Any], each: int) -> int:
+    """Images of one class that are scored: PPA has a number of its own, and so has BREP-MI."""
+    if block.get("robustness"):
+        return int(block["robustness"]["keep"])
+    return block.get("candidates") or block.get("images_per_class") or each
+
+
 def _scores(study: Mapping[str, Any]) -> Iterator[Stage]:
     for name, row in study["evaluators"].items():
         asked, of = _question(study, "evaluators", name), images(study, row["data"])
@@ -284,7 +291,8 @@ def _scores(study: Mapping[str, Any]) -> Iterator[Stage]:
         yield Stage("evaluate_judge", name)
     for name, row in study["attack_runs"].items():
         asked = _question(study, "evaluators", row["evaluator"])
-        rows = asked.classes * study["inversion"]["images_per_class"]
+        block = _plain(params.of_row(study, "attack_runs", name))
+        rows = asked.classes * _kept_of_each(block, study["inversion"]["images_per_class"])
         yield Stage("evaluate", name, ((asked, float(rows)),))
 
 

@@ -32,9 +32,14 @@ from trapmid.training.fit import to_float
 from trapmid.training.gan import Average, EndlessPasses, log_losses
 from trapmid.types import Checkpointer, Features, Saving, SideInformation, Stateful, Target
 
+_ASKED = ("pool", "order")  # what a target was asked, and its answer
+
 
 class Prior(types.StylePrior, types.BlockPrior):
-    """Draws the same for every label. Images are about [0, 1], and not clipped."""
+    """Draws the same for every label.
+
+    Images of latents are in [0, 1]; those of style codes and of blocks about so, and not clipped.
+    """
 
     pool: Tensor  # (P, Z) latents that a target was asked about
     order: Tensor  # (C, K) int64: of each class those of the pool that it prefers, the best first
@@ -49,7 +54,8 @@ class Prior(types.StylePrior, types.BlockPrior):
     ) -> None:
         """`group`: of the critic; None: there is none. `asked`: as `Training.candidates`."""
         super().__init__()
-        self.latent_dim, self.num_classes = size.z_dim, 1 if asked is None else num_classes
+        self.size, self.latent_dim = size, size.z_dim
+        self.num_classes = 1 if asked is None else num_classes
         self.num_styles, self.style_dim = size.num_styles, size.w_dim
         self.favourites = 0 if asked is None else asked.keep
         if asked is not None:
@@ -108,8 +114,9 @@ class Prior(types.StylePrior, types.BlockPrior):
         """
         if self.critic is None:
             state = {k: v for k, v in state.items() if not k.startswith("critic.")}
-        own = {k: v for k, v in self.state_dict().items() if k in ("pool", "order")}
-        super().start_from(dict(state) | own)
+        networks = {k: v for k, v in state.items() if k not in _ASKED}
+        own = {k: v for k, v in self.state_dict().items() if k in _ASKED}
+        super().start_from(networks | own)
 
 
 class View(NamedTuple):

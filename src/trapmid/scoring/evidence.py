@@ -34,7 +34,7 @@ class Evidence:
     """What an attack left: `data/reconstructions/<row>.pt`.
 
     Raises:
-        ValueError: pixels leave [-2, 2], as 8-bit ones do. A generator may leave [0, 1] by 1.
+        ValueError: pixels leave [-2, 2], as 8-bit ones do. A generator may leave [0, 1] by less.
     """
 
     images: Tensor  # (N, 3, S, S) float32, as the generator made them: it may leave [0, 1]

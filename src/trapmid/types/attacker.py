@@ -47,7 +47,9 @@ class Prior(nn.Module, ABC):
 class StylePrior(Prior):
     """A prior with a second space of latents: style codes, one for each of its layers.
 
-    An image is `paint(styles(latents, 1, None))`; labels are ignored.
+    The image of a latent is `paint_clipped(styles(latents, 1, None))`; labels are ignored. So what
+    searches latents meets pixels in [0, 1] alone, as with every prior that ends in a sigmoid; what
+    searches style codes says by itself where it clips.
     """
 
     num_styles: int  # L
@@ -82,7 +84,7 @@ class StylePrior(Prior):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         del labels
-        return self.paint(self.styles(latents, 1.0, None))
+        return self.paint_clipped(self.styles(latents, 1.0, None))
 
 
 class Features(NamedTuple):
@@ -95,7 +97,8 @@ class Features(NamedTuple):
 class BlockPrior(Prior):
     """A prior whose generator is a sequence of blocks: what one hands to the next can be searched.
 
-    An image is `shown(through(0, num_blocks, None, codes(latents), labels))`, what `forward` gives.
+    An image is `shown(through(0, num_blocks, None, codes(latents), labels))`, what `forward` gives;
+    where that clips pixels to [0, 1], `shown` need not.
     """
 
     num_blocks: int  # B
