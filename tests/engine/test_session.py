@@ -136,7 +136,7 @@ def test_one_stage_and_what_it_needs(make_repository):
 
 
 def test_what_a_user_brought_is_recorded_and_never_removed(make_repository):
-    """`dvc add` makes a stage without a command (docs/sharing.md): nothing makes its files again."""
+    """`dvc add` makes a stage without a command (docs/sharing.md): whose files nothing makes."""
     plain, ours = make_repository("plain"), make_repository("ours")
     for one in (plain, ours):
         (one.root / "unread").touch()

@@ -16,7 +16,7 @@ from trapmid.artifacts import locks
 from trapmid.engine import cluster, commands, driver, warm
 from trapmid.engine.bookkeeping import LOGS, BookkeepingError, Books
 from trapmid.engine.cluster import Engine
-from trapmid.engine.commands import Command, Ended
+from trapmid.engine.commands import Command, Crew, Ended
 
 _LOCK = Path(".dvc/tmp/trapmid-run.lock")
 _THREADS = "OMP_NUM_THREADS"
@@ -124,13 +124,14 @@ def _engine(plan: Plan) -> Iterator[tuple[Engine, Callable[[Command], Ended]]]:
         with cluster.slurm(plan.slurm, plan.resources) as engine:
             yield engine, commands.execute
     else:
+        crew = Crew()
         with warm.Server() as server, ThreadPoolExecutor(plan.jobs) as threads:
             begin = commands.begin if plan.cold else server.begin
             try:
                 engine = Engine(threads, lambda: plan.jobs, "")
-                yield engine, functools.partial(commands.execute, begin=begin)
+                yield engine, functools.partial(commands.execute, begin=begin, crew=crew)
             except BaseException:
-                commands.stop_all()
+                crew.stop()
                 raise
 
 
