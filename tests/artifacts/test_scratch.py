@@ -110,7 +110,7 @@ def test_key_order_is_no_part_of_the_identity(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_second_process_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    """As experiments that DVC's queue runs beside each other, which begin with the same training."""
+    """As experiments of DVC's queue that run beside each other and begin with one training."""
     second = "from pathlib import Path; from trapmid.artifacts import scratch\n"
     second += f"with scratch.folder(Path({str(tmp_path)!r}), 'training x', 1) as place:\n"
     second += "    print(place, list(place.iterdir()))\n    raise SystemExit(7)"
