@@ -324,6 +324,13 @@ def test_how_many_jobs_suit_a_machine(monkeypatch, asked, cores, device, own, fo
     assert shares(*asked, device, own) == found
 
 
+def test_python_is_the_one_that_runs_this():
+    """`.venv/bin/trapmid run`, where nothing was activated: DVC's commands say `python`."""
+    own = str(Path(sys.executable).parent)
+    assert environment({"PATH": "/bin"}, Plan())["PATH"] == f"{own}{os.pathsep}/bin"
+    assert environment({"PATH": "/bin"}, Plan(scheduler="tcp://x"))["PATH"] == "/bin"
+
+
 def test_jobs_share_the_cores_that_they_may_use(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {8, 9, 10, 11}, raising=False)

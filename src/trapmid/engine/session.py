@@ -90,12 +90,16 @@ def shares(
 
 
 def environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """The environment of every command: this process's, with a share of the cores.
+    """The environment of every command: this process's, with its `python` and a share of the cores.
 
     What the user has set stays. Elsewhere than on this machine, and for one command at a time,
-    nothing is set: torch takes all cores.
+    nothing is set: torch takes all cores. Here `python` is the one that runs this, as for somebody
+    who activated its environment.
     """
     made = dict(own)
+    if _here(plan):
+        beside = [str(Path(sys.executable).parent), own.get("PATH", os.defpath)]
+        made["PATH"] = os.pathsep.join(beside)
     if plan.threads is not None:
         made[_THREADS] = str(plan.threads)
     elif plan.jobs > 1 and _here(plan):
