@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 import fake_study
 from trapmid import cli
+from trapmid.profiles import preflight
 from trapmid.report import summary
 
 PROFILES = Path(__file__).parents[1] / "profiles"
@@ -31,11 +33,18 @@ def place(tmp_path, monkeypatch):
 
 
 def rewrite(place, change):
-    """Alters the scores in place."""
+    """Alters the scores in place, and what params.yaml says of the study that they are of."""
     path = place / "reports/metrics.json"
     metrics = json.loads(path.read_text(encoding="utf-8"))
     change(metrics)
     fake_study.write_json(path, metrics)
+    choose(place, **metrics["study"])
+
+
+def choose(place, **study):
+    """Alters params.yaml alone, as `trapmid profile` does."""
+    yaml, path = YAML(), place / "params.yaml"
+    yaml.dump(yaml.load(path) | study, path)
 
 
 def test_the_gate_passes_and_fails(place, capsys):
@@ -117,6 +126,35 @@ def test_scores_of_other_seeds_are_one_line_and_update_replaces_the_baseline(pla
     assert cli.main(["gate", "--update"]) == 0
     assert cli.main(["gate"]) == 0
     assert [path.name for path in (place / "reports").glob("baseline*")] == ["baseline.json"]
+
+
+@pytest.mark.parametrize(
+    ("study", "said"),
+    [
+        ({"profile": "digits"}, "profile digits, seeds 0 1"),
+        ({"seeds": [2, 0, 1]}, "profile fake, seeds 0 1 2"),
+    ],
+)
+def test_scores_of_the_study_before_are_refused(place, capsys, study, said):
+    """They would pass, by the tolerances of another profile, before anything has run."""
+    assert cli.main(["gate", "--update"]) == 0
+    choose(place, **study)
+    capsys.readouterr()
+    for words in ([], ["--update"]):
+        assert cli.main(["gate", *words]) == 2
+        assert capsys.readouterr() == (
+            "",
+            "trapmid gate: error: reports/metrics.json is of profile fake, seeds 0 1; "
+            f"params.yaml is {said}: run the study first\n",
+        )
+    assert cli.main(["gate", "--scores", "reports/metrics.json"]) == 0
+
+
+def test_a_resource_of_no_worker_is_one_line(place, capsys, monkeypatch):
+    monkeypatch.setattr(preflight, "problems", lambda text: [])
+    assert cli.main(["run", "--resource", "GPU=1"]) == 2
+    said = "--resource: is of a worker, so it goes with --scheduler or --slurm"
+    assert capsys.readouterr().err == f"trapmid run: error: {said}\n"
 
 
 def test_a_list_of_one_object_is_read_as_the_object(place):

@@ -56,6 +56,7 @@ FOLLOWED = {
     "trapmid run --jobs 2": SIDE_BY_SIDE,
     "trapmid run --jobs auto": SIDE_BY_SIDE,  # `studied` is made by it
     "trapmid run STAGE ...": f"{ENGINE}::test_one_stage_and_what_it_needs",
+    "dvc add": f"{ENGINE}::test_what_a_user_brought_is_recorded_and_never_removed",
     "trapmid run": f"{ENGINE}::test_lock_cache_and_files_are_those_of_dvc",
     "trapmid run --scheduler tcp://HOST:8786": f"{ENGINE}::test_a_lost_worker_is_replaced_once",
     "trapmid run --scheduler tcp://HOST:8786 --resource GPU=1": (

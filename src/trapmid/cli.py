@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trapmid import commands
-from trapmid.commands import BASELINE, PARAMS
+from trapmid.commands import PARAMS, bringing, judging, looking, studying
+from trapmid.commands.judging import BASELINE, SCORES
 
 if TYPE_CHECKING:
     _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -52,14 +52,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_gate(verbs: _Verbs) -> None:
     gate = verbs.add_parser("gate", help="compare the scores with the committed baseline")
-    gate.add_argument("--scores", type=Path, default=Path("reports/metrics.json"))
+    gate.add_argument("--scores", type=Path, help=f"default: {SCORES}, of the study of {PARAMS}")
     gate.add_argument(
         "--baseline",
         type=Path,
         help=f"default: {BASELINE}, or reports/baseline-PROFILE.json for scores of another profile",
     )
     gate.add_argument("--update", action="store_true", help="make the scores the new baseline")
-    gate.set_defaults(run=commands.gate)
+    gate.set_defaults(run=judging.gate)
 
 
 def _add_study(verbs: _Verbs) -> None:
@@ -67,7 +67,7 @@ def _add_study(verbs: _Verbs) -> None:
     profile.add_argument("name", metavar="NAME")
     profile.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
-    profile.set_defaults(run=commands.profile)
+    profile.set_defaults(run=studying.profile)
 
     plan = verbs.add_parser("plan", help="what a profile will take: time and memory of each stage")
     plan.add_argument("name", metavar="PROFILE")
@@ -81,17 +81,17 @@ def _add_study(verbs: _Verbs) -> None:
     plan.add_argument(
         "--beside", action="store_true", help="other work goes on here: processor time"
     )
-    plan.set_defaults(run=commands.plan)
+    plan.set_defaults(run=studying.plan)
 
     check = verbs.add_parser("check", help="check the whole of params.yaml before it runs")
     check.add_argument("file", type=Path, nargs="?", default=PARAMS, help="default: params.yaml")
-    check.set_defaults(run=commands.check)
+    check.set_defaults(run=studying.check)
 
     clean = verbs.add_parser(
         "clean", help="list files that no row of params.yaml makes any more, or remove them"
     )
     clean.add_argument("--yes", action="store_true", help="remove them")
-    clean.set_defaults(run=commands.clean)
+    clean.set_defaults(run=studying.clean)
 
 
 def _add_run(verbs: _Verbs) -> None:
@@ -115,12 +115,12 @@ def _add_run(verbs: _Verbs) -> None:
         metavar="NAME=AMOUNT",
         help="what every stage takes of a worker: GPU=1",
     )
-    run.set_defaults(run=commands.run)
+    run.set_defaults(run=studying.run)
 
 
 def _add_looking(verbs: _Verbs) -> None:
     doctor = verbs.add_parser("doctor", help="what this machine has, and what a study misses")
-    doctor.set_defaults(run=commands.doctor)
+    doctor.set_defaults(run=looking.doctor)
 
     bench = verbs.add_parser("bench", help="time every hot path beside the published procedure")
     bench.add_argument("--quick", action="store_true", help="toy sizes: does everything work?")
@@ -130,19 +130,19 @@ def _add_looking(verbs: _Verbs) -> None:
     bench.add_argument(
         "--beside", action="store_true", help="other work goes on: one thread, processor seconds"
     )
-    bench.set_defaults(run=commands.bench)
+    bench.set_defaults(run=looking.bench)
 
     ui = verbs.add_parser("ui", help="show the runs in MLflow, on this machine's browser")
     ui.add_argument("--port", type=_port, default=5000, help="5000 unless given")
     ui.add_argument("--no-browser", action="store_true", help="only print the link")
-    ui.set_defaults(run=commands.ui)
+    ui.set_defaults(run=looking.ui)
 
 
 def _add_weights(verbs: _Verbs) -> None:
     export = verbs.add_parser("export", help="write a prior as initial weights, half precision")
     export.add_argument("prior", type=Path, metavar="PRIOR", help="a prior.pt of the study")
     export.add_argument("file", type=Path, metavar="FILE", help="e.g. weights/faces32/gmi.pt")
-    export.set_defaults(run=commands.export)
+    export.set_defaults(run=bringing.export)
 
     take = verbs.add_parser("import", help="make a published checkpoint a file that rows name")
     take.add_argument("file", type=Path, metavar="FILE", help="a .tar or .pth of others")
@@ -158,7 +158,7 @@ def _add_weights(verbs: _Verbs) -> None:
         help="what completes it: a critic, triggers, other students",
     )
     take.add_argument("--data", metavar="ROW", help="score it on the test images of this row")
-    take.set_defaults(run=commands.take)
+    take.set_defaults(run=bringing.take)
 
     convert = verbs.add_parser(
         "convert-stylegan", help="write an NVIDIA StyleGAN2 pickle as initial weights, safely"
@@ -169,7 +169,7 @@ def _add_weights(verbs: _Verbs) -> None:
     convert.add_argument(
         "--out", type=Path, required=True, help="e.g. weights/official/ffhq1024.pt"
     )
-    convert.set_defaults(run=commands.convert_stylegan)
+    convert.set_defaults(run=bringing.convert_stylegan)
 
 
 def _add_data(verbs: _Verbs) -> None:
@@ -179,7 +179,7 @@ def _add_data(verbs: _Verbs) -> None:
     data.add_argument("--to", type=Path, help="default: data/external/NAME")
     data.add_argument("--copy", action="store_true", help="copy files instead of linking them")
     data.add_argument("--identities", type=Path, help="celeba: the list of people, if not there")
-    data.set_defaults(run=commands.data)
+    data.set_defaults(run=bringing.data)
 
 
 def _add_audit(verbs: _Verbs) -> None:
@@ -196,7 +196,7 @@ def _add_audit(verbs: _Verbs) -> None:
     audit.add_argument("--force", action="store_true", help="replace an edited study there")
     audit.add_argument("--write-only", action="store_true", help="do not run the study")
     audit.add_argument("--no-browser", action="store_true", help="only print where the page is")
-    audit.set_defaults(run=commands.audit)
+    audit.set_defaults(run=studying.audit)
 
 
 def _count(text: str) -> int:

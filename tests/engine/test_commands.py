@@ -8,7 +8,7 @@ import time
 import pytest
 
 from trapmid.engine import commands
-from trapmid.engine.commands import Command
+from trapmid.engine.commands import Command, Crew
 
 
 def command(tmp_path, *scripts, **environment):
@@ -56,14 +56,34 @@ def test_no_log_has_no_lines(tmp_path):
 
 
 def test_all_can_be_stopped(tmp_path):
-    ended = []
-    thread = threading.Thread(
-        target=lambda: ended.append(commands.execute(command(tmp_path, "exec sleep 60")))
-    )
+    crew, ended = Crew(), []
+    one = command(tmp_path, "echo begun; exec sleep 60", "echo no")
+    thread = threading.Thread(target=lambda: ended.append(commands.execute(one, crew=crew)))
     thread.start()
-    while not (tmp_path / "logs/a.log").exists() or not commands._RUNNING:
+    while commands.last_lines(one.log) != ["begun"]:
         time.sleep(0.01)
-    commands.stop_all()
+    crew.stop()
+    thread.join(timeout=30)
+    assert ended and ended[0].code == -15
+    assert commands.last_lines(one.log) == ["begun"]
+
+
+def test_what_has_not_quite_begun_is_stopped_too(tmp_path):
+    """To begin may take seconds: a process that is to be forked loads torch before the first."""
+    crew, beginning, go = Crew(), threading.Event(), threading.Event()
+
+    def slowly(*given):
+        beginning.set()
+        go.wait()
+        return commands.begin(*given)
+
+    ended = []
+    one = command(tmp_path, "exec sleep 60")
+    thread = threading.Thread(target=lambda: ended.append(commands.execute(one, slowly, crew)))
+    thread.start()
+    beginning.wait()
+    crew.stop()
+    go.set()
     thread.join(timeout=30)
     assert ended and ended[0].code == -15
 

@@ -135,6 +135,37 @@ def test_one_stage_and_what_it_needs(make_repository):
     assert (ours.root / "digest").exists() and not (ours.root / "report").exists()
 
 
+def test_what_a_user_brought_is_recorded_and_never_removed(make_repository):
+    """`dvc add` makes a stage without a command (docs/sharing.md): whose files nothing makes."""
+    plain, ours = make_repository("plain"), make_repository("ours")
+    for one in (plain, ours):
+        (one.root / "unread").touch()
+        one.dvc("add", "--quiet", "source", "unread")
+        for name in ("source", "unread"):
+            (one.root / name).write_text("brought\n", encoding="utf-8")
+    plain.dvc("repro", "--quiet")
+    assert "recorded source.dvc" in run(ours)
+    for name in ("source", "source.dvc", "unread", "unread.dvc", "dvc.lock"):
+        assert (ours.root / name).read_bytes() == (plain.root / name).read_bytes(), name
+    assert "10 unchanged" in run(ours)
+    (ours.root / "source").unlink()
+    assert "failed source.dvc: missing data 'source': source" in run(ours, code=1)
+
+
+def test_another_dvc_yaml_has_a_lock_of_its_own(make_repository):
+    plain, ours = make_repository("plain"), make_repository("ours")
+    text = "stages:\n  more:\n    cmd: echo 3 > ../source\n    outs: [../source]\n"
+    for one in (plain, ours):
+        (one.root / "source").unlink()
+        (one.root / "below").mkdir()
+        (one.root / "below/dvc.yaml").write_text(text, encoding="utf-8")
+    plain.dvc("repro", "--quiet")
+    assert "10 run" in run(ours)
+    for name in ("below/dvc.lock", "dvc.lock"):
+        assert (ours.root / name).read_bytes() == (plain.root / name).read_bytes(), name
+    assert "10 unchanged" in run(ours)
+
+
 def test_an_unknown_stage_is_one_line(make_repository):
     printed = run(make_repository("ours"), code=1, targets=("none",))
     assert printed.splitlines()[-1].startswith("ValueError: dvc: ")
@@ -291,6 +322,13 @@ def test_threads_of_a_command(own, plan, threads):
 def test_how_many_jobs_suit_a_machine(monkeypatch, asked, cores, device, own, found):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(cores)}, raising=False)
     assert shares(*asked, device, own) == found
+
+
+def test_python_is_the_one_that_runs_this():
+    """`.venv/bin/trapmid run`, where nothing was activated: DVC's commands say `python`."""
+    own = str(Path(sys.executable).parent)
+    assert environment({"PATH": "/bin"}, Plan())["PATH"] == f"{own}{os.pathsep}/bin"
+    assert environment({"PATH": "/bin"}, Plan(scheduler="tcp://x"))["PATH"] == "/bin"
 
 
 def test_jobs_share_the_cores_that_they_may_use(monkeypatch):

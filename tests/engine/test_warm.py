@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from trapmid.engine import commands, warm
-from trapmid.engine.commands import Command, Ended
+from trapmid.engine.commands import Command, Crew, Ended
 from trapmid.engine.warm import Script, Server
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
@@ -142,14 +142,15 @@ def test_several_run_at_a_time_and_all_can_be_stopped(folder: Path, server: Serv
     several = [command(folder, LINE) for _ in range(2)]
     several[1] = Command(**{**vars(several[1]), "log": str(folder / "another.log")})
     ended: list[Ended] = []
+    crew = Crew()
     threads = [
-        threading.Thread(target=lambda c=c: ended.append(commands.execute(c, server.begin)))
+        threading.Thread(target=lambda c=c: ended.append(commands.execute(c, server.begin, crew)))
         for c in several
     ]
     for thread in threads:
         thread.start()
     until(lambda: all(commands.last_lines(c.log) == ["begun"] for c in several))
-    commands.stop_all()
+    crew.stop()
     for thread in threads:
         thread.join(timeout=60)
     assert [one.code for one in ended] == [-signal.SIGTERM] * 2

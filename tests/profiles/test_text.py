@@ -75,7 +75,9 @@ def test_an_edited_file_is_not_replaceable(folder, tmp_path):
     check_replaceable(path)  # the edit was taken back
 
 
-@pytest.mark.parametrize("text", ["profile: small\n", "", "a: [\n", "# As written:\na: 1\n"])
+@pytest.mark.parametrize(
+    "text", ["profile: small\n", "", "a: [\n", "a: 2026-11-28\n", "# As written:\na: 1\n"]
+)
 def test_a_file_of_unknown_origin_is_not_replaceable(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ProfileError, match=r"params\.yaml: edited since"):

@@ -242,10 +242,10 @@ def test_the_lock_lets_one_in_at_a_time(tmp_path):
     order = []
 
     def second():
-        with _locked(tmp_path):
+        with _locked(tmp_path, 60):
             order.append("second")
 
-    with _locked(tmp_path):
+    with _locked(tmp_path, 60):
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(0.2)
@@ -255,7 +255,19 @@ def test_the_lock_lets_one_in_at_a_time(tmp_path):
 
 
 def test_a_lock_that_another_holds(warning, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "SECONDS", 0.3)
+    monkeypatch.setattr(tracking, "_TURN_SECONDS", 0.3)
     home = tmp_path / "home"
-    with _locked(home):
-        assert "another tracking has held .mlflow.lock" in warning(None, home=home)
+    with _locked(home, 60):
+        assert "another tracking has held .mlflow.lock for 0 s" in warning(None, home=home)
+
+
+def test_another_tracking_is_waited_for_longer_than_a_server(finished, tmp_path, monkeypatch):
+    """It may have hundreds of runs to make; an experiment that does not wait is never shown."""
+    monkeypatch.setattr(tracking, "SECONDS", 0.1)
+    home, done = tmp_path / "home", []
+    second = threading.Thread(target=lambda: done.append(track(few(collected(finished)), home)))
+    with _locked(home, 60):
+        second.start()
+        time.sleep(1)
+    second.join()
+    assert done == [(5, 0)]

@@ -13,6 +13,7 @@ import copy
 import csv
 import hashlib
 import io
+import itertools
 import json
 import shutil
 import sys
@@ -103,7 +104,6 @@ def scratch(root: Path, title: str, *identity: Any) -> Iterator[Scratch]:
     """A `Scratch` for the training that `identity` (JSON values) defines, in a `folder` of its own.
 
     Raises:
-        BlockingIOError: another process is training the same thing.
         DivergedError: the block raised it; the message begins with `title`.
     """
     with folder(root, title, *identity) as place:
@@ -117,21 +117,23 @@ def scratch(root: Path, title: str, *identity: Any) -> Iterator[Scratch]:
 def folder(root: Path, title: str, *identity: Any) -> Iterator[Path]:
     """A folder for the unfinished work that `identity` (JSON values) defines.
 
-    It goes when the block ends well, and stays for a later run when it does not.
-
-    Raises:
-        BlockingIOError: another process is at the same work.
+    It goes when the block ends well, and stays for a later run when it does not. Experiments beside
+    each other (`dvc queue start --jobs 2`) may be at the same work, each in a checkout of its own
+    and all with one `root`: the second gets a second folder, and finds there what it left itself.
     """
     key = hashlib.sha256(json.dumps([title, *identity], sort_keys=True).encode()).hexdigest()[:20]
-    place = root / key
-    place.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(root / f"{key}.lock", blocking=False).acquire()
-    except Timeout:
-        raise BlockingIOError(f"{title}: another process is at work on it ({place})") from None
-    with lock:
-        yield place
-        shutil.rmtree(place, ignore_errors=True)
+    root.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        name = key if number == 1 else f"{key}-{number}"
+        try:
+            lock = FileLock(root / f"{name}.lock", blocking=False).acquire()
+        except Timeout:
+            continue
+        with lock:
+            (place := root / name).mkdir(exist_ok=True)
+            yield place
+            shutil.rmtree(place, ignore_errors=True)
+        return
 
 
 def _put_back(parts: Mapping[str, Stateful], saved: Mapping[str, Any]) -> str | None:

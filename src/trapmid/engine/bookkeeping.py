@@ -29,7 +29,7 @@ from dvc.utils.serialize import dumps_yaml
 from trapmid.engine import lock_text
 from trapmid.engine.commands import Command
 
-Settled = Literal["unchanged", "restored"]
+Settled = Literal["unchanged", "restored", "recorded"]
 LOGS = Path(".scratch/run")
 
 
@@ -43,7 +43,7 @@ class Books:
     Args:
         root: the folder of dvc.yaml.
         environment: of the commands; DVC adds DVC_ROOT and DVC_STAGE.
-        targets: stages to bring up to date, with all upstream; none: every stage.
+        targets: stages to bring up to date, with all upstream; none: those of `root`/dvc.yaml.
 
     Raises:
         BookkeepingError: dvc.yaml or dvc.lock cannot be read, or there is no such stage.
@@ -59,8 +59,8 @@ class Books:
             self._repo = Repo(str(root), _wait_for_lock=True)
             with self._repo.lock:  # the decorators of DVC's commands would reset the index
                 graph = get_active_graph(self._repo.index.graph)
-                chosen = [one for name in targets for one in self._repo.stage.collect(name)]
-                steps = plan_repro(graph, chosen or None)
+                named = targets or [str(root / "dvc.yaml")]
+                steps = plan_repro(graph, [s for n in named for s in self._repo.stage.collect(n)])
             self._lock = self._root / "dvc.lock"
             self._old = list(lock_text.split(self._text())[1])
         self._stages = {stage.addressing: stage for stage in steps}
@@ -74,7 +74,8 @@ class Books:
     def settle(self, name: str) -> Settled | Command:
         """Says that a stage is up to date, restores it from the run cache, or what must run.
 
-        A command's stage is locked until `record` or `give_up`. Its outputs are gone.
+        A command's stage is locked until `record` or `give_up`. Its outputs are gone. What a user
+        brought (`dvc add`) has no command: as it is now, it is recorded.
 
         Raises:
             BookkeepingError: another process works on its files, or a dependency is missing.
@@ -83,6 +84,10 @@ class Books:
         with _one_line(), self._repo.lock:
             if stage.frozen or not stage.changed():
                 return "unchanged"
+            if not stage.cmd:  # its files are nobody's outputs, and must stay
+                stage.run()
+                stage.dump(update_pipeline=False)
+                return "recorded"
             self._hold(stage)
             try:
                 stage.remove_outs(ignore_remove=False, force=False)
@@ -152,6 +157,9 @@ class Books:
         uncached = any(not o.use_cache for o in stage.outs if not (o.is_metric or o.is_plot))
         stage.save(run_cache=not uncached)
         stage.commit()
+        if stage.path_in_repo != "dvc.yaml":  # of a folder below, whose lock is its own
+            stage.dump(update_pipeline=False)
+            return
         block = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
         self._write(lock_text.put(self._text(), block))
 

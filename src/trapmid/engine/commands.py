@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -27,9 +29,6 @@ class Running(Protocol):
         ...
 
     def terminate(self) -> None: ...
-
-
-_RUNNING: set[Running] = set()  # of this process
 
 
 @dataclass(frozen=True)
@@ -67,24 +66,54 @@ def begin(command: Command, line: tuple[str, ...], log: BinaryIO) -> Running:
     )
 
 
-def execute(command: Command, begin: Begin = begin) -> Ended:
+class Crew:
+    """The processes of this machine that are to be stopped together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[Running] = set()
+        self._stopped = False
+
+    @contextmanager
+    def has(self, process: Running) -> Iterator[None]:
+        """It belongs to them inside the block; it is ended if all of them were meanwhile."""
+        with self._lock:
+            self._running.add(process)
+            stopped = self._stopped
+        try:
+            if stopped:  # while it was begun, which may take seconds
+                process.terminate()
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+    def stop(self) -> None:
+        """Ends all that run, and whatever is begun from now on."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for process in running:
+            process.terminate()
+
+
+def execute(command: Command, begin: Begin = begin, crew: Crew | None = None) -> Ended:
     """Runs a command here, with its environment and this process's `DEVICES`; waits for it.
 
     Args:
         command: what runs.
         begin: starts each of its lines.
+        crew: to which its processes belong.
     """
+    crew = Crew() if crew is None else crew
     log = Path(command.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     begun, code = time.monotonic(), 0
     with log.open("wb") as stream:
         for line in command.lines:
             process = begin(command, line, stream)
-            _RUNNING.add(process)
-            try:
+            with crew.has(process):
                 code = process.wait()
-            finally:
-                _RUNNING.discard(process)
             if code:
                 break
     return Ended(code, time.monotonic() - begun)
@@ -94,12 +123,6 @@ def environment(command: Command) -> dict[str, str]:
     """That of a command, on this worker."""
     given = {name: value for name, value in command.environment.items() if name not in DEVICES}
     return given | {name: os.environ[name] for name in DEVICES if name in os.environ}
-
-
-def stop_all() -> None:
-    """Ends what `execute` runs in this process, in whatever thread."""
-    for process in list(_RUNNING):
-        process.terminate()
 
 
 def last_lines(log: str, count: int = 5) -> list[str]:

@@ -33,7 +33,7 @@ class Ledger(Protocol):
 class Outcome:
     """What became of every stage."""
 
-    counts: Counter[str] = field(default_factory=Counter)  # unchanged, restored, run, failed
+    counts: Counter[str] = field(default_factory=Counter)  # `Settled`, run, failed
     failed: dict[str, str] = field(default_factory=dict)  # stage -> why, one line
     left: list[str] = field(default_factory=list)  # hang from a stage that failed
     seconds: dict[str, float] = field(default_factory=dict)  # of the commands
@@ -52,7 +52,7 @@ def run(
         books: DVC's.
         executor: where commands run; a command that it has begun is not begun again.
         slots: how many commands it runs at a time, now.
-        say: gets a line for every stage that runs, is restored, or fails.
+        say: gets a line for every stage that runs, is restored or recorded, or fails.
         work: what the executor calls with a command.
     """
     return _Run(books, executor, slots, say, work).whole()
@@ -105,8 +105,8 @@ class _Run:
                 self.flying[self.executor.submit(self.work, settled)] = settled
                 self.say(f"{self._count()} begin {name}")
             else:
-                if settled == "restored":
-                    self.say(f"{self._count()} restored {name}")
+                if settled != "unchanged":
+                    self.say(f"{self._count()} {settled} {name}")
                 self._settled(name, settled)
         return moved
 

@@ -16,7 +16,7 @@ from trapmid.artifacts import locks
 from trapmid.engine import cluster, commands, driver, warm
 from trapmid.engine.bookkeeping import LOGS, BookkeepingError, Books
 from trapmid.engine.cluster import Engine
-from trapmid.engine.commands import Command, Ended
+from trapmid.engine.commands import Command, Crew, Ended
 
 _LOCK = Path(".dvc/tmp/trapmid-run.lock")
 _THREADS = "OMP_NUM_THREADS"
@@ -90,12 +90,16 @@ def shares(
 
 
 def environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """The environment of every command: this process's, with a share of the cores.
+    """The environment of every command: this process's, with its `python` and a share of the cores.
 
     What the user has set stays. Elsewhere than on this machine, and for one command at a time,
-    nothing is set: torch takes all cores.
+    nothing is set: torch takes all cores. Here `python` is the one that runs this, as for somebody
+    who activated its environment.
     """
     made = dict(own)
+    if _here(plan):
+        beside = [str(Path(sys.executable).parent), own.get("PATH", os.defpath)]
+        made["PATH"] = os.pathsep.join(beside)
     if plan.threads is not None:
         made[_THREADS] = str(plan.threads)
     elif plan.jobs > 1 and _here(plan):
@@ -124,13 +128,14 @@ def _engine(plan: Plan) -> Iterator[tuple[Engine, Callable[[Command], Ended]]]:
         with cluster.slurm(plan.slurm, plan.resources) as engine:
             yield engine, commands.execute
     else:
+        crew = Crew()
         with warm.Server() as server, ThreadPoolExecutor(plan.jobs) as threads:
             begin = commands.begin if plan.cold else server.begin
             try:
                 engine = Engine(threads, lambda: plan.jobs, "")
-                yield engine, functools.partial(commands.execute, begin=begin)
+                yield engine, functools.partial(commands.execute, begin=begin, crew=crew)
             except BaseException:
-                commands.stop_all()
+                crew.stop()
                 raise
 
 

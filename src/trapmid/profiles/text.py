@@ -42,7 +42,7 @@ def check_replaceable(path: Path) -> None:
 
 def _digest(text: str) -> str:
     """Of the values, in their order, whatever the layout."""
-    values = json.dumps(YAML(typ="safe").load(text))
+    values = json.dumps(YAML(typ="safe").load(text), default=str)  # a date is no JSON
     return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,8 @@ and a study is found again by a key made of its content. So a stage that DVC res
 cache still shows, tracking twice adds nothing, and a deleted store comes back whole. A run belongs
 to one study: a row that two studies share has a run under each parent, which holds all its rows.
 
-Nothing here may stop a study: a store that cannot be reached costs seconds and one line.
+Nothing here may stop a study: a store that cannot be reached costs seconds and one line. Another
+tracking of the same project is waited for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from trapmid.tracking.records import Study
 from trapmid.tracking.store import EXPERIMENT, Store, Tracked
 
 _PROBE_SECONDS = 2.0
-_BUSY = f"another tracking has held .mlflow.lock for {SECONDS:.0f} s"
+_TURN_SECONDS = 600.0  # for another tracking, which works or has ended: its lock goes with it
+_BUSY = "another tracking has held .mlflow.lock for {:.0f} s"
 _LENGTH = 300  # of a problem, in characters
 
 
@@ -53,11 +55,11 @@ def track(study: Study, home: Path) -> Tracked | None:
     problem = _probe(place)
     if problem is None:
         try:
-            with _locked(home):
+            with _locked(home, _TURN_SECONDS):
                 _prepare(place)
                 return Store(place, home).track(study)
         except Timeout:
-            problem = _BUSY
+            problem = _BUSY.format(_TURN_SECONDS)
         except ValueError as error:
             problem = str(error)
         except Exception as error:
@@ -75,10 +77,10 @@ def prepare(place: Address, home: Path) -> None:
         DatabaseError: the file cannot be used, or another tracking is at work in `home`.
     """
     try:
-        with _locked(home):
+        with _locked(home, SECONDS):
             _prepare(place)
     except Timeout:
-        raise DatabaseError(_BUSY) from None
+        raise DatabaseError(_BUSY.format(SECONDS)) from None
 
 
 def _prepare(place: Address) -> None:
@@ -123,12 +125,15 @@ def _read(request: urllib.request.Request) -> None:
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
+def _locked(home: Path, seconds: float) -> Iterator[None]:
     """One tracking at a time: two would both make the runs that are missing.
 
+    Experiments that run beside each other end together, and the folder of each is thrown away: one
+    that does not wait for the other's hundreds of runs is never shown.
+
     Raises:
-        Timeout: another one takes its time.
+        Timeout: another one takes longer.
     """
     home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / ".mlflow.lock", timeout=SECONDS):
+    with FileLock(home / ".mlflow.lock", timeout=seconds):
         yield
