@@ -116,6 +116,7 @@ LATER = {  # of older files one knows what they would say, or that they say noth
     ("judges", "votes"),
     ("judges", "intervals"),
     ("attack_runs", "judges", "ceiling"),
+    ("attack_runs", "judges", "agree_on_real"),
 }
 
 
