@@ -161,5 +161,5 @@ def test_the_section_shows_ten_and_folds_the_rest():
 def test_the_section_says_of_whom_all_judges_agree():
     made = section.people(Given({"none": Exposed("plgmi", people.tally([ONE], {}))}))
     text = " ".join(block for block in made.blocks if isinstance(block, str))
-    assert "1 in more than half; all judges agree on some of 1." in text
+    assert "1 in more than half; of 1, all judges agree on one or more." in text
     assert "the one of whose images all of them agree on most" in text

@@ -54,7 +54,9 @@ def _summed(one: Exposed) -> str:
     some = sum(person.hits > 0 for person in one.people)
     most = sum(2 * person.hits > person.n for person in one.people)
     shown = sum((person.agreed or 0) > 0 for person in one.people)
-    agreed = "" if one.people[0].agreed is None else f"; all judges agree on some of {shown}"
+    agreed = (
+        "" if one.people[0].agreed is None else f"; of {shown}, all judges agree on one or more"
+    )
     return (
         f"{escaped(names.attack(one.attack))}: of {len(one.people)} people, {some} are recognised "
         f"in at least one reconstruction, {most} in more than half{agreed}."
