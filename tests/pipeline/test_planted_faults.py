@@ -95,11 +95,13 @@ def study(finished: Checkout, tmp_path: Path) -> Checkout:
 def gate(study: Checkout, monkeypatch, capsys) -> Callable[..., Printed]:
     """Makes metrics.json of the scores and runs `trapmid gate`."""
 
-    def judged(change: Callable[[dict[str, Any]], None] = lambda metrics: None) -> Printed:
+    def judged(
+        change: Callable[[dict[str, Any]], None] = lambda metrics: None, *words: str
+    ) -> Printed:
         summarise(study, change)
         monkeypatch.chdir(study.root)
         capsys.readouterr()
-        return Printed(cli.main(["gate"]), *capsys.readouterr())
+        return Printed(cli.main(["gate", *words]), *capsys.readouterr())
 
     return judged
 
@@ -432,6 +434,12 @@ def test_a_stage_refuses_a_planted_fault(study, fault):
 )
 def test_scores_of_another_study_are_not_compared(gate, origin, words):
     """Fault 10 of a whole study: with other people drawn, no tolerance means anything."""
-    printed = gate(lambda metrics: metrics["study"].update(origin))
+
+    def another(metrics):
+        metrics["study"].update(origin)
+
+    printed = gate(another, "--scores", "reports/metrics.json")
     assert printed.code == 2 and printed.table == ""
     assert f"reports/baseline.json {words}" in printed.error
+    printed = gate(another)  # which takes them for those of params.yaml
+    assert printed.code == 2 and "params.yaml is profile planted, seeds 0" in printed.error
