@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trapmid.config import params
-from trapmid.planning import work
+from trapmid.planning import sizes, work
 from trapmid.planning.work import Stage
 from trapmid.profiles.compose import compose
 
@@ -33,13 +33,13 @@ def stage(study: dict[str, Any], label: str) -> Stage:
 
 def test_images_of_the_drawn_faces(small: dict[str, Any]) -> None:
     """24 people of 70: 7 for test, 7 of the other 63 (6.3, rounded up) for validation."""
-    of = work.images(small, "faces")
-    assert of == work.Images(24, 32, 24 * 56, 24 * 14, 24 * 7, 3600, 24 * 70 + 3600)
+    of = sizes.images(small, "faces")
+    assert of == sizes.Images(24, 32, 24 * 56, 24 * 14, 24 * 7, 3600, 24 * 70 + 3600)
 
 
 def test_images_of_the_paper_profile(paper: dict[str, Any]) -> None:
     """30 images each, three for test and three of the rest (2.7) for validation."""
-    of = work.images(paper, next(iter(paper["data"])))
+    of = sizes.images(paper, next(iter(paper["data"])))
     assert (of.classes, of.size, of.train, of.test, of.public) == (1000, 64, 24000, 3000, 30000)
 
 

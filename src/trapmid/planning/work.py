@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from trapmid.config import params
+from trapmid.planning.sizes import images
 
 Kind = Literal["train", "prior", "search", "imitate", "ask", "query"]
 
-PEOPLE_KNOWN = 30_000
-"""Public images of a folder whose size no row says: the paper's."""
 _SEARCHES = ("gmi", "plgmi", "kedmi", "lomma", "ppa", "ifgmi")  # of so many steps as they are told
 _PATIENCES = 3.3
 """Moves until a search of BREP-MI ends, as a multiple of its `patience`: the mean of 24 people
@@ -51,48 +50,6 @@ class Stage(NamedTuple):
     @property
     def label(self) -> str:
         return f"{self.name}@{self.row}" if self.row else self.name
-
-
-class Images(NamedTuple):
-    """How many images a row of `data` has."""
-
-    classes: int
-    size: int
-    train: int
-    held: int  # of validation and test, which every epoch is scored on
-    test: int
-    public: int
-    pictures: int  # all that are decoded
-
-
-def images(study: Mapping[str, Any], row: str) -> Images:
-    """By the rows of `data` and `raw`; of folders of photographs, the least that they must have."""
-    data = study["data"][row]
-    own, public = _drawn(study, data["private"]["path"]), _drawn(study, data["public"]["path"])
-    each = own["images"] if own else data["min_images"]
-    others = None if public is None else public["others"] * public["other_images"]
-    known = data["public_images"] or others or PEOPLE_KNOWN
-    test = -(-int(each * 1000 * data["test_fraction"]) // 1000)
-    val = -(-int((each - test) * 1000 * data["val_fraction"]) // 1000)
-    classes = data["identities"]
-    return Images(
-        classes=classes,
-        size=data["image_size"],
-        train=classes * (each - test - val),
-        held=classes * (test + val),
-        test=classes * test,
-        public=known,
-        pictures=classes * each + known,
-    )
-
-
-def _drawn(study: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
-    """The options of the raw folder at `path` that the project draws; None: a user's folder."""
-    for name, raw in study["raw"].items():
-        if path.startswith(f"data/raw/{name}/") and "others" in raw["options"]:
-            options: Mapping[str, Any] = raw["options"]
-            return options
-    return None
 
 
 def stages(study: Mapping[str, Any]) -> list[Stage]:
@@ -224,14 +181,11 @@ def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stag
         free = row["method"] == "random"
         return Stage("invert", name, untimed="" if free else f"the search of {row['method']}")
     asked, each = _queried(study, row), study["inversion"]["images_per_class"]
-    section, prior = row["prior"].rsplit("/", 2)[-2:]
-    of_prior = study[f"{section}_priors"][prior]
-    kind = f"{section}_priors"
     rows = asked.classes * _searched_of_each(row["method"], block, each)
     unit = Unit(
         "search", row["method"], _json(_timed(block)),
         asked.arch, asked.classes, asked.image_size, rows,
-        of_prior["method"], _json(_timed(_plain(params.of_row(study, kind, prior)))),
+        *_prior_of(study, row),
     )  # fmt: skip
     steps = block["steps"] + sum(one["steps"] for one in block.get("layers", ()))
     work = [(unit, float(steps) * rows)]
@@ -249,15 +203,19 @@ def _label_search(
     rows, moves = asked.classes * each, _PATIENCES * block["patience"]
     if block["proposals"] is not None:
         moves = min(moves, float(block["proposals"]))
-    section, prior = row["prior"].rsplit("/", 2)[-2:]
-    of_prior = study[f"{section}_priors"][prior]
-    kept = _plain(params.of_row(study, f"{section}_priors", prior))
     unit = Unit(
         "query", row["method"], "null", asked.arch, asked.classes, asked.image_size,
-        rows * block["points"], of_prior["method"], _json(_timed(kept)),
+        rows * block["points"], *_prior_of(study, row),
     )  # fmt: skip
     count = rows * moves * (block["points"] + 1) + each * block["init_batch"]
     return Stage("invert", name, ((unit, count),))
+
+
+def _prior_of(study: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
+    """Module and parameters of the prior that an attack searches."""
+    section, name = row["prior"].rsplit("/", 2)[-2:]
+    kind = f"{section}_priors"
+    return study[kind][name]["method"], _json(_timed(_plain(params.of_row(study, kind, name))))
 
 
 def _searched_of_each(method: str, block: Mapping[str, Any], each: int) -> int:
