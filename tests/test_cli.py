@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -148,6 +149,25 @@ def test_scores_of_the_study_before_are_refused(place, capsys, study, said):
             f"params.yaml is {said}: run the study first\n",
         )
     assert cli.main(["gate", "--scores", "reports/metrics.json"]) == 0
+
+
+def test_scores_of_parameters_that_changed_get_a_note(place, capsys):
+    """A study that failed halfway leaves the scores of the one before it."""
+    assert cli.main(["gate", "--update"]) == 0
+    params = place / "params.yaml"
+    digest = hashlib.md5(params.read_bytes(), usedforsecurity=False).hexdigest()
+    (place / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  report:\n    cmd: make\n    deps:\n"
+        f"    - path: params.yaml\n      md5: {digest}\n",
+        encoding="utf-8",
+    )
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 0
+    assert "note: params.yaml" not in capsys.readouterr().out
+    params.write_text(params.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    assert cli.main(["gate"]) == 0
+    said = "note: params.yaml has changed since reports/metrics.json was made; `trapmid run` makes"
+    assert said in capsys.readouterr().out
 
 
 def test_a_resource_of_no_worker_is_one_line(place, capsys, monkeypatch):

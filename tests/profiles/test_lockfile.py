@@ -99,3 +99,18 @@ def test_the_way_on_is_one(tmp_path: Path) -> None:
     run(tmp_path, "dvc", "repro", "--quiet")
     assert (tmp_path / "made").read_text() == "two"
     assert (tmp_path / "log").read_text() == "ran\n" * 2  # the third is from the run cache
+
+
+def test_a_stage_that_read_another_text_is_seen(tmp_path: Path) -> None:
+    read = tmp_path / "params.yaml"
+    read.write_text("seeds: [0]\n", encoding="utf-8")  # its MD5 by md5sum
+    lock = written(
+        tmp_path,
+        "schema: '2.0'\nstages:\n  report:\n    cmd: make\n    deps:\n"
+        f"    - path: {read.as_posix()}\n      md5: 983cb5a83c7c678ba735de701d08e51d\n",
+    )
+    assert not lockfile.changed_since(lock, "report", read)
+    read.write_text("seeds: [1]\n", encoding="utf-8")
+    assert lockfile.changed_since(lock, "report", read)
+    assert not lockfile.changed_since(lock, "track", read)  # it never ran
+    assert not lockfile.changed_since(tmp_path / "nowhere", "report", read)

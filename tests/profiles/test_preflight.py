@@ -37,9 +37,9 @@ GUIDED = "guided_priors.plus-trapmid-0"
 ATTACK_RUN = "attack_runs.plus-trapmid-0"
 
 
-def changed(path: str, value: Any) -> str:
-    """The small profile's params.yaml with one value replaced or added."""
-    content = YAML(typ="safe").load(SMALL)
+def changed(path: str, value: Any, text: str = SMALL) -> str:
+    """A params.yaml, the small profile's, with one value replaced or added."""
+    content = YAML(typ="safe").load(text)
     *above, key = path.split(".")
     functools.reduce(lambda node, name: node[name], above, content)[key] = value
     stream = io.StringIO()
@@ -309,6 +309,26 @@ def test_a_wrong_profile_is_not_written(
     assert cli.main(["profile", "small"]) == 2
     assert "trapdoor.beta: 5.0 is outside [0, 1]" in capsys.readouterr().err
     assert not (tmp_path / "params.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "bido.images_per_identity",
+            5,
+            "targets.bido-0: classifier_training.adam.batch_size: 64 must be 80, which is "
+            "identities_per_batch 16 times images_per_identity 5",
+        ),
+        (
+            "classifier_training.dpsgd.precision",
+            "auto",
+            "targets.dpsgd-0: classifier_training.dpsgd.precision: dpsgd needs fp32, not auto",
+        ),
+    ],
+)
+def test_a_training_that_a_defence_cannot_join(path: str, value: Any, said: str) -> None:
+    assert preflight.problems(changed(path, value, _with_every_block("wide"))) == [said]
 
 
 def test_a_program_is_taken_as_it_is():

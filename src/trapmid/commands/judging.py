@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 SCORES = Path("reports/metrics.json")
 BASELINE = Path("reports/baseline.json")
+LOCK = Path("dvc.lock")
 
 
 def gate(options: argparse.Namespace) -> int:
     from trapmid.config import params
     from trapmid.config.evaluation import Gate
+    from trapmid.profiles import lockfile
     from trapmid.scoring import gate
     from trapmid.scoring.means import StudyMeans
 
@@ -42,6 +44,9 @@ def gate(options: argparse.Namespace) -> int:
     print(gate.table(verdicts, tolerances))
     if note := gate.other_machine(now, like):
         print(f"note: {note}")
+    if options.scores is None and lockfile.changed_since(LOCK, "report", PARAMS):
+        # No refusal: it may be a tolerance that was changed
+        print(f"note: {PARAMS} has changed since {SCORES} was made; `trapmid run` makes it anew")
     if options.update:
         return _update(made, options.scores or SCORES, now)
     return 0 if all(verdict.passed for verdict in verdicts) else 1

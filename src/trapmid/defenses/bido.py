@@ -36,6 +36,15 @@ class Defense(types.Defense):
     identities_per_batch: Count
     images_per_identity: Count
 
+    def check_training(self, batch_size: int, precision: str) -> None:
+        del precision
+        people, images = self.identities_per_batch, self.images_per_identity
+        if batch_size != people * images:
+            raise ValueError(
+                f"classifier_training.*.batch_size: {batch_size} must be {people * images}, which "
+                f"is identities_per_batch {people} times images_per_identity {images}"
+            )
+
     def objective(self, setting: Setting) -> types.Objective:
         return Objective(self, setting.num_classes, setting.rt)
 
@@ -164,14 +173,9 @@ class Objective(types.Objective):
         Raises:
             ValueError: `batch_size` is not what the defence's people and images make.
         """
-        people, images = self._defense.identities_per_batch, self._defense.images_per_identity
-        if batch_size != people * images:
-            raise ValueError(
-                f"classifier_training.*.batch_size: {batch_size} "
-                f"must be {people * images}, which is "
-                f"identities_per_batch {people} times images_per_identity {images}"
-            )
-        return identity_batches(labels, people, images)
+        defense = self._defense
+        defense.check_training(batch_size, self._rt.precision)
+        return identity_batches(labels, defense.identities_per_batch, defense.images_per_identity)
 
     def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
         """The loss; its parts `input_dependence` and `label_dependence` are sums over layers.

@@ -39,6 +39,10 @@ class Defense(types.Defense):
     delta: OpenShare  # chance that the guarantee fails; under 1 / number of images
     poisson: bool  # every image joins a batch by chance of its own; false: shuffled batches
 
+    def check_training(self, batch_size: int, precision: str) -> None:
+        del batch_size
+        _check_precision(precision)
+
     def adapt(self, model: Target) -> Target:
         """Normalises every image by itself: batch normalisation would mix the images of a batch.
 
@@ -63,11 +67,14 @@ class Defense(types.Defense):
         return model
 
     def objective(self, setting: Setting) -> types.Objective:
-        if setting.rt.precision != "fp32":
-            raise ValueError(
-                f"classifier_training.*.precision: dpsgd needs fp32, not {setting.rt.precision}"
-            )
+        _check_precision(setting.rt.precision)
         return Objective(self, setting)
+
+
+def _check_precision(precision: str) -> None:
+    """`auto` would do on one machine and not on another."""
+    if precision != "fp32":
+        raise ValueError(f"classifier_training.*.precision: dpsgd needs fp32, not {precision}")
 
 
 def _group_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.GroupNorm:

@@ -1,7 +1,11 @@
-"""dvc.lock after a crash: DVC truncates it before it writes it, and then no dvc command works."""
+"""What dvc.lock says: whether it is whole, and of what a stage was made.
+
+After a crash it is not: DVC truncates it before it writes it, and then no dvc command works.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,20 @@ def problem(path: Path) -> str | None:
     except YAMLError:
         content = None
     return None if _is_whole(content) else f"{path}: is not whole, as after a crash; {_REMEDY}"
+
+
+def changed_since(path: Path, stage: str, dependency: Path) -> bool:
+    """Whether a file that `stage` read is no longer the one that it last read.
+
+    False where the dvc.lock at `path` does not say: it is not there, or the stage never ran.
+    """
+    if not path.exists():
+        return False
+    content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    read = content.get("stages", {}).get(stage, {}).get("deps", [])
+    recorded = {one["path"]: one.get("md5") for one in read}.get(dependency.as_posix())
+    now = hashlib.md5(dependency.read_bytes(), usedforsecurity=False).hexdigest()
+    return recorded is not None and recorded != now
 
 
 def _is_whole(content: Any) -> bool:

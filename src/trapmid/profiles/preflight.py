@@ -39,6 +39,8 @@ BUILDERS: dict[str, Callable[[str, Any, str], Any]] = {
 }
 """Section of rows -> how the method of one of its rows is built."""
 
+_CLASSIFIERS = ("evaluators", "pretrained", "targets")
+
 _NAMED = {
     "data": "data",
     "training": "classifier_training",
@@ -184,6 +186,8 @@ def _row(
         yield from _complaint(wiring.judge, row["method"])
     if section in BUILDERS:
         yield from _complaint(_method, content, section, name)
+    if section in _CLASSIFIERS:
+        yield from _complaint(_training, content, section, name)
 
 
 def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> Iterator[str]:
@@ -218,6 +222,24 @@ def _method(content: Mapping[str, Any], section: str, name: str) -> None:
             f"{error}; {section}.{name} needs it: add that row to a profile, or the block here"
         ) from None
     BUILDERS[section](row["method"], block, block.where)
+
+
+def _training(content: Mapping[str, Any], section: str, name: str) -> None:
+    """Whether a row's defence can be part of its training; other lines say what is wrong in each."""
+    row = content[section][name]
+    try:
+        block = params.of_row(content, section, name)
+        defense = wiring.defense(row["method"], block, block.where)
+        plan = params.build(
+            study.ClassifierTraining, content["classifier_training"][row["training"]], "training"
+        )
+    except (ParamsError, KeyError):
+        return
+    try:
+        defense.check_training(plan.batch_size, plan.precision)
+    except ValueError as error:
+        said = str(error).replace("_training.*", f"_training.{row['training']}")
+        raise ParamsError(f"{section}.{name}: {said}") from None
 
 
 def _text(content: Mapping[str, Any], place: str, value: str) -> Iterator[str]:

@@ -96,6 +96,17 @@ class Defense(Protocol):
     alters_network: ClassVar[bool] = False
     """Whether a saved network must be adapted again before its weights fit."""
 
+    def check_training(self, batch_size: int, precision: str) -> None:
+        """Refuses a training that the defence cannot be part of; most can be part of any.
+
+        Args:
+            precision: as it stands in params.yaml, or what it came to on this machine.
+
+        Raises:
+            ValueError: which key of `classifier_training` is wrong, and what is allowed.
+        """
+        del batch_size, precision
+
     def adapt(self, model: Target) -> Target:
         """The network to train instead of `model`; itself where the defence leaves it alone."""
         return model
