@@ -353,6 +353,7 @@ def test_results_without_a_cache(home: Path) -> None:
         ("verifier: {method: verifier, model", "verifier: {method: dlib, model", "faces"),
         ("arch: small_resnet", "arch: dlib_head", "faces"),
         ("arch: small_resnet", "arch: inception_v3", "highres"),
+        ("pretrained: {}", "pretrained: {start-0: {teacher: dlib}}", "faces"),
     ],
 )
 def test_what_a_row_needs_is_missing_where_it_is_not_installed(

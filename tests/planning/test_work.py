@@ -59,6 +59,14 @@ def test_an_undefended_training_is_one_unit(small: dict[str, Any]) -> None:
     assert (unit.kind, unit.arch, unit.batch, steps) == ("train", "small_vgg", 64, 36 * 21)
 
 
+def test_a_teacher_is_asked_once_about_every_image(small: dict[str, Any]) -> None:
+    study = copy.deepcopy(small)
+    row = study["targets"]["none-0"] | {"teacher": "dlib"}
+    study["pretrained"] = {"start": row}
+    *_, (teacher, asked) = stage(study, "pretrain@start").work
+    assert (teacher.kind, teacher.arch, asked) == ("ask", "dlib_head", 24 * 70)
+
+
 def test_searches_count_steps_of_images(small: dict[str, Any]) -> None:
     """24 people with five images each; 60 steps of PLG-MI, 100 of GMI."""
     for label, method, steps in (("plgmi-none-0", "plgmi", 60), ("gmi-none-0", "gmi", 100)):

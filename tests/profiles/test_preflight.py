@@ -331,6 +331,21 @@ def test_a_training_that_a_defence_cannot_join(path: str, value: Any, said: str)
     assert preflight.problems(changed(path, value, _with_every_block("wide"))) == [said]
 
 
+def test_who_learns_from_a_teacher_has_no_best_epoch_by_names() -> None:
+    row = {
+        "data": "faces", "arch": "small_vgg", "defense": "none", "method": "none", "block": "none",
+        "training": "evaluator", "init": "weights/random", "seed": 0, "teacher": "dlib",
+    }  # fmt: skip
+    said = (
+        "pretrained.start.training: evaluator must have epochs and select: last, since whoever "
+        "learns from a teacher classifies nobody"
+    )
+    assert preflight.problems(changed("pretrained", {"start": row})) == [said]
+    assert preflight.problems(changed("pretrained", {"start": row | {"training": "target"}})) == []
+    (line,) = preflight.problems(changed("pretrained", {"start": row | {"teacher": "me"}}))
+    assert line.startswith("pretrained.start.teacher: ")
+
+
 def test_a_program_is_taken_as_it_is():
     """A classifier from elsewhere names a training of 0 epochs, and no surrogate copies it."""
     assert preflight.problems(changed("targets.none-0.arch", "exported")) == [

@@ -140,6 +140,17 @@ class TargetRow:
     set: dict[str, Any] = field(default_factory=dict)  # what differs from the method's block
 
 
+@dataclass(frozen=True, kw_only=True)
+class PretrainedRow(TargetRow):
+    """A classifier of other people, or a network that learnt what a teacher says of their faces."""
+
+    teacher: Literal["dlib"] | None = None  # whose embeddings it learns instead of names
+
+    def __post_init__(self) -> None:
+        if self.teacher is not None and self.method != "none":
+            raise ValueError(f"method: {self.method} defends names; with a teacher, none")
+
+
 # --- what an attacker learns --------------------------------------------------------------------
 
 
@@ -250,9 +261,7 @@ class Inversion:
     """What every attack is asked for."""
 
     images_per_class: Count
-    batch_size: (
-        Count | None
-    )  # rows searched at once; null: as memory allows; no result depends on it
+    batch_size: Count | None  # rows at once; null: as memory allows; no result depends on it
     keep_every: Count  # steps between two saved states of a search
 
 
@@ -263,9 +272,7 @@ class AttackRunRow:
     attack: str  # the name in tables: of the method, or of a variant of it
     method: str  # module of trapmid.attacks, and entry of `attacks`
     target: str  # who is attacked
-    queried_model: (
-        str  # folder of the classifier that the search asks: the target, or a surrogate of it
-    )
+    queried_model: str  # folder of whom the search asks: the target, or a surrogate of it
     side_information: str  # file of `types.SideInformation`; weights/none: there is none
     prior: str  # folder of the prior, e.g. models/priors/public/gmi
     evaluator: str
@@ -281,7 +288,7 @@ ROWS: dict[str, type[Any]] = {
     "raw": RawRow,
     "data": DataRow,
     "evaluators": TargetRow,
-    "pretrained": TargetRow,
+    "pretrained": PretrainedRow,
     "targets": TargetRow,
     "public_priors": PublicPriorRow,
     "surrogates": SurrogateRow,

@@ -215,7 +215,7 @@ def packages(home: Path) -> Iterator[Finding]:
     study = _read(home) if (home / _PARAMS).is_file() else {}
     sections = ("judges", "trained_judges", "evaluators", "pretrained", "targets", "surrogates")
     rows = [row for section in sections for row in study.get(section, {}).values()]
-    named = {row.get(key) for row in rows for key in ("method", "arch")}
+    named = {row.get(key) for row in rows for key in ("method", "arch", "teacher")}
     for name, extra in _EXTRAS.items():
         if all(find_spec(module) for module in extra.modules):
             yield Finding("packages", f"{name}: {extra.what}")

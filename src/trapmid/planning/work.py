@@ -114,6 +114,9 @@ def _training(
             )  # fmt: skip
             yield unit, steps * part
     yield _question(study, section, name), float((plan["epochs"] + 1) * of.held)
+    if (teacher := row.get("teacher")) is not None:  # it is asked once about every image
+        unit = Unit("ask", "", "null", f"{teacher}_head", of.classes, of.size, 256)
+        yield unit, float(of.train + of.held)
 
 
 def _question(study: Mapping[str, Any], section: str, name: str) -> Unit:

@@ -15,7 +15,7 @@ from trapmid.artifacts.initial import PROGRAM
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import favourites, kinship
-from trapmid.profiles.sections import BLOCKS, NO_DEFENSES, defenses
+from trapmid.profiles.sections import BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 
 SINGLE: dict[str, type[Any]] = {
@@ -38,8 +38,6 @@ BUILDERS: dict[str, Callable[[str, Any, str], Any]] = {
     "attack_runs": wiring.attack,
 }
 """Section of rows -> how the method of one of its rows is built."""
-
-_CLASSIFIERS = ("evaluators", "pretrained", "targets")
 
 _NAMED = {
     "data": "data",
@@ -186,7 +184,7 @@ def _row(
         yield from _complaint(wiring.judge, row["method"])
     if section in BUILDERS:
         yield from _complaint(_method, content, section, name)
-    if section in _CLASSIFIERS:
+    if section in CLASSIFIERS:
         yield from _complaint(_training, content, section, name)
 
 
@@ -202,6 +200,12 @@ def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> It
         yield (
             f"{place}.arch: {PROGRAM} cannot be trained: a target takes it as it is, with a "
             "training of 0 epochs (given)"
+        )
+    learns = training.get("epochs") != 0 and training.get("select") == "last"
+    if row.get("teacher") is not None and not learns:
+        yield (
+            f"{place}.training: {row['training']} must have epochs and select: last, since whoever "
+            "learns from a teacher classifies nobody"
         )
 
 
@@ -225,7 +229,7 @@ def _method(content: Mapping[str, Any], section: str, name: str) -> None:
 
 
 def _training(content: Mapping[str, Any], section: str, name: str) -> None:
-    """Whether a row's defence can be part of its training; other lines say what is wrong in each."""
+    """Whether a row's defence can be part of its training; other lines say what is wrong in it."""
     row = content[section][name]
     try:
         block = params.of_row(content, section, name)

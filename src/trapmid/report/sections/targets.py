@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -123,7 +123,17 @@ def _notes(found: Findings, rows: Sequence[str]) -> str:
         if init.startswith(_PRETRAINED) and start in found.inputs.stats["pretrained"]:
             time = seconds(float(found.inputs.stats["pretrained"][start]["seconds"]))
             notes.append(f"starts from {start}, trained in {time} s not counted here")
+            notes += _teacher(found, start)
     return "; ".join(notes) or "–"
+
+
+def _teacher(found: Findings, start: str) -> Iterator[str]:
+    """Who taught a start; the evaluator may know faces from the same recogniser."""
+    if (teacher := found.params["pretrained"][start].get("teacher")) is not None:
+        said = f"{start} learnt the embedding of {teacher}"
+        if any(row["arch"] == f"{teacher}_head" for row in found.params["evaluators"].values()):
+            said += ", an ancestor that it shares with the evaluator"
+        yield said
 
 
 def _times(found: Findings, rows: Sequence[str]) -> list[float | None]:

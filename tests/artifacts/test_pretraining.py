@@ -1,0 +1,102 @@
+"""A start with a teacher, from a row to its file, and a target that begins with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from toy import Memory, T, plan, private, runtime, same_state, snapshot
+from trapmid.artifacts import checkpoints, classifiers, pretraining
+from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import file_digest
+from trapmid.augment import TrapAugmentation
+from trapmid.config import params
+from trapmid.config.study import PretrainedRow
+from trapmid.nets import dlib_resnet
+
+CLASSES, SIZE = 4, 16
+ROW: dict[str, Any] = {
+    "data": "strangers",
+    "arch": "small_vgg",
+    "defense": "none",
+    "method": "none",
+    "block": "none_aug",
+    "training": "people",
+    "init": "weights/random",
+    "seed": 3,
+    "teacher": "dlib",
+}
+
+
+class Recogniser:
+    """Stands for dlib's, which is an extra: the means of 128 parts of an image."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        assert images.dtype == torch.float32 and images.max() <= 1
+        return images.flatten(1).unfold(1, 6, 6)[:, :128].mean(dim=2)
+
+
+@pytest.fixture
+def learnt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pretraining.Learnt:
+    monkeypatch.setattr(dlib_resnet, "Recogniser", Recogniser)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/random").write_text("random\n", encoding="utf-8")
+    how = plan(epochs=2, select="last")
+    view = TrapAugmentation(**T)
+    row = PretrainedRow(**ROW)
+    return pretraining.train(row, how, view, private(CLASSES, SIZE), runtime(3), Memory())
+
+
+def test_its_body_is_where_a_target_begins(learnt: pretraining.Learnt, tmp_path: Path) -> None:
+    assert learnt.model.num_classes == 128
+    assert learnt.explained is not None and learnt.explained <= 1
+    path = tmp_path / "start" / "model.pt"
+    pretraining.save(path, "start", PretrainedRow(**ROW), learnt, SIZE, "people")
+    content = checkpoints.load(path)
+    assert content["meta"]["teacher"] == "dlib"
+    assert content["meta"]["explained"] == learnt.explained
+    sources = {"init": file_digest(Path("weights/random"))}
+    assert content["lineage"] == {"people": "people", "target": None, "sources": sources}
+    target = classifiers.new_network("small_vgg", CLASSES, SIZE, path, runtime())
+    fresh = classifiers.new_network("small_vgg", CLASSES, SIZE, Path("weights/random"), runtime())
+
+    def part(state: dict[str, Tensor], *, head: bool) -> dict[str, Tensor]:
+        heads = tuple(f"{name}." for name in target.head)
+        return {name: value for name, value in state.items() if name.startswith(heads) == head}
+
+    begun, random, start = (snapshot(one) for one in (target, fresh, learnt.model))
+    assert same_state(part(begun, head=False), part(start, head=False))
+    assert same_state(part(begun, head=True), part(random, head=True))
+
+
+def test_a_weight_that_is_not_finite_is_not_written(
+    learnt: pretraining.Learnt, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        next(learnt.model.parameters()).fill_(torch.nan)
+    path = tmp_path / "start" / "model.pt"
+    with pytest.raises(CheckpointError, match="not finite"):
+        pretraining.save(path, "start", PretrainedRow(**ROW), learnt, SIZE, "people")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"teacher": "facenet"}, r"pretrained\.x\.teacher"),
+        ({"method": "trapmid"}, r"pretrained\.x\.method: trapmid defends names"),
+    ],
+)
+def test_a_row_that_cannot_be(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(params.ParamsError, match=said):
+        params.build(PretrainedRow, ROW | changed, "pretrained.x")
+
+
+def test_no_teacher_is_a_classifier() -> None:
+    without = {key: value for key, value in ROW.items() if key != "teacher"}
+    assert params.build(PretrainedRow, without, "pretrained.x").teacher is None
