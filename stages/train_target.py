@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, pretraining
-from trapmid.artifacts.lineage import people_of
+from trapmid.artifacts.lineage import load_public, people_of
 from trapmid.artifacts.scratch import Scratch
 from trapmid.config import params
 from trapmid.config.study import ROWS, ClassifierTraining, PretrainedRow, TargetRow
@@ -33,27 +31,28 @@ def main(kind: str, name: str) -> None:
     block = params.of_row(study, kind, name)
     defense = wiring.defense(row.method, block, row.block)
     rt = runtime(row.seed, plan.precision)
-    data = Path(f"data/prepared/{row.data}/private.pt")
-    private = checkpoints.load(data)
+    if isinstance(row, PretrainedRow) and row.teacher is not None:
+        train, images = partial(_imitate, row=row), "public.pt"
+    else:
+        train, images = partial(_classify, row=row, kind=kind), "private.pt"
+    data = Path(f"data/prepared/{row.data}/{images}")
     identity = [asdict(row), asdict(plan), block]
     with resumable(f"{kind} {name}", identity, [data, Path(row.init)], rt) as checkpointer:
-        if isinstance(row, PretrainedRow) and row.teacher is not None:
-            _imitate(kind, name, row, plan, defense, private, rt, checkpointer)
-        else:
-            _classify(kind, name, row, plan, defense, private, rt, checkpointer)
+        train(name, data, plan, defense, rt, checkpointer)
 
 
 def _classify(
-    kind: str,
     name: str,
-    row: TargetRow,
+    data: Path,
     plan: ClassifierTraining,
     defense: Defense,
-    private: Mapping[str, Tensor],
     rt: Runtime,
     checkpointer: Scratch,
+    row: TargetRow,
+    kind: str,
 ) -> None:
     folder, path = _places(kind, name)
+    private = checkpoints.load(data)
     with records(folder, rt, checkpointer) as stats:
         trained = classifiers.train(row, plan, defense, private, rt, checkpointer)
         stats["parameters"] = sum(p.numel() for p in trained.model.parameters())
@@ -69,22 +68,21 @@ def _classify(
 
 
 def _imitate(
-    kind: str,
     name: str,
-    row: PretrainedRow,
+    data: Path,
     plan: ClassifierTraining,
     defense: Any,  # `none`, which has an augmentation
-    private: Mapping[str, Tensor],
     rt: Runtime,
     checkpointer: Scratch,
+    row: PretrainedRow,
 ) -> None:
-    folder, path = _places(kind, name)
+    folder, path = _places("pretrained", name)
+    public, people = load_public(data)
     with records(folder, rt, checkpointer) as stats:
-        learnt = pretraining.train(row, plan, defense.augmentation, private, rt, checkpointer)
+        learnt = pretraining.train(row, plan, defense.augmentation, public, rt, checkpointer)
         stats["parameters"] = sum(p.numel() for p in learnt.model.parameters())
         stats["explained"] = learnt.explained
-    size = private["train_images"].shape[-1]
-    pretraining.save(path, name, row, learnt, size, people_of(private))
+    pretraining.save(path, name, row, learnt, public.shape[-1], people)
 
 
 def _places(kind: str, name: str) -> tuple[Path, Path]:

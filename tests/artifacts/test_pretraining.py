@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toy import Memory, T, plan, private, runtime, same_state, snapshot
+from toy import Memory, T, images, plan, runtime, same_state, snapshot
 from trapmid.artifacts import checkpoints, classifiers, pretraining
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.lineage import file_digest
@@ -47,9 +47,9 @@ def learnt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pretraining.Learn
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/random").write_text("random\n", encoding="utf-8")
     how = plan(epochs=2, select="last")
-    view = TrapAugmentation(**T)
+    public = images(80, size=SIZE).mul(255).to(torch.uint8)
     row = PretrainedRow(**ROW)
-    return pretraining.train(row, how, view, private(CLASSES, SIZE), runtime(3), Memory())
+    return pretraining.train(row, how, TrapAugmentation(**T), public, runtime(3), Memory())
 
 
 def test_its_body_is_where_a_target_begins(learnt: pretraining.Learnt, tmp_path: Path) -> None:

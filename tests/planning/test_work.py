@@ -63,8 +63,9 @@ def test_a_teacher_is_asked_once_about_every_image(small: dict[str, Any]) -> Non
     study = copy.deepcopy(small)
     row = study["targets"]["none-0"] | {"teacher": "dlib"}
     study["pretrained"] = {"start": row}
-    *_, (teacher, asked) = stage(study, "pretrain@start").work
-    assert (teacher.kind, teacher.arch, asked) == ("ask", "dlib_head", 24 * 70)
+    (teacher, asked), (training, steps), *_ = stage(study, "pretrain@start").work
+    assert (teacher.kind, teacher.arch, asked) == ("ask", "dlib_head", 3600)
+    assert (training.kind, steps) == ("train", 36 * (3600 // 64))
 
 
 def test_searches_count_steps_of_images(small: dict[str, Any]) -> None:

@@ -130,6 +130,28 @@ def test_people_with_fewer_images_are_others(most: int, allowed: bool) -> None:
     assert (problems("wide", fewer, ("pretrained.strangers.data", "other")) == []) == allowed
 
 
+@pytest.mark.parametrize(
+    ("of_others", "data", "allowed"),
+    [
+        (PUBLIC, "other", True),  # beside the same private people
+        (OTHERS, "other", False),  # who are public there may be private here
+        (OTHERS | {"public": {"reader": "celeba", "path": "data/raw/strangers"}}, "other", True),
+        ({}, "faces", True),
+    ],
+)
+def test_a_teacher_shows_no_private_people(
+    of_others: dict[str, Any], data: str, allowed: bool
+) -> None:
+    changes = (("pretrained.strangers.data", data), ("pretrained.strangers.teacher", "dlib"))
+    lines = problems("wide", of_others, *changes, ("pretrained.strangers.training", "target"))
+    refused = (
+        "targets.transfer-0.init: pretrained.strangers learnt public images of "
+        "data/raw/synthetic/celeba, where the private ones come from; give it data: faces, whose "
+        "public images are of other people"
+    )
+    assert lines == ([] if allowed else [refused])
+
+
 def test_a_verifier_does_not_repeat_the_evaluator() -> None:
     changes = (
         ("judges.verifier.method", "dlib"),

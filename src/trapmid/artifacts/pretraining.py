@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from trapmid.artifacts import checkpoints, classifiers
@@ -17,6 +17,8 @@ from trapmid.runtime import Runtime
 from trapmid.training import imitation
 from trapmid.training.imitation import Faces
 from trapmid.types import Checkpointer, Target
+
+_HELD_OUT = 20  # one in so many
 
 
 class Learnt(NamedTuple):
@@ -30,19 +32,23 @@ def train(
     row: PretrainedRow,
     plan: ClassifierTraining,
     augmentation: TrapAugmentation | None,
-    private: Mapping[str, Tensor],
+    public: Tensor,
     rt: Runtime,
     checkpointer: Checkpointer,
 ) -> Learnt:
-    """Trains the network of `row` on the faces of a private.pt, whose names it does not read.
+    """Trains the network of `row` on public images (n, 3, S, S) uint8 of anybody.
+
+    Every twentieth of them, in an order of the seed's, shows how well it has learnt.
 
     Raises:
         ValueError: the teacher is not installed, or `init` does not fit.
         CheckpointError: `init` cannot be used.
         DivergedError: a loss is not finite.
     """
-    faces = Faces(private["train_images"], private["test_images"])
-    size = faces.train.shape[-1]
+    order = torch.randperm(len(public), generator=rt.generator("held out of an imitation"))
+    aside = len(public) // _HELD_OUT
+    faces = Faces(public[order[aside:]], public[order[:aside]])
+    size = public.shape[-1]
     model = classifiers.new_network(row.arch, dlib_resnet.DIM, size, Path(row.init), rt)
     teacher = dlib_resnet.Recogniser()
     explained = imitation.imitate(model, faces, teacher, augmentation, plan, rt, checkpointer)
@@ -52,7 +58,7 @@ def train(
 def save(
     path: Path, name: str, row: PretrainedRow, learnt: Learnt, image_size: int, people: str
 ) -> None:
-    """Writes the checkpoint of a start; `people`: see `lineage.people_of`.
+    """Writes the checkpoint of a start; `people`: from whom its images were parted.
 
     Its head has the embedding's numbers for classes, and whoever starts from it has a new one.
 

@@ -101,9 +101,13 @@ def _training(
 ) -> Iterator[tuple[Unit, float]]:
     """Its steps; where triggers stay from some epoch on, these steps by themselves."""
     plan, of = study["classifier_training"][row["training"]], images(study, row["data"])
+    teacher, learnt, held = row.get("teacher"), of.train, of.held
+    if teacher is not None:
+        learnt, held = of.public, 0
+        yield Unit("ask", "", "null", f"{teacher}_head", of.classes, of.size, 256), float(learnt)
     block = _plain(params.of_row(study, section, name))
-    batch = min(plan["batch_size"], of.train)
-    steps = plan["epochs"] * (of.train // batch)
+    batch = min(plan["batch_size"], learnt)
+    steps = plan["epochs"] * (learnt // batch)
     share = float(block.get("until", 1.0))
     for until, part in ((1.0, share), (0.0, 1 - share)):
         if part > 0 and steps:
@@ -113,10 +117,7 @@ def _training(
                 of.classes, of.size, batch, precision=plan["precision"],
             )  # fmt: skip
             yield unit, steps * part
-    yield _question(study, section, name), float((plan["epochs"] + 1) * of.held)
-    if (teacher := row.get("teacher")) is not None:  # it is asked once about every image
-        unit = Unit("ask", "", "null", f"{teacher}_head", of.classes, of.size, 256)
-        yield unit, float(of.train + of.held)
+    yield _question(study, section, name), float((plan["epochs"] + 1) * held)
 
 
 def _question(study: Mapping[str, Any], section: str, name: str) -> Unit:

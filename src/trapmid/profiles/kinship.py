@@ -123,6 +123,9 @@ def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
     for name, row in content["targets"].items():
         if row["init"] in starts:
             start, pretrained = starts[row["init"]]
+            if pretrained.get("teacher") is not None:
+                yield from _taught(content, name, row["data"], start, pretrained["data"])
+                continue
             own, others = (content["data"][which["data"]] for which in (row, pretrained))
             if own["private"] == others["private"] and not _apart(own, others):
                 yield (
@@ -130,6 +133,19 @@ def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
                     f"{own['private']['path']}, where the private ones come from; name other data, "
                     f"or give {pretrained['data']} a max_images under {row['data']}'s min_images"
                 )
+
+
+def _taught(
+    content: Mapping[str, Any], target: str, data: str, start: str, public: str
+) -> Iterator[str]:
+    """A start with a teacher: the public images of other private people may show these."""
+    own, others = content["data"][data]["private"], content["data"][public]["public"]
+    if own["path"] == others["path"] and _differing(content["data"], data, public):
+        yield (
+            f"targets.{target}.init: pretrained.{start} learnt public images of {others['path']}, "
+            f"where the private ones come from; give it data: {data}, whose public images are of "
+            "other people"
+        )
 
 
 def _judges(content: Mapping[str, Any]) -> Iterator[str]:
