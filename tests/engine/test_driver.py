@@ -123,6 +123,17 @@ def test_a_lost_worker_is_one_line(tmp_path):
     assert books.given_up == ["a"]
 
 
+def test_a_wait_for_workers_is_said_each_time_once(tmp_path):
+    said: list[str] = []
+    there = iter([0, 0, 0, 2, 2, 0])
+    with ThreadPoolExecutor(2) as threads:
+        outcome = driver.run(Books(tmp_path), threads, lambda: next(there, 0), said.append)
+    assert outcome.counts == {"run": 5}
+    waits = [index for index, line in enumerate(said) if "no worker is there" in line]
+    assert waits[0] == 0 and len(waits) == 2
+    assert said[0].endswith("[0/5] no worker is there; a stage waits until one comes")
+
+
 def test_no_more_commands_are_out_than_there_are_slots(tmp_path):
     """What waits in an engine's queue has lost its outputs already."""
     out, most = 0, 0

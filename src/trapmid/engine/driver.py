@@ -74,6 +74,7 @@ class _Run:
         self.ready: list[str] = []
         self.flying: dict[Future[Ended], Command] = {}
         self.outcome = Outcome()
+        self.alone = False  # no worker was there when it was last asked
 
     def whole(self) -> Outcome:
         self.sorter.prepare()
@@ -94,7 +95,7 @@ class _Run:
     def _begin(self) -> bool:
         """Settles what is ready as far as there are free slots; whether anything moved."""
         moved = False
-        while len(self.flying) < max(1, self.slots()) and (name := self._next()) is not None:
+        while len(self.flying) < self._places() and (name := self._next()) is not None:
             moved = True
             try:
                 settled = self.books.settle(name)
@@ -109,6 +110,14 @@ class _Run:
                     self.say(f"{self._count()} {settled} {name}")
                 self._settled(name, settled)
         return moved
+
+    def _places(self) -> int:
+        """How many commands may be out; one where no worker has come yet, and that is said."""
+        slots = self.slots()
+        if slots == 0 and not self.alone:
+            self.say(f"{self._count()} no worker is there; a stage waits until one comes")
+        self.alone = slots == 0
+        return max(1, slots)
 
     def _next(self) -> str | None:
         """Of the stages whose upstream is settled, the first of `dvc repro`'s order."""
