@@ -225,7 +225,7 @@ def _method(content: Mapping[str, Any], section: str, name: str) -> None:
 
 
 def _training(content: Mapping[str, Any], section: str, name: str) -> None:
-    """Whether a row's defence can be part of its training; other lines say what is wrong in each."""
+    """Whether a row's defence can join its training; other lines say what is wrong in each."""
     row = content[section][name]
     try:
         block = params.of_row(content, section, name)
