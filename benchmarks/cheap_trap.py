@@ -60,17 +60,20 @@ class Trained:
     Args:
         study: the parameters.
         row: of `targets`, without its seed.
+        rests: whether the search for triggers is over. That is said here and left to no epoch:
+            on random images no share of success (`frozen_after`) is reached that would end it.
     """
 
-    def __init__(self, study: Study, row: str) -> None:
+    def __init__(self, study: Study, row: str, *, rests: bool) -> None:
         block = study["targets"][f"{row}-0"]
         entry = f"classifier_training.{block['training']}"
         plan = params.build(ClassifierTraining, params.section(study, entry), entry)
         cpu = torch.device("cpu")
         self.rt = Runtime(device=cpu, seed=0, precision=choose_precision(plan.precision, cpu))
-        defense = wiring.defense(
-            block["method"], params.of_row(study, "targets", f"{row}-0"), block["block"]
-        )
+        values = params.of_row(study, "targets", f"{row}-0").plain()
+        if "until" in values:
+            values["until"] = 0.0 if rests else 1.0
+        defense = wiring.defense(block["method"], values, block["block"])
         self.model = self._network(PEOPLE)
         setting = Setting(
             image_shape=(3, SIDE, SIDE),
@@ -84,18 +87,17 @@ class Trained:
         generator = self.rt.generator("images")
         self.images = torch.rand(plan.batch_size, 3, SIDE, SIDE, generator=generator)
         self.labels = torch.randint(PEOPLE, (plan.batch_size,), generator=generator)
-        self.epochs = plan.epochs
 
     def _network(self, outputs: int) -> Target:
         with self.rt.seeded("initial weights", outputs):
             network: Target = wiring.target("small_vgg")(outputs, SIDE)
         return self.rt.place(network).train()
 
-    def seconds(self, epoch: int) -> float:
-        """CPU seconds of a step, the mean of `STEPS` at the beginning of this epoch."""
+    def seconds(self) -> float:
+        """CPU seconds of a step, the mean of `STEPS`, an epoch's."""
         began = time.process_time()
         for step in range(STEPS):
-            at = Progress(epoch, self.epochs, step, STEPS)
+            at = Progress(0, 1, step, STEPS)
             loss = self.objective(self.model, self.images, self.labels, at)
             self.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()
@@ -111,13 +113,15 @@ def time_steps(rounds: int) -> dict[str, dict[str, float]]:
     """
     torch.set_num_threads(1)
     study = params.parse(compose(PROFILE, [0], ROOT / "profiles"), "params.yaml")
-    rows = {row: Trained(study, row) for row in NAMES}
-    kinds = {"searching": 0, "resting": next(iter(rows.values())).epochs - 1}
+    kinds = ("searching", "resting")
+    rows = {
+        row: {kind: Trained(study, row, rests=kind == "resting") for kind in kinds} for row in NAMES
+    }
     taken: dict[str, dict[str, list[float]]] = {r: {k: [] for k in kinds} for r in rows}
     for turn in range(rounds + 1):
-        for kind, epoch in kinds.items():
+        for kind in kinds:
             for row, trained in rows.items():
-                seconds = trained.seconds(epoch)
+                seconds = trained[kind].seconds()
                 if turn:  # the first one warms up
                     taken[row][kind].append(seconds)
     return {row: _medians(times, taken["none"]) for row, times in taken.items()}

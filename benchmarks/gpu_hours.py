@@ -22,6 +22,7 @@ from trapmid.planning.card import Card
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 PEOPLE, IMAGES_EACH = 1000, 5
+ONE_EACH = ("kedmi", "lomma_kedmi")  # one search a person, from which all images are drawn
 
 FIVE = ("none", "mid", "bido", "negls", "trapmid")
 PLANTED = ("trapmid", "trapmid_negls", "variant")  # a variant of Trap-MID
@@ -90,10 +91,11 @@ class Costs:
         return float(self._profile["prior_training"][method]["steps"]) * self.iteration(method)
 
     def search(self, attack: str) -> float:
-        """The search for every image of every person."""
+        """All searches of one target: one for every image, or for every person (`ONE_EACH`)."""
         method = "lomma" if attack.startswith("lomma") else attack
         steps = float(self._profile["attacks"][method]["steps"])
-        return steps * self.of_image(attack) * PEOPLE * IMAGES_EACH
+        each = 1 if attack in ONE_EACH else IMAGES_EACH
+        return steps * self.of_image(attack) * PEOPLE * each
 
     def table(self, runs: Sequence[Runs]) -> dict[str, float]:
         """Hours of targets, priors and searches; GMI's public prior once, where one is searched."""

@@ -14,6 +14,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,8 @@ def _measure(file: Path, instructions: str, threads: int, seeds: list[int]) -> N
             )
 
         run("-m", "trapmid.cli", "profile", "small", "--force", "--seeds", *map(str, seeds))
+        params = folder / "params.yaml"
+        params.write_text(without_judges(params.read_text("utf-8")), encoding="utf-8")
         run("stages/train_target.py", "evaluators", "evaluator")
         run("stages/evaluate_evaluator.py", "evaluator")
         run("stages/train_prior.py", "public_priors", "gmi")
@@ -98,6 +101,12 @@ def _measure(file: Path, instructions: str, threads: int, seeds: list[int]) -> N
             line = {"instructions": instructions, "threads": threads, "seed": seed}
             with file.open("a", newline="", encoding="utf-8") as stream:
                 csv.DictWriter(stream, FIELDS).writerow(line | _scores(folder, seed))
+
+
+def without_judges(params: str) -> str:
+    """params.yaml whose attack runs are judged by the evaluator alone: nobody makes the others."""
+    judge = r"(\b(?:verifier|identity|second_evaluator)): (?:data|models)/[^,}\s]+"
+    return re.sub(judge, r"\1: weights/none", params)
 
 
 def _scores(folder: Path, seed: int) -> dict[str, Any]:

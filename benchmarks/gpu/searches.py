@@ -88,7 +88,10 @@ def _steps(world: World, name: str, count: int) -> Iterator[Row]:
     about = {"precision": "default", "batch_size": count, "measured_steps": steps}
     yield row("step", seconds / steps, "s", **about)
     image = seconds / steps * block["steps"] / count
-    yield row("image", image, "s", note=f"of {block['steps']} steps, extrapolated", **about)
+    note = f"of {block['steps']} steps, extrapolated"
+    if method == "kedmi" or block.get("search") == "distributions":
+        note += "; a person's search, of which all images are draws"
+    yield row("image", image, "s", note=note, **about)
     yield row("peak memory", memory, "MB", **about)
 
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from trapmid import cli
 from trapmid.attacks import brepmi, ppa
 from trapmid.attacks import plgmi as plgmi_search
+from trapmid.metrics.statistics import intervals
 from trapmid.priors import gmi, kedmi, plgmi
 from trapmid.runtime import counter_normal, counter_uniform
 from trapmid.search import distribution, latents
@@ -220,7 +221,7 @@ def test_metrics_equal_the_published_loops(name: str) -> None:
     ours, loop = pair.ours(rows), pair.reference(rows)
     if name == "top-n":
         assert ours == loop
-    elif name == "bootstrap of people":
+    elif name.startswith("bootstrap of people"):
         # Eight people: the percentiles lie further out by design, and other people are drawn
         assert loop[0] - 0.2 < ours[0] < loop[0] + 0.03
         assert loop[1] - 0.03 < ours[1] < loop[1] + 0.2
@@ -233,6 +234,26 @@ def test_metrics_equal_the_published_loops(name: str) -> None:
         assert ours == pytest.approx(loop, rel=1e-5)
     else:
         assert vars(ours) == pytest.approx(vars(loop), rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "times"), [("", 3), (", draws kept", 0)])
+def test_a_bootstrap_draws_whenever_it_is_timed(
+    name: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what grows with people, the drawing, is timed by nobody."""
+    drawn: list[int] = []
+    draw = intervals._drawn
+
+    def counted(number: int, seed: int) -> Any:
+        drawn.append(number)
+        return draw(number, seed)
+
+    pair, rows = scores.PAIRS[f"bootstrap of people{name}"], scores.Rows.drawn(scores.TOY)
+    pair.ours(rows)  # warms up
+    monkeypatch.setattr(intervals, "_drawn", counted)
+    for _ in range(3):
+        pair.ours(rows)
+    assert drawn == [scores.TOY.people] * times
 
 
 def test_ties_are_broken_as_the_published_queue_breaks_them() -> None:

@@ -11,6 +11,7 @@ import cheap_trap
 import pytest
 import yaml
 
+from trapmid.config import params
 from trapmid.profiles.compose import compose
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,22 @@ def test_the_share_of_epochs_with_a_search(tmp_path: Path) -> None:
     assert cheap_trap.searched(file) == 0.4
     file.write_text("step,loss\n1,0.5\n2,0.7\n")
     assert cheap_trap.searched(file) == 0
+
+
+@pytest.mark.parametrize("row", ["trapmid", "trapmid_settled", "trapmid_free_every"])
+@pytest.mark.parametrize("rests", [True, False])
+def test_triggers_stay_where_the_search_is_over(
+    row: str, rests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that stay after a share of success, which random images do not reach."""
+    monkeypatch.setattr(cheap_trap, "STEPS", 2)
+    study = params.parse(compose(cheap_trap.PROFILE, [0], ROOT / "profiles"))
+    trained = cheap_trap.Trained(study, row, rests=rests)
+    trapdoor = trained.objective.trapdoor
+    assert trapdoor is not None
+    before = trapdoor.triggers.clone()
+    assert trained.seconds() > 0
+    assert trapdoor.triggers.equal(before) == rests
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from torchvision.models import vgg16_bn
 from toy import TRAPMID, runtime
 from trapmid import cli, wiring
 from trapmid.config import params
+from trapmid.defenses import bido
 from trapmid.nets.stylegan2 import StyledConv, Synthesis
 from trapmid.nets.stylegan2_critic import EqualConv
 from trapmid.planning import card, measure, plan, work
@@ -34,6 +35,7 @@ GMI_PRIOR = json.dumps(
     params.parse(compose("small", folder=ROOT / "profiles"))["prior_training"]["gmi"],
     sort_keys=True,
 )
+BIDO = params.parse(compose("wide", [0], ROOT / "profiles"))["bido"]
 H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 
 
@@ -177,6 +179,25 @@ def test_a_search_that_is_seldom_due_is_timed_over_whole_rounds(
     one = unit(method="trapmid", block=block)
     measure._train(one, runtime(), lambda: 0.0, 4)
     assert len(due) >= 3 and sum(due) * every == len(due)
+
+
+@pytest.mark.parametrize("longest", [0.0, 1e9])
+def test_a_step_of_bido_is_timed_at_its_own_batch(
+    monkeypatch: pytest.MonkeyPatch, longest: float
+) -> None:
+    """Whether larger batches are tried or not: one of fewer images is none of its batches."""
+    steps, forward = [0], bido.Objective.forward
+
+    def counted(self: bido.Objective, *given: Any) -> Any:
+        steps[0] += 1
+        return forward(self, *given)
+
+    monkeypatch.setattr(bido.Objective, "forward", counted)
+    monkeypatch.setattr(measure, "_LONGEST", longest)
+    block = BIDO | {"identities_per_batch": 8, "images_per_identity": 2}
+    one = unit(method="bido", block=json.dumps(block), classes=12, batch=16)
+    found = measure.cost(one, torch.device("cpu"), lambda: float(steps[0]))
+    assert found.seconds == 1  # by a clock that a step moves on by one
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -100,8 +101,12 @@ def _hit(rows: Rows) -> Tensor:
     return (torch.arange(len(rows.labels)) * 7 % 10 < rows.labels % 10).long()
 
 
-def _bootstrap(rows: Rows) -> tuple[float, float]:
-    found = intervals.of_mean(_hit(rows).double().numpy(), rows.labels.numpy())
+_SEEDS = itertools.count(1)  # intervals keep what they drew of a seed and a number of people
+
+
+def _bootstrap(rows: Rows, seed: int) -> tuple[float, float]:
+    values = _hit(rows).double().numpy()
+    found = intervals.of_mean(values, rows.labels.numpy(), seed=seed)
     assert found is not None
     return found.low, found.high
 
@@ -170,7 +175,14 @@ PAIRS: dict[str, Pair] = {
         lambda n: 4.0 * n.private * n.features,
     ),
     "bootstrap of people": Pair(
-        _bootstrap,
+        lambda r: _bootstrap(r, next(_SEEDS)),
+        _loop_bootstrap,
+        lambda rows, n: rows,
+        lambda n: 2.0 * intervals.RESAMPLES * n.people,
+        lambda n: 0.0,
+    ),
+    "bootstrap of people, draws kept": Pair(  # as every rate of a study's row has it but the first
+        lambda r: _bootstrap(r, 0),
         _loop_bootstrap,
         lambda rows, n: rows,
         lambda n: 2.0 * intervals.RESAMPLES * n.people,

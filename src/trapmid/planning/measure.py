@@ -71,15 +71,21 @@ def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost
         "ask": _ask,
         "query": _query,
     }[unit.kind]
+    least = unit.batch if _is_whole(unit) else _LEAST
     with rt.seeded("plan"):
-        seconds = _grown(partial(measure, unit, rt, now), unit.batch)
+        seconds = _grown(partial(measure, unit, rt, now), unit.batch, least)
     shared = unit.kind in ("search", "ask", "query")
     return Cost(seconds / unit.batch if shared else seconds, _memory(unit, rt))
 
 
-def _grown(run: Callable[[int], float], batch: int) -> float:
-    """Seconds of a step of the whole batch."""
-    size = min(batch, _LEAST)
+def _is_whole(unit: Unit) -> bool:
+    """Whether a step has all of its batch or none: BiDO's has people of several images."""
+    return unit.kind == "train" and "identities_per_batch" in json.loads(unit.block)
+
+
+def _grown(run: Callable[[int], float], batch: int, least: int = _LEAST) -> float:
+    """Seconds of a step of the whole batch; `least`: images that are tried first."""
+    size = min(batch, least)
     run(size)  # loads kernels
     seconds = run(size)
     while size < batch:
@@ -99,10 +105,9 @@ def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     every: int = block.get("search_every", 1)
     steps = every * math.ceil(_STEPS / every)
     defense = wiring.defense(unit.method, block, "plan")
-    if "identities_per_batch" in block:  # BiDO's batches have people of several images
-        batch = unit.batch
     images = _images(steps * batch, unit.image_size)
-    people = min(unit.classes, max(2, steps * batch // 4))
+    # All people of BiDO's batch in each of its steps; with more, some would have no batch left
+    people = min(unit.classes, block.get("identities_per_batch") or max(2, steps * batch // 4))
     train = Labelled(images, torch.arange(len(images)) % people)
     test = Labelled(train.images[:1], train.labels[:1])
     splits = Splits(train, Labelled(images[:0], train.labels[:0]), test, unit.classes)
