@@ -12,6 +12,8 @@ class VggNetwork(Target):
 
     Args:
         widths: channels of every block; each halves the map.
+        embedding: numbers to which a linear layer reduces the last map before the head; None: the
+            head stands on the map.
 
     Raises:
         ValueError: the image size cannot be halved so often, or would leave less than two pixels.
@@ -19,7 +21,13 @@ class VggNetwork(Target):
 
     head = ("norm", "classifier")
 
-    def __init__(self, num_classes: int, image_size: int, widths: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        image_size: int,
+        widths: tuple[int, ...],
+        embedding: int | None = None,
+    ) -> None:
         super().__init__()
         share = 2 ** len(widths)
         if image_size < 2 * share or image_size % share:
@@ -31,17 +39,19 @@ class VggNetwork(Target):
         self.blocks = nn.ModuleList(
             _block(inside, outside) for inside, outside in zip((3, *widths), widths, strict=False)
         )
-        self.embedding_dim = width = widths[-1] * (image_size // share) ** 2
-        self.norm = nn.BatchNorm1d(width)
+        width = widths[-1] * (image_size // share) ** 2
+        reduced = nn.Identity() if embedding is None else nn.Linear(width, embedding, bias=False)
+        self.reduced, self.embedding_dim = reduced, embedding or width
+        self.norm = nn.BatchNorm1d(self.embedding_dim)
         self.norm.bias.requires_grad_(False)
-        self.classifier = nn.Linear(width, num_classes)
+        self.classifier = nn.Linear(self.embedding_dim, num_classes)
 
     def stages(self) -> tuple[nn.Module, ...]:
         return tuple(self.blocks)
 
     def embed(self, images: Tensor) -> Embedding:
         _, hidden = self.through_stages(images)
-        return Embedding(hidden[-1], hidden)
+        return Embedding(self.reduced(hidden[-1]), hidden)
 
     def forward(self, images: Tensor) -> Output:
         vector, hidden = self.embed(images)
