@@ -7,11 +7,31 @@ from another network of this class keeps them: a start that learnt what a recogn
 
 from __future__ import annotations
 
-from trapmid.nets.vgg import VggNetwork
+from torch import Tensor, nn
+
+from trapmid.nets.vgg import VggTrunk
+from trapmid.types import Embedding, Output
+
+_DIM = 128
 
 
-class Network(VggNetwork):
+class Network(VggTrunk):
+    """Four blocks, half as wide again; an embedding; a linear head."""
+
     head = ("classifier",)
 
     def __init__(self, num_classes: int, image_size: int) -> None:
-        super().__init__(num_classes, image_size, widths=(24, 48, 96, 192), embedding=128)
+        super().__init__(num_classes, image_size, widths=(24, 48, 96, 192))
+        self.embedding_dim = _DIM
+        self.output = nn.Sequential(
+            nn.Linear(self.map_width, _DIM, bias=False), nn.BatchNorm1d(_DIM)
+        )
+        self.classifier = nn.Linear(_DIM, num_classes)
+
+    def embed(self, images: Tensor) -> Embedding:
+        _, hidden = self.through_stages(images)
+        return Embedding(self.output(hidden[-1]), hidden)
+
+    def forward(self, images: Tensor) -> Output:
+        vector, hidden = self.embed(images)
+        return Output(self.classifier(vector), vector, hidden)
