@@ -78,10 +78,15 @@ _LEARNT_ELSEWHERE = ("transfer",)
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
 
 
-def problems(text: str) -> list[str]:
-    """What is wrong in the text of a params.yaml, one line each; empty: nothing."""
+def problems(text: str, path: str = "params.yaml") -> list[str]:
+    """What is wrong in the text of a params.yaml, one line each; empty: nothing.
+
+    Args:
+        text: of the whole file.
+        path: what the file is called, where it is wrong as a whole.
+    """
     try:
-        content = params.parse(text)
+        content = params.parse(text, path)
         for name in ("profile", "seeds", *NO_DEFENSES):
             params.section(content, name)
     except ParamsError as error:
@@ -225,7 +230,7 @@ def _method(content: Mapping[str, Any], section: str, name: str) -> None:
 
 
 def _training(content: Mapping[str, Any], section: str, name: str) -> None:
-    """Whether a row's defence can be part of its training; other lines say what is wrong in each."""
+    """Whether a row's defence can be part of its training; each alone is looked at elsewhere."""
     row = content[section][name]
     try:
         block = params.of_row(content, section, name)
