@@ -4,16 +4,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from trapmid.artifacts import results
+from trapmid.config import params
 from trapmid.scoring.scores import AttackScores, read_all
 
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A folder may hold the file of a row that params.yaml has no more: `make repro` asks params.yaml.
-rows = sorted(
-    file.stem for file in results.scores_path(ROOT, "attack_runs", "*").parent.glob("*.json")
-)
+# Of params.yaml: the folder of scores may hold files of rows that are gone, of another study's.
+rows = sorted(params.read(ROOT / "params.yaml")["attack_runs"])
 scores = pd.DataFrame([asdict(one) for one in read_all(AttackScores, ROOT, rows).values()])
 means = scores.pivot_table(index="attack", columns="defense", values="aa1")  # over the seeds
 print((100 * means).round(1).to_string(na_rep="-"))

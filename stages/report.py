@@ -12,7 +12,7 @@ from trapmid.config.evaluation import Checks
 from trapmid.metrics.accuracy import hit_shares
 from trapmid.profiles.seeds import check_rows
 from trapmid.report import figures, findings, grids, inputs, leaks, page, people, summary, worst
-from trapmid.scoring import checks
+from trapmid.scoring import checks, study_checks
 
 REPORTS = Path("reports")
 CHARTS = ("attack_runs", "attributes", "comparison", "curves")
@@ -30,7 +30,7 @@ def main() -> None:
     )
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
-    verdicts = checks.study(*scores, bounds, found.judges)
+    verdicts = study_checks.study(*scores, bounds, found.judges)
     shares = {run: hit_shares(one["hit"], one["labels"]) for run, one in scored.items()}
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares, found.judges)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())

@@ -226,9 +226,11 @@ def test_profile_writes_params(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "missing"),
     [
-        (["check"], "params.yaml: no such file"),
-        (["profile", "small"], "profiles: no such folder"),
-        (["clean"], "params.yaml: no such file"),
+        *(
+            ([name], "params.yaml: no such file; run this")
+            for name in ("check", "clean", "gate", "run")
+        ),
+        (["profile", "small"], "profiles: no such folder; run this"),
     ],
 )
 def test_a_folder_that_is_no_checkout_is_one_line(tmp_path, monkeypatch, capsys, words, missing):
@@ -238,6 +240,11 @@ def test_a_folder_that_is_no_checkout_is_one_line(tmp_path, monkeypatch, capsys,
     assert error.startswith(f"trapmid {words[0]}: error: {missing}")
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_opened_is_named_first(place, capsys):
+    assert cli.main(["gate", "--scores", "reports"]) == 2
+    assert capsys.readouterr().err == "trapmid gate: error: reports: is a directory\n"
 
 
 def test_help_and_gate_import_no_torch(place):

@@ -45,7 +45,7 @@ def run(asked: Asked) -> list[Row]:
     paths = every(quick=asked.quick, light=asked.beside)
     chosen = [path for path in paths if _matches(path.name, asked.only)]
     if not chosen:
-        names = ", ".join(path.name for path in paths)
+        names = "; ".join(path.name for path in paths)
         raise ValueError(f"--only: no path is called {asked.only!r}; there are {names}")
     end = time.monotonic() + asked.seconds
     rates = limit.rates(now, quick=asked.quick)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trapmid.commands import PARAMS, bringing, judging, looking, studying
+from trapmid.commands import PARAMS, bringing, judging, looking, studying, told
 from trapmid.commands.judging import BASELINE, SCORES
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except (ValueError, OSError) as error:
-        print(f"trapmid {options.command}: error: {error}", file=sys.stderr)
+        print(f"trapmid {options.command}: error: {told(error)}", file=sys.stderr)
         return 2
     return code
 

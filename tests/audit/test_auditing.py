@@ -56,6 +56,17 @@ class Linear(nn.Module):
         return self.layer(images.flatten(1))
 
 
+class Brightness(nn.Module):
+    """Takes every image for the first person, or every one for the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor([4.0, 3.0, 2.0, 1.0]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1).mean(dim=1, keepdim=True) * self.weights
+
+
 class World:
     """Faces in folders, and models that know them."""
 
@@ -144,6 +155,19 @@ def test_people_are_numbered_as_the_model_was_asked(world: World, tmp_path: Path
     assert row.get("max_images") is None and row.get("lists") is None
 
 
+def test_a_model_that_knows_nobody_is_warned_of(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.prepare(request(world, world.model()), Quiet(tmp_path / "known", ROOT))
+    assert capsys.readouterr().err == ""
+    path = tmp_path / "always_the_first.pt2"
+    path.write_bytes(exported(Brightness().eval(), torch.rand(2, 3, SIZE, SIZE)))
+    run.prepare(request(world, path), Quiet(tmp_path / "unknown", ROOT))
+    printed = capsys.readouterr()
+    assert "always_the_first.pt2 names 25% of the first images of 4 people" in printed.out
+    assert printed.err.startswith("warning: under 50%; ") and printed.err.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_again_is_the_same_and_an_edit_is_kept(world: World, tmp_path: Path) -> None:
     folder, asked = Quiet(tmp_path / "a", ROOT), request(world, world.model())
@@ -226,7 +250,23 @@ def too_few(world: World, tmp: Path) -> tuple[list[str], str]:
 
 
 def no_model(world: World, tmp: Path) -> tuple[list[str], str]:
-    return [str(tmp / "gone.pt2")], r"gone\.pt2: does not say for which images"
+    return [str(tmp / "gone.pt2")], r"gone\.pt2: no such file; a model is a \.pt2 file of torch"
+
+
+def weights_alone(world: World, tmp: Path) -> tuple[list[str], str]:
+    (tmp / "mine.pt").touch()
+    return [str(tmp / "mine.pt")], r"mine\.pt: is no model: a \.pt2 file of torch"
+
+
+def no_classes(world: World, tmp: Path) -> tuple[list[str], str]:
+    words = [str(world.model()), "--classes", str(tmp / "gone.txt")]
+    return words, r"gone\.txt: cannot be read \(No such file or directory\)$"
+
+
+def classes_of_bytes(world: World, tmp: Path) -> tuple[list[str], str]:
+    (tmp / "names.txt").write_bytes(b"\xff\n")
+    words = [str(world.model()), "--classes", str(tmp / "names.txt")]
+    return words, r"names\.txt: is no text in UTF-8 \(invalid start byte\)$"
 
 
 def no_size(world: World, tmp: Path) -> tuple[list[str], str]:
@@ -260,8 +300,8 @@ def in_an_empty_folder(world: World, tmp: Path) -> tuple[list[str], str]:
 
 
 REFUSED = (
-    other_size, too_few, no_model, no_size, no_network, occupied, no_profile, no_row,
-    in_an_empty_folder,
+    other_size, too_few, no_model, weights_alone, no_size, no_network, no_classes, classes_of_bytes,
+    occupied, no_profile, no_row, in_an_empty_folder,
 )  # fmt: skip
 
 

@@ -337,7 +337,9 @@ def test_an_unknown_path_is_one_line(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert cli.main(["bench", "--only", "nothing like it"]) == 2
-    assert "no path is called 'nothing like it'; there are" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "no path is called 'nothing like it'; there are" in err
+    assert "; none step, small VGG, 32 px; " in err  # names hold commas
 
 
 def test_outside_a_clone_it_is_one_line(

@@ -360,7 +360,9 @@ def test_what_a_row_needs_is_missing_where_it_is_not_installed(
     home: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, extra: str
 ) -> None:
     monkeypatch.setattr(project, "find_spec", lambda _: None)
-    assert not any(finding.is_fatal for finding in project.packages(home))
+    fine = [*project.packages(home)]
+    assert not any(finding.is_fatal for finding in fine)
+    assert all("is not installed, nor needed here: " in finding.text for finding in fine)
     edit(home, old, new)
     found = [finding for finding in project.packages(home) if finding.is_fatal]
     assert len(found) == 1 and f"pip install --editable '.[{extra}]'" in found[0].remedy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -283,6 +284,13 @@ def test_a_wrong_file_for_slurm_is_one_line(tmp_path, text, why):
     assert len(str(caught.value).splitlines()) == 1
     del caught
     gc.collect()  # a cluster that refused its keys complains when it is collected: here, not later
+
+
+def test_a_file_for_slurm_that_is_not_there(tmp_path):
+    file = tmp_path / "slurm.yaml"
+    said = re.escape(f"{file}: cannot be read (No such file or directory)")
+    with pytest.raises(ValueError, match=f"^{said}$"), cluster.slurm(file, {}):
+        pass
 
 
 def test_a_scheduler_that_does_not_answer(make_repository):

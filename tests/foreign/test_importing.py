@@ -521,7 +521,7 @@ def test_files_that_cannot_be_read_or_written(
     gmi_g = ["--as", "gmi-g"]
     refused(["cut.tar", *gmi_g], r"cut\.tar: not a checkpoint", capsys)
     refused(["page.tar", *gmi_g], r"page\.tar: not a checkpoint", capsys)
-    refused(["nothing.tar", *gmi_g], r"nothing\.tar: no such file", capsys)
+    refused(["nothing.tar", *gmi_g], r"nothing\.tar: no such file$", capsys)
     refused(["G.tar", *gmi_g], r"G\.tar: is read, so it cannot be written", capsys, out="G.tar")
     refused(["G.tar", *gmi_g, "--with", "G.tar"], r"G\.tar: is no gmi-d: ", capsys)
     refused(["G.tar", *gmi_g, "--data", "faces"], r"is no classifier", capsys)

@@ -25,7 +25,7 @@ from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.data.pixels import pixel_hash
 from trapmid.report import summary
-from trapmid.scoring import checks
+from trapmid.scoring import checks, study_checks
 from trapmid.scoring.scores import (
     AttackScores,
     EvaluatorScores,
@@ -120,7 +120,7 @@ def summarise(
     scores = [read_all(kind, study.root, content[kind.section]) for kind in kinds]
     bounds = params.build(Checks, content["checks"], "checks")
     judges = read_all(JudgeScores, study.root, content["judges"])
-    verdicts = checks.study(*scores, bounds, judges)
+    verdicts = study_checks.study(*scores, bounds, judges)
     metrics = summary.summarise(content, *scores, checks.verdicts(verdicts))
     change(metrics)
     text = json.dumps([metrics], indent=2, sort_keys=True)

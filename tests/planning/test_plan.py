@@ -145,6 +145,18 @@ def test_what_is_measured_is_kept_for_this_machine_alone(
     assert ThisMachine(cpu, file, frozen=True).cost(unit()) is None
 
 
+def test_what_is_measured_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measure, "cost", lambda *_: Cost(1.5, 2.0))
+    machine = ThisMachine(torch.device("cpu"), tmp_path / "kept.json")
+    machine.cost(unit())
+    machine.cost(unit()._replace(kind="prior", method="gmi", arch=""))
+    with_network, without = capsys.readouterr().err.splitlines()
+    assert with_network == f"measuring: train none small_vgg, {unit().image_size} px"
+    assert without == f"measuring: prior gmi, {unit().image_size} px"
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", "\x00"])
 def test_a_damaged_file_of_throughputs_is_measured_anew(
     tmp_path: Path,
@@ -414,8 +426,18 @@ def test_a_file_that_is_no_card(
     file.write_text(content, "utf-8")
     assert cli.main(["plan", "small", "--card", str(file)]) == 2
     err = capsys.readouterr().err
-    assert str(file) in err
+    assert err.startswith(f"trapmid plan: error: {file}: ")
+    assert ("no file of results" in err) == (content == "{")
     assert err.count("\n") == 1
+
+
+def test_a_card_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["plan", "small", "--card", "gone.json"]) == 2
+    said = "trapmid plan: error: gone.json: no such file or directory\n"
+    assert capsys.readouterr().err == said
 
 
 def test_the_command_on_this_machine(

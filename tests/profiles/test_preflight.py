@@ -299,6 +299,18 @@ def test_the_command(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize(("text", "said"), [("- a", "holds list"), ("a: b: c", "mapping values")])
+def test_another_file_is_called_by_its_name(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert cli.main(["check", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"trapmid check: error: {file}: ")
+    assert said in err and err.count("\n") == 1
+
+
 def test_a_wrong_profile_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,19 @@ def test_an_interval_is_a_line_through_its_mark():
     given = {"attack": "a", "defense": "d", "accuracy": 0.9, "aa1": 0.5}
     charts._draw_marks(ax, 0, "d", [Point(**given, interval=(0.25, 0.625))])
     assert [list(line.get_ydata()) for line in ax.lines] == [[50.0], [25.0, 62.5]]
+    assert ax.lines[-1].get_marker() == "_"
     ax = axes()
     charts._draw_marks(ax, 0, "d", [Point(**given)])
     assert [list(line.get_ydata()) for line in ax.lines] == [[50.0]]
+
+
+def test_intervals_of_equal_accuracy_are_told_apart():
+    """The last one hides the lines below it, not their ends: each is wider than those before."""
+    ax = axes()
+    for index, name in enumerate("abc"):
+        one = Point(attack="a", defense=name, accuracy=1.0, aa1=0.5, interval=(0.25, 0.75))
+        charts._draw_marks(ax, index, name, [one])
+    ends = [line for line in ax.lines if line.get_marker() == "_"]
+    assert len({line.get_color() for line in ends}) == 3
+    widths = [line.get_markersize() for line in ends]
+    assert widths == sorted(set(widths)) and len(widths) == 3

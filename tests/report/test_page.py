@@ -786,6 +786,18 @@ def test_a_failed_judge_says_what_it_found(tmp_path):
     assert line.detail == "failed by judges/verifier; verifier: accepted 0.0300, most 0.01"
 
 
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0, "counted only, whatever is found"), (0.99, "in 99 % or more")]
+)
+def test_the_share_that_must_hold_is_said_in_words(tmp_path, share, said):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    path = tmp_path / "reports/data/faces.json"
+    contract = json.loads(path.read_text(encoding="utf-8"))
+    contract["expectations"][0]["kwargs"] = {"mostly": share, "min_value": 1}
+    fake_study.write_json(path, contract)
+    assert f"| {said}, min value 1 |" in written(tmp_path, study).markdown
+
+
 def test_a_broken_expectation_is_marked(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     path = tmp_path / "reports/data/faces.json"

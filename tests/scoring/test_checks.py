@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import fake_study
 from trapmid.config.evaluation import WEAK, Checks
 from trapmid.metrics.statistics import intervals
-from trapmid.scoring import checks, data_checks, judge_checks
+from trapmid.scoring import checks, data_checks, judge_checks, study_checks
 from trapmid.scoring.checks import Check, Known
 from trapmid.scoring.scores import AttackScores, JudgeScores
 from trapmid.types import Output, Target
@@ -143,12 +143,12 @@ def with_judges() -> tuple[Any, Any, Any, dict[str, JudgeScores]]:
 
 
 def test_a_sound_study_passes_everything() -> None:
-    found = checks.verdicts(checks.study(*scores(), BOUNDS))
+    found = checks.verdicts(study_checks.study(*scores(), BOUNDS))
     named = [name for name in checks.EXPLANATIONS if name not in checks.OF_JUDGES]
     assert found == dict.fromkeys(named, True)
     assert list(found) == named
     evaluators, targets, attack_runs, judges = with_judges()
-    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS, judges))
+    found = checks.verdicts(study_checks.study(evaluators, targets, attack_runs, BOUNDS, judges))
     assert found == dict.fromkeys(checks.EXPLANATIONS, True)
     assert list(found) == list(checks.EXPLANATIONS)
 
@@ -167,7 +167,9 @@ def test_a_judge_in_doubt_is_named(name: str) -> None:
         if place != "identity" or name == "reader_recognises_real"
     }.items()
     row[1].checks[name] = False
-    found = {c.name: c for c in checks.study(evaluators, targets, attack_runs, BOUNDS, judges)}
+    found = {
+        c.name: c for c in study_checks.study(evaluators, targets, attack_runs, BOUNDS, judges)
+    }
     assert [key for key, check in found.items() if not check.passed] == [name]
     assert row[0] in found[name].detail
 
@@ -338,35 +340,35 @@ def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> Non
     parts = scores()
     holders = [row for part in parts for row in part.values() if name in row.checks]
     holders[-1].checks[name] = False
-    found = checks.verdicts(checks.study(*parts, BOUNDS))
+    found = checks.verdicts(study_checks.study(*parts, BOUNDS))
     assert [key for key, passed in found.items() if not passed] == [name]
     for row in holders:
         del row.checks[name]
-    assert checks.verdicts(checks.study(*parts, BOUNDS))[name] is False
+    assert checks.verdicts(study_checks.study(*parts, BOUNDS))[name] is False
 
 
 def test_a_defense_that_is_turned_off_is_named() -> None:
     parts = scores()
     parts[1]["trap-0"].checks["defense_is_active"] = False
-    found = {check.name: check for check in checks.study(*parts, BOUNDS)}
+    found = {check.name: check for check in study_checks.study(*parts, BOUNDS)}
     assert [name for name, check in found.items() if not check.passed] == ["defense_is_active"]
     assert found["defense_is_active"].detail == "failed by targets/trap-0"
     assert "defense_is_active" not in WEAK
     del parts[1]["trap-0"].checks["defense_is_active"]  # older scores, or no defence
-    assert "defense_is_active" not in checks.verdicts(checks.study(*parts, BOUNDS))
+    assert "defense_is_active" not in checks.verdicts(study_checks.study(*parts, BOUNDS))
 
 
 def test_a_study_without_trapdoors_is_not_asked_about_them() -> None:
     evaluators, targets, attack_runs = scores()
     del targets["trap-0"], attack_runs["plgmi-trap-0"]
-    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
+    found = checks.verdicts(study_checks.study(evaluators, targets, attack_runs, BOUNDS))
     assert "trapdoor_success" not in found and all(found.values())
 
 
 def test_a_failed_row_is_named() -> None:
     parts = scores()
     parts[1]["trap-0"].checks["deterministic"] = False
-    (found,) = (c for c in checks.study(*parts, BOUNDS) if c.name == "deterministic")
+    (found,) = (c for c in study_checks.study(*parts, BOUNDS) if c.name == "deterministic")
     assert found.detail == "failed by targets/trap-0"
 
 
@@ -382,7 +384,7 @@ def test_positive_control_can_fail(change: str) -> None:
         targets["none-1"] = targets["none-0"]
     else:
         targets["none-0"] = replace(targets["none-0"], defense="none_aug")
-    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
+    found = checks.verdicts(study_checks.study(evaluators, targets, attack_runs, BOUNDS))
     assert found["positive_control"] is False
 
 
@@ -395,9 +397,9 @@ def test_floor_below_ceiling_can_fail(change: str) -> None:
         del attack_runs["random-none-0"]
     else:
         del evaluators["evaluator"]
-    found = checks.verdicts(checks.study(evaluators, targets, attack_runs, BOUNDS))
+    found = checks.verdicts(study_checks.study(evaluators, targets, attack_runs, BOUNDS))
     assert found["floor_below_ceiling"] is False
 
 
 def test_nothing_scored_is_nothing_believed() -> None:
-    assert not any(checks.verdicts(checks.study({}, {}, {}, BOUNDS)).values())
+    assert not any(checks.verdicts(study_checks.study({}, {}, {}, BOUNDS)).values())

@@ -53,8 +53,12 @@ def size_of(path: Path) -> int:
     """The size of images for which a program was exported.
 
     Raises:
-        AuditError: it takes any, or the file is none that says so.
+        AuditError: it takes any, or the file is none that says so, or there is no model.
     """
+    if not path.exists():
+        raise AuditError(f"{path}: no such file; a model is {programs.KINDS}")
+    if path.is_file() and path.suffix not in (".pt2", ".py"):
+        raise AuditError(f"{path}: is no model: {programs.KINDS}")
     if path.suffix != ".pt2" or not path.is_file():
         raise AuditError(f"{path}: does not say for which images it is: give --image-size")
     try:

@@ -108,8 +108,10 @@ def order_of(names: Sequence[str], classes: Path | None) -> list[int]:
 def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AuditError(f"{path}: cannot be read as a text ({error})") from None
+    except OSError as error:
+        raise AuditError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise AuditError(f"{path}: is no text in UTF-8 ({error.reason})") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from trapmid.audit import model, people
 from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
 from trapmid.report import names
+
+_FEW = 0.5
+"""A model that names so few of the people whom it learnt was asked about something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,12 @@ def prepare(request: Request, folder: Folder) -> None:
         f"{request.model} names {right:.0%} of the first images of {len(own.names)} people "
         f"({size} pixels)"
     )
+    if right < _FEW:
+        print(
+            f"warning: under {_FEW:.0%}; it has learnt some of these images and should know most: "
+            "are they cut as it got them, and its outputs in the order of the names (--classes)?",
+            file=sys.stderr,
+        )
     overlay = profile(request, own, public, size)
     links = {"data/external/private": request.private, "data/external/public": request.public}
     folder.write(overlay, content, links)

@@ -12,6 +12,24 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 
 
+def text_of(file: Path = PARAMS) -> str:
+    """The text of params.yaml, or of another file in its place.
+
+    Raises:
+        ValueError: there is no such file: the command runs in another folder.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file; run this at the root of the project")
+    return file.read_text(encoding="utf-8")
+
+
+def told(error: Exception) -> str:
+    """An error in words: of a file that cannot be opened its name first, and no number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)
+
+
 def refuse(problems: Sequence[str], who: str) -> int:
     """Prints problems, a line each, after the command that they stop; the exit code."""
     for problem in problems:

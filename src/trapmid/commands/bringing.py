@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from trapmid.commands import refuse
+from trapmid.commands import refuse, told
 
 
 def data(options: argparse.Namespace) -> int:
@@ -15,19 +15,19 @@ def data(options: argparse.Namespace) -> int:
         if options.name == "lfw":
             if options.identities is not None:
                 raise ValueError("--identities: of celeba alone; LFW's people are its folders")
-            told = lfw.place(options.source, options.to or lfw.PLACE, copy=options.copy)
+            lines = lfw.place(options.source, options.to or lfw.PLACE, copy=options.copy)
         elif options.source is None:
             raise ValueError("--from is missing: CelebA comes from its authors, never from here")
         else:
-            told = celeba.place(
+            lines = celeba.place(
                 options.source,
                 options.to or celeba.PLACE,
                 copy=options.copy,
                 identities=options.identities,
             )
     except (ValueError, OSError) as error:
-        return min(refuse([str(error)], f"trapmid {options.command}"), 1)
-    print(*told, sep="\n")
+        return min(refuse([told(error)], f"trapmid {options.command}"), 1)
+    print(*lines, sep="\n")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trapmid.commands import PARAMS
+from trapmid.commands import PARAMS, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ def gate(options: argparse.Namespace) -> int:
     from trapmid.scoring import gate
     from trapmid.scoring.means import StudyMeans
 
-    study = params.read(PARAMS)
+    study = params.parse(text_of())
     tolerances = params.build(Gate, params.section(study, "gate"), "gate")
     now = StudyMeans.read(options.scores or SCORES)
     if options.scores is None:

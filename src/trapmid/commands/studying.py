@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from trapmid.commands import PARAMS, refuse
+from trapmid.commands import PARAMS, refuse, text_of, told
 
 
 def profile(options: argparse.Namespace) -> int:
@@ -68,10 +68,8 @@ def plan(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     from trapmid.profiles import lockfile, preflight
 
-    if not options.file.is_file():
-        raise ValueError(f"{options.file}: no such file; run this at the root of the project")
     who = f"trapmid {options.command}"
-    found = preflight.problems(options.file.read_text(encoding="utf-8"))
+    found = preflight.problems(text_of(options.file), str(options.file))
     if not found:
         print(f"{options.file}: every row and every block can be built")
     broken = lockfile.problem(options.file.with_name("dvc.lock"))
@@ -84,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     from trapmid.profiles import lockfile, preflight
     from trapmid.runtime import choose_device
 
-    found = preflight.problems(PARAMS.read_text(encoding="utf-8"))
+    found = preflight.problems(text_of())
     broken = lockfile.problem(Path("dvc.lock"))
     if found or broken:
         return refuse([*found, *([broken] if broken else [])], f"trapmid {options.command}")
@@ -112,12 +110,12 @@ def clean(options: argparse.Namespace) -> int:
     from trapmid.config import params
     from trapmid.profiles import lockfile, preflight
 
-    study = params.read(PARAMS)
-    if found := preflight.problems(PARAMS.read_text(encoding="utf-8")):  # which rows, then?
+    text = text_of()
+    if found := preflight.problems(text):  # which rows, then?
         return refuse(found, f"trapmid {options.command}")
     if (broken := lockfile.problem(Path("dvc.lock"))) is not None:
         return refuse([broken], f"trapmid {options.command}")
-    paths = leftovers.find(Path(), study)
+    paths = leftovers.find(Path(), params.parse(text))
     if options.yes:
         leftovers.remove(Path(), paths)
     for path in paths:
@@ -154,6 +152,6 @@ def audit(options: argparse.Namespace) -> int:
         if not options.write_only:
             run.execute(folder, browse=not options.no_browser)
     except (CheckpointError, ValueError, OSError) as error:
-        print(f"trapmid audit: error: {error}", file=sys.stderr)
+        print(f"trapmid audit: error: {told(error)}", file=sys.stderr)
         return 1
     return 0

@@ -223,7 +223,7 @@ def packages(home: Path) -> Iterator[Finding]:
             text = f"{name} is not installed, and this study needs it ({needs})"
             yield Finding("packages", text, "missing", f"`pip install --editable '.[{name}]'`")
         else:
-            yield Finding("packages", f"{name} is not installed: no {extra.what}")
+            yield Finding("packages", f"{name} is not installed, nor needed here: {extra.what}")
 
 
 def times(home: Path) -> Iterator[Finding]:

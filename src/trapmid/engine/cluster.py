@@ -80,7 +80,9 @@ def slurm(file: Path, resources: Mapping[str, float]) -> Iterator[Engine]:
 def _options(file: Path) -> dict[str, Any]:
     try:
         options = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-    except (OSError, YAMLError) as error:
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+    except YAMLError as error:
         raise ValueError(f"{file}: cannot be read ({_short(error)})") from None
     if not isinstance(options, dict):
         raise ValueError(f"{file}: must be keys and values: queue, cores, memory, jobs, ...")

@@ -73,7 +73,9 @@ def import_file(
             other people than `data`; triggers for one with a bottleneck; `out` is one of the files.
         OSError: `out` cannot be written.
     """
-    if out.exists() and any(out.samefile(one) for one in (file, *beside) if one.exists()):
+    if missing := [one for one in (file, *beside) if not one.is_file()]:
+        raise CheckpointError(f"{missing[0]}: no such file")  # of others: no stage makes it
+    if out.exists() and any(out.samefile(one) for one in (file, *beside)):
         raise CheckpointError(f"{out}: is read, so it cannot be written; give --out another name")
     if kind == INCEPTION:
         return _copy_inception(file, out)
@@ -287,8 +289,6 @@ def _copy_inception(file: Path, out: Path) -> list[str]:
     """TorchScript is code, so it is not opened: it must be the known file, byte for byte."""
     if out.name != WEIGHTS:
         raise CheckpointError(f"{out}: clean-fid opens a file of the name {WEIGHTS}")
-    if not file.is_file():
-        raise CheckpointError(f"{file}: no such file")
     content = file.read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != _INCEPTION:
         raise CheckpointError(

@@ -49,9 +49,13 @@ class Card:
 
         Raises:
             ValueError: it is no file of results.
+            OSError: it cannot be read.
         """
         try:
             return cls(json.loads(file.read_text(encoding="utf-8")))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            what = "no file of results of benchmarks/on_gpu.sh"
+            raise ValueError(f"{file}: {what} ({error})") from None
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file}: {error}") from None
 

@@ -82,8 +82,8 @@ class ThisMachine:
             return None
         key = hashlib.sha256(repr(unit).encode()).hexdigest()[:16]
         if key not in self._known and not self._frozen:
-            what = f"measuring: {unit.kind} {unit.method} {unit.arch}, {unit.image_size} px"
-            print(" ".join(what.split()), file=sys.stderr, flush=True)
+            what = " ".join(filter(None, (unit.kind, unit.method, unit.arch)))
+            print(f"measuring: {what}, {unit.image_size} px", file=sys.stderr, flush=True)
             self._keep(key, measure.cost(unit, self._device, self.now))
         return Cost(*self._known[key]) if key in self._known else None
 

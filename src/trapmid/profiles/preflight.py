@@ -76,10 +76,15 @@ _LEARNT_ELSEWHERE = ("transfer",)
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
 
 
-def problems(text: str) -> list[str]:
-    """What is wrong in the text of a params.yaml, one line each; empty: nothing."""
+def problems(text: str, path: str = "params.yaml") -> list[str]:
+    """What is wrong in the text of a params.yaml, one line each; empty: nothing.
+
+    Args:
+        text: of the whole file.
+        path: what the file is called, where it is wrong as a whole.
+    """
     try:
-        content = params.parse(text)
+        content = params.parse(text, path)
         for name in ("profile", "seeds", *NO_DEFENSES):
             params.section(content, name)
     except ParamsError as error:

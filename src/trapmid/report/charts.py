@@ -36,6 +36,8 @@ _KINDS = {
 _ROOM = 90.0  # percent: longer bars have their digits inside
 _DIGITS = 12.0  # percent that the digits take
 
+_END, _WIDER = 8.0, 3.0  # points: how wide an interval's ends are, and each next defence's
+
 Rates = Mapping[str, Mapping[str, float]]
 
 
@@ -258,6 +260,9 @@ def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> Non
     )
     if points[0].interval is not None:
         ends = [100 * end for end in points[0].interval]
-        ax.plot([mean[0]] * 2, ends, color=style["color"], linewidth=1.2)
+        # Targets of equal accuracy stand on one line: there its ends tell their intervals apart
+        width = _END + _WIDER * (index % len(PALETTE))
+        line: dict[str, Any] = {"color": style["color"], "linewidth": 1.2}
+        ax.plot([mean[0]] * 2, ends, marker="_", markersize=width, **line)
     if points[0].mark:
         ax.annotate(points[0].mark, (mean[0], mean[1]), (6, 4), textcoords="offset points")

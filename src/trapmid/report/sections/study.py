@@ -11,7 +11,7 @@ from trapmid.report.blocks import Block, Fold, Line, Picture, Pictures, Section,
 from trapmid.report.findings import Findings
 from trapmid.report.markdown import escaped
 from trapmid.report.sections.recovered import KINDS
-from trapmid.report.words import listed
+from trapmid.report.words import listed, percent
 
 _QUESTION = """\
 A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
@@ -103,12 +103,19 @@ def _expectation(one: Mapping[str, Any]) -> Line:
     words = str(one["expectation"]).removeprefix("expect_").replace("_", " ")
     for prefix in ("column values to ", "column ", "table "):
         words = words.removeprefix(prefix)
-    bounds = ", ".join(f"{key.replace('_', ' ')} {listed(v)}" for key, v in one["kwargs"].items())
+    bounds = ", ".join(_bound(key, value) for key, value in one["kwargs"].items())
     examples = f": {'; '.join(one['examples'])}" if one["examples"] else ""
     result = ("holds" if one["success"] else "BROKEN") + examples
     checked = f"{one['unexpected']} / {one['checked']}"
     entries = (one["suite"], one["column"] or "–", words, bounds, checked, result)
     return Line(entries, "" if one["success"] else "failed")
+
+
+def _bound(key: str, value: Any) -> str:
+    """A bound of an expectation; Great Expectations calls `mostly` the share that must hold."""
+    if key == "mostly":
+        return f"in {percent(value, 0)} or more" if value else "counted only, whatever is found"
+    return f"{key.replace('_', ' ')} {listed(value)}"
 
 
 def costs(found: Findings) -> list[Block]:
