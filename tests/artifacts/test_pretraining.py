@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from toy import Memory, T, images, plan, runtime, same_state, snapshot
+from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, pretraining
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.lineage import file_digest
-from trapmid.augment import TrapAugmentation
 from trapmid.config import params
 from trapmid.config.study import PretrainedRow
 from trapmid.nets import dlib_resnet
@@ -30,6 +30,7 @@ ROW: dict[str, Any] = {
     "seed": 3,
     "teacher": "dlib",
 }
+CONTENT = {"images": torch.zeros(1, 3, SIZE, SIZE, dtype=torch.uint8), "people": "people"}
 
 
 class Recogniser:
@@ -49,14 +50,15 @@ def learnt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pretraining.Learn
     how = plan(epochs=2, select="last")
     public = images(80, size=SIZE).mul(255).to(torch.uint8)
     row = PretrainedRow(**ROW)
-    return pretraining.train(row, how, TrapAugmentation(**T), public, runtime(3), Memory())
+    view = wiring.defense("none", {"augmentation": T}, "none_aug")
+    return pretraining.train(row, how, view, {"images": public}, runtime(3), Memory())
 
 
 def test_its_body_is_where_a_target_begins(learnt: pretraining.Learnt, tmp_path: Path) -> None:
     assert learnt.model.num_classes == 128
     assert learnt.explained is not None and learnt.explained <= 1
     path = tmp_path / "start" / "model.pt"
-    pretraining.save(path, "start", PretrainedRow(**ROW), learnt, SIZE, "people")
+    pretraining.save(path, "start", PretrainedRow(**ROW), learnt, CONTENT)
     content = checkpoints.load(path)
     assert content["meta"]["teacher"] == "dlib"
     assert content["meta"]["explained"] == learnt.explained
@@ -81,7 +83,7 @@ def test_a_weight_that_is_not_finite_is_not_written(
         next(learnt.model.parameters()).fill_(torch.nan)
     path = tmp_path / "start" / "model.pt"
     with pytest.raises(CheckpointError, match="not finite"):
-        pretraining.save(path, "start", PretrainedRow(**ROW), learnt, SIZE, "people")
+        pretraining.save(path, "start", PretrainedRow(**ROW), learnt, CONTENT)
     assert not path.exists()
 
 

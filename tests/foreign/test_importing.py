@@ -177,6 +177,7 @@ def test_triggers_beside_a_bottleneck_are_refused(
 
     monkeypatch.setattr(importing, "_part", part)  # a network of this kind takes seconds
     write(Path("trigger.tar"), torch.rand(3, 3, 32, 32))
+    Path("mid.tar").touch()
     words = ["mid.tar", "--as", "vgg16-mid"]
     refused([*words, "--with", "trigger.tar"], "trigger.tar: triggers, but mid.tar has", capsys)
     assert main(["import", *words, "--out", "ours.pt"]) == 0

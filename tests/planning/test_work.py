@@ -65,7 +65,7 @@ def test_a_teacher_is_asked_once_about_every_image(small: dict[str, Any]) -> Non
     study["pretrained"] = {"start": row}
     (teacher, asked), (training, steps), *_ = stage(study, "pretrain@start").work
     assert (teacher.kind, teacher.arch, asked) == ("ask", "dlib_head", 3600)
-    assert (training.kind, steps) == ("train", 36 * (3600 // 64))
+    assert (training.kind, steps) == ("train", 36 * (3420 // 64))
 
 
 def test_searches_count_steps_of_images(small: dict[str, Any]) -> None:

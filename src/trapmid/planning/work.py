@@ -103,8 +103,10 @@ def _training(
     plan, of = study["classifier_training"][row["training"]], images(study, row["data"])
     teacher, learnt, held = row.get("teacher"), of.train, of.held
     if teacher is not None:
-        learnt, held = of.public, 0
-        yield Unit("ask", "", "null", f"{teacher}_head", of.classes, of.size, 256), float(learnt)
+        held = of.public // 20  # see `artifacts.pretraining`
+        learnt = of.public - held
+        unit = Unit("ask", "", "null", f"{teacher}_head", of.classes, of.size, 256)
+        yield unit, float(of.public)
     block = _plain(params.of_row(study, section, name))
     batch = min(plan["batch_size"], learnt)
     steps = plan["epochs"] * (learnt // batch)

@@ -51,6 +51,7 @@ ORDER = (
     "block",
     "arch",
     "training",
+    "teacher",
     "target",
     "queried_model",
     "side_information",
