@@ -57,6 +57,12 @@ def trapdoor() -> str:
     )
 
 
+def photographs() -> str:
+    people = profile("celeba_small")["data"]["strangers"]["identities"]
+    teacher = profile("celeba_taught")["pretrained"]["taught"]["teacher"]
+    return f"| `celeba_small`: {people:,} public people; `celeba_taught`: {teacher}'s embedding "
+
+
 def trigger() -> str:
     block = profile("small")["trapdoor"]
     weight, size = block["hiding_weight"], block["step_size"]
@@ -160,6 +166,7 @@ ROWS: dict[str, Callable[[], str]] = {
     "BREP-MI": brepmi,
     "guided priors": guided,
     "Adam defences (BiDO, NegLS)": adam,
+    "start of the targets on photographs": photographs,
     "TL-DMI's start": strangers,
     "squares of TeD": squares,
     "TeD+'s blend": blend,

@@ -83,6 +83,7 @@ FOLLOWED = {
     "trapmid profile paper_highres --seeds 0": f"{DVC}::test_the_paper_graph_resolves",
     "trapmid profile attacks": PROFILES,
     "trapmid profile celeba_small": PROFILES,
+    "trapmid profile celeba_taught": PROFILES,
     "trapmid profile attacks_sweep": PROFILES,
     "trapmid profile wide --seeds 0 1 2": PROFILES,
     "trapmid profile cheap_trap --seeds 0 1 2": PROFILES,
