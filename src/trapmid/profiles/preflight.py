@@ -200,7 +200,9 @@ def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> It
             f"{place}.init: weights/random has learnt nothing, and {row['method']} freezes its "
             "first stages; name another classifier or published weights"
         )
-    training = content["classifier_training"].get(row.get("training"), {})
+    training = content["classifier_training"].get(row.get("training"))
+    if not isinstance(training, Mapping):  # another line says so
+        return
     if row["arch"] == PROGRAM and training.get("epochs") != 0:
         yield (
             f"{place}.arch: {PROGRAM} cannot be trained: a target takes it as it is, with a "
