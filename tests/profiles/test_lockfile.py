@@ -114,3 +114,4 @@ def test_a_stage_that_read_another_text_is_seen(tmp_path: Path) -> None:
     assert lockfile.changed_since(lock, "report", read)
     assert not lockfile.changed_since(lock, "track", read)  # it never ran
     assert not lockfile.changed_since(tmp_path / "nowhere", "report", read)
+    assert not lockfile.changed_since(written(tmp_path, "\0" * 64), "report", read)

@@ -39,9 +39,10 @@ def problem(path: Path) -> str | None:
 def changed_since(path: Path, stage: str, dependency: Path) -> bool:
     """Whether a file that `stage` read is no longer the one that it last read.
 
-    False where the dvc.lock at `path` does not say: it is not there, or the stage never ran.
+    False where the dvc.lock at `path` does not say: it is not there or not whole, or the stage
+    never ran.
     """
-    if not path.exists():
+    if not path.exists() or problem(path) is not None:
         return False
     content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     read = content.get("stages", {}).get(stage, {}).get("deps", [])

@@ -17,6 +17,7 @@ from trapmid.config.params import ParamsError
 from trapmid.profiles import favourites, kinship
 from trapmid.profiles.sections import BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
+from trapmid.types import Defense
 
 SINGLE: dict[str, type[Any]] = {
     "validation": study.Validation,
@@ -189,8 +190,6 @@ def _row(
         yield from _complaint(wiring.judge, row["method"])
     if section in BUILDERS:
         yield from _complaint(_method, content, section, name)
-    if section in CLASSIFIERS:
-        yield from _complaint(_training, content, section, name)
 
 
 def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> Iterator[str]:
@@ -232,25 +231,23 @@ def _method(content: Mapping[str, Any], section: str, name: str) -> None:
         raise ParamsError(
             f"{error}; {section}.{name} needs it: add that row to a profile, or the block here"
         ) from None
-    BUILDERS[section](row["method"], block, block.where)
+    made = BUILDERS[section](row["method"], block, block.where)
+    if section in CLASSIFIERS:
+        _join(content, f"{section}.{name}", made, row["training"])
 
 
-def _training(content: Mapping[str, Any], section: str, name: str) -> None:
-    """Whether a row's defence can be part of its training; other lines say what is wrong in it."""
-    row = content[section][name]
+def _join(content: Mapping[str, Any], place: str, defense: Defense, training: str) -> None:
+    """Whether a row's defence can be part of its training; another line says where that is none."""
     try:
-        block = params.of_row(content, section, name)
-        defense = wiring.defense(row["method"], block, block.where)
-        plan = params.build(
-            study.ClassifierTraining, content["classifier_training"][row["training"]], "training"
-        )
-    except (ParamsError, KeyError):
+        section = params.section(content, f"classifier_training.{training}")
+        plan = params.build(study.ClassifierTraining, section, training)
+    except ParamsError:
         return
     try:
         defense.check_training(plan.batch_size, plan.precision)
     except ValueError as error:
-        said = str(error).replace("_training.*", f"_training.{row['training']}")
-        raise ParamsError(f"{section}.{name}: {said}") from None
+        said = str(error).replace("_training.*", f"_training.{training}")
+        raise ParamsError(f"{place}: {said}") from None
 
 
 def _text(content: Mapping[str, Any], place: str, value: str) -> Iterator[str]:
