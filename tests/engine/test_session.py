@@ -188,6 +188,18 @@ def test_a_driver_that_was_killed_goes_on(make_repository, plain):
     assert "up to date" in ours.dvc("status")
 
 
+@pytest.mark.parametrize("left", ["", '{"write": {"/a/score-b.json": {"pid": 1'])
+def test_claims_that_a_kill_cut_short_stop_nobody(make_repository, left):
+    """DVC (3.67.1) writes its list of locked files in place: a kill may leave a part of it."""
+    ours = make_repository("ours")
+    claims = ours.root / ".dvc/tmp/rwlock"
+    claims.parent.mkdir(exist_ok=True)
+    claims.write_text(left, encoding="utf-8")
+    assert "corrupted" in ours.dvc("repro", "--single-item", "train@a", code=255)
+    assert "9 run" in run(ours, jobs=2)
+    assert "up to date" in ours.dvc("status")
+
+
 def test_two_at_once_refuse_each_other(make_repository):
     ours = make_repository("ours")
     (ours.root / "wait-train@a").touch()

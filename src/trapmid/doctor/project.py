@@ -34,7 +34,7 @@ _SHOWN = 3
 
 TIMES = {
     "small": "14 min 57 s with `make repro` on two slow cores, `dvc repro` 9 min 27 s on fast ones",
-    "digits": "3 min beside a test run on two cores",
+    "digits": "100 s on two idle cores",
     "attacks": "about two hours with JOBS=2 on two cores",
     "attacks_seeds": "about three hours with JOBS=2 on two cores",
     "attacks_sweep": "20 min on two cores",

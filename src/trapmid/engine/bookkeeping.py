@@ -8,6 +8,7 @@ stages nothing of it is locked but the files of the stages in flight.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +18,10 @@ from typing import Any, Literal
 
 from dvc.dependency import param
 from dvc.exceptions import DvcException
-from dvc.lock import LockError
+from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
-from dvc.rwlock import rwlock
+from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK, rwlock
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.run import _enforce_cmd_list, _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_lockfile
@@ -57,6 +58,7 @@ class Books:
         with _one_line():
             param.load_path = _once_per_version(param.load_path)
             self._repo = Repo(str(root), _wait_for_lock=True)
+            self._forget_torn_claims()
             with self._repo.lock:  # the decorators of DVC's commands would reset the index
                 graph = get_active_graph(self._repo.index.graph)
                 named = targets or [str(root / "dvc.yaml")]
@@ -128,6 +130,22 @@ class Books:
             if (ordered := lock_text.in_order(text, self._old, self.plan)) != text and text:
                 self._write(ordered)
             self._repo.close()
+
+    def _forget_torn_claims(self) -> None:
+        """Removes DVC's list of locked files where a killed process left it cut short.
+
+        DVC empties and fills it in place, and from then on refuses every stage. Nobody writes it
+        while its own lock is held, so half a list is of a process that is gone.
+        """
+        folder, hard = self._repo.tmp_dir, self._repo.config["core"].get("hardlink_lock", False)
+        claims = Path(folder, RWLOCK_FILE)
+        with make_lock(os.path.join(folder, RWLOCK_LOCK), tmp_dir=folder, hardlink_lock=hard):
+            try:
+                json.loads(claims.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                pass
+            except ValueError:
+                claims.unlink()
 
     def _hold(self, stage: Any) -> None:
         """DVC's own lock of files, by the name under which its decorators lock them again.
