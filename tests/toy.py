@@ -64,9 +64,19 @@ TRAPMID: dict[str, Any] = {
 }
 NEGLS: dict[str, Any] = {"smoothing": {"factor": -0.05, "ramp": [0.25, 0.75], "jump": True}}
 TED: dict[str, Any] = {"alpha": 0.2, "beta": 0.5, "squares": 2, "square": 3}
+ATAT: dict[str, Any] = {
+    "weight": 0.5,
+    "radius": 0.02,
+    "step": 0.008,
+    "steps": 3,
+    "augmentation": None,
+}
+MIDRE: dict[str, Any] = {"area": [0.1, 0.4], "fill": [0.7, 0.6, 0.5], "augmentation": None}
 BLOCKS: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("none", {"augmentation": None}),
     "none_aug": ("none", {"augmentation": T}),
+    "atat": ("atat", ATAT),
+    "atat, augmented": ("atat", ATAT | {"augmentation": T}),
     "bido": (
         "bido",
         {
@@ -84,6 +94,9 @@ BLOCKS: dict[str, tuple[str, dict[str, Any]]] = {
         "dpsgd",
         {"noise_multiplier": 0.5, "max_grad_norm": 1.0, "delta": 1e-3, "poisson": True},
     ),
+    "loft": ("loft", {"rank": 2}),
+    "midre": ("midre", MIDRE),
+    "midre, augmented": ("midre", MIDRE | {"augmentation": T}),
     "mid": ("mid", {"weight": 0.003, "width": 6, "noise": "mean"}),
     "mid, fresh": ("mid", {"weight": 0.003, "width": 6, "noise": "fresh"}),
     "negls": ("negls", NEGLS),

@@ -60,6 +60,12 @@ REVIEWED = {
     "transfer": {"freeze_statistics": True},  # ours
     "rolss": {"scale": 0.0, "stages": 1},  # not in the paper
     "dpsgd": {"poisson": True},  # not in the paper
+    "midre": {  # published after it; the squares' grey is its own, in [0, 1]
+        "area": [0.1, 0.4],
+        "fill": [0.7425, 0.728, 0.703],
+        "augmentation": None,
+    },
+    "atat": {"weight": 0.08, "steps": 5, "augmentation": None},  # published after it
     "prior_training": {
         "plgmi": {"view_noise": 0.0, "adaptive": None},
         "kedmi": {

@@ -21,6 +21,10 @@ class Bottleneck(EvaluatorNetwork):
     """Called as MID's network is."""
 
 
+class LowRank(EvaluatorNetwork):
+    """Called as LoFt's."""
+
+
 STRANGERS = "models/pretrained/strangers/model.pt"
 SMOOTHING = {"factor": -0.05, "ramp": [0.5, 0.75], "jump": True}
 BIDO = {"input_weight": 0.1, "label_weight": 0.0}
@@ -49,6 +53,9 @@ ACTIVE = [
     ("ted_plus", {"beta": 0.2}, blend(masks=SQUARES + 1)),
     ("transfer", {"frozen_stages": 2}, checkpoint()),
     ("dpsgd", {"noise_multiplier": 1.0}, checkpoint()),
+    ("atat", {"weight": 0.1}, checkpoint()),
+    ("midre", {"area": [0.1, 0.4]}, checkpoint()),
+    ("loft", {"rank": 2}, checkpoint(model=LowRank())),
 ]
 IDLE = [
     ("bido", {"input_weight": 0.0, "label_weight": 0.0}, checkpoint(), "label_weight are 0"),
@@ -58,6 +65,7 @@ IDLE = [
     ("negls", {"smoothing": SMOOTHING}, checkpoint(epoch=4), "in the kept epoch, 4 of 8"),
     ("negls", {"smoothing": SMOOTHING | {"ramp": [1, 1]}}, checkpoint(), "kept epoch, 8 of 8"),
     ("rolss", {"scale": 1.0}, checkpoint(), "scale is 1"),
+    ("loft", {"rank": 2}, checkpoint(), "head is whole, it is a Bottleneck"),
     ("transfer", {}, checkpoint(meta={"init": "weights/random"}), "stages have learnt nothing"),
     ("trapmid", {"beta": 0.2}, blend(alpha=0.0), "alpha is 0"),
     ("trapmid", {"beta": 0.0}, blend(), "beta is 0"),
@@ -99,13 +107,15 @@ def test_every_defense_of_the_project_is_asked_by_its_own_parameters(row: str) -
     """Its toy block is one that works; the fields that are read are there."""
     method, block = toy.BLOCKS[row]
     loaded = blend(masks=SQUARES + 1 if method.startswith("ted") else None)
+    if method == "loft":
+        loaded = replace(loaded, model=LowRank())
     found = defense_is_active(loaded, Training(method, block, 8))
     assert found is not None and found.passed, found
 
 
 def test_every_defense_that_can_be_turned_off_has_a_rule() -> None:
     """DP-SGD refuses such a block itself; a new defence comes here or there."""
-    assert {*_IDLE, "none", "dpsgd"} == set(wiring.names("defenses"))
+    assert {*_IDLE, "none", "dpsgd", "atat", "midre"} == set(wiring.names("defenses"))
 
 
 def test_the_scores_of_a_target_say_it(private: dict[str, Tensor], trapped: Checkpoint) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trapmid import losses, types
 from trapmid.config.bounds import Count, NonNegative
+from trapmid.nets.on_trunk import OnTrunk
 from trapmid.runtime import Runtime
 from trapmid.types import Embedding, Loss, Output, Progress, Setting, Target
 
@@ -40,7 +41,7 @@ class Code(NamedTuple):
     embedding: Embedding
 
 
-class Bottleneck(Target):
+class Bottleneck(OnTrunk):
     """The trunk of another network, then a normal code of `width` numbers, then the logits.
 
     `features` are the trunk's, as the attacks' official code reads them, not the noisy code.
@@ -55,22 +56,10 @@ class Bottleneck(Target):
     """
 
     def __init__(self, trunk: Target, width: int, *, fresh: bool) -> None:
-        super().__init__()
-        if not trunk.head:
-            raise ValueError(f"arch: {type(trunk).__module__} has no trunk apart from its head")
-        self.num_classes, self.embedding_dim = trunk.num_classes, trunk.embedding_dim
+        super().__init__(trunk)
         self.stochastic = fresh
-        for name in trunk.head:
-            setattr(trunk, name, nn.Identity())
-        self.trunk = trunk
         self.code = nn.Linear(trunk.embedding_dim, 2 * width)
         self.classifier = nn.Linear(width, trunk.num_classes)
-
-    def embed(self, images: Tensor) -> Embedding:
-        return self.trunk.embed(images)
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        return self.trunk.stages()
 
     def encode(self, images: Tensor) -> Code:
         embedding = self.embed(images)

@@ -45,6 +45,9 @@ DEFENSES = {
     "transfer": Name("TL-DMI", "learns the early layers on other people"),
     "rolss": Name("RoLSS", "takes late skip connections away"),
     "dpsgd": Name("DP-SGD", "clips gradients and adds noise"),
+    "midre": Name("MIDRE", "erases a square of every training image"),
+    "loft": Name("LoFt", "lets only a few numbers through to the answer"),
+    "atat": Name("AT-AT", "learns to be fooled by tiny changes"),
 }
 ATTACKS = {
     "random": Name("Random latents", "the floor: no target is asked"),

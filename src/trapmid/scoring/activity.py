@@ -25,8 +25,8 @@ class Training(NamedTuple):
 def defense_is_active(loaded: Loaded, training: Training) -> Check | None:
     """The defence takes part in the loss or the network that was kept; None: there is no defence.
 
-    A method that is not in `_IDLE` cannot be turned off: DP-SGD's noise is above 0. What a
-    trapdoor's weight achieves is `trapdoor_success`.
+    A method that is not in `_IDLE` cannot be turned off: DP-SGD's noise and AT-AT's weight are
+    above 0, MIDRE erases a pixel at least. What a trapdoor's weight achieves is `trapdoor_success`.
     """
     if training.method == "none":
         return None
@@ -63,6 +63,13 @@ def _mid(loaded: Loaded, training: Training) -> str | None:
     return "weight is 0" if training.block["weight"] == 0 else None
 
 
+def _loft(loaded: Loaded, training: Training) -> str | None:
+    del training
+    if type(loaded.model).__name__ != "LowRank":
+        return f"the network's head is whole, it is a {type(loaded.model).__name__}"
+    return None
+
+
 def _negls(loaded: Loaded, training: Training) -> str | None:
     smoothing = Smoothing(**training.block["smoothing"])
     if smoothing.factor == 0:
@@ -87,6 +94,7 @@ def _transfer(loaded: Loaded, training: Training) -> str | None:
 _IDLE: dict[str, Rule] = {
     **dict.fromkeys(("trapmid", "ted", "ted_plus"), _trapdoor),
     "bido": _bido,
+    "loft": _loft,
     "mid": _mid,
     "negls": _negls,
     "rolss": _rolss,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from trapmid import losses, types
-from trapmid.augment import TrapAugmentation
 from trapmid.losses import Smoothing
 from trapmid.runtime import Runtime
 from trapmid.types import Loss, Progress, Target
@@ -18,7 +19,7 @@ class Classify(types.Objective):
         self,
         rt: Runtime,
         *,
-        augmentation: TrapAugmentation | None = None,
+        augmentation: Callable[[Tensor], Tensor] | None = None,
         smoothing: Smoothing | None = None,
     ) -> None:
         super().__init__()
