@@ -29,8 +29,8 @@ def main(name: str) -> None:
 def _write(name: str, row: DataRow, prepared: Prepared) -> None:
     if prepared.left_out:
         print(
-            f"{name}: {prepared.left_out} images of {row.public.path} are left out: with the same "
-            f"reader ({row.public.reader}) their numbers mean private people of {row.private.path}",
+            f"{name}: {prepared.left_out} images of {row.public.path} are left out: their numbers "
+            f"({row.public.reader}) mean private people of {row.private.path}",
             file=sys.stderr,
         )
     if copies := prepared.sources["public_copies"]:

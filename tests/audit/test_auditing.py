@@ -245,6 +245,11 @@ def other_size(world: World, tmp: Path) -> tuple[list[str], str]:
     return [str(world.model()), "--image-size", "32"], "takes images of 16 x 16 pixels"
 
 
+def size_of_no_prior(world: World, tmp: Path) -> tuple[list[str], str]:
+    words = [str(world.model()), "--image-size", "18"]
+    return words, r"image_size: 18 is not 4, 5, 6 or 7 times a power of two$"
+
+
 def too_few(world: World, tmp: Path) -> tuple[list[str], str]:
     return [str(world.model()), "--min-images", "13"], r"0 of 4 people have 13 images or more"
 
@@ -300,8 +305,8 @@ def in_an_empty_folder(world: World, tmp: Path) -> tuple[list[str], str]:
 
 
 REFUSED = (
-    other_size, too_few, no_model, weights_alone, no_size, no_network, no_classes, classes_of_bytes,
-    occupied, no_profile, no_row, in_an_empty_folder,
+    other_size, size_of_no_prior, too_few, no_model, weights_alone, no_size, no_network, no_classes,
+    classes_of_bytes, occupied, no_profile, no_row, in_an_empty_folder,
 )  # fmt: skip
 
 

@@ -85,6 +85,15 @@ def test_numbers_of_names_are_fixed() -> None:
     assert folders.number("alice") == int(digest, 16) % 10**12
 
 
+def test_a_name_is_one_name_however_its_accents_are_written(tmp_path: Path) -> None:
+    """macOS writes two characters where other systems write one."""
+    assert folders.number("Zoe\u0301") == folders.number("Zo\u00e9")
+    saved(tmp_path / "Zoe\u0301" / "1.png")
+    saved(tmp_path / "Zo\u00e9" / "1.png")
+    with pytest.raises(DataError, match="have the same number; rename one of the folders"):
+        people.Reader().entries(tmp_path)
+
+
 def test_two_names_of_one_number_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

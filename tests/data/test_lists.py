@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from trapmid.config.study import DataRow, Lists
+from trapmid.config.study import DataRow, Lists, Source
 from trapmid.data.celeba import Reader
+from trapmid.data.ffhq import Reader as FfhqReader
 from trapmid.data.listing import DataError
 from trapmid.data.lists import OFFICIAL, kind
 from trapmid.data.prepare import Prepared, prepare
@@ -161,6 +163,20 @@ def test_a_list_stands_in_the_folder_of_its_data(
     given = Lists(train=train, test="test.txt")
     with pytest.raises(DataError, match="a list must stand in"):
         run(data_row(lists.private.path, lists.private.path, identities=2, lists=given))
+
+
+@pytest.mark.parametrize("listed", ["00000/00995.png", "00995.png"])
+def test_a_list_names_files_of_one_folder_alone(
+    lists: DataRow, data_row: Rows, ffhq: Path, listed: str
+) -> None:
+    """Of FFHQ's first thousand alone the names are those that all of FFHQ has."""
+    shutil.rmtree(ffhq / "01000")
+    (ffhq / "public.txt").write_text(f"{listed}\n")
+    given = Lists(train="train.txt", test="test.txt", public="public.txt")
+    thumbnails = Source(reader="ffhq", path=str(ffhq))
+    row = data_row(lists.private.path, thumbnails, identities=2, val_fraction=0.0, lists=given)
+    made = prepare(row, Reader(), FfhqReader())
+    assert [r.path for r in made.manifest if r.split == "public"] == ["ffhq/00000/00995.png"]
 
 
 def test_a_missing_list_is_named(lists: DataRow) -> None:

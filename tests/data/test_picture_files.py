@@ -85,6 +85,11 @@ def transparent(tmp_path: Path) -> Path:
     return saved(tmp_path / "a.png", Image.fromarray(np.concatenate([UPRIGHT, alpha], axis=2)))
 
 
+def transparent_grey(tmp_path: Path) -> Path:
+    values = np.linspace(0, 60_000, WIDTH * HEIGHT).astype(np.uint16).reshape(HEIGHT, WIDTH)
+    return saved(tmp_path / "a.png", Image.fromarray(values), transparency=0)
+
+
 def transparent_palette(tmp_path: Path) -> Path:
     return saved(
         tmp_path / "a.png", Image.fromarray(GREY).convert("P"), transparency=int(GREY[0, 0])
@@ -150,6 +155,7 @@ def below_a_file(tmp_path: Path) -> Path:
     [
         (transparent, "is transparent in part, must be opaque"),
         (transparent_palette, "is transparent in part, must be opaque"),
+        (transparent_grey, "is transparent in part, must be opaque"),
         (cmyk, "has pixels of the kind CMYK, must be RGB, a palette or grey"),
         (floats, "has pixels of the kind F, must be RGB, a palette or grey"),
         (truncated, r"corrupt image \("),
@@ -193,10 +199,20 @@ def test_what_pillow_only_warns_of_is_refused_outside_of_tests(tmp_path: Path) -
             pictures.read_picture(large(tmp_path), "L", None)
 
 
+def test_a_second_picture_behind_the_first_is_passed_over(tmp_path: Path) -> None:
+    first, second = Image.fromarray(UPRIGHT), Image.fromarray(255 - UPRIGHT)
+    file = saved(tmp_path / "a.jpg", first, format="MPO", save_all=True, append_images=[second])
+    assert np.array_equal(read(file), read(saved(tmp_path / "b.jpg", first)))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
 @pytest.mark.parametrize("damage", ["zeros", "cut"])
-def test_a_jpeg_that_is_damaged_inside_is_refused(tmp_path: Path, damage: str) -> None:
-    whole = saved(tmp_path / "a.jpg", Image.fromarray(UPRIGHT)).read_bytes()
-    middle = len(whole) - 400
+def test_a_jpeg_that_is_damaged_inside_is_refused(tmp_path: Path, kind: str, damage: str) -> None:
+    """Telephones write a small second picture behind the first, and call it a JPEG."""
+    picture = Image.fromarray(UPRIGHT)
+    options = {"save_all": True, "append_images": [picture]} if kind == "MPO" else {}
+    whole = saved(tmp_path / "a.jpg", picture, format=kind, **options).read_bytes()
+    middle = whole.index(b"\xff\xd9", whole.index(b"\xff\xda")) - 400
     broken = {"zeros": whole[:middle] + bytes(200) + whole[middle + 200 :]}
     broken["cut"] = whole[:middle] + whole[middle + 200 :]
     (tmp_path / "a.jpg").write_bytes(broken[damage])

@@ -126,12 +126,26 @@ def test_public_are_the_others(data_row: Rows) -> None:
     assert public(public_max_images=4, public_above=5) == {6}
 
 
-def test_the_same_numbers_mean_the_same_people_for_one_reader_only(data_row: Rows) -> None:
+@pytest.mark.parametrize(
+    ("own", "others", "able"),
+    [
+        ("celeba", "celeba", {9}),
+        ("celeba", "celeba_hd", {9}),
+        ("celeba_hd", "celeba", {9}),
+        ("lfw", "people", {9}),
+        ("people", "lfw", {9}),
+        ("celeba", "people", {1, 9}),
+        ("celeba", "facescrub", {1, 9}),
+    ],
+)
+def test_the_same_numbers_mean_the_same_people_where_readers_number_alike(
+    data_row: Rows, own: str, others: str, able: set[int]
+) -> None:
     private, public = people({1: 5, 2: 5, 3: 5}), people({1: 5, 9: 5}, folder="elsewhere")
-    same = plan(private, public, data_row("a", "b"))
-    assert {entry.identity for entry in same.public} == {9}
-    other = plan(private, public, data_row(public=Source(reader="facescrub", path="b")))
-    assert {entry.identity for entry in other.public} == {1, 9}
+    row = data_row(private=Source(reader=own, path="a"), public=Source(reader=others, path="b"))
+    made = plan(private, public, row)
+    assert {entry.identity for entry in made.public} == able
+    assert made.left_out == (5 if able == {9} else 0)
 
 
 def test_strangers_are_all_public(data_row: Rows) -> None:

@@ -31,6 +31,12 @@ def test_people_are_counted_by_side_split_and_label() -> None:
     assert people.loc["y", columns].tolist() == [2, 1, 1, 0, 1, 0]
 
 
+def test_readers_that_number_alike_have_the_same_people() -> None:
+    text = b"path,identity,split\na,celeba_hd:1,train\nb,celeba:1,public\nc,lfw:1,public\n"
+    table = sides(read_manifest(text + b"d,people:1,test\n"))
+    assert table.set_index("path")["sides"].to_dict() == {"celeba_hd:1": 2, "lfw:1": 2}
+
+
 def test_pixel_statistics_are_those_of_one_image(
     prepared: Prepared, manifest: pd.DataFrame
 ) -> None:

@@ -390,6 +390,15 @@ def pipe(here: Path) -> Path:
     return here / "celeba.zip"
 
 
+def picture_in_a_circle(here: Path) -> Path:
+    source = write(here / "torchvision", {"more/readme.md": b""} | aligned() | IDENTITIES)
+    picture = source / "img_align_celeba/000003.jpg"
+    picture.unlink()
+    picture.symlink_to(picture)
+    (source / "linked").symlink_to(source / "more")  # so its files become links one by one
+    return source
+
+
 REFUSED: list[tuple[Callable[[Path], Path], str]] = [
     (nothing, "nothing: no such file or folder"),
     (circle, "circle: no such file or folder"),
@@ -417,6 +426,7 @@ REFUSED: list[tuple[Callable[[Path], Path], str]] = [
     (twice, "twice.zip: holds 'img_align_celeba/000001.jpg' twice"),
     (with_a_password, "is a file with a password, and only files are unpacked"),
     (pipe, "celeba.zip: is no regular file, and only such are read"),
+    (picture_in_a_circle, "1 are missing, first 000003.jpg (identity_CelebA.txt:3)"),
 ]
 
 
@@ -555,6 +565,15 @@ def test_a_place_inside_of_its_source_is_refused(
     assert error.count("\n") == 1
     assert f"data/external/celeba: lies inside of {source}, where it comes from; name" in error
     assert sorted(here.rglob("*")) == before
+
+
+def test_a_place_behind_a_link_in_a_circle_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--from", str(plain(here)), "--to", str(circle(here) / "celeba")]
+    assert cli.main(["data", "celeba", *words]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "circle/celeba: cannot be made (" in error
 
 
 def test_lfw_inside_of_its_source_is_refused(

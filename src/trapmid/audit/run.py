@@ -12,6 +12,7 @@ from trapmid.artifacts import results
 from trapmid.audit import model, people
 from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
+from trapmid.nets.snresnet import resolution_plan
 from trapmid.report import names
 
 _FEW = 0.5
@@ -46,6 +47,7 @@ def prepare(request: Request, folder: Folder) -> None:
     if own.left_out:
         print(f"left out: {own.left_out} people with under {request.min_images} images")
     size = request.image_size or model.size_of(request.model)
+    resolution_plan(size)  # of every prior of an audit: it would stop hours later
     content = model.contents(request.model, size, len(own.names))
     order = people.order_of(own.names, request.classes)
     content = model.reordered(content, order, size)

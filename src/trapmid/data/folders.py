@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -90,8 +91,12 @@ def entries(people: Mapping[str, Sequence[Path]]) -> list[Entry]:
 
 
 def number(name: str) -> int:
-    """The number of a person, from the name alone: a new person changes nobody else's."""
-    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % _NUMBERS
+    """The number of a person, from the name alone: a new person changes nobody else's.
+
+    An accent may be a character of its own, as macOS writes names; the name is the same.
+    """
+    composed = unicodedata.normalize("NFC", name)
+    return int(hashlib.sha256(composed.encode()).hexdigest(), 16) % _NUMBERS
 
 
 def load_square(file: Path, size: int) -> Tensor:

@@ -89,9 +89,12 @@ class _Names:
         names = {entry.file.as_posix().removeprefix(f"{top}/"): entry for entry in entries}
         self._stems = {os.path.splitext(name)[0]: entry for name, entry in names.items()}
         self._names = names
+        # Of one folder alone, as FFHQ's first thousand, names may still begin with it.
+        self._above = f"{Path(top).relative_to(root).as_posix()}/"
 
     def entry(self, name: str) -> Entry:
-        found = self._names.get(name) or self._stems.get(os.path.splitext(name)[0])
+        inside = name.removeprefix(self._above)
+        found = self._names.get(inside) or self._stems.get(os.path.splitext(inside)[0])
         if found is None:
             raise DataError(f"{name} is not among the images of {self._root}")
         return found

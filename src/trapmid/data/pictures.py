@@ -18,6 +18,7 @@ from trapmid.data.listing import DataError, check_regular
 warnings.filterwarnings("error", module=r"PIL\.(Image|TiffImagePlugin)$")
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_JPEGS = ("JPEG", "MPO")  # MPO: a telephone's .jpg with a second picture behind the first
 _USUAL = 2**24  # bytes of a file that is read as a whole
 _LYING = range(5, 9)  # EXIF: width and height change places
 
@@ -98,15 +99,17 @@ def _quickly(file: Path, size: tuple[int, int] | None) -> Image.Image | None:
 
 
 def _check_intact(file: Path, picture: Image.Image) -> None:
-    if picture.format == "JPEG" and jpeg.is_damaged(file.read_bytes(), picture.tobytes()):
+    if picture.format in _JPEGS and jpeg.is_damaged(file.read_bytes(), picture.tobytes()):
         raise DataError(f"{file}: corrupt image (its data do not fit its pixels)")
 
 
 def _plain(file: Path, picture: Image.Image, mode: str) -> Image.Image:
     """Opaque pixels of eight bits."""
     if picture.mode.startswith("I;16"):
-        values = np.rint(np.asarray(picture) / 257)  # 65,535 becomes 255
-        picture = Image.fromarray(values.astype(np.uint8))
+        values = np.asarray(picture)
+        if np.any(values == picture.info.get("transparency")):
+            raise _transparent(file)
+        picture = Image.fromarray(np.rint(values / 257).astype(np.uint8))  # 65,535 becomes 255
     if picture.mode not in _MODES:
         raise DataError(
             f"{file}: has pixels of the kind {picture.mode}, must be RGB, a palette or grey"
@@ -114,5 +117,9 @@ def _plain(file: Path, picture: Image.Image, mode: str) -> Image.Image:
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         if picture.getchannel("A").getextrema() != (255, 255):
-            raise DataError(f"{file}: is transparent in part, must be opaque")
+            raise _transparent(file)
     return picture.convert(mode)
+
+
+def _transparent(file: Path) -> DataError:
+    return DataError(f"{file}: is transparent in part, must be opaque")

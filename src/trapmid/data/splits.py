@@ -20,6 +20,7 @@ from trapmid.config.study import DataRow
 from trapmid.data import shuffled, twins
 from trapmid.data.listing import DataError, Entry
 from trapmid.data.lists import Given, Person
+from trapmid.data.numbering import family
 from trapmid.data.twins import Contents, Sides
 from trapmid.runtime import stream_seed
 
@@ -63,11 +64,10 @@ def plan(
 
     Private are the first `row.identities` identity numbers that have at least `row.min_images`
     images, and at most `row.max_images`: ascending, or by `row.private_order` those of the most
-    images. Public are images of everybody else: with the same reader on both sides a number means
-    the same person, and private people are left out. The paper's public list also holds only people
-    with less than 30 images and a number above 1,000: `public_max_images` and `public_above`.
-    Neither says anything about images without an identity. Of copies of one picture `twins` says
-    where they go.
+    images. Public are images of everybody else: where both readers number people alike, private
+    people are left out. The paper's public list also holds only people with less than 30 images
+    and a number above 1,000: `public_max_images` and `public_above`. Neither says anything about
+    images without an identity. Of copies of one picture `twins` says where they go.
 
     Args:
         private: all entries of the private source.
@@ -84,7 +84,7 @@ def plan(
     shown = pictures.private([entry for person in people for entry in person.entries])
     mixed = twins.shared([person.entries for person in people], shown)
     parts = tuple(_split(person, row, shown, mixed) for person in people)
-    same_people = row.private.reader == row.public.reader
+    same_people = family(row.private.reader) == family(row.public.reader)
     excluded = frozenset(identities) if same_people else frozenset()
     elsewhere = [] if row.public == row.private else public
     left_out = sum(entry.identity in excluded for entry in elsewhere)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trapmid.data.likeness import fingerprints, near
 from trapmid.data.listing import DataError
+from trapmid.data.numbering import family
 from trapmid.data.pixels import pixel_hash
 from trapmid.data.splits import SPLITS
 
@@ -44,13 +45,15 @@ def read_manifest(text: bytes) -> pd.DataFrame:
 
 def sides(known: pd.DataFrame) -> pd.DataFrame:
     """Per person known by number: on how many sides, private and public, the person is."""
-    seen = known.assign(side=known["split"].eq("public"))
-    return (
-        seen.groupby("identity")
-        .agg(sides=("side", "nunique"))
-        .reset_index()
-        .rename(columns={"identity": "path"})
-    )
+    seen = known.assign(side=known["split"].eq("public"), person=known["identity"].map(_person))
+    found = seen.groupby("person").agg(path=("identity", "first"), sides=("side", "nunique"))
+    return found.reset_index(drop=True)
+
+
+def _person(identity: str) -> str:
+    """The same for all readers that number people alike: "celeba_hd:7" is "celeba:7"."""
+    reader, colon, number = identity.partition(":")
+    return f"{family(reader)}{colon}{number}"
 
 
 def twins(manifest: pd.DataFrame) -> dict[str, pd.Series]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from trapmid.data import celeba, links, listing
@@ -180,15 +181,21 @@ def _look(folder: Path) -> list[str]:
 
 def _check_there(path: Path, entries: Sequence[Entry]) -> None:
     """Refuses pictures that are missing or have no byte, without a look at each path by itself."""
-    sizes = {
-        one.path: one.stat().st_size
-        for folder in {str(entry.file.parent) for entry in entries}
-        if os.path.isdir(folder)
-        for one in os.scandir(folder)
-        if one.is_file()
-    }
+    folders_of_them = {str(entry.file.parent) for entry in entries}
+    sizes = {k: v for one in filter(os.path.isdir, folders_of_them) for k, v in _sizes(one).items()}
     _complain(path, "missing", [e for e in entries if str(e.file) not in sizes])
     _complain(path, "empty (0 bytes)", [e for e in entries if not sizes[str(e.file)]])
+
+
+def _sizes(folder: str) -> dict[str, int]:
+    """Bytes of the files in a folder, by path."""
+    found = {}
+    with os.scandir(folder) as inside:
+        for one in inside:
+            with suppress(OSError):  # links in a circle
+                if one.is_file():
+                    found[one.path] = one.stat().st_size
+    return found
 
 
 def _complain(path: Path, what: str, wrong: Sequence[Entry]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def check_apart(source: Path, to: Path) -> None:
     Raises:
         DataError: it names both.
     """
-    home, place = source.resolve(), to.parent.resolve() / to.name
+    home, place = source.resolve(), Path(os.path.realpath(to.parent)) / to.name
     if place == home or (source.is_dir() and place.is_relative_to(home)):
         raise DataError(
             f"{to}: lies inside of {source}, where it comes from; name the folder of the data set "
@@ -94,7 +95,7 @@ def fill(files: Iterable[tuple[Path, Path]], *, copy: bool) -> None:
         if copy:
             shutil.copyfile(source, to)
         else:
-            to.symlink_to(source.resolve())
+            to.symlink_to(os.path.realpath(source))  # whatever a link of theirs leads to
 
 
 def md5(file: Path) -> str:
