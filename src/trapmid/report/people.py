@@ -67,7 +67,7 @@ def exposed(
         runs = runs_on(params, defense)
         if attack in runs:
             one = _ranking(runs, scored, attack)
-            names = _names(root / f"data/prepared/{_data(params, one, defense)}/manifest.csv")
+            names = names_in(root, _data(params, one, defense))
             found[defense] = Exposed(one, tally([scored[row] for row in runs[one]], names))
     return found
 
@@ -138,9 +138,15 @@ def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tupl
     return tuple(sorted(people, key=lambda one: (-(one.agreed or 0) / one.n, -one.rate, one.label)))
 
 
-def _names(manifest: Path) -> dict[int, str]:
-    """People by label, as their data set calls them: by a folder's name, or by a number."""
+def names_in(root: Path, data: str) -> dict[int, str]:
+    """People by label, as their data set calls them: by a folder's name, or by a number.
+
+    Args:
+        root: the folder of params.yaml, in which data/ is.
+        data: a row of `data`.
+    """
     found: dict[int, str] = {}
+    manifest = root / f"data/prepared/{data}/manifest.csv"
     with manifest.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             if row["label"] and int(row["label"]) not in found:

@@ -22,10 +22,11 @@ KINDS = {
 """What a row of each section of `results.TRAINED` is."""
 
 _PEOPLE = (
-    "How to read it: each row is one person, private images on the left, then two reconstructions "
-    "per defence. A solid blue frame and a tick mean that the evaluator recognises the person; a "
-    "dashed orange frame and a cross, that it does not. A frame is the evaluator's opinion: look "
-    "yourself whether it is the face. The first people are shown, none picked by result."
+    "How to read it: each row is one person, with the name that the list of people who leak most "
+    "has; private images on the left, then two reconstructions per defence. A solid blue frame and "
+    "a tick mean that the evaluator recognises the person; a dashed orange frame and a cross, that "
+    "it does not. A frame is the evaluator's opinion: look yourself whether it is the person. The "
+    "first people are shown, none picked by result."
 )
 _SINGLE = (
     "Five draws of every person, one picture per attack run, are in the folder "
