@@ -51,7 +51,7 @@ _SHORT = {
 _TRADE_OFF = "figures/trade_off.png"
 _READ_TRADE_OFF = (
     "Privacy against utility. How to read it: further down is more private, further right more "
-    "accurate. A large mark is a defence, a small one is one seed."
+    "accurate. A large mark is a defence."
 )
 _READ_WORST = (
     "The worst reconstruction. Above a private face, below what the named attack made of it: the "
@@ -128,9 +128,10 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
         f"{percent(one.aa1, 1)}"
         for one in worst
     )
-    kinds = {one.interval.kind for one in worst if one.interval}
-    line = " The line through it is the 95 % interval." * bool(kinds)
-    line += " Of two seeds it goes from one to the other." * ("range" in kinds)
+    kinds = {ends.kind for one in worst for ends in (one.interval, one.accuracy_within) if ends}
+    line = " A small mark is one seed." * (len(found.seeds) > 1)
+    line += " Lines through a mark are 95 % intervals." * bool(kinds)
+    line += " Of two seeds they go from one to the other." * ("range" in kinds)
     pictures = (
         Picture(
             _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
