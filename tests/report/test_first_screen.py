@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import re
 from dataclasses import asdict, replace
@@ -154,7 +155,7 @@ def test_an_accuracy_has_its_interval():
 def test_an_attack_is_explained_once():
     given = {"attack": "gmi", "attacks": 1, "seeds": 1, "aa1": 0.1}
     first, second = headline.sentences([Headline(defense=d, **given) for d in ("none", "mid")])
-    assert "(searches a generator of public faces)" in first and "(" not in second
+    assert "(searches a generator of public images)" in first and "(" not in second
 
 
 # --- the study's --------------------------------------------------------------------------------
@@ -337,3 +338,16 @@ def test_the_names_have_their_codes(pages):
     section = pages.markdown.split("### Names")[1].split("### Data")[0]
     assert f"| {CONTROL} | shows what the augmentation alone does | none_aug |" in section
     assert "| PLG-MI on a student |" in section and "| plgmi_distil |" in section
+
+
+def test_a_study_of_digits_speaks_of_no_face(study):
+    root, params = study
+    digits = copy.deepcopy(params)
+    for block in digits["data"].values():
+        block["private"] = {"reader": "digits", "path": "data/raw/digits"}
+    text = written(root, digits).markdown
+    top = first_screen(text)
+    assert top.startswith("# Does a trapdoor keep digits private?")
+    assert "no faces: a person on this page is one of the digits" in top
+    asked = text[text.index("## Question and threat model") :].split("\n## ")[0]
+    assert "face" not in top.replace("no faces", "").replace("figures/worst/faces", "") + asked

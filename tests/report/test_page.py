@@ -163,7 +163,7 @@ SECTIONS = (
     "What the attacks recover",
     "Who is it really?",
     "Attributes that leak",
-    "Did the attack recover the trigger instead of the face?",
+    "Did the attack recover the trigger instead of the person?",
     "Trapdoors",
     "Robustness to adversarial examples",
     "Checks",

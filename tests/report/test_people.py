@@ -163,3 +163,5 @@ def test_the_section_says_of_whom_all_judges_agree():
     text = " ".join(block for block in made.blocks if isinstance(block, str))
     assert "1 in more than half; of 1, all judges agree on one or more." in text
     assert "the one of whose images all of them agree on most" in text
+    # BREP-MI makes one image of each: the first screen may name it, this section never does
+    assert "unless it makes a single image of each person" in text

@@ -11,7 +11,7 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints, results
 from trapmid.report import names, pictures
 from trapmid.report.comparison import Made, compare
-from trapmid.report.groups import side_by_side
+from trapmid.report.groups import FLOOR, side_by_side
 from trapmid.report.people import names_in
 from trapmid.scoring.scores import AttackScores
 
@@ -70,7 +70,7 @@ def reconstructions(
     for attack, compared in side_by_side(params).items():
         real = private[compared.data]
         by_defense = {
-            names.defense(defense): _made(made[row], hits[row])
+            _column(attack, defense): _made(made[row], hits[row])
             for defense, row in compared.by_defense.items()
         }
         drawn[f"figures/comparison/{attack}.png"] = compare(
@@ -82,6 +82,11 @@ def reconstructions(
             people,
         )
     return drawn
+
+
+def _column(attack: str, defense: str) -> str:
+    """What stands over the images of a defence; random latents ask no target."""
+    return "random latents" if attack == FLOOR else names.defense(defense)
 
 
 def _made(content: Mapping[str, Any], hit: Tensor) -> Made:

@@ -55,14 +55,15 @@ def _compared(found: Findings, attack: str) -> Pictures | None:
         for row, block in reversed(found.params["attack_runs"].items())
         if block["attack"] == attack
     }
+    # Random latents ask no target, so theirs is no rate of a defence
     rates = "; ".join(
-        f"{names.defense(defense)} {percent(scores.aa1, 1)}"
+        f"{names.defense(defense)} " * (attack != FLOOR) + percent(scores.aa1, 1)
         for defense, scores in reversed(first.items())
     )
     seed = next(iter(first.values())).seed
     gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
     words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}."
-    return Pictures([Picture(path, words, f"Private faces and their reconstructions. {words}")])
+    return Pictures([Picture(path, words, f"Private images and their reconstructions. {words}")])
 
 
 def curves(found: Findings) -> list[Block]:
