@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from scipy.stats import binomtest
 
+from trapmid.artifacts import checkpoints
 from trapmid.report import people
 from trapmid.report.blocks import Fold, Table
 from trapmid.report.people import Exposed
@@ -138,6 +139,18 @@ def test_the_attack_that_all_judges_grant_most_is_shown(tmp_path):
 class Given:
     def __init__(self, exposed):
         self.exposed = exposed
+
+
+def test_looks_of_people_are_means_over_images_that_were_found(tmp_path):
+    """The share of others who are farther, by hand; the third image was not found."""
+    distances = torch.tensor([[1.0, 2, 3], [2, 1, 3], [9, 1, 1], [3, 1, 2]]).double()
+    labels = torch.tensor([0, 0, 0, 1])
+    (tmp_path / "data/reconstructions").mkdir(parents=True)
+    made = {"found": torch.tensor([True, True, False, True])}
+    checkpoints.save(tmp_path / "data/reconstructions/a.pt", made)
+    scored = {"a": {"labels": labels, "judged": {"identity_distances": distances}}, "b": {}}
+    params = {"attack_runs": {"a": {}, "b": {}}}
+    assert people.looks(params, tmp_path, scored) == {"a": {0: 0.75, 1: 1.0}}
 
 
 def test_the_section_shows_ten_and_folds_the_rest():
