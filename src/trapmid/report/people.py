@@ -153,7 +153,7 @@ def looks(
         root: its folder, in which data/ is.
         scored: by attack run, the content of its file under data/scored.
     """
-    found = {}
+    found: dict[str, Shares] = {}
     for row in params["attack_runs"]:
         distances = scored[row].get("judged", {}).get("identity_distances")
         if distances is not None:
