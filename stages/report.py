@@ -25,9 +25,8 @@ def main() -> None:
     study.asked.add("")  # the report states every value
     check_rows(study)
     scored = {r: checkpoints.load(Path(f"data/scored/{r}.pt")) for r in study["attack_runs"]}
-    found = inputs.read(
-        study, Path(), {row: one["signature_scores"] for row, one in scored.items()}
-    )
+    cosines = {row: one["signature_scores"] for row, one in scored.items()}
+    found = inputs.read(study, Path(), cosines, people.looks(study, Path(), scored))
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = study_checks.study(*scores, bounds, found.judges)

@@ -139,7 +139,7 @@ def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:
         "5.9 %), on 0.8 % of random faces (95 % interval up to 4.6 %)."
     )
     assert "by PLG-MI, which trains" in text
-    assert "All judges agree on at most 1.7 % (GMI, 95 % interval 0.0 to 5.9 %)." in text
+    assert "At worst, all judges agree on 1.7 % (GMI, 95 % interval 0.0 to 5.9 %)." in text
 
 
 def test_looks_are_given_away_where_all_judges_say_so(found: Findings) -> None:

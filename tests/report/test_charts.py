@@ -45,6 +45,29 @@ def test_an_attack_that_did_not_run_is_said():
     assert [text.get_text() for text in ax.texts] == ["not run"] and not ax.patches
 
 
+def test_a_bar_has_the_line_of_its_interval_and_digits_behind_it():
+    given = {"attack": "a", "defense": "d", "accuracy": 1.0}
+    ax = axes()
+    charts._draw_bar(ax, 0, [Point(**given, aa1=0.5, interval=(0.25, 0.625))])
+    assert [list(line.get_xdata()) for line in ax.lines] == [[25.0, 62.5]]
+    assert ax.texts[0].get_position()[0] > 62.5
+    ax = axes()
+    charts._draw_bar(ax, 0, [Point(**given, aa1=0.875, interval=(0.75, 0.95))])
+    assert ax.texts[0].get_position()[0] < 75 and ax.texts[0].get_ha() == "right"
+
+
+def test_the_accuracy_has_its_interval_and_room_for_it():
+    """One of 168 test images is 0.6 points: without the line, that looks like a price."""
+    ax = axes()
+    one = Point(attack="a", defense="d", accuracy=0.875, aa1=0.5, across=(0.75, 0.9375))
+    charts._draw_marks(ax, 0, "d", [one])
+    assert [list(line.get_xdata()) for line in ax.lines] == [[87.5], [75.0, 93.75]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "png", lambda figure: figure.axes[0].get_xlim())
+        low, high = charts.trade_off([one])
+    assert low < 75.0 and high > 93.75
+
+
 def test_an_interval_is_a_line_through_its_mark():
     ax = axes()
     given = {"attack": "a", "defense": "d", "accuracy": 0.9, "aa1": 0.5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import re
 from dataclasses import asdict, replace
@@ -71,7 +72,7 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
     )
     assert one.sentence() == (
         "**No defence**: one attack, PLG-MI, gets AA-1 **80.0 %** (95 % interval 72.0 to 86.5 %, "
-        "mean of 3 seeds). All judges agree on at most **32.5 %** (PLG-MI, 95 % interval 20.0 to "
+        "mean of 3 seeds). At worst, all judges agree on **32.5 %** (PLG-MI, 95 % interval 20.0 to "
         "45.0 %): verifier 35.5 %, appearance 40.0 %. "
         "Its test accuracy is 100.0 %."
     )
@@ -86,7 +87,7 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
                 "agreeing": "gmi",
                 "judged": {"agree": 0.05, "accepted": 0.1, "identity_aa1": None},
             },
-            "**10.0 %**. All judges agree on at most **5.0 %** (GMI): verifier 10.0 %.",
+            "**10.0 %**. At worst, all judges agree on **5.0 %** (GMI): verifier 10.0 %.",
         ),
         ({"interval": Ends(0.0, 0.25, "identities")}, " (95 % interval 0.0 to 25.0 %)."),
         ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),
@@ -108,7 +109,7 @@ def test_what_all_judges_agree_on_may_be_of_another_attack_and_is_said_so():
         Headline(**other, agreed_of_strongest=0.02)
         .sentence()
         .endswith(
-            "All judges agree on at most **5.0 %** (PPA, 95 % interval 1.0 to 10.0 %): verifier "
+            "At worst, all judges agree on **5.0 %** (PPA, 95 % interval 1.0 to 10.0 %): verifier "
             "10.0 %. PPA is not the attack with the highest AA-1: of the images of GMI all judges "
             "agree on 2.0 %."
         )
@@ -140,10 +141,21 @@ def test_what_a_defence_costs(accuracy, slowdown, words):
     assert one.sentence() == f"**MID**: no attack ran. {words}"
 
 
+def test_an_accuracy_has_its_interval():
+    """A price of one test image must not read as a price."""
+    ends = Ends(0.928, 1.0, "identities")
+    given = {"defense": "none", "attack": None, "attacks": 0, "seeds": 0, "aa1": None}
+    one = Headline(**given, accuracy=0.994, accuracy_within=ends, slowdown=1.0)
+    assert one.sentence().endswith("accuracy is 99.4 % (95 % interval 92.8 to 100.0 %).")
+    assert "It costs 0.6 points of test accuracy (99.4 %, 95 % interval 92.8 to 100.0 %) and " in (
+        replace(one, undefended=1.0).sentence()
+    )
+
+
 def test_an_attack_is_explained_once():
     given = {"attack": "gmi", "attacks": 1, "seeds": 1, "aa1": 0.1}
     first, second = headline.sentences([Headline(defense=d, **given) for d in ("none", "mid")])
-    assert "(searches a generator of public faces)" in first and "(" not in second
+    assert "(searches a generator of public images)" in first and "(" not in second
 
 
 # --- the study's --------------------------------------------------------------------------------
@@ -164,8 +176,10 @@ def test_the_order_of_the_first_screen(pages):
     )
     places = [top.index(part) for part in order]
     assert places == sorted(places)
-    assert "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). All judges agree on at most " in top
-    assert "95 % interval. Of two seeds it goes from one to the other." in top
+    assert (
+        "**43.0 %** (from 42.0 to 44.0 %, mean of 2 seeds). At worst, all judges agree on " in top
+    )
+    assert "95 % intervals. Of two seeds they go from one to the other." in top
     assert top.count("\n- ") == 3 and "met different" not in top
 
 
@@ -272,7 +286,7 @@ def test_the_first_screen_and_the_section_of_judges_say_one_number(tmp_path):
     text = written(tmp_path, made).markdown
     (line,) = [one for one in first_screen(text).splitlines() if one.startswith("- **Trap-MID**")]
     assert "PLG-MI on a student" in line.split("All judges")[0]
-    assert "agree on at most **35.0 %** (GMI, 95 % interval 25.0 to 45.0 %): verifier" in line
+    assert "agree on **35.0 %** (GMI, 95 % interval 25.0 to 45.0 %): verifier" in line
     assert "the images of PLG-MI on a student all judges agree on 10.5 %." in line
     assert "Trap-MID 35.0 % (GMI)" in text.split("### What it means")[1]
 
@@ -324,3 +338,16 @@ def test_the_names_have_their_codes(pages):
     section = pages.markdown.split("### Names")[1].split("### Data")[0]
     assert f"| {CONTROL} | shows what the augmentation alone does | none_aug |" in section
     assert "| PLG-MI on a student |" in section and "| plgmi_distil |" in section
+
+
+def test_a_study_of_digits_speaks_of_no_face(study):
+    root, params = study
+    digits = copy.deepcopy(params)
+    for block in digits["data"].values():
+        block["private"] = {"reader": "digits", "path": "data/raw/digits"}
+    text = written(root, digits).markdown
+    top = first_screen(text)
+    assert top.startswith("# Does a trapdoor keep digits private?")
+    assert "no faces: a person on this page is one of the digits" in top
+    asked = text[text.index("## Question and threat model") :].split("\n## ")[0]
+    assert "face" not in top.replace("no faces", "").replace("figures/worst/faces", "") + asked

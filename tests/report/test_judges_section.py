@@ -283,7 +283,7 @@ def test_a_judge_of_looks_is_not_named_among_those_who_agree(tmp_path):
         edit_attack_run(tmp_path, row, judges=asdict(judged) | {"disagreement": own})
     inputs, metrics = read(tmp_path, study)
     for one in headlines(findings.Findings(inputs=inputs, metrics=metrics, pictures={})):
-        assert "All judges agree" in one.sentence() and "appearance" not in one.sentence()
+        assert "all judges agree" in one.sentence() and "appearance" not in one.sentence()
 
 
 def test_what_is_not_known_of_a_published_judge_is_not_said(two):

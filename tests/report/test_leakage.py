@@ -7,11 +7,12 @@ import dataclasses
 
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 
 import fake_study
 from fake_report import read
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.report import figures, findings, leakage, trait_chart
+from trapmid.report import figures, findings, leakage, looks, trait_chart
 from trapmid.report.judged import Measured
 from trapmid.report.leakage import Leakage, Trait
 from trapmid.report.sections import attributes
@@ -57,6 +58,57 @@ BASE = leak("none", number(0.9, 0.85, 0.95), aa1=0.8)
 )
 def test_less_and_more_are_said_where_the_intervals_do_not_meet(leaked, said):
     assert leakage.compared(leak("trapmid", leaked), BASE) == said
+
+
+def by_person(*differences, seeds=1):
+    """Shares of people with a defence that takes these differences away, and without one."""
+    plain = {who: 0.6 + 0.05 * who for who in range(len(differences))}
+    less = {who: plain[who] - one for who, one in enumerate(differences)}
+    return dict.fromkeys(range(seeds), less), dict.fromkeys(range(seeds), plain)
+
+
+SAME = (0.1, 0.09, 0.11, 0.1, 0.09, 0.11, 0.1, 0.1)
+
+
+def test_the_same_people_tell_what_intervals_that_meet_cannot():
+    """People differ by 0.35, and every one of them loses 0.1: the two intervals meet by far."""
+    less, plain = by_person(*SAME)
+    base = leak("none", number(0.775, 0.7, 0.85), seeds=1)._replace(people=plain)
+    one = leak("trapmid", number(0.675, 0.6, 0.75), seeds=1)._replace(people=less)
+    assert leakage.compared(one, base) == "cannot tell"
+    (paired,) = leakage.differences({"none": base, "trapmid": one}).values()
+    assert paired.value == pytest.approx(-0.1) and paired.p == pytest.approx(2 / 2**8)
+    assert paired.interval.low < -0.1 < paired.interval.high < 0
+    assert leakage.compared(one, base, paired) == "less"
+    assert attributes.sentence(one, base, paired).startswith(
+        "**Trap-MID**: in these targets, looks leak less; of the defence: cannot tell. By PLG-MI "
+        "67.5 % (60.0 to 75.0 %) of others are farther away, 10.0 points less than without a "
+        "defence (95 % interval −10."
+    )
+
+
+def test_differences_have_holms_correction_and_need_people_in_common():
+    less, plain = by_person(*SAME)
+    found = {
+        "none": leak("none", number(0.8))._replace(people=plain),
+        "trapmid": leak("trapmid", number(0.7))._replace(people=less),
+        "mid": leak("mid", number(0.7))._replace(people=less),
+        "bido": leak("bido", number(0.7))._replace(people={0: {99: 0.5}}),
+        "ted": leak("ted", number(0.7)),
+    }
+    tested = leakage.differences(found)
+    assert list(tested) == ["trapmid", "mid"]
+    assert [one.p for one in tested.values()] == [pytest.approx(4 / 2**8)] * 2
+
+
+def test_from_three_seeds_on_the_difference_is_between_seeds():
+    ours, theirs = {0: {0: 0.6}, 1: {0: 0.7}, 2: {0: 0.65}}, {seed: {0: 0.9} for seed in range(3)}
+    found = looks.difference(ours, theirs)
+    wanted = stats.ttest_1samp([-0.3, -0.2, -0.25], 0)
+    ends = wanted.confidence_interval()
+    assert found.value == pytest.approx(-0.25) and found.p == pytest.approx(wanted.pvalue)
+    assert (found.interval.low, found.interval.high) == pytest.approx((ends.low, ends.high))
+    assert found.interval.kind == "seeds"
 
 
 def test_what_is_left_is_counted_above_chance():

@@ -163,7 +163,7 @@ SECTIONS = (
     "What the attacks recover",
     "Who is it really?",
     "Attributes that leak",
-    "Did the attack recover the trigger instead of the face?",
+    "Did the attack recover the trigger instead of the person?",
     "Trapdoors",
     "Robustness to adversarial examples",
     "Checks",
@@ -912,7 +912,7 @@ def test_a_comparison_shows_the_first_people():
     real[:, 1:], rebuilt[:, :2] = 0, 0  # the private ones red, the others blue
     found = labels != 1
     made = comparison.Made(rebuilt, labels, labels == 0, found)
-    parts = ("plgmi", real, labels, {"none": made, "trapmid": made}, 3)
+    parts = ("plgmi", real, labels, {"none": made, "trapmid": made}, {}, 3)
     png = comparison.compare(*parts)
     assert png.startswith(PNG) and png == comparison.compare(*parts)
     shown = colours(png)
@@ -925,8 +925,8 @@ def test_a_comparison_of_many_defences_goes_into_bands():
     images = torch.rand(24, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(12).repeat_interleave(2)
     one = comparison.Made(images, labels, labels % 2 == 0)
-    five = size(comparison.compare("plgmi", images, labels, dict.fromkeys("abcde", one), 6))
+    five = size(comparison.compare("plgmi", images, labels, dict.fromkeys("abcde", one), {}, 6))
     wide = {f"defence_{i}": one for i in range(17)}
-    many = size(comparison.compare("plgmi", images, labels, wide, 12))
+    many = size(comparison.compare("plgmi", images, labels, wide, {}, 12))
     assert many[0] <= five[0]
     assert many[1] == 4 * five[1]  # four bands of six people

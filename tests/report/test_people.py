@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from scipy.stats import binomtest
 
+from trapmid.artifacts import checkpoints
 from trapmid.report import people
 from trapmid.report.blocks import Fold, Table
 from trapmid.report.people import Exposed
@@ -140,6 +141,18 @@ class Given:
         self.exposed = exposed
 
 
+def test_looks_of_people_are_means_over_images_that_were_found(tmp_path):
+    """The share of others who are farther, by hand; the third image was not found."""
+    distances = torch.tensor([[1.0, 2, 3], [2, 1, 3], [9, 1, 1], [3, 1, 2]]).double()
+    labels = torch.tensor([0, 0, 0, 1])
+    (tmp_path / "data/reconstructions").mkdir(parents=True)
+    made = {"found": torch.tensor([True, True, False, True])}
+    checkpoints.save(tmp_path / "data/reconstructions/a.pt", made)
+    scored = {"a": {"labels": labels, "judged": {"identity_distances": distances}}, "b": {}}
+    params = {"attack_runs": {"a": {}, "b": {}}}
+    assert people.looks(params, tmp_path, scored) == {"a": {0: 0.75, 1: 1.0}}
+
+
 def test_the_section_shows_ten_and_folds_the_rest():
     labels = torch.arange(12).repeat_interleave(4)
     run = {"labels": labels, "hit": torch.arange(48) % 4 < (labels % 5)}
@@ -163,3 +176,5 @@ def test_the_section_says_of_whom_all_judges_agree():
     text = " ".join(block for block in made.blocks if isinstance(block, str))
     assert "1 in more than half; of 1, all judges agree on one or more." in text
     assert "the one of whose images all of them agree on most" in text
+    # BREP-MI makes one image of each: the first screen may name it, this section never does
+    assert "unless it makes a single image of each person" in text

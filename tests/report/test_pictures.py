@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from trapmid.report import comparison, pictures
 from trapmid.report.frames import HIT, MISS
 from trapmid.report.pictures import image_grid, private_vs_reconstructed
 
@@ -49,6 +50,7 @@ def test_frames_follow_the_hits() -> None:
         "private_labels": labels,
         "images": torch.full((4, 3, 16, 16), 0.5),
         "labels": labels,
+        "names": {},
         "identities": 2,
         "title": "t",
     }
@@ -71,6 +73,7 @@ def test_what_was_not_found_stays_empty() -> None:
         labels=labels,
         hit=torch.tensor([True, False, False, False]),
         found=torch.tensor([True, True, True, False]),
+        names={},
         identities=2,
         title="t",
     )
@@ -95,3 +98,26 @@ def test_words_of_several_lines_have_room() -> None:
     two = pixels(image_grid([[image]], title="t", column_labels=["a\nb"], note="n\nm"))
     assert two.shape[0] == one.shape[0] + 2 * 18 and two.shape[1] == one.shape[1]
     assert (pixels(image_grid([[image]], title="", note="n")).shape[0]) < one.shape[0]
+
+
+def test_people_are_called_as_in_the_tables(monkeypatch) -> None:
+    """Their labels are other numbers: CelebA's person 1 has label 0."""
+    labels, images = torch.tensor([0, 0, 4, 4]), torch.zeros(4, 3, 16, 16)
+    hit = torch.tensor([True, True, False, True])
+    asked = []
+    for module in (pictures, comparison):
+        monkeypatch.setattr(module, "image_grid", lambda *_, **more: asked.append(more) or b"")
+    private_vs_reconstructed(
+        private=images,
+        private_labels=labels,
+        images=images,
+        labels=labels,
+        hit=hit,
+        found=torch.ones(4, dtype=torch.bool),
+        names={0: "1"},
+        identities=2,
+        title="t",
+    )
+    made = {"none": comparison.Made(images, labels, hit)}
+    comparison.compare("t", images, labels, made, {0: "1"}, 2)
+    assert [one["row_labels"] for one in asked] == [["1\n2/2", "4\n1/2"], ["1", "4"]]

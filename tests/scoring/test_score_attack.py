@@ -267,6 +267,7 @@ def test_rows_and_picture_are_written_deterministically(
             labels=made["labels"],
             hit=result.hit,
             found=made["found"],
+            names={},
             identities=3,
             title=grids.title(result.scores),
         )

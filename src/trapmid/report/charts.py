@@ -50,6 +50,7 @@ class Point:
     accuracy: float  # test accuracy of the target, in [0, 1]
     aa1: float  # in [0, 1]
     interval: tuple[float, float] | None = None  # of the mean of its attack and defence, in [0, 1]
+    across: tuple[float, float] | None = None  # of the mean accuracy of its defence, in [0, 1]
     mark: str = ""  # behind the mean of its attack and defence: it is unlike those beside it
 
     def is_of(self, attack: str, defense: str) -> bool:
@@ -58,7 +59,10 @@ class Point:
 
 
 def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | None) -> bytes:
-    """AA-1 per attack and defence: the bar is the mean over seeds, a dot is one seed."""
+    """AA-1 per attack and defence: a bar is the mean over seeds, its line the interval of that.
+
+    Of several seeds, a dot is one.
+    """
     defenses = list(dict.fromkeys(point.defense for point in points))
     figure, axes = panels([point.attack for point in points], 1.4 + 0.34 * len(defenses))
     for attack, ax in axes.items():
@@ -119,7 +123,7 @@ def trade_off(points: Sequence[Point]) -> bytes:
     """What protection costs: accuracy of the target against AA-1 of the strongest attack.
 
     A large mark is a defence's mean over seeds, a small one is one seed. The accuracy's axis ends
-    where the study's targets do, and at 100 %.
+    where the study's targets and their intervals do, and at 100 %.
 
     Args:
         points: of every defence its strongest attack, whatever the attack.
@@ -129,7 +133,8 @@ def trade_off(points: Sequence[Point]) -> bytes:
     ax = figure.subplots()
     for i, defense in enumerate(defenses):
         _draw_marks(ax, i, defense, [point for point in points if point.defense == defense])
-    _limit_accuracy(ax, [100 * point.accuracy for point in points])
+    ends = [end for point in points for end in point.across or ()]
+    _limit_accuracy(ax, [100 * one for one in [*(point.accuracy for point in points), *ends]])
     ax.set_xlabel("test accuracy (%), higher is more useful")
     ax.set_ylabel("AA-1 (%), lower is more private")
     ax.set_ylim(-4, 104)
@@ -177,7 +182,7 @@ def _edges(values: Sequence[float]) -> Sequence[float] | int:
 
 
 def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
-    """The mean of the seeds' AA-1, as a bar and in digits, and a dot for every seed.
+    """The mean of the seeds' AA-1 as a bar and in digits, its interval, a dot for every seed.
 
     The digits stand behind the bar, or in it where they would leave the axis.
     """
@@ -188,9 +193,13 @@ def _draw_bar(ax: Axes, row: int, points: Sequence[Point]) -> None:
     values = [100 * point.aa1 for point in points]
     mean = math.fsum(values) / len(values)
     ax.barh(row, mean, 0.72, color=PALETTE[5])
-    inside = max(values) > _ROOM
+    ends = [100 * end for end in points[0].interval or ()]
+    if ends:
+        ax.plot(ends, [row] * 2, marker="|", markersize=_END, color=GREY, linewidth=1.2)
+    drawn = [*values, *ends]
+    inside = max(drawn) > _ROOM
     ax.text(
-        max(min(values) - 1.5, _DIGITS) if inside else max(values) + 1.5,
+        max(min(drawn) - 1.5, _DIGITS) if inside else max(drawn) + 1.5,
         row,
         f"{mean:.1f}{points[0].mark}",
         va="center",
@@ -258,6 +267,9 @@ def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> Non
     ax.plot(
         *([value] for value in mean), markeredgecolor="white", markersize=10, label=name, **style
     )
+    if points[0].across is not None:
+        ends = [100 * end for end in points[0].across]
+        ax.plot(ends, [mean[1]] * 2, color=style["color"], linewidth=1.2)
     if points[0].interval is not None:
         ends = [100 * end for end in points[0].interval]
         # Targets of equal accuracy stand on one line: there its ends tell their intervals apart

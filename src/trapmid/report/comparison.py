@@ -50,6 +50,7 @@ def compare(
     private: Tensor,
     private_labels: Tensor,
     made: Mapping[str, Made],
+    people: Mapping[int, str],
     identities: int,
 ) -> bytes:
     """A PNG: a row per identity; private images, then the first reconstructions of each defence.
@@ -62,6 +63,7 @@ def compare(
         private: (M, 3, S, S) private training images.
         private_labels: (M,) int64.
         made: by the defence's name, in the order of the columns.
+        people: names by label; one without a name is called by the label.
         identities: how many people, at most.
     """
     shown = sorted(set.intersection(*(set(one.labels.tolist()) for one in made.values())))
@@ -69,7 +71,7 @@ def compare(
     width = math.ceil(len(made) / count)  # bands of about equal width
     names = list(made)
     bands = [names[start : start + width] for start in range(0, len(names), width)]
-    people = shown[: min(identities, max(_LEAST, _ROWS // len(bands)))]
+    labels = shown[: min(identities, max(_LEAST, _ROWS // len(bands)))]
     return stacked(
         [
             _band(
@@ -77,7 +79,7 @@ def compare(
                 private,
                 private_labels,
                 {name: made[name] for name in band},
-                people,
+                {label: people.get(label, str(label)) for label in labels},
             )
             for i, band in enumerate(bands, start=1)
         ]
@@ -89,9 +91,9 @@ def _band(
     private: Tensor,
     private_labels: Tensor,
     made: Mapping[str, Made],
-    people: Sequence[int],
+    people: Mapping[int, str],
 ) -> bytes:
-    """One grid: the people below each other, the defences side by side."""
+    """One grid: the people, names by label, below each other, the defences side by side."""
     lines = [_line(private[private_labels == label], label, made.values()) for label in people]
     # A name stands over the first of its images only: a long one needs the room of both.
     heads = ["private", *[""] * (_EXAMPLES - 1)]
@@ -100,7 +102,7 @@ def _band(
     return image_grid(
         [line.images for line in lines],
         title=title,
-        row_labels=[str(label) for label in people],
+        row_labels=list(people.values()),
         column_labels=heads,
         frames=[line.hits for line in lines],
         note=LEGEND,

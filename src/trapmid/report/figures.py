@@ -11,7 +11,7 @@ from trapmid.report import charts, learning_curves, names, scatter, trait_chart,
 from trapmid.report.canvas import wrapped
 from trapmid.report.charts import Point
 from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
-from trapmid.report.headline import interval_of
+from trapmid.report.headline import accuracy_interval, interval_of
 from trapmid.report.inputs import Inputs
 from trapmid.report.leakage import leakages, undefended
 from trapmid.report.marks import Marks
@@ -104,6 +104,7 @@ def _points(inputs: Inputs, marks: Marks, metrics: Mapping[str, Any]) -> list[Po
             continue
         attack, defense = block["attack"], attack_run_label(inputs.params, block)
         ends = interval_of(metrics, attack, defense)
+        across = accuracy_interval(metrics, defense)
         points.append(
             Point(
                 attack=names.attack(attack),
@@ -112,6 +113,7 @@ def _points(inputs: Inputs, marks: Marks, metrics: Mapping[str, Any]) -> list[Po
                 aa1=inputs.attack_runs[row].aa1,
                 mark=marks.dagger(attack, defense),
                 interval=None if ends is None else (ends.low, ends.high),
+                across=None if across is None else (across.low, across.high),
             )
         )
     return points

@@ -11,7 +11,8 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints, results
 from trapmid.report import names, pictures
 from trapmid.report.comparison import Made, compare
-from trapmid.report.groups import side_by_side
+from trapmid.report.groups import FLOOR, side_by_side
+from trapmid.report.people import names_in
 from trapmid.scoring.scores import AttackScores
 
 _TITLES = {"samples": "random samples"}
@@ -49,6 +50,7 @@ def reconstructions(
     private = {
         name: checkpoints.load(root / f"data/prepared/{name}/private.pt") for name in params["data"]
     }
+    called = {name: names_in(root, name) for name in params["data"]}
     made = {
         row: checkpoints.load(root / f"data/reconstructions/{row}.pt")
         for row in params["attack_runs"]
@@ -56,20 +58,35 @@ def reconstructions(
     people = params["evaluation"]["grid_identities"]
     drawn = {
         f"figures/attack_runs/{row}.png": _grid(
-            private[block["data"]], made[row], hits[row], people, title(scores[row])
+            private[block["data"]],
+            made[row],
+            hits[row],
+            called[block["data"]],
+            people,
+            title(scores[row]),
         )
         for row, block in params["attack_runs"].items()
     }
     for attack, compared in side_by_side(params).items():
         real = private[compared.data]
         by_defense = {
-            names.defense(defense): _made(made[row], hits[row])
+            _column(attack, defense): _made(made[row], hits[row])
             for defense, row in compared.by_defense.items()
         }
         drawn[f"figures/comparison/{attack}.png"] = compare(
-            names.attack(attack), real["train_images"], real["train_labels"], by_defense, people
+            names.attack(attack),
+            real["train_images"],
+            real["train_labels"],
+            by_defense,
+            called[compared.data],
+            people,
         )
     return drawn
+
+
+def _column(attack: str, defense: str) -> str:
+    """What stands over the images of a defence; random latents ask no target."""
+    return "random latents" if attack == FLOOR else names.defense(defense)
 
 
 def _made(content: Mapping[str, Any], hit: Tensor) -> Made:
@@ -77,7 +94,12 @@ def _made(content: Mapping[str, Any], hit: Tensor) -> Made:
 
 
 def _grid(
-    private: Mapping[str, Tensor], made: Mapping[str, Any], hit: Tensor, people: int, words: str
+    private: Mapping[str, Tensor],
+    made: Mapping[str, Any],
+    hit: Tensor,
+    called: Mapping[int, str],
+    people: int,
+    words: str,
 ) -> bytes:
     """Private images beside the reconstructions of one attack run."""
     return pictures.private_vs_reconstructed(
@@ -87,6 +109,7 @@ def _grid(
         labels=made["labels"],
         hit=hit,
         found=made["found"],
+        names=called,
         identities=people,
         title=words,
     )

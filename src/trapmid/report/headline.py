@@ -29,7 +29,7 @@ _JUDGES = {"accepted": "verifier", "identity_aa1": "appearance"}
 
 
 class Ends(NamedTuple):
-    """An interval of AA-1, rates in [0, 1]."""
+    """An interval of a rate, in [0, 1]."""
 
     low: float
     high: float
@@ -63,6 +63,7 @@ class Headline:
     doubted: bool = False  # a check of the attack failed
     partial: bool = False  # it attacked a part of the people
     accuracy: float | None = None  # of the target on test images
+    accuracy_within: Ends | None = None  # its interval
     undefended: float | None = None  # accuracy without a defence; None: this is that target
     slowdown: float | None = None  # its training time over that without a defence
 
@@ -106,7 +107,7 @@ class Headline:
         ends = "" if self.agreed is None else f", {self.agreed.words()}"
         mark = "†" * self.agreed_partly + JUDGES * self.agreed_doubted
         agree = f"**{percent(self.judged['agree'], 1)}**{mark}"
-        most = f"All judges agree on at most {agree} ({names.attack(self.agreeing)}{ends})"
+        most = f"At worst, all judges agree on {agree} ({names.attack(self.agreeing)}{ends})"
         return f"{most}: {', '.join(parts)}.{self._another()}"
 
     def _another(self) -> str:
@@ -122,11 +123,15 @@ class Headline:
     def _cost(self) -> str:
         if self.accuracy is None:
             return ""
+        ends = "" if self.accuracy_within is None else self.accuracy_within.words()
         if self.undefended is None:
-            return f"Its test accuracy is {percent(self.accuracy, 1)}."
+            details = f" ({ends})" if ends else ""
+            return f"Its test accuracy is {percent(self.accuracy, 1)}{details}."
         lost = round(100 * (self.undefended - self.accuracy), 1)
         verb = "gains" if lost < 0 else "costs"
         change = f"{abs(lost):.1f} points of test accuracy" if lost else "no test accuracy"
+        if ends:
+            change += f" ({percent(self.accuracy, 1)}, {ends})"
         if self.slowdown is None:
             return f"It {verb} {change}."
         return f"It {verb} {change} and takes {self.slowdown:.1f} times the training time."
@@ -158,6 +163,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
         accuracy=found.metrics["targets"][defense]["test_accuracy"],
+        accuracy_within=accuracy_interval(found.metrics, defense),
         undefended=None
         if base in (None, defense)
         else found.metrics["targets"][base]["test_accuracy"],
@@ -191,7 +197,15 @@ def interval_of(
     metrics: Mapping[str, Any], attack: str | None, defense: str, name: str = "aa1"
 ) -> Ends | None:
     """The interval of a rate, AA-1 unless named, in metrics.json; None where there is none."""
-    scores = metrics["attacks"].get(attack, {}).get(defense, {})
+    return _ends(metrics["attacks"].get(attack, {}).get(defense, {}), name)
+
+
+def accuracy_interval(metrics: Mapping[str, Any], defense: str) -> Ends | None:
+    """The interval of a defence's test accuracy, in metrics.json; None where there is none."""
+    return _ends(metrics["targets"].get(defense, {}), "test_accuracy")
+
+
+def _ends(scores: Mapping[str, Any], name: str) -> Ends | None:
     found = scores.get("intervals", {}).get(name)
     return None if found is None else Ends(found["low"], found["high"], found["kind"])
 

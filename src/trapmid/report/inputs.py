@@ -12,6 +12,7 @@ from torch import Tensor
 from trapmid.artifacts import results
 from trapmid.artifacts.results import History, ResultError
 from trapmid.metrics.signature import Detection
+from trapmid.report.looks import Shares
 from trapmid.report.published import tables
 from trapmid.report.published.tables import Published
 from trapmid.scoring.scores import (
@@ -43,6 +44,7 @@ class Inputs:
     stats: dict[str, Records]  # by section and row
     pictures: dict[str, bytes]  # PNG by path under reports/
     signature_scores: dict[str, dict[str, list[float]]]  # by attack run, then by kind of image
+    looks: Mapping[str, Shares]  # by attack run
     published: Published | None  # what the paper reports
     deviations: str | None  # Markdown
 
@@ -56,7 +58,10 @@ class Inputs:
 
 
 def read(
-    params: dict[str, Any], root: Path, signature_scores: Mapping[str, Mapping[str, Tensor]]
+    params: dict[str, Any],
+    root: Path,
+    signature_scores: Mapping[str, Mapping[str, Tensor]],
+    looks: Mapping[str, Shares] | None = None,
 ) -> Inputs:
     """The files of every row of params.yaml.
 
@@ -64,6 +69,7 @@ def read(
         params: params.yaml.
         root: the folder of params.yaml.
         signature_scores: cosines (n,) by attack run and kind of image; an attack run may have none.
+        looks: by attack run, as `people.looks`; without them no two defences are compared.
 
     Raises:
         ResultError: a file is missing or malformed.
@@ -96,6 +102,7 @@ def read(
             for attack_run, kinds in signature_scores.items()
             if kinds
         },
+        looks=looks or {},
         published=tables.read(paper) if paper.exists() else None,
         deviations=deviations.read_text(encoding="utf-8") if deviations.exists() else None,
     )

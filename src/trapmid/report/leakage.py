@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from trapmid.config.evaluation import UNDEFENDED
+from trapmid.metrics.statistics import comparisons
 from trapmid.report.averages import mean_of
 from trapmid.report.groups import FLOOR, Groups
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import Measured, at, measured
+from trapmid.report.looks import Difference, Shares, difference
 from trapmid.report.marks import Marks
 from trapmid.report.worst import greatest
 from trapmid.scoring.judged import IdentityScores
@@ -64,6 +66,7 @@ class Leakage(NamedTuple):
     traits: list[Trait]  # those that real images show best come first
     # Yes/no attributes: share of images with the attacked person's mark.
     marks: Sequence[Trait] = ()
+    people: Mapping[int, Shares] = {}  # by seed
 
     @property
     def readable(self) -> list[Trait]:
@@ -72,6 +75,11 @@ class Leakage(NamedTuple):
 
 
 Verdict = Literal["less", "more", "cannot tell"]
+_WORDS: dict[comparisons.Verdict, Verdict] = {
+    "lower": "less",
+    "higher": "more",
+    "cannot tell": "cannot tell",
+}
 
 
 def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
@@ -123,7 +131,9 @@ def _of(
     traits.sort(key=lambda trait: (-(trait.ceiling or 0), trait.name))
     overall = trait("everything together", "farther")
     marks = [trait(name, f"attributes.{name}.attacked") for name in first.attributes]
-    return Leakage(defense, attack, worst["aa1"], len(rows), overall, traits, marks)
+    runs = inputs.params["attack_runs"]
+    people = {int(runs[row]["seed"]): inputs.looks[row] for row in rows if row in inputs.looks}
+    return Leakage(defense, attack, worst["aa1"], len(rows), overall, traits, marks, people)
 
 
 def _floor(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:
@@ -148,11 +158,29 @@ def undefended(found: Mapping[str, Leakage], defense: str) -> Leakage | None:
     return None if name == UNDEFENDED else found.get(UNDEFENDED + at_sign + setting)
 
 
-def compared(one: Leakage, base: Leakage) -> Verdict:
-    """Whether attributes leak less than from `base`: only where the intervals do not meet.
+def differences(found: Mapping[str, Leakage]) -> dict[str, Difference]:
+    """By defence, its difference to no defence; p has Holm's correction over all of them."""
+    pairs = {
+        defense: made
+        for defense, one in found.items()
+        if (base := undefended(found, defense)) is not None
+        and (made := difference(one.people, base.people)) is not None
+    }
+    corrected = comparisons.holm([one.p for one in pairs.values()])
+    return {
+        defense: one._replace(p=p)
+        for (defense, one), p in zip(pairs.items(), corrected, strict=True)
+    }
 
-    With fewer than three seeds of either it is said of these trained targets alone.
+
+def compared(one: Leakage, base: Leakage, paired: Difference | None = None) -> Verdict:
+    """Whether attributes leak less than from `base`, by the test on the same people and seeds.
+
+    Where they have none in common: only where the intervals do not meet. With fewer than three
+    seeds of either it is said of these trained targets alone.
     """
+    if paired is not None:
+        return _WORDS[comparisons.verdict(paired.value, paired.p)]
     ours, theirs = one.overall.leaked.ends, base.overall.leaked.ends
     if ours is None or theirs is None:
         return "cannot tell"

@@ -51,7 +51,7 @@ DEFENSES = {
 }
 ATTACKS = {
     "random": Name("Random latents", "the floor: no target is asked"),
-    "gmi": Name("GMI", "searches a generator of public faces"),
+    "gmi": Name("GMI", "searches a generator of public images"),
     "gmi_taa": Name("GMI, averaged", "averages its loss over views of an image"),
     "kedmi": Name("KED-MI", "trains its generator on the target's soft labels"),
     "ppa": Name("PPA", "searches the style codes of a StyleGAN2"),
@@ -59,7 +59,7 @@ ATTACKS = {
     "ppa_all": Name("PPA, all", "keeps every search, not the surest alone"),
     "lomma_gmi": Name("LOMMA (GMI)", "asks copies of the target, too"),
     "lomma_kedmi": Name("LOMMA (KED-MI)", "asks copies of the target, too"),
-    "plgmi": Name("PLG-MI", "trains its generator on public faces that the target labelled"),
+    "plgmi": Name("PLG-MI", "trains its generator on public images that the target labelled"),
     "plgmi_plus": Name("PLG-MI+", "PLG-MI that knows of trapdoors and avoids them"),
     "plgmi_plus_plus": Name("PLG-MI++", "PLG-MI that has the trapdoor's leaked signatures"),
     "plgmi_distil": Name("PLG-MI on a student", "asks a copy that learnt the target's answers"),

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trapmid.artifacts import checkpoints
+from trapmid.metrics.identification import farther_by_image
 from trapmid.metrics.statistics.intervals import Interval, wilson
 from trapmid.report.averages import mean_of
 from trapmid.report.groups import attack_run_label
+from trapmid.report.looks import Shares
 from trapmid.report.revealing import Runs, most_revealing, partial, runs_on
 from trapmid.report.worst import greatest
 
@@ -67,7 +70,7 @@ def exposed(
         runs = runs_on(params, defense)
         if attack in runs:
             one = _ranking(runs, scored, attack)
-            names = _names(root / f"data/prepared/{_data(params, one, defense)}/manifest.csv")
+            names = names_in(root, _data(params, one, defense))
             found[defense] = Exposed(one, tally([scored[row] for row in runs[one]], names))
     return found
 
@@ -138,9 +141,41 @@ def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tupl
     return tuple(sorted(people, key=lambda one: (-(one.agreed or 0) / one.n, -one.rate, one.label)))
 
 
-def _names(manifest: Path) -> dict[int, str]:
-    """People by label, as their data set calls them: by a folder's name, or by a number."""
+def looks(
+    params: Mapping[str, Any], root: Path, scored: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Shares]:
+    """By attack run that a judge read, the mean of `farther` over the images of every person.
+
+    Images that were not found are left out, as in the scores.
+
+    Args:
+        params: params.yaml.
+        root: its folder, in which data/ is.
+        scored: by attack run, the content of its file under data/scored.
+    """
+    found: dict[str, Shares] = {}
+    for row in params["attack_runs"]:
+        distances = scored[row].get("judged", {}).get("identity_distances")
+        if distances is not None:
+            there = checkpoints.load(root / f"data/reconstructions/{row}.pt")["found"]
+            labels = scored[row]["labels"]
+            farther = farther_by_image(distances, labels)
+            found[row] = {
+                label: float(farther[there & (labels == label)].mean())
+                for label in sorted(set(labels[there].tolist()))
+            }
+    return found
+
+
+def names_in(root: Path, data: str) -> dict[int, str]:
+    """People by label, as their data set calls them: by a folder's name, or by a number.
+
+    Args:
+        root: the folder of params.yaml, in which data/ is.
+        data: a row of `data`.
+    """
     found: dict[int, str] = {}
+    manifest = root / f"data/prepared/{data}/manifest.csv"
     with manifest.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             if row["label"] and int(row["label"]) not in found:

@@ -7,7 +7,7 @@ shown as it is; matplotlib only adds the words.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -82,6 +82,7 @@ def private_vs_reconstructed(
     labels: Tensor,
     hit: Tensor,
     found: Tensor,
+    names: Mapping[int, str],
     identities: int,
     title: str,
 ) -> bytes:
@@ -96,25 +97,26 @@ def private_vs_reconstructed(
         labels: (N,) int64, the attacked classes.
         hit: (N,) bool, whether the evaluator recognises the class.
         found: (N,) bool, whether the attack has an answer; where not, the place stays empty.
+        names: of people by label; one without a name is called by the label.
         identities: how many rows.
         title: one line above.
     """
     rows: list[list[Place]] = []
     frames: list[list[bool | None]] = []
-    names = []
+    left = []
     for label in sorted(set(labels.tolist()))[:identities]:
         own, empty = labels == label, [None] * _EXAMPLES
         real = [*private[private_labels == label][:_EXAMPLES], *empty][:_EXAMPLES]
         rows.append([*real, *_answers(images[own], found[own])[:_DRAWS]])
         frames.append([*empty, *hit[own].tolist()[:_DRAWS]])
-        names.append(f"{label}\n{int(hit[own].sum())}/{int(own.sum())}")
+        left.append(f"{names.get(label, label)}\n{int(hit[own].sum())}/{int(own.sum())}")
     return image_grid(
         rows,
         title=title,
-        row_labels=names,
+        row_labels=left,
         column_labels=["private", *[""] * (_EXAMPLES - 1), "reconstructed"],
         frames=frames,
-        note="Left: identity, and how often it was recognised. Empty: not found. "
+        note="Left: the person, and how often it was recognised. Empty: not found. "
         + verdicts.LEGEND,
         gutter_after=_EXAMPLES,
     )

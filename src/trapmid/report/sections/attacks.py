@@ -38,9 +38,13 @@ _FRECHET = {
 """The distance has another name, and another scale, with other features."""
 
 _MATRIX_CHART = "figures/matrix.png"
+_BARS = "figures/attacks.png"
+_OF_SEEDS = (
+    " (of two seeds their range); of several seeds, the bar is their mean and a dot is one seed"
+)
 _CHARTS = {
-    "figures/attacks.png": "How to read it: a bar is AA-1, the mean over seeds; a dot is one seed. "
-    "Shorter bars are more private. A defence that works pushes its bars towards the floor.",
+    _BARS: "How to read it: a bar is AA-1, its line the 95 % interval{seeds}. Shorter bars are "
+    "more private. A defence that works pushes its bars towards the floor.",
     _MATRIX_CHART: "The table as a picture: AA-1 in percent, darker leaks more; the strongest "
     "attack on each defence is framed.",
 }
@@ -98,8 +102,9 @@ def _charts(found: Findings, marks: Marks) -> tuple[list[Block], list[Block]]:
     star = f" A star: {found.star}." if found.doubted else ""
     unlike = f" {DAGGER}: over a part of the people." if marks.partial else ""
     unlike += " More than one evaluator judged; the matrix names them." if marks.several else ""
+    seeds = _OF_SEEDS * (len(found.seeds) > 1)
     seen = {
-        path: Picture(path, words + star * (path == _MATRIX_CHART) + unlike)
+        path: Picture(path, words.format(seeds=seeds) + star * (path == _MATRIX_CHART) + unlike)
         for path, words in _CHARTS.items()
         if path in found.pictures
     }

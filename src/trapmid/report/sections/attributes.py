@@ -15,10 +15,12 @@ from trapmid.report.leakage import (
     Trait,
     Verdict,
     compared,
+    differences,
     leakages,
     share_left,
     undefended,
 )
+from trapmid.report.looks import Difference
 from trapmid.report.markdown import escaped
 from trapmid.report.words import percent, rate
 
@@ -38,10 +40,12 @@ _VERDICTS: dict[Verdict, str] = {
 }
 _OF_TARGETS = "in these targets, looks leak {verdict}; of the defence: cannot tell."
 _RULE = "“Less” and “more” are said where the two 95 % intervals do not meet"
-_FEW = (
-    f", with fewer than {LEAST_SEEDS} seeds of the targets that were trained here alone (of two, "
-    "an interval reaches over those of both)"
+_PAIRED = (
+    "“Less” and “more” are said where a test of the difference on the same people says so, with "
+    "Holm's correction over the defences (p below 0.05)"
 )
+_FEW = f", with fewer than {LEAST_SEEDS} seeds of the targets that were trained here alone"
+_OF_TWO = " (of two, an interval reaches over those of both)"
 _EACH = (
     "A feature is above chance where its own interval is; nothing corrects for how many features "
     "there are."
@@ -69,10 +73,13 @@ def attributes(found: Findings) -> Section:
         for defense, one in leaks.items()
         if (path := attributes_path(defense)) in found.pictures
     ]
+    tested = differences(leaks)
     blocks: list[Block] = [
         _CLAIM,
-        "\n".join(f"- {sentence(one, undefended(leaks, d))}" for d, one in leaks.items()),
-        f"{_RULE}{_FEW * any(one.seeds < LEAST_SEEDS for one in leaks.values())}. {_EACH}",
+        "\n".join(
+            f"- {sentence(one, undefended(leaks, d), tested.get(d))}" for d, one in leaks.items()
+        ),
+        f"{_rule(leaks, paired=bool(tested))} {_EACH}",
     ]
     blocks += _marks(list(leaks.values()))
     if shown:
@@ -100,20 +107,36 @@ def _marks(leaks: Sequence[Leakage]) -> list[Block]:
     return [Fold(_MARKS.format(count=len(first)), [_SHARES, table("lr", heads, lines)])]
 
 
-def sentence(one: Leakage, base: Leakage | None) -> str:
+def _rule(leaks: Mapping[str, Leakage], *, paired: bool) -> str:
+    """When looks are said to leak less."""
+    few = any(one.seeds < LEAST_SEEDS for one in leaks.values())
+    return f"{_PAIRED}{_FEW * few}." if paired else f"{_RULE}{(_FEW + _OF_TWO) * few}."
+
+
+def sentence(one: Leakage, base: Leakage | None, paired: Difference | None = None) -> str:
     """What one defence lets out, and how that compares with no defence: Markdown."""
     head = f"**{escaped(names.defense(one.defense))}**: "
-    verdict = "" if base is None else f"{_verdict(one, base)} "
+    verdict = "" if base is None else f"{_verdict(one, base, paired)} "
     attack, leaked = names.attack(one.attack), one.overall.leaked
     ends = "" if leaked.ends is None else f" ({_percents(leaked.ends)})"
     got = f"by {attack} {percent(leaked.value, 1)}{ends} of others are farther away"
     got = got[0].upper() + got[1:] if verdict else got
-    return f"{head}{verdict}{got}. {_left(one, base)}{_groups(one)}"
+    return f"{head}{verdict}{got}{_apart(paired)}. {_left(one, base)}{_groups(one)}"
 
 
-def _verdict(one: Leakage, base: Leakage) -> str:
+def _apart(paired: Difference | None) -> str:
+    """The difference to no defence, in points."""
+    if paired is None:
+        return ""
+    points = f"{abs(100 * paired.value):.1f} points {'less' if paired.value < 0 else 'more'}"
+    ends = paired.interval
+    within = f"95 % interval {100 * ends.low:+.1f} to {100 * ends.high:+.1f}; " if ends else ""
+    return f", {points} than without a defence ({within}p {paired.p:.2g})".replace("-", "−")
+
+
+def _verdict(one: Leakage, base: Leakage, paired: Difference | None) -> str:
     """Of the defence from three seeds on; of fewer, of these targets."""
-    said = compared(one, base)
+    said = compared(one, base, paired)
     if said == "cannot tell" or min(one.seeds, base.seeds) >= LEAST_SEEDS:
         return _VERDICTS[said]
     return _OF_TARGETS.format(verdict=said)

@@ -172,7 +172,7 @@ def _agreed(found: Findings, attack: str | None) -> str:
     share = percent(agreed(found.metrics, attack, AUDITED), 1)
     ends = interval_of(found.metrics, attack, AUDITED, _AGREE)
     between = "" if ends is None else f", {ends.words()}"
-    return f" All judges agree on at most {share} ({names.attack(attack)}{between})."
+    return f" At worst, all judges agree on {share} ({names.attack(attack)}{between})."
 
 
 def _scale(found: Findings) -> str:

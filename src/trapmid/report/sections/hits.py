@@ -190,7 +190,7 @@ def granted(found: Findings) -> str:
             mark = found.marks.dagger(attack, defense)
             mark += JUDGES * ((attack, defense) in found.judged_in_doubt)
             parts.append(f"{names.defense(defense)} {share}{mark} ({names.attack(attack)})")
-    return f"**All judges agree** on at most: {escaped('; '.join(parts))}." if parts else ""
+    return f"**All judges agree**, at worst, on: {escaped('; '.join(parts))}." if parts else ""
 
 
 def _listed(some: Iterable[Cell]) -> str:

@@ -22,9 +22,10 @@ _ABOUT = (
     "images of each person"
 )
 _BY_JUDGES = (
-    " or, where the judges agree on any image, the one of whose images all of them agree on most, "
-    "as on the first screen. All judges agree: of the same images, those that the other judges "
-    "grant as well; of whom they grant most comes first"
+    " or, where the judges agree on any image, the one of whose images all of them agree on most: "
+    "that of the first screen, unless it makes a single image of each person. All judges agree: of "
+    "the same images, those that the other judges grant as well; of whom they grant most comes "
+    "first"
 )
 _READ = (
     "A few images of each person are few: intervals that overlap do not rank two people, and who "

@@ -22,10 +22,11 @@ KINDS = {
 """What a row of each section of `results.TRAINED` is."""
 
 _PEOPLE = (
-    "How to read it: each row is one person, private images on the left, then two reconstructions "
-    "per defence. A solid blue frame and a tick mean that the evaluator recognises the person; a "
-    "dashed orange frame and a cross, that it does not. A frame is the evaluator's opinion: look "
-    "yourself whether it is the face. The first people are shown, none picked by result."
+    "How to read it: each row is one person, with the name that the list of people who leak most "
+    "has; private images on the left, then two reconstructions per defence. A solid blue frame and "
+    "a tick mean that the evaluator recognises the person; a dashed orange frame and a cross, that "
+    "it does not. A frame is the evaluator's opinion: look yourself whether it is the person. The "
+    "first people are shown, none picked by result."
 )
 _SINGLE = (
     "Five draws of every person, one picture per attack run, are in the folder "
@@ -54,14 +55,15 @@ def _compared(found: Findings, attack: str) -> Pictures | None:
         for row, block in reversed(found.params["attack_runs"].items())
         if block["attack"] == attack
     }
+    # Random latents ask no target, so theirs is no rate of a defence
     rates = "; ".join(
-        f"{names.defense(defense)} {percent(scores.aa1, 1)}"
+        f"{names.defense(defense)} " * (attack != FLOOR) + percent(scores.aa1, 1)
         for defense, scores in reversed(first.items())
     )
     seed = next(iter(first.values())).seed
     gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
     words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}."
-    return Pictures([Picture(path, words, f"Private faces and their reconstructions. {words}")])
+    return Pictures([Picture(path, words, f"Private images and their reconstructions. {words}")])
 
 
 def curves(found: Findings) -> list[Block]:

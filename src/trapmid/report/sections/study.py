@@ -16,9 +16,10 @@ from trapmid.report.words import listed, percent
 _QUESTION = """\
 A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
 the classifier alone. Trap-MID plants a trigger per class in the classifier: a shortcut that an \
-attack finds before it finds the face. The question is how much of the private faces each attack \
-recovers without a defence, with Trap-MID's augmentation but no trapdoor (the control), with \
-Trap-MID, and with the other defences of this study, and what each costs in accuracy and time."""
+attack finds before it finds the person. The question is how much of the private images each \
+attack recovers without a defence, with Trap-MID's augmentation but no trapdoor (the control), \
+with Trap-MID, and with the other defences of this study, and what each costs in accuracy and \
+time."""
 
 _THREATS = """\
 **The attacker** has the trained target with its weights (white box), may differentiate through \
@@ -33,7 +34,7 @@ side sees."""
 
 _QUESTION_OF_AN_AUDIT = """\
 A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
-the classifier alone. The question is how much of the private faces each attack recovers from the \
+the classifier alone. The question is how much of the private images each attack recovers from the \
 audited model, and from a network that learnt the same people here without a defence (the \
 control)."""
 

@@ -54,7 +54,7 @@ defence, first seed; the others are folded."""
 
 def signatures(found: Findings) -> Section:
     """The cosines of reconstructions with the trapdoor's signature."""
-    return Section("Did the attack recover the trigger instead of the face?", _signatures(found))
+    return Section("Did the attack recover the trigger instead of the person?", _signatures(found))
 
 
 def trapdoors(found: Findings) -> Section:

@@ -29,7 +29,7 @@ _ONE_SEED = (
     "give a very different attack accuracy."
 )
 _CHECKS, _LIMITS = "Checks", "Limits"
-_TITLE = "Does a trapdoor keep faces private?"
+_TITLE = "Does a trapdoor keep {what} private?"
 _OF_AN_AUDIT = "What does the audited model give away?"
 _AA1 = (
     "**AA-1**: share of reconstructions in which an independent classifier recognises the attacked "
@@ -46,15 +46,15 @@ _NEARER = "by its appearance (skin, hair, glasses, ...) no other private person 
 _PARTLY = "the attack attacked a part of the people alone."
 _SHORT = {
     "synthetic": "The faces are drawn by a program: no evidence about real faces",
-    "digits": "Handwritten digits, no faces",
+    "digits": "Handwritten digits, no faces: a person on this page is one of the digits",
 }
 _TRADE_OFF = "figures/trade_off.png"
 _READ_TRADE_OFF = (
     "Privacy against utility. How to read it: further down is more private, further right more "
-    "accurate. A large mark is a defence, a small one is one seed."
+    "accurate. A large mark is a defence."
 )
 _READ_WORST = (
-    "The worst reconstruction. Above a private face, below what the named attack made of it: the "
+    "The worst reconstruction. Above a private image, below what the named attack made of it: the "
     "one of whose images all judges agree on most (where they agree on none: the one with the "
     "highest AA-1). Of its images on which all judges agree (else: that are recognised), it is the "
     "one nearest to its person, picked by result."
@@ -70,7 +70,7 @@ def front(found: Findings) -> list[Block]:
     invalid, weak = _failures(found.checks)
     lines, unmet = headlines(found), unlike(found)
     return [
-        f"# {_OF_AN_AUDIT if audited.is_audit(found) else _TITLE}",
+        f"# {_OF_AN_AUDIT if audited.is_audit(found) else _TITLE.format(what=_what(found))}",
         *invalid,
         _about(found),
         *(audited.front(found) if audited.is_audit(found) else []),
@@ -84,6 +84,11 @@ def front(found: Findings) -> list[Block]:
         *weak,
         *_overview(found, lines),
     ]
+
+
+def _what(found: Findings) -> str:
+    """Whose images the targets learnt."""
+    return "digits" if "digits" in origins(found.params) else "faces"
 
 
 def _by_defence(lines: Iterable[Headline]) -> str:
@@ -128,9 +133,10 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
         f"{percent(one.aa1, 1)}"
         for one in worst
     )
-    kinds = {one.interval.kind for one in worst if one.interval}
-    line = " The line through it is the 95 % interval." * bool(kinds)
-    line += " Of two seeds it goes from one to the other." * ("range" in kinds)
+    kinds = {ends.kind for one in worst for ends in (one.interval, one.accuracy_within) if ends}
+    line = " A small mark is one seed." * (len(found.seeds) > 1)
+    line += " Lines through a mark are 95 % intervals." * bool(kinds)
+    line += " Of two seeds they go from one to the other." * ("range" in kinds)
     pictures = (
         Picture(
             _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
@@ -138,7 +144,7 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
         Picture(
             leaks.PATH,
             _READ_WORST,
-            "Per defence a private face and below it the reconstruction that comes nearest: "
+            "Per defence a private image and below it the reconstruction that comes nearest: "
             f"{', '.join(names.defense(one.defense) for one in worst)}.",
         ),
     )
