@@ -24,7 +24,7 @@ from trapmid.planning.card import Card
 from trapmid.planning.company import company
 from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
-from trapmid.planning.work import Unit
+from trapmid.planning.units import Unit
 from trapmid.priors import style
 from trapmid.profiles.compose import compose
 from trapmid.training.savings import Savings

@@ -10,7 +10,7 @@ import pytest
 
 from trapmid.config import params
 from trapmid.planning import sizes, work
-from trapmid.planning.work import Stage
+from trapmid.planning.units import Stage
 from trapmid.profiles.compose import compose
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"

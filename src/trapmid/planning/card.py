@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trapmid import wiring
 from trapmid.planning.measure import Cost, is_buildable
-from trapmid.planning.work import Unit
+from trapmid.planning.units import Unit
 
 ARCH, CLASSES, SIZE, BATCH, WIDTH = "vgg16", 1000, 64, 64, 64  # as measured
 _EPOCH = 27_000  # images

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from trapmid.planning.throughputs import Throughputs
-from trapmid.planning.work import Stage, stages
+from trapmid.planning.units import Stage
+from trapmid.planning.work import stages
 
 PROCESS_MB = 600.0  # a process that has imported torch
 _BOOKS = {True: 0.1, False: 1.0}  # seconds for each stage of a laptop's study: `trapmid run`, DVC

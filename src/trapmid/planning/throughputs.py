@@ -22,7 +22,7 @@ from trapmid.data.drawing.images import CELEBA_SIZE, draw_all
 from trapmid.planning import measure
 from trapmid.planning.clock import Now
 from trapmid.planning.measure import Cost
-from trapmid.planning.work import Unit
+from trapmid.planning.units import Unit
 from trapmid.runtime import bf16_is_native, onednn_level
 
 _GAIN = 0.9  # of each of several threads
