@@ -103,7 +103,7 @@ class Card:
             image = self.epoch(planted=planted) / _EPOCH
             scale = flops(unit.arch, unit.classes, unit.image_size) / measured
             return image * scale * (unit.batch if unit.kind != "ask" else 1 / _OF_NONE)
-        if unit.kind == "query":
+        if unit.kind in ("query", "judge", "learn"):
             return None
         block = json.loads(unit.block)
         if unit.kind == "prior":

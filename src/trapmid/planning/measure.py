@@ -22,13 +22,21 @@ from trapmid.config.study import ClassifierTraining
 from trapmid.metrics import features
 from trapmid.planning.clock import Clock, Now, synchronize
 from trapmid.planning.memory import megabytes
-from trapmid.planning.models import grouped, loaded_prior, network, placed, random_images
-from trapmid.planning.units import Unit
+from trapmid.planning.models import (
+    grouped,
+    judge_of,
+    loaded_prior,
+    network,
+    placed,
+    random_images,
+)
+from trapmid.planning.units import LOOKED_UP, Unit
 from trapmid.runtime import Runtime, choose_precision, eval_mode
-from trapmid.training import classifier
+from trapmid.training import classifier, judging
 from trapmid.training.classifier import Splits
 from trapmid.training.fit import Labelled
-from trapmid.types import NOTHING, Attack, Saving, SideInformation, Target, Task
+from trapmid.training.judging import Faces
+from trapmid.types import NOTHING, Attack, Learns, Reader, Saving, SideInformation, Target, Task
 
 _LEAST = 8
 _LONGEST = 3.0  # seconds of one measurement: a larger batch is not tried
@@ -60,6 +68,23 @@ def is_buildable(arch: str, classes: int, size: int) -> bool:
     return True
 
 
+def is_measurable(unit: Unit) -> bool:
+    """Whether what it is about can be made here: its network, or its judge."""
+    if unit.kind in ("judge", "learn") and not _has_judge(unit.method, unit.image_size):
+        return False
+    return is_buildable(unit.arch, unit.classes, unit.image_size)
+
+
+@functools.cache
+def _has_judge(method: str, size: int) -> bool:
+    try:
+        with torch.device("meta"):
+            wiring.judge(method)(size)
+    except (ImportError, ValueError):
+        return False
+    return True
+
+
 def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost:
     """Measures a unit on `device`, in the precision that it has there."""
     precision = choose_precision(unit.precision, device)
@@ -71,17 +96,20 @@ def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost
         "imitate": _imitate,
         "ask": _ask,
         "query": _query,
+        "judge": _judge,
+        "learn": _learn,
     }[unit.kind]
     least = unit.batch if _is_whole(unit) else _LEAST
     with rt.seeded("plan"):
         seconds = _grown(partial(measure, unit, rt, now), unit.batch, least)
-    shared = unit.kind in ("search", "ask", "query")
+    shared = unit.kind in ("search", "ask", "query", "judge")
     return Cost(seconds / unit.batch if shared else seconds, megabytes(unit, rt))
 
 
 def _is_whole(unit: Unit) -> bool:
-    """Whether a step has all of its batch or none: BiDO's has people of several images."""
-    return unit.kind == "train" and "identities_per_batch" in json.loads(unit.block)
+    """Whether a step has all of its batch or none: people of several images, as BiDO's."""
+    bido = unit.kind == "train" and "identities_per_batch" in json.loads(unit.block)
+    return bido or unit.kind == "learn"
 
 
 def _grown(run: Callable[[int], float], batch: int, least: int = _LEAST) -> float:
@@ -100,24 +128,28 @@ def _grown(run: Callable[[int], float], batch: int, least: int = _LEAST) -> floa
 def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     """Of the second of two epochs, each of some steps; scores are counted by themselves.
 
-    A search for triggers that is not due at every step has whole rounds in each epoch.
+    A search for triggers that is not due at every step has whole rounds in each epoch. Of a network
+    that looks answers up, images have been seen before: few of them, again and again.
     """
     block = json.loads(unit.block)
     every: int = block.get("search_every", 1)
     steps = every * math.ceil(_STEPS / every)
     defense = wiring.defense(unit.method, block, "plan")
     images = random_images(steps * batch, unit.image_size)
+    looked_up = unit.arch in LOOKED_UP
+    if looked_up:
+        images = images[torch.arange(len(images)) % _LEAST]
     # All people of BiDO's batch in each of its steps; with more, some would have no batch left
     people = min(unit.classes, block.get("identities_per_batch") or max(2, steps * batch // 4))
     train = Labelled(images, torch.arange(len(images)) % people)
     test = Labelled(train.images[:1], train.labels[:1])
     splits = Splits(train, Labelled(images[:0], train.labels[:0]), test, unit.classes)
-    clock = Clock(rt.device, 1, now)
-    classifier.train(defense, partial(network, unit), splits, _plan(batch, rt), rt, clock)
+    clock, plan = Clock(rt.device, 1, now), _plan(batch, rt, flip=not looked_up)
+    classifier.train(defense, partial(network, unit), splits, plan, rt, clock)
     return clock.seconds / steps
 
 
-def _plan(batch: int, rt: Runtime) -> ClassifierTraining:
+def _plan(batch: int, rt: Runtime, *, flip: bool) -> ClassifierTraining:
     return ClassifierTraining(
         epochs=2,
         batch_size=batch,
@@ -127,7 +159,7 @@ def _plan(batch: int, rt: Runtime) -> ClassifierTraining:
         weight_decay=1e-4,
         milestones=(),
         decay=0.1,
-        flip=True,
+        flip=flip,
         select="last",
         precision=cast(Any, rt.precision),
         keep_every=_NEVER,
@@ -194,8 +226,8 @@ def _imitate(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 
 def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     model = placed(unit, rt)
-    images = random_images(batch, unit.image_size)
-    features.describe(model, images[:2], batch_size=batch, rt=rt)
+    warm, images = (random_images(count, unit.image_size) for count in (2, batch))
+    features.describe(model, warm, batch_size=batch, rt=rt)
     begun = now()
     features.describe(model, images, batch_size=batch, rt=rt)
     synchronize(rt.device)
@@ -212,3 +244,28 @@ def _query(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
         target(prior(z, labels)).logits.argmax(dim=1)
         synchronize(rt.device)
     return now() - begun
+
+
+def _judge(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    judge = judge_of(unit, rt).eval()
+    warm, images = (random_images(count, unit.image_size) for count in (2, batch))
+    features.vectors(judge, warm, batch_size=batch, rt=rt)
+    begun = now()
+    features.vectors(judge, images, batch_size=batch, rt=rt)
+    synchronize(rt.device)
+    return now() - begun
+
+
+def _learn(unit: Unit, rt: Runtime, now: Now, _batch: int) -> float:
+    """After one step of a judge's training two others."""
+    steps, warm = 2, 1
+    block = json.loads(unit.block) | {"steps": steps + warm}
+    plan, judge = wiring.judge_training(unit.method, block), judge_of(unit, rt)
+    read = len(judge.names) if isinstance(judge, Reader) else 0
+    assert isinstance(judge, Learns)  # `wiring.judge_training` refuses others
+    images = random_images(plan.people * plan.images_each, unit.image_size)
+    counts = torch.full((plan.people,), plan.images_each)
+    faces = Faces(images, counts, torch.rand(plan.people, read))
+    clock = Clock(rt.device, warm, now)
+    judging.fit(judge, judge.loss, faces, plan, rt, Saving(clock, _NEVER))
+    return clock.seconds / steps

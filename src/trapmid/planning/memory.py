@@ -9,18 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from trapmid import wiring
-from trapmid.planning.models import made, placed, random_images
+from trapmid.planning.models import judge_of, made, placed, random_images
 from trapmid.planning.units import Unit
 from trapmid.runtime import Runtime
 
 
 def megabytes(unit: Unit, rt: Runtime) -> float:
     """MB of weights, with their gradients and momenta, and of what autograd keeps of a batch."""
-    if unit.kind in ("ask", "query"):
+    if unit.kind in ("ask", "query", "judge"):
         return 0.0
     parts = []  # (weights, what is kept of an image)
     if unit.kind in ("prior", "search"):
         parts.append(_of_prior(unit, rt))
+    if unit.kind == "learn":
+        parts.append(_of_judge(unit, rt))
     if unit.arch:
         parts.append(_of_target(unit, rt))
     weights = sum(one for one, _ in parts) * (1 if unit.kind == "search" else 4)
@@ -48,6 +50,12 @@ def _of_prior(unit: Unit, rt: Runtime) -> tuple[float, float]:
     z = torch.zeros(2, prior.latent_dim, device=rt.device, requires_grad=True)
     labels = torch.zeros(2, dtype=torch.int64, device=rt.device)
     return _bytes(prior), _kept(lambda: prior.realism(prior(z, labels), labels)) / 2
+
+
+def _of_judge(unit: Unit, rt: Runtime) -> tuple[float, float]:
+    """Likewise of a judge that learns."""
+    judge, two = judge_of(unit, rt), random_images(2, unit.image_size).to(rt.device).float() / 255
+    return _bytes(judge), _kept(lambda: judge(two)) / 2
 
 
 def _bytes(network: nn.Module) -> float:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from trapmid import wiring
+from trapmid.artifacts import judge_training
 from trapmid.planning.units import Unit
 from trapmid.runtime import Runtime
-from trapmid.types import Prior, Target
+from trapmid.types import Judge, Prior, Target
 
 
 def network(unit: Unit, outputs: int) -> Target:
@@ -25,6 +26,10 @@ def placed(unit: Unit, rt: Runtime) -> Target:
 
 def loaded_prior(unit: Unit, rt: Runtime) -> Prior:
     return made(unit.prior, unit.prior_block, unit, rt).eval().requires_grad_(False)
+
+
+def judge_of(unit: Unit, rt: Runtime) -> Judge:
+    return rt.place(wiring.judge(unit.method)(judge_training.image_size(unit.image_size)))
 
 
 def made(method: str, block: str, unit: Unit, rt: Runtime) -> Prior:

@@ -8,24 +8,28 @@ from typing import Any, Literal, NamedTuple
 
 from trapmid.planning.sizes import images
 
-Kind = Literal["train", "prior", "search", "imitate", "ask", "query"]
+Kind = Literal["train", "prior", "search", "imitate", "ask", "query", "judge", "learn"]
+
+LOOKED_UP = frozenset({"dlib_head"})
+"""Networks that work once for each image that a process asks about, and then look the answer up."""
 
 
 class Unit(NamedTuple):
     """Something that is repeated, and that takes as long each time.
 
-    A step of a training (`train`, `imitate`) or of a prior's (`prior`), a step of a search for one
-    image (`search`), a question about one image (`ask`), or about one latent's image (`query`).
+    A step of a training (`train`, `imitate`), of a prior's (`prior`) or of a judge's (`learn`), a
+    step of a search for one image (`search`), a question about one image (`ask`; `judge`: to a
+    judge), or about one latent's image (`query`).
     """
 
     kind: Kind
-    method: str  # module of the defence, prior, attack or surrogate; of `ask`: nothing
+    method: str  # module of the defence, prior, attack, surrogate or judge; of `ask`: nothing
     block: str  # its parameters, as JSON
     arch: str  # the network that learns or is asked; "": none
     classes: int
     image_size: int
-    batch: int  # images a step; of `search`: images of the whole attack; of `query`: asked at once
-    prior: str = ""  # of a search: module of its prior, ...
+    batch: int  # images a step; of `search`: all that may be searched at once; else asked at once
+    prior: str = ""  # of `search` and `query`: module of the prior, ...
     prior_block: str = "null"  # ... and its parameters
     precision: str = "fp32"
 

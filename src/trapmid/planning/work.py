@@ -8,7 +8,7 @@ from typing import Any
 from trapmid.config import params
 from trapmid.planning.scores import scores
 from trapmid.planning.sizes import images
-from trapmid.planning.units import Stage, Unit, as_json, plain, queried, question
+from trapmid.planning.units import LOOKED_UP, Stage, Unit, as_json, plain, queried, question
 
 _SEARCHES = ("gmi", "plgmi", "kedmi", "lomma", "ppa", "ifgmi")  # of so many steps as they are told
 _PATIENCES = 3.3
@@ -28,7 +28,7 @@ def stages(study: Mapping[str, Any]) -> list[Stage]:
         *(Stage("leak_signatures", name) for name in study["leaks"]),
         *(_asking(study, "estimate_signatures", n, r) for n, r in study["signatures"].items()),
         *_priors(study, "guided_priors", "train_guided_prior"),
-        *(Stage("train_judge", n, untimed="a judge's training") for n in study["trained_judges"]),
+        *(_judge_training(study, n, r) for n, r in study["trained_judges"].items()),
         *(_search(study, name, row) for name, row in study["attack_runs"].items()),
         *scores(study),
         Stage("report", "", pictures=len(study["attack_runs"])),
@@ -83,7 +83,21 @@ def _training(
                 of.classes, of.size, batch, precision=plan["precision"],
             )  # fmt: skip
             yield unit, steps * part
-    yield question(study, section, name), float((plan["epochs"] + 1) * held)
+    if row["arch"] in LOOKED_UP:
+        asked = held + _distinct(plan, block, learnt)
+    else:
+        asked = (plan["epochs"] + 1) * held
+    yield question(study, section, name), float(asked)
+
+
+def _distinct(plan: Mapping[str, Any], block: Mapping[str, Any], learnt: int) -> int:
+    """Images that the steps of a training do not find looked up, beside those that they do.
+
+    Of augmented images every one is another: what a step takes has them already.
+    """
+    if not plan["epochs"] or block.get("augmentation") is not None:
+        return 0
+    return learnt * (2 if plan["flip"] and plan["epochs"] > 1 else 1)
 
 
 def _priors(study: Mapping[str, Any], section: str, stage: str) -> Iterator[Stage]:
@@ -128,6 +142,16 @@ def _asking(study: Mapping[str, Any], stage: str, name: str, row: Mapping[str, A
     """A target asked about all public images."""
     asked = question(study, "targets", row["target"])
     return Stage(stage, name, ((asked, images(study, row["data"]).public),))
+
+
+def _judge_training(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stage:
+    """Of a whole batch, as if everybody had so many images."""
+    block = plain(params.of_row(study, "trained_judges", name))
+    unit = Unit(
+        "learn", row["method"], as_json(_timed(block)), "", 1, images(study, row["data"]).size,
+        block["people"] * block["images_each"] + block["nobodies"],
+    )  # fmt: skip
+    return Stage("train_judge", name, ((unit, float(block["steps"])),))
 
 
 def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stage:
