@@ -225,6 +225,26 @@ def test_dlib_is_asked_about_every_attack(photographs: dict[str, Any]) -> None:
     assert (asked.arch, count) == ("dlib_head", 3 * 126 * 3 + 126 * 4)
 
 
+# --- triggers that settle -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs"),
+    [({}, 17), ({"free": True}, 13), ({"until": 0.25}, 9), ({"frozen_after": None}, 36)],
+)
+def test_a_search_ends_where_its_triggers_settle(changes: dict[str, Any], epochs: int) -> None:
+    """At epoch 17 of 36, free ones at 13, where `until` is not before that."""
+    study = params.parse(compose("cheap_trap", [0], PROFILES))
+    row = study["targets"]["trapmid_settled-0"]
+    row["set"] = {**row["set"], **changes}
+    trainings = [(u, n) for u, n in stage(study, "train_target@trapmid_settled-0").work[:-1]]
+    searching, *resting = trainings
+    assert searching[1] == pytest.approx(epochs * 21)
+    assert sum(n for _, n in trainings) == pytest.approx(36 * 21)
+    for unit, _ in resting:
+        assert '"frozen_after": null' in unit.block and '"until": 0.0' in unit.block
+
+
 def test_a_prior_that_asks_for_candidates_counts_their_mirror_images(
     attacks: dict[str, Any],
 ) -> None:

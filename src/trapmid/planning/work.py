@@ -14,6 +14,10 @@ _SEARCHES = ("gmi", "plgmi", "kedmi", "lomma", "ppa", "ifgmi")  # of so many ste
 _PATIENCES = 3.3
 """Moves until a search of BREP-MI ends, as a multiple of its `patience`: the mean of 24 people
 under 12 defences, 2.8 to 3.7, where at most 5 are allowed (profile `attacks`, drawn faces)."""
+_SETTLED = {False: 17 / 36, True: 13 / 36}
+"""Share of the epochs until triggers work well enough to stay, as free ones or not: success was
+80 % at epoch 17 and 13 of 36 (profile `cheap_trap`, seed 0; docs/defenses.md). Nobody knows before
+how long it takes of other data, or for another `frozen_after`."""
 
 
 def stages(study: Mapping[str, Any]) -> list[Stage]:
@@ -74,10 +78,10 @@ def _training(
     block = plain(params.of_row(study, section, name))
     batch = min(plan["batch_size"], learnt)
     steps = plan["epochs"] * (learnt // batch)
-    share = float(block.get("until", 1.0))
-    for until, part in ((1.0, share), (0.0, 1 - share)):
+    share, without = _searched(block), {"until": 0.0, "frozen_after": None}
+    for changes, part in (({"until": 1.0}, share), (without, 1 - share)):
         if part > 0 and steps:
-            changed = block | {"until": until} if "until" in block else block
+            changed = block | {k: v for k, v in changes.items() if k in block}
             unit = Unit(
                 "train", row["method"], as_json(changed), row["arch"],
                 of.classes, of.size, batch, precision=plan["precision"],
@@ -88,6 +92,14 @@ def _training(
     else:
         asked = (plan["epochs"] + 1) * held
     yield question(study, section, name), float(asked)
+
+
+def _searched(block: Mapping[str, Any]) -> float:
+    """The share of the epochs in which a defence moves its triggers; 1 of one without a search."""
+    share = float(block.get("until", 1.0))
+    if block.get("frozen_after") is None:
+        return share
+    return min(share, _SETTLED[bool(block["free"])])
 
 
 def _distinct(plan: Mapping[str, Any], block: Mapping[str, Any], learnt: int) -> int:
