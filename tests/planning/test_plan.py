@@ -20,7 +20,7 @@ from trapmid.defenses import bido
 from trapmid.nets import dlib_resnet
 from trapmid.nets.stylegan2 import StyledConv, Synthesis
 from trapmid.nets.stylegan2_critic import EqualConv
-from trapmid.planning import card, measure, plan, work
+from trapmid.planning import card, measure, memory, plan, work
 from trapmid.planning.card import Card
 from trapmid.planning.company import company
 from trapmid.planning.measure import Cost
@@ -28,6 +28,7 @@ from trapmid.planning.throughputs import ThisMachine
 from trapmid.planning.units import Unit
 from trapmid.priors import style
 from trapmid.profiles.compose import compose
+from trapmid.search import inversion
 from trapmid.training.savings import Savings
 from trapmid.types import Progress
 
@@ -40,6 +41,7 @@ JUDGE = json.dumps(
     {"steps": 1, "people": 4, "images_each": 2, "nobodies": 2, "lr": 0.001, "weight_decay": 0.0}
     | {"keep_every": 1}
 )
+GMI = json.dumps(params.parse(compose("small", folder=ROOT / "profiles"))["attacks"]["gmi"])
 BIDO = params.parse(compose("wide", [0], ROOT / "profiles"))["bido"]
 H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 
@@ -247,6 +249,18 @@ def test_the_first_look_at_an_image_is_what_dlib_costs(
     one = unit(**({"arch": "dlib_head", "batch": 16} | changes))
     found = measure.cost(one, torch.device("cpu"), lambda: float(Counting.asked))
     assert found.seconds == seconds
+
+
+def test_a_search_needs_no_more_memory_than_it_gives_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A quarter of a machine of 64 MB, whatever the number of images."""
+    assert memory._SHARE == inversion._MEMORY_SHARE
+    monkeypatch.setattr(memory, "_installed", lambda _: 2**26)
+    one = unit(kind="search", method="gmi", block=GMI, prior="gmi", prior_block=GMI_PRIOR)
+    few, many = (memory.megabytes(one._replace(batch=n), runtime()) for n in (1, 10**6))
+    assert few < many
+    assert many - few < 16 < many
 
 
 @pytest.mark.slow

@@ -245,6 +245,12 @@ def test_a_search_ends_where_its_triggers_settle(changes: dict[str, Any], epochs
         assert '"frozen_after": null' in unit.block and '"until": 0.0' in unit.block
 
 
+def test_no_more_images_are_searched_at_once_than_the_study_allows(small: dict[str, Any]) -> None:
+    changed = small | {"inversion": small["inversion"] | {"batch_size": 50}}
+    ((unit, count),) = stage(changed, "invert@gmi-none-0").work
+    assert (unit.batch, count) == (50, 100 * 120)
+
+
 def test_a_prior_that_asks_for_candidates_counts_their_mirror_images(
     attacks: dict[str, Any],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 
 import torch
@@ -12,6 +13,8 @@ from trapmid import wiring
 from trapmid.planning.models import judge_of, made, placed, random_images
 from trapmid.planning.units import Unit
 from trapmid.runtime import Runtime
+
+_SHARE = 0.25  # of the memory: no search takes more rows at once, see `search.inversion`
 
 
 def megabytes(unit: Unit, rt: Runtime) -> float:
@@ -26,7 +29,17 @@ def megabytes(unit: Unit, rt: Runtime) -> float:
     if unit.arch:
         parts.append(_of_target(unit, rt))
     weights = sum(one for one, _ in parts) * (1 if unit.kind == "search" else 4)
-    return (weights + unit.batch * sum(kept for _, kept in parts)) / 2**20
+    batch = unit.batch * sum(kept for _, kept in parts)
+    if unit.kind == "search":
+        batch = min(batch, _SHARE * _installed(rt.device))
+    return (weights + batch) / 2**20
+
+
+def _installed(device: torch.device) -> int:
+    """Bytes that a search counts on, as `search.inversion` has it, but of a GPU that is empty."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _of_target(unit: Unit, rt: Runtime) -> tuple[float, float]:

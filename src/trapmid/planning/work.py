@@ -173,11 +173,12 @@ def _search(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Stag
     if row["method"] not in _SEARCHES:
         free = row["method"] == "random"
         return Stage("invert", name, untimed="" if free else f"the search of {row['method']}")
-    asked, each = queried(study, row), study["inversion"]["images_per_class"]
+    asked, plan = queried(study, row), study["inversion"]
+    each = plan["images_per_class"]
     rows = asked.classes * _searched_of_each(row["method"], block, each)
     unit = Unit(
         "search", row["method"], as_json(_timed(block)),
-        asked.arch, asked.classes, asked.image_size, rows,
+        asked.arch, asked.classes, asked.image_size, min(rows, plan["batch_size"] or rows),
         *_prior_of(study, row),
     )  # fmt: skip
     steps = block["steps"] + sum(one["steps"] for one in block.get("layers", ()))
