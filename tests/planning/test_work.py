@@ -254,9 +254,10 @@ def test_no_more_images_are_searched_at_once_than_the_study_allows(small: dict[s
 def test_a_prior_that_asks_for_candidates_counts_their_mirror_images(
     attacks: dict[str, Any],
 ) -> None:
-    """A pool of 500, and no step of training."""
-    ((ask, count),) = stage(attacks, "train_guided_prior@ppa-none-0").work
-    assert (ask.kind, count) == ("ask", 1000)
+    """A pool of 500, which are drawn, and no step of training."""
+    (draw, drawn), (ask, count) = stage(attacks, "train_guided_prior@ppa-none-0").work
+    assert (draw.kind, draw.prior, draw.arch, drawn) == ("query", "style", "small_vgg", 500)
+    assert (ask.kind, count) == ("ask", 500)
 
 
 def test_a_search_in_layers_counts_every_layer(attacks: dict[str, Any]) -> None:

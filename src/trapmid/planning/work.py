@@ -125,7 +125,12 @@ def _priors(study: Mapping[str, Any], section: str, stage: str) -> Iterator[Stag
         if asked is not None and row["method"] == "plgmi":
             work.append((asked, float(of.public)))  # pseudo-labels
         if asked is not None and block.get("candidates"):
-            work.append((asked, 2.0 * block["candidates"]["pool"]))  # an image and its mirror image
+            pool = float(block["candidates"]["pool"])  # each is drawn; asked, and mirrored, too
+            drawn = unit._replace(
+                kind="query", block="null", prior=row["method"],
+                prior_block=unit.block, precision="fp32",
+            )  # fmt: skip
+            work += [(drawn, pool), (asked, pool)]
         yield Stage(stage, name, tuple(work))
 
 
