@@ -17,16 +17,18 @@ from toy import TRAPMID, runtime
 from trapmid import cli, wiring
 from trapmid.config import params
 from trapmid.defenses import bido
+from trapmid.nets import dlib_resnet
 from trapmid.nets.stylegan2 import StyledConv, Synthesis
 from trapmid.nets.stylegan2_critic import EqualConv
-from trapmid.planning import card, measure, plan, work
+from trapmid.planning import card, measure, memory, plan, work
 from trapmid.planning.card import Card
 from trapmid.planning.company import company
 from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
-from trapmid.planning.work import Unit
+from trapmid.planning.units import Unit
 from trapmid.priors import style
 from trapmid.profiles.compose import compose
+from trapmid.search import inversion
 from trapmid.training.savings import Savings
 from trapmid.types import Progress
 
@@ -35,6 +37,11 @@ GMI_PRIOR = json.dumps(
     params.parse(compose("small", folder=ROOT / "profiles"))["prior_training"]["gmi"],
     sort_keys=True,
 )
+JUDGE = json.dumps(
+    {"steps": 1, "people": 4, "images_each": 2, "nobodies": 2, "lr": 0.001, "weight_decay": 0.0}
+    | {"keep_every": 1}
+)
+GMI = json.dumps(params.parse(compose("small", folder=ROOT / "profiles"))["attacks"]["gmi"])
 BIDO = params.parse(compose("wide", [0], ROOT / "profiles"))["bido"]
 H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 
@@ -140,6 +147,9 @@ def test_what_is_measured_is_kept_for_this_machine_alone(
         assert ThisMachine(cpu, file).cost(unit()) == Cost(1.5, 2.0)
     assert ThisMachine(cpu, file, frozen=True).cost(unit()) == Cost(1.5, 2.0)
     assert len(asked) == 1
+    with monkeypatch.context() as context:
+        context.setattr("trapmid.planning.throughputs._WAY", "another")
+        assert ThisMachine(cpu, file, frozen=True).cost(unit()) is None
     (kept,) = json.loads(file.read_text("utf-8")).values()
     file.write_text(json.dumps({"another machine": kept}), "utf-8")
     assert ThisMachine(cpu, file, frozen=True).cost(unit()) is None
@@ -212,6 +222,47 @@ def test_a_step_of_bido_is_timed_at_its_own_batch(
     assert found.seconds == 1  # by a clock that a step moves on by one
 
 
+class Counting:
+    """Stands for dlib: an image's embedding is its mean, 128 times; all of them count together."""
+
+    asked = 0
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        Counting.asked += len(images)
+        return images.mean(dim=(1, 2, 3))[:, None].expand(-1, dlib_resnet.DIM)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"block": '{"augmentation": null}'}, 0),
+        ({"kind": "ask", "method": "", "block": "null"}, 1),
+        ({"kind": "judge", "method": "dlib", "block": "null", "arch": ""}, 1),
+    ],
+    ids=["train", "ask", "judge"],
+)
+def test_the_first_look_at_an_image_is_what_dlib_costs(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], seconds: int
+) -> None:
+    """By a clock that every image moves on by one: a step of a training finds its images there."""
+    monkeypatch.setattr(dlib_resnet, "Recogniser", Counting)
+    one = unit(**({"arch": "dlib_head", "batch": 16} | changes))
+    found = measure.cost(one, torch.device("cpu"), lambda: float(Counting.asked))
+    assert found.seconds == seconds
+
+
+def test_a_search_needs_no_more_memory_than_it_gives_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A quarter of a machine of 64 MB, whatever the number of images."""
+    assert memory._SHARE == inversion._MEMORY_SHARE
+    monkeypatch.setattr(memory, "_installed", lambda _: 2**26)
+    one = unit(kind="search", method="gmi", block=GMI, prior="gmi", prior_block=GMI_PRIOR)
+    few, many = (memory.megabytes(one._replace(batch=n), runtime()) for n in (1, 10**6))
+    assert few < many
+    assert many - few < 16 < many
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
@@ -219,6 +270,9 @@ def test_a_step_of_bido_is_timed_at_its_own_batch(
         {},
         {"kind": "ask", "method": "", "block": "null"},
         {"kind": "query", "method": "brepmi", "prior": "gmi", "prior_block": GMI_PRIOR},
+        {"kind": "judge", "method": "verifier", "block": "null", "arch": ""},
+        {"kind": "learn", "method": "verifier", "block": JUDGE, "arch": "", "batch": 10},
+        {"kind": "learn", "method": "attributes", "block": JUDGE, "arch": "", "batch": 10},
         {"arch": "small_resnet"},
     ],
     ids=str,
@@ -226,7 +280,7 @@ def test_a_step_of_bido_is_timed_at_its_own_batch(
 def test_units_are_measured_by_making_them(changes: dict[str, Any]) -> None:
     found = measure.cost(unit(**changes), torch.device("cpu"))
     assert 0 < found.seconds < 60
-    assert (found.megabytes > 0) == (unit(**changes).kind not in ("ask", "query"))
+    assert (found.megabytes > 0) == (unit(**changes).kind not in ("ask", "query", "judge"))
 
 
 @pytest.mark.parametrize("group", [2, 3, 9])
@@ -268,7 +322,8 @@ def test_every_kind_of_unit_of_the_attacks_can_be_measured(monkeypatch: pytest.M
     monkeypatch.setattr(measure, "_LONGEST", 0.0)
     study = params.parse(compose("attacks", folder=ROOT / "profiles"))
     units = {(u.kind, u.method, u.prior): u for stage in work.stages(study) for u, _ in stage.work}
-    assert {kind for kind, _, _ in units} == {"train", "prior", "search", "imitate", "ask", "query"}
+    kinds = {"train", "prior", "search", "imitate", "ask", "query", "judge"}
+    assert {kind for kind, _, _ in units} == kinds
     for name, one in units.items():
         assert measure.cost(one, torch.device("cpu")).seconds > 0, name
 
@@ -296,6 +351,8 @@ def test_nobody_timed_what_cannot_be_built_here(
         missing(monkeypatch, arch)
     kinds = ("train", "search", "imitate", "ask")
     units = [unit(kind=kind, arch=arch, image_size=300) for kind in kinds]
+    if arch == "dlib_head":
+        units.append(unit(kind="judge", method="dlib", block="null", arch=""))
     machine = ThisMachine(torch.device("cpu"), tmp_path / "kept.json")
     measure.is_buildable.cache_clear()
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from trapmid.config import params
 from trapmid.planning import sizes, work
-from trapmid.planning.work import Stage
+from trapmid.planning.units import Stage
 from trapmid.profiles.compose import compose
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
@@ -90,22 +90,174 @@ def test_ppa_counts_candidates_and_views(attacks: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "each"),
-    [("ppa", 5), ("ppa_all", 10), ("brepmi", 1), ("gmi", 7), ("kedmi", 7), ("ifgmi", 7)],
+    ("row", "each", "looks"),
+    [
+        ("ppa", 5, 1),
+        ("ppa_all", 10, 1),
+        ("brepmi", 1, 2),
+        ("gmi", 7, 3),
+        ("kedmi", 7, 3),
+        ("ifgmi", 7, 1),
+    ],
 )
-def test_what_an_attack_keeps_is_scored(attacks: dict[str, Any], row: str, each: int) -> None:
-    """PPA keeps five of ten searches, BREP-MI makes one image, others what they are asked for."""
+def test_what_an_attack_keeps_is_scored(
+    attacks: dict[str, Any], row: str, each: int, looks: int
+) -> None:
+    """PPA keeps five of ten searches, BREP-MI makes one image, others what they are asked for.
+
+    The evaluator sees them as they are and, where the papers' code has other pixels, in these; and
+    the real test images, on which two judges are held against it.
+    """
     changed = attacks | {"inversion": attacks["inversion"] | {"images_per_class": 7}}
-    ((ask, rows),) = stage(changed, f"evaluate@{row}-none-0").work
-    assert (ask.kind, rows) == ("ask", 24 * each)
+    (evaluator, asked), (_, by_target), (_, by_queried), *others = stage(
+        changed, f"evaluate@{row}-none-0"
+    ).work
+    rows = 24 * each
+    assert (evaluator.kind, evaluator.arch) == ("ask", "small_resnet")
+    assert asked == looks * rows + 168
+    assert (by_target, by_queried) == (rows, rows)
+    assert [(one.kind, one.method, one.arch, count) for one, count in others] == [
+        ("judge", "verifier", "", rows),
+        ("judge", "portrait", "", rows),
+        ("ask", "", "small_ir", rows),
+    ]
+
+
+def test_the_signature_of_an_attacked_trapdoor_is_looked_for(attacks: dict[str, Any]) -> None:
+    """In the images, and in those that the paper's code has; GMI's 120."""
+    work_of = dict(enumerate(stage(attacks, "evaluate@gmi-trapmid-0").work))
+    assert work_of[1][1] == 3 * 120
+
+
+def test_what_stands_in_for_a_target_meets_its_triggers(attacks: dict[str, Any]) -> None:
+    """168 test images, and each with all of 24 triggers: 4,000 pairs are the least."""
+    asked, count = stage(attacks, "evaluate@distil-trapmid-0").work[2]
+    assert asked.arch == "small_students"
+    assert count == 120 + 168 + 168 * 24
+
+
+def test_students_are_asked_beside_the_target(attacks: dict[str, Any]) -> None:
+    (name,) = [n for n in attacks["attack_runs"] if n.startswith("lomma_gmi-none-0")]
+    *_, (asked, count) = stage(attacks, f"evaluate@{name}").work
+    assert (asked.arch, count) == ("small_students", 120)
+
+
+def test_a_target_is_asked_about_what_moves_and_what_carries_triggers(
+    small: dict[str, Any],
+) -> None:
+    """Three radii of 168 images and 32 probes, 20 steps forth and back; 336 held-out images.
+
+    Of Trap-MID two more balls; 1,344 images three times, 3,600 public ones, 24 triggers on each of
+    168, and one trigger more on each.
+    """
+    ((_, plain),) = stage(small, "evaluate_target@none-0").work
+    assert plain == (3 * 168 + 32) * 41 + 336
+    ((_, planted),) = stage(small, "evaluate_target@trapmid-0").work
+    assert planted == (5 * 168 + 32) * 41 + 336 + 3 * 1344 + 3600 + 168 * 24 + 168
+
+
+def test_judges_see_real_images(small: dict[str, Any]) -> None:
+    """The reader those of the test; the verifier three splits, the test's twice, and 28 blanks."""
+    ((verifier, seen),) = stage(small, "evaluate_judge@verifier").work
+    ((portrait, read),) = stage(small, "evaluate_judge@identity").work
+    assert (verifier.kind, verifier.method, seen) == ("judge", "verifier", 1344 + 168 * 3 + 28)
+    assert (portrait.kind, portrait.method, read) == ("judge", "portrait", 168)
+
+
+def test_a_judge_that_learns_is_counted(photographs: dict[str, Any]) -> None:
+    """1,500 steps of 40 people with four images, and 24 images of nobody."""
+    found = stage(photographs, "train_judge@verifier")
+    ((unit, steps),) = found.work
+    assert (unit.kind, unit.method, unit.batch, steps) == ("learn", "verifier", 184, 1500)
+    assert not found.untimed
+
+
+# --- a network that looks its answers up ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def photographs() -> dict[str, Any]:
+    """126 people of 24 images: four for test, one for validation."""
+    return params.parse(compose("celeba_small", [0], PROFILES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "distinct"),
+    [
+        ({}, 19 + 5),
+        ({"flip": True}, 2 * 19 + 5),
+        ({"flip": True, "epochs": 1}, 19 + 5),
+        ({"epochs": 0}, 5),
+    ],
+)
+def test_dlib_is_asked_once_about_an_image(
+    photographs: dict[str, Any], changes: dict[str, Any], distinct: int
+) -> None:
+    """Of 40 epochs in the first; of images that are mirrored by chance about both kinds."""
+    study = copy.deepcopy(photographs)
+    study["classifier_training"]["head"] |= changes
+    *_, (asked, count) = stage(study, "train_evaluator@evaluator").work
+    assert (asked.kind, asked.arch, count) == ("ask", "dlib_head", 126 * distinct)
+
+
+def test_augmented_images_are_none_that_dlib_has_seen(photographs: dict[str, Any]) -> None:
+    study = copy.deepcopy(photographs)
+    study["evaluators"]["evaluator"]["block"] = "none_aug"
+    (training, _), (_, held) = stage(study, "train_evaluator@evaluator").work
+    assert '"crop"' in training.block
+    assert held == 126 * 5
+
+
+def test_dlib_is_asked_about_as_many_public_images_as_the_row_allows(
+    photographs: dict[str, Any],
+) -> None:
+    ((asked, count),) = stage(photographs, "evaluate_evaluator@evaluator").work
+    assert (asked.arch, count) == ("dlib_head", 126 * 24 + 3000)
+    study = copy.deepcopy(photographs)
+    study["evaluation"]["public_images"] = None
+    ((_, count),) = stage(study, "evaluate_evaluator@evaluator").work
+    assert count == 126 * 24 + 12000
+
+
+def test_dlib_is_asked_about_every_attack(photographs: dict[str, Any]) -> None:
+    """Three images of 126 people in three versions, and real ones; another process each."""
+    (asked, count), *_ = stage(photographs, "evaluate@gmi-none-0").work
+    assert (asked.arch, count) == ("dlib_head", 3 * 126 * 3 + 126 * 4)
+
+
+# --- triggers that settle -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs"),
+    [({}, 17), ({"free": True}, 13), ({"until": 0.25}, 9), ({"frozen_after": None}, 36)],
+)
+def test_a_search_ends_where_its_triggers_settle(changes: dict[str, Any], epochs: int) -> None:
+    """At epoch 17 of 36, free ones at 13, where `until` is not before that."""
+    study = params.parse(compose("cheap_trap", [0], PROFILES))
+    row = study["targets"]["trapmid_settled-0"]
+    row["set"] = {**row["set"], **changes}
+    trainings = [(u, n) for u, n in stage(study, "train_target@trapmid_settled-0").work[:-1]]
+    searching, *resting = trainings
+    assert searching[1] == pytest.approx(epochs * 21)
+    assert sum(n for _, n in trainings) == pytest.approx(36 * 21)
+    for unit, _ in resting:
+        assert '"frozen_after": null' in unit.block and '"until": 0.0' in unit.block
+
+
+def test_no_more_images_are_searched_at_once_than_the_study_allows(small: dict[str, Any]) -> None:
+    changed = small | {"inversion": small["inversion"] | {"batch_size": 50}}
+    ((unit, count),) = stage(changed, "invert@gmi-none-0").work
+    assert (unit.batch, count) == (50, 100 * 120)
 
 
 def test_a_prior_that_asks_for_candidates_counts_their_mirror_images(
     attacks: dict[str, Any],
 ) -> None:
-    """A pool of 500, and no step of training."""
-    ((ask, count),) = stage(attacks, "train_guided_prior@ppa-none-0").work
-    assert (ask.kind, count) == ("ask", 1000)
+    """A pool of 500, which are drawn, and no step of training."""
+    (draw, drawn), (ask, count) = stage(attacks, "train_guided_prior@ppa-none-0").work
+    assert (draw.kind, draw.prior, draw.arch, drawn) == ("query", "style", "small_vgg", 500)
+    assert (ask.kind, count) == ("ask", 500)
 
 
 def test_a_search_in_layers_counts_every_layer(attacks: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trapmid import wiring
 from trapmid.planning.measure import Cost, is_buildable
-from trapmid.planning.work import Unit
+from trapmid.planning.units import Unit
 
 ARCH, CLASSES, SIZE, BATCH, WIDTH = "vgg16", 1000, 64, 64, 64  # as measured
 _EPOCH = 27_000  # images
@@ -103,7 +103,7 @@ class Card:
             image = self.epoch(planted=planted) / _EPOCH
             scale = flops(unit.arch, unit.classes, unit.image_size) / measured
             return image * scale * (unit.batch if unit.kind != "ask" else 1 / _OF_NONE)
-        if unit.kind == "query":
+        if unit.kind in ("query", "judge", "learn"):
             return None
         block = json.loads(unit.block)
         if unit.kind == "prior":

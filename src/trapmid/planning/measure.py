@@ -15,19 +15,28 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
 
 from trapmid import wiring
 from trapmid.artifacts.initial import PROGRAM
 from trapmid.config.study import ClassifierTraining
 from trapmid.metrics import features
 from trapmid.planning.clock import Clock, Now, synchronize
-from trapmid.planning.work import Unit
+from trapmid.planning.memory import megabytes
+from trapmid.planning.models import (
+    grouped,
+    judge_of,
+    loaded_prior,
+    network,
+    placed,
+    random_images,
+)
+from trapmid.planning.units import LOOKED_UP, Unit
 from trapmid.runtime import Runtime, choose_precision, eval_mode
-from trapmid.training import classifier
+from trapmid.training import classifier, judging
 from trapmid.training.classifier import Splits
 from trapmid.training.fit import Labelled
-from trapmid.types import NOTHING, Attack, Prior, Saving, SideInformation, Target, Task
+from trapmid.training.judging import Faces
+from trapmid.types import NOTHING, Attack, Learns, Reader, Saving, SideInformation, Target, Task
 
 _LEAST = 8
 _LONGEST = 3.0  # seconds of one measurement: a larger batch is not tried
@@ -59,6 +68,23 @@ def is_buildable(arch: str, classes: int, size: int) -> bool:
     return True
 
 
+def is_measurable(unit: Unit) -> bool:
+    """Whether what it is about can be made here: its network, or its judge."""
+    if unit.kind in ("judge", "learn") and not _has_judge(unit.method, unit.image_size):
+        return False
+    return is_buildable(unit.arch, unit.classes, unit.image_size)
+
+
+@functools.cache
+def _has_judge(method: str, size: int) -> bool:
+    try:
+        with torch.device("meta"):
+            wiring.judge(method)(size)
+    except (ImportError, ValueError):
+        return False
+    return True
+
+
 def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost:
     """Measures a unit on `device`, in the precision that it has there."""
     precision = choose_precision(unit.precision, device)
@@ -70,17 +96,20 @@ def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost
         "imitate": _imitate,
         "ask": _ask,
         "query": _query,
+        "judge": _judge,
+        "learn": _learn,
     }[unit.kind]
     least = unit.batch if _is_whole(unit) else _LEAST
     with rt.seeded("plan"):
         seconds = _grown(partial(measure, unit, rt, now), unit.batch, least)
-    shared = unit.kind in ("search", "ask", "query")
-    return Cost(seconds / unit.batch if shared else seconds, _memory(unit, rt))
+    shared = unit.kind in ("search", "ask", "query", "judge")
+    return Cost(seconds / unit.batch if shared else seconds, megabytes(unit, rt))
 
 
 def _is_whole(unit: Unit) -> bool:
-    """Whether a step has all of its batch or none: BiDO's has people of several images."""
-    return unit.kind == "train" and "identities_per_batch" in json.loads(unit.block)
+    """Whether a step has all of its batch or none: people of several images, as BiDO's."""
+    bido = unit.kind == "train" and "identities_per_batch" in json.loads(unit.block)
+    return bido or unit.kind == "learn"
 
 
 def _grown(run: Callable[[int], float], batch: int, least: int = _LEAST) -> float:
@@ -99,24 +128,28 @@ def _grown(run: Callable[[int], float], batch: int, least: int = _LEAST) -> floa
 def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     """Of the second of two epochs, each of some steps; scores are counted by themselves.
 
-    A search for triggers that is not due at every step has whole rounds in each epoch.
+    A search for triggers that is not due at every step has whole rounds in each epoch. Of a network
+    that looks answers up, images have been seen before: few of them, again and again.
     """
     block = json.loads(unit.block)
     every: int = block.get("search_every", 1)
     steps = every * math.ceil(_STEPS / every)
     defense = wiring.defense(unit.method, block, "plan")
-    images = _images(steps * batch, unit.image_size)
+    images = random_images(steps * batch, unit.image_size)
+    looked_up = unit.arch in LOOKED_UP
+    if looked_up:
+        images = images[torch.arange(len(images)) % _LEAST]
     # All people of BiDO's batch in each of its steps; with more, some would have no batch left
     people = min(unit.classes, block.get("identities_per_batch") or max(2, steps * batch // 4))
     train = Labelled(images, torch.arange(len(images)) % people)
     test = Labelled(train.images[:1], train.labels[:1])
     splits = Splits(train, Labelled(images[:0], train.labels[:0]), test, unit.classes)
-    clock = Clock(rt.device, 1, now)
-    classifier.train(defense, partial(_network, unit), splits, _plan(batch, rt), rt, clock)
+    clock, plan = Clock(rt.device, 1, now), _plan(batch, rt, flip=not looked_up)
+    classifier.train(defense, partial(network, unit), splits, plan, rt, clock)
     return clock.seconds / steps
 
 
-def _plan(batch: int, rt: Runtime) -> ClassifierTraining:
+def _plan(batch: int, rt: Runtime, *, flip: bool) -> ClassifierTraining:
     return ClassifierTraining(
         epochs=2,
         batch_size=batch,
@@ -126,7 +159,7 @@ def _plan(batch: int, rt: Runtime) -> ClassifierTraining:
         weight_decay=1e-4,
         milestones=(),
         decay=0.1,
-        flip=True,
+        flip=flip,
         select="last",
         precision=cast(Any, rt.precision),
         keep_every=_NEVER,
@@ -139,11 +172,11 @@ def _prior(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     turns = 1 if unit.method in ("plgmi", "style") else block["critic_steps"]
     changes = {"steps": 2 * turns, "batch_size": batch}
     changes |= {"top_n": 1} if "top_n" in block else {}
-    training = wiring.prior_training(unit.method, _grouped(block | changes, batch))
+    training = wiring.prior_training(unit.method, grouped(block | changes, batch))
     prior = rt.place(training.make(unit.image_size, unit.classes))
-    target = _placed(unit, rt) if unit.arch else None
+    target = placed(unit, rt) if unit.arch else None
     clock = Clock(rt.device, turns, now)
-    public = _images(2 * batch, unit.image_size)
+    public = random_images(2 * batch, unit.image_size)
     training.fit(prior, public, target, NOTHING, rt, clock)
     return clock.seconds / turns
 
@@ -156,7 +189,7 @@ def _search(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
         block["layers"] = [one | {"steps": steps} for one in block["layers"]]
         steps *= 1 + len(block["layers"])
     attack = cast(Attack, wiring.attack(unit.method, block))
-    target, prior = _placed(unit, rt), _loaded_prior(unit, rt)
+    target, prior = placed(unit, rt), loaded_prior(unit, rt)
     clock = Clock(rt.device, warm, now)
     index = torch.arange(batch, device=rt.device)
     known = _known(unit, target, rt) if unit.method == "lomma" else NOTHING
@@ -173,9 +206,9 @@ def _search(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 def _known(unit: Unit, target: Target, rt: Runtime) -> SideInformation:
     """Of LOMMA's students one stands for all three: the target's own network."""
     with torch.no_grad(), eval_mode(target):
-        images = _images(2, unit.image_size).to(rt.device).float() / 255
+        images = random_images(2, unit.image_size).to(rt.device).float() / 255
         mean = target(images).features.mean(dim=0)
-    return SideInformation(students=_placed(unit, rt), feature_mean=mean)
+    return SideInformation(students=placed(unit, rt), feature_mean=mean)
 
 
 def _imitate(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
@@ -185,16 +218,16 @@ def _imitate(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     changes = {"epochs": 2, "batch_size": batch, "milestones": []}
     training = cast(Any, wiring.surrogate(unit.method, block | changes))
     clock = Clock(rt.device, 1, now)
-    student = rt.place(_network(unit, unit.classes))
-    images = _images(steps * batch, unit.image_size)
+    student = rt.place(network(unit, unit.classes))
+    images = random_images(steps * batch, unit.image_size)
     training.learn(student, images, torch.randn(len(images), unit.classes), rt, clock)
     return clock.seconds / steps
 
 
 def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
-    model = _placed(unit, rt)
-    images = _images(batch, unit.image_size)
-    features.describe(model, images[:2], batch_size=batch, rt=rt)
+    model = placed(unit, rt)
+    warm, images = (random_images(count, unit.image_size) for count in (2, batch))
+    features.describe(model, warm, batch_size=batch, rt=rt)
     begun = now()
     features.describe(model, images, batch_size=batch, rt=rt)
     synchronize(rt.device)
@@ -203,7 +236,7 @@ def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 
 def _query(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     """The images of latents, and what the target says of them."""
-    target, prior = _placed(unit, rt), _loaded_prior(unit, rt)
+    target, prior = placed(unit, rt), loaded_prior(unit, rt)
     z = torch.randn(batch, prior.latent_dim, device=rt.device)
     labels = torch.arange(batch, device=rt.device) % unit.classes
     with torch.no_grad():
@@ -213,82 +246,26 @@ def _query(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     return now() - begun
 
 
-def _memory(unit: Unit, rt: Runtime) -> float:
-    """MB of weights, with their gradients and momenta, and of what autograd keeps of a batch."""
-    if unit.kind in ("ask", "query"):
-        return 0.0
-    parts = []  # (weights, what is kept of an image)
-    if unit.kind in ("prior", "search"):
-        parts.append(_of_prior(unit, rt))
-    if unit.arch:
-        parts.append(_of_target(unit, rt))
-    weights = sum(one for one, _ in parts) * (1 if unit.kind == "search" else 4)
-    return (weights + unit.batch * sum(kept for _, kept in parts)) / 2**20
+def _judge(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
+    judge = judge_of(unit, rt).eval()
+    warm, images = (random_images(count, unit.image_size) for count in (2, batch))
+    features.vectors(judge, warm, batch_size=batch, rt=rt)
+    begun = now()
+    features.vectors(judge, images, batch_size=batch, rt=rt)
+    synchronize(rt.device)
+    return now() - begun
 
 
-def _of_target(unit: Unit, rt: Runtime) -> tuple[float, float]:
-    """Bytes of the network's weights, and what autograd keeps for one image of a step."""
-    target, two = _placed(unit, rt), _images(2, unit.image_size).to(rt.device).float() / 255
-    block, times = json.loads(unit.block), 1.0
-    if unit.kind == "search":
-        times = wiring.attack(unit.method, block).rows_in_memory()
-        two.requires_grad_(True)
-    else:
-        target.requires_grad_(True).train()
-        times = 2.0 if "alpha" in block else 1.0  # benign and poisoned in one batch
-    return _bytes(target), times * _kept(lambda: target(two)) / 2
-
-
-def _of_prior(unit: Unit, rt: Runtime) -> tuple[float, float]:
-    """Likewise of a prior: its images, and its critic on them."""
-    searched = unit.kind == "search"
-    method, block = (unit.prior, unit.prior_block) if searched else (unit.method, unit.block)
-    prior = _made(method, block, unit, rt).requires_grad_(not searched)
-    z = torch.zeros(2, prior.latent_dim, device=rt.device, requires_grad=True)
-    labels = torch.zeros(2, dtype=torch.int64, device=rt.device)
-    return _bytes(prior), _kept(lambda: prior.realism(prior(z, labels), labels)) / 2
-
-
-def _grouped(block: dict[str, Any], images: int) -> dict[str, Any]:
-    """A block whose critic compares groups of so few images, if it does; it works no less."""
-    return block | ({"group": math.gcd(block["group"], images)} if "group" in block else {})
-
-
-def _bytes(network: nn.Module) -> float:
-    return float(sum(p.numel() * p.element_size() for p in network.parameters()))
-
-
-def _kept(forward: Callable[[], object]) -> float:
-    """Bytes that autograd keeps of a forward pass."""
-    kept = 0
-
-    def weigh(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.numel() * tensor.element_size()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
-        forward()
-    return float(kept)
-
-
-def _network(unit: Unit, outputs: int) -> Target:
-    return wiring.target(unit.arch)(outputs, unit.image_size)
-
-
-def _placed(unit: Unit, rt: Runtime) -> Target:
-    return rt.place(_network(unit, unit.classes)).eval().requires_grad_(False)
-
-
-def _loaded_prior(unit: Unit, rt: Runtime) -> Prior:
-    return _made(unit.prior, unit.prior_block, unit, rt).eval().requires_grad_(False)
-
-
-def _made(method: str, block: str, unit: Unit, rt: Runtime) -> Prior:
-    training = wiring.prior_training(method, _grouped(json.loads(block), 2))  # of a look at two
-    classes = 1 if method == "gmi" else unit.classes
-    return rt.place(training.make(unit.image_size, classes))
-
-
-def _images(count: int, size: int) -> Tensor:
-    return torch.randint(256, (count, 3, size, size), dtype=torch.uint8)
+def _learn(unit: Unit, rt: Runtime, now: Now, _batch: int) -> float:
+    """After one step of a judge's training two others."""
+    steps, warm = 2, 1
+    block = json.loads(unit.block) | {"steps": steps + warm}
+    plan, judge = wiring.judge_training(unit.method, block), judge_of(unit, rt)
+    read = len(judge.names) if isinstance(judge, Reader) else 0
+    assert isinstance(judge, Learns)  # `wiring.judge_training` refuses others
+    images = random_images(plan.people * plan.images_each, unit.image_size)
+    counts = torch.full((plan.people,), plan.images_each)
+    faces = Faces(images, counts, torch.rand(plan.people, read))
+    clock = Clock(rt.device, warm, now)
+    judging.fit(judge, judge.loss, faces, plan, rt, Saving(clock, _NEVER))
+    return clock.seconds / steps
