@@ -41,7 +41,10 @@ def test_every_file_has_its_class(kind: str) -> None:
     ("call", "message"),
     [
         (lambda: wiring.attack("gmj", {}), r"attacks: no 'gmj'; there are brepmi, gmi, "),
-        (lambda: wiring.defense("nothing", {}, "x"), r"defenses: no 'nothing'; there are bido, "),
+        (
+            lambda: wiring.defense("nothing", {}, "x"),
+            r"defenses: no 'nothing'; there are atat, bido, ",
+        ),
         (
             lambda: wiring.prior_training("stylegan", {}),
             r"priors: no 'stylegan'; there are gmi, kedmi, ",

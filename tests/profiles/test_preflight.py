@@ -145,10 +145,10 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
         (
             "targets.none-0.block",
             "nome",
-            "params.yaml: no 'nome'; has attack_runs, attacks, bido, ",
+            "params.yaml: no 'nome'; has atat, attack_runs, attacks, bido, ",
         ),
         ("targets.none-0.block", "mid", "mid: missing ['augmentation']; given ['noise', "),
-        ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are bido, "),
+        ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are atat, bido, "),
         ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are densenet169, "),
         (
             "targets.none-0.arch",
@@ -218,7 +218,7 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
         ("attack_runs", {True: {}}, "attack_runs: the key True must be in quotes"),
         # the gate
-        ("gate.controls", ["nobody"], "gate.controls: no defence 'nobody'; there are bido, "),
+        ("gate.controls", ["nobody"], "gate.controls: no defence 'nobody'; there are atat, bido, "),
         ("gate.attack_accuracy", 5, "gate.attack_accuracy: 5.0 is outside [0, 1]"),
     ],
 )
@@ -245,7 +245,7 @@ def test_a_wrong_value_is_one_line(path: str, value: Any, message: str) -> None:
         (
             "inversion: {",
             "inversio: {",
-            "params.yaml: no 'inversion'; has attack_runs, attacks, bido, ",
+            "params.yaml: no 'inversion'; has atat, attack_runs, attacks, bido, ",
         ),
         ("rolss: {", "rolss: [", "params.yaml: while parsing"),
     ],
