@@ -24,6 +24,7 @@ from trapmid.types import (
     InMemory,
     Output,
     Prior,
+    Setting,
     StylePrior,
     Target,
 )
@@ -145,6 +146,17 @@ PLGMI: dict[str, Any] = {
 
 def runtime(seed: int = 0, precision: str = "fp32") -> Runtime:
     return Runtime(device=torch.device("cpu"), seed=seed, precision=precision)
+
+
+def setting(classes: int = 4) -> Setting:
+    """A training of `ToyNet` on the toy world's images."""
+    return Setting(
+        image_shape=(3, SIZE, SIZE),
+        num_classes=classes,
+        new_network=lambda outputs: seeded(ToyNet, outputs),
+        new_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        rt=runtime(),
+    )
 
 
 def generator(seed: int = 0) -> torch.Generator:

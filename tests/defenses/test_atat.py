@@ -9,23 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toy import ATAT, T, ToyNet, images, runtime, seeded
+from toy import ATAT, T, ToyNet, images, runtime, seeded, setting
 from trapmid import augment, wiring
 from trapmid.runtime import eval_mode
-from trapmid.types import Objective, Output, Progress, Setting, Target
+from trapmid.types import Objective, Output, Progress, Target
 
 CLASSES, RADIUS, STEP, STEPS = 4, 0.02, 0.008, 3
 
 
 def objective(classes: int = CLASSES, **changes: Any) -> Objective:
-    setting = Setting(
-        image_shape=(3, 8, 8),
-        num_classes=classes,
-        new_network=lambda outputs: seeded(ToyNet, outputs),
-        new_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-        rt=runtime(),
-    )
-    return wiring.defense("atat", ATAT | changes, "atat").objective(setting)
+    return wiring.defense("atat", ATAT | changes, "atat").objective(setting(classes))
 
 
 class Spy(Target):

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch.distributions import Normal, kl_divergence
 
 import official
-from toy import ToyNet, ToyTarget, images, runtime, seeded
+from toy import ToyNet, ToyTarget, images, seeded, setting
 from trapmid import wiring
 from trapmid.defenses.mid import Bottleneck, Defense
 from trapmid.runtime import eval_mode
-from trapmid.types import Progress, Setting
+from trapmid.types import Progress
 
 MEAN = Defense(weight=0.5, width=6, noise="mean")
 NAMES = {"code": "st_layer", "classifier": "fc_layer"}
@@ -65,15 +65,8 @@ def test_vgg16_computes_what_the_official_network_does() -> None:
 
 def test_the_loss() -> None:
     model, x, y = bottleneck().train(), images(8), torch.arange(8) % 4
-    setting = Setting(
-        image_shape=(3, 8, 8),
-        num_classes=4,
-        new_network=lambda outputs: seeded(ToyNet, outputs),
-        new_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-        rt=runtime(),
-    )
     torch.manual_seed(5)
-    loss = MEAN.objective(setting)(model, x, y, Progress(0, 1, 0, 1))
+    loss = MEAN.objective(setting())(model, x, y, Progress(0, 1, 0, 1))
     torch.manual_seed(5)
     code = bottleneck().train().encode(x)
     sampled = code.mean + code.deviation * torch.randn_like(code.mean)

@@ -8,22 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import RandomErasing
 
-from toy import MIDRE, T, ToyNet, images, runtime, seeded, uniform
+from toy import MIDRE, T, ToyNet, images, seeded, setting, uniform
 from trapmid import augment, wiring
 from trapmid.defenses.midre import Defense, erased
-from trapmid.types import Progress, Setting
+from trapmid.types import Progress
 
 FILL = (0.7, 0.6, 0.5)
-
-
-def setting() -> Setting:
-    return Setting(
-        image_shape=(3, 8, 8),
-        num_classes=4,
-        new_network=lambda outputs: seeded(ToyNet, outputs),
-        new_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-        rt=runtime(),
-    )
 
 
 def test_one_square_an_image_and_nothing_else() -> None:

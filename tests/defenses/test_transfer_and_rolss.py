@@ -7,21 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from toy import Memory, ToyNet, ToyTarget, faces, images, plan, runtime, seeded, snapshot
+from toy import Memory, ToyNet, ToyTarget, faces, images, plan, runtime, seeded, setting, snapshot
 from trapmid import wiring
 from trapmid.defenses import rolss, transfer
 from trapmid.training import fit
-from trapmid.types import Setting, Target
-
-
-def setting() -> Setting:
-    return Setting(
-        image_shape=(3, 8, 8),
-        num_classes=4,
-        new_network=lambda outputs: seeded(ToyNet, outputs),
-        new_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-        rt=runtime(),
-    )
+from trapmid.types import Target
 
 
 def trained(defense: Any) -> tuple[dict[str, Any], dict[str, Any], Target]:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
+from torch import Tensor
 
 from trapmid import wiring
 from trapmid.artifacts.initial import PROGRAM
@@ -226,10 +227,18 @@ def _imitate(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 
 def _ask(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     model = placed(unit, rt)
+    ask = partial(features.describe, model, batch_size=batch, rt=rt)
+    return _answers(ask, unit, rt, now, batch)
+
+
+def _answers(
+    ask: Callable[[Tensor], object], unit: Unit, rt: Runtime, now: Now, batch: int
+) -> float:
+    """Seconds of a batch, after two other images: what is looked up is no answer."""
     warm, images = (random_images(count, unit.image_size) for count in (2, batch))
-    features.describe(model, warm, batch_size=batch, rt=rt)
+    ask(warm)
     begun = now()
-    features.describe(model, images, batch_size=batch, rt=rt)
+    ask(images)
     synchronize(rt.device)
     return now() - begun
 
@@ -248,12 +257,8 @@ def _query(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
 
 def _judge(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:
     judge = judge_of(unit, rt).eval()
-    warm, images = (random_images(count, unit.image_size) for count in (2, batch))
-    features.vectors(judge, warm, batch_size=batch, rt=rt)
-    begun = now()
-    features.vectors(judge, images, batch_size=batch, rt=rt)
-    synchronize(rt.device)
-    return now() - begun
+    ask = partial(features.vectors, judge, batch_size=batch, rt=rt)
+    return _answers(ask, unit, rt, now, batch)
 
 
 def _learn(unit: Unit, rt: Runtime, now: Now, _batch: int) -> float:
