@@ -13,7 +13,7 @@ import pytest
 import torch
 from torchvision.models import vgg16_bn
 
-from toy import TRAPMID, runtime
+from toy import ATAT, TRAPMID, runtime
 from trapmid import cli, wiring
 from trapmid.config import params
 from trapmid.defenses import bido
@@ -261,6 +261,18 @@ def test_a_search_needs_no_more_memory_than_it_gives_itself(
     few, many = (memory.megabytes(one._replace(batch=n), runtime()) for n in (1, 10**6))
     assert few < many
     assert many - few < 16 < many
+
+
+@pytest.mark.parametrize(("method", "block"), [("trapmid", TRAPMID), ("atat", ATAT)])
+def test_a_batch_of_two_kinds_of_images_is_twice_as_large(
+    method: str, block: dict[str, Any]
+) -> None:
+    def of_an_image(**changes: Any) -> float:
+        few, many = (memory.megabytes(unit(batch=n, **changes), runtime()) for n in (1, 101))
+        return many - few
+
+    doubled = of_an_image(method=method, block=json.dumps(block))
+    assert doubled == pytest.approx(2 * of_an_image(), rel=1e-6)
 
 
 @pytest.mark.slow

@@ -51,7 +51,8 @@ def _of_target(unit: Unit, rt: Runtime) -> tuple[float, float]:
         two.requires_grad_(True)
     else:
         target.requires_grad_(True).train()
-        times = 2.0 if "alpha" in block else 1.0  # benign and poisoned in one batch
+        # Benign and poisoned images are one batch, and so are those that AT-AT moved
+        times = 2.0 if {"alpha", "radius"} & block.keys() else 1.0
     return _bytes(target), times * _kept(lambda: target(two)) / 2
 
 
