@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 import fake_study
@@ -30,7 +31,7 @@ def made(seeds, rates, **changed):
     study = fake_study.params(seeds)
     scores = fake_study.scores(study)
     shares = hit_shares(study, rates) | changed
-    return summary.summarise(study, *scores, {}, shares)["comparisons"], shares
+    return summary.summarise(study, *scores, {}, {"aa1": shares})["comparisons"], shares
 
 
 def of(found, attack, defense, against):
@@ -175,7 +176,8 @@ def test_what_has_nothing_in_common_is_not_compared(change):
         shares["gmi-trapmid-0"] = {99: 1.0}
     else:
         del shares["gmi-trapmid-0"]
-    found = summary.summarise(study, evaluators, targets, attack_runs, {}, shares)["comparisons"]
+    made = summary.summarise(study, evaluators, targets, attack_runs, {}, {"aa1": shares})
+    found = made["comparisons"]
     assert ("gmi", "trapmid") not in {(one["attack"], one["defense"]) for one in found}
     assert ("gmi", "none_aug") in {(one["attack"], one["defense"]) for one in found}
 
@@ -187,7 +189,8 @@ def test_other_data_has_its_own_controls():
         study["attack_runs"][f"ffhq-{row}"] = study["attack_runs"][row] | {"data": "faces_ffhq"}
         attack_runs[f"ffhq-{row}"] = attack_runs[row]
     shares = hit_shares(study, RATES)
-    found = summary.summarise(study, evaluators, targets, attack_runs, {}, shares)["comparisons"]
+    made = summary.summarise(study, evaluators, targets, attack_runs, {}, {"aa1": shares})
+    found = made["comparisons"]
     pairs = {(o["defense"], o["against"]) for o in found if "@" in o["defense"] + o["against"]}
     assert pairs == {("trapmid@faces_ffhq", "none@faces_ffhq")}
 
@@ -196,6 +199,83 @@ def test_the_order_of_people_changes_nothing():
     found, shares = made((0, 1, 2), RATES)
     turned = {row: dict(reversed(one.items())) for row, one in shares.items()}
     assert made((0, 1, 2), RATES, **turned)[0] == found
+
+
+def scored(hit, agreed):
+    """A file of data/scored, as far as it says who was recognised: two images of each of two."""
+    judged = {} if agreed is None else {"agreed": torch.tensor(agreed)}
+    labels = torch.tensor([4, 4, 9, 9])
+    return {"hit": torch.tensor(hit), "labels": labels, "judged": judged}
+
+
+def test_shares_are_of_the_evaluator_and_of_all_judges():
+    found = differences.shares(
+        {
+            "gmi-none-0": scored([True, True, True, False], [True, False, False, False]),
+            "gmi-trapmid-0": scored([False, True, False, False], None),
+        }
+    )
+    assert found["aa1"] == {"gmi-none-0": {4: 1.0, 9: 0.5}, "gmi-trapmid-0": {4: 0.5, 9: 0.0}}
+    assert found["agree"] == {"gmi-none-0": {4: 0.5, 9: 0.0}}
+
+
+def both_measures(change=lambda study, attack_runs: None):
+    """A study in which all judges agree on other images than the evaluator recognises."""
+    study = fake_study.params((0,))
+    evaluators, targets, attack_runs = fake_study.scores(study)
+    change(study, attack_runs)
+    shares = {
+        "aa1": hit_shares(study, RATES),
+        "agree": hit_shares(study, {"none": 0.5, "none_aug": 0.5, "trapmid": 0.45}, seed=1),
+    }
+    made = summary.summarise(study, evaluators, targets, attack_runs, {}, shares)
+    by_measure = {
+        measure: [one for one in made["comparisons"] if one["measure"] == measure]
+        for measure in ("aa1", "agree")
+    }
+    return by_measure, shares
+
+
+def test_what_all_judges_agree_on_is_compared_apart():
+    """With its own shares and its own family of tests: the evaluator's p values are as alone."""
+    found, shares = both_measures()
+    alone, _ = made((0,), RATES)
+    assert found["aa1"] == alone
+    one = of(found["agree"], "plgmi", "trapmid", "none")
+    ours, theirs = (shares["agree"][f"plgmi-{d}-0"] for d in ("trapmid", "none"))
+    assert one["difference"] == pytest.approx(
+        np.mean([ours[p] - theirs[p] for p in ours]), abs=1e-6
+    )
+    assert one["these_targets"]["verdict"] == "cannot tell"
+    assert of(found["aa1"], "plgmi", "trapmid", "none")["these_targets"]["verdict"] == "lower"
+
+
+def test_the_worst_case_of_all_judges_is_their_own_attack():
+    """They agree most on GMI's images of Trap-MID, of which the evaluator recognises fewest."""
+
+    def most_on_gmi(_, attack_runs):
+        for row, scores in attack_runs.items():
+            agree = 0.9 if row == "gmi-trapmid-0" else 0.1
+            if scores.judges is not None:
+                attack_runs[row] = replace(scores, judges=replace(scores.judges, agree=agree))
+
+    found, shares = both_measures(most_on_gmi)
+    ours, theirs = shares["agree"]["gmi-trapmid-0"], shares["agree"]["plgmi-none-0"]
+    one = of(found["agree"], differences.WORST, "trapmid", "none")
+    assert one["difference"] == pytest.approx(
+        np.mean([ours[p] - theirs[p] for p in ours]), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("voice", ["verifier", "identity"])
+def test_agreement_of_other_judges_is_not_compared(voice):
+    def other(study, _):
+        study["attack_runs"]["gmi-trapmid-0"][voice] = "data/features/judges/other.pt"
+
+    found, _ = both_measures(other)
+    pairs = {m: {(one["attack"], one["defense"]) for one in found[m]} for m in found}
+    assert ("gmi", "trapmid") in pairs["aa1"]
+    assert ("gmi", "trapmid") not in pairs["agree"] and ("gmi", "none_aug") in pairs["agree"]
 
 
 class Told:
@@ -207,7 +287,7 @@ class Told:
 
 def test_the_report_says_what_cannot_be_told():
     found, _ = made((0,), RATES)
-    shown = compared.compared(Told(found)).blocks[1].frame
+    shown = compared.compared(Told(found)).blocks[2].frame
     assert len(shown) == len(found)
     assert set(shown["Verdict"]) == {"cannot tell"}
     pair = "Trap-MID, against: No defence"
@@ -217,3 +297,37 @@ def test_the_report_says_what_cannot_be_told():
     assert line["Difference"] == f"−{-100 * one['difference']:.1f}"
     assert line["Seeds, people"] == f"1, {one['identities']}"
     assert compared.compared(Told([])).blocks == []
+
+
+def test_the_report_has_a_table_for_every_measure():
+    found, _ = both_measures()
+    told = compared.compared(Told([*found["aa1"], *found["agree"]])).blocks
+    _, aa1, first, agree, second = told
+    assert aa1.startswith("**AA-1**") and agree.startswith("**All judges agree**")
+    assert (len(first.frame), len(second.frame)) == (len(found["aa1"]), len(found["agree"]))
+    assert (
+        set(first.frame["These targets"]) != {"cannot tell"} == set(second.frame["These targets"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("people", "p", "shown"),
+    [(17, 1e-4, "≤ 0.0004"), (17, 2e-4, "0.0008"), (16, 2 / 2**16, "0.00012")],
+)
+def test_a_p_value_at_the_draws_resolution_is_a_bound(people, p, shown):
+    """Up to sixteen people every way of signs is tried, and the least p is exact."""
+    found, _ = made((0,), RATES)
+    one = of(found, "plgmi", "trapmid", "none")
+    within = one["these_targets"] | {"p": p, "p_holm": 4 * p}
+    told = one | {"identities": people, "these_targets": within}
+    shown_as = compared.compared(Told([told])).blocks[2].frame["p (Holm)"]
+    assert list(shown_as) == [shown]
+
+
+def test_p_values_over_seeds_are_no_bounds():
+    found, _ = made((0, 1, 2), RATES)
+    one = of(found, "plgmi", "trapmid", "none")
+    within = one["these_targets"] | {"p": 1e-4}
+    told = one | {"identities": 40, "these_targets": within}
+    shown = compared.compared(Told([told])).blocks[2].frame["p (Holm)"]
+    assert not shown.str.startswith("≤").any()

@@ -358,6 +358,31 @@ def test_a_defense_that_is_turned_off_is_named() -> None:
     assert "defense_is_active" not in checks.verdicts(study_checks.study(*parts, BOUNDS))
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("evaluator_accuracy", "1 row: 0.9500, least 0.9"),
+        ("undefended_accuracy", "1 row: 0.9100, least 0.8"),
+        ("trapdoor_success", "1 row: 0.9950, least 0.99"),
+        ("target_agreement", "2 rows: 0.7200 to 0.8400, least 0.7"),
+        ("floor_is_chance", "1 row: 0.0500"),
+        ("blank_images_refused", "1 row: 0.0000"),
+        ("reader_recognises_real", "1 row: 0.9800, least 0.8"),
+        ("splits_disjoint", "2 rows"),
+    ],
+)
+def test_a_check_that_passed_says_what_it_saw(name: str, shown: str) -> None:
+    """An image that was not found counts as refused: of 0.9 found, 0.8 agree."""
+    evaluators, targets, attack_runs, judges = with_judges()
+    evaluators["evaluator"] = replace(evaluators["evaluator"], test_accuracy=0.95)
+    targets["none-0"] = replace(targets["none-0"], test_accuracy=0.91)
+    targets["trap-0"] = replace(targets["trap-0"], trapdoor_success=0.995)
+    for row, coverage, agreement in (("plgmi-none-0", 0.9, 0.8), ("plgmi-trap-0", 1.0, 0.84)):
+        attack_runs[row] = replace(attack_runs[row], coverage=coverage, queried_agreement=agreement)
+    made = study_checks.study(evaluators, targets, attack_runs, BOUNDS, judges)
+    assert {one.name: one.detail for one in made}[name] == shown
+
+
 def test_a_study_without_trapdoors_is_not_asked_about_them() -> None:
     evaluators, targets, attack_runs = scores()
     del targets["trap-0"], attack_runs["plgmi-trap-0"]

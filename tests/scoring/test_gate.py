@@ -66,6 +66,7 @@ BASELINE = {
 
 
 COMPARISON = {
+    "measure": "aa1",
     "attack": "plgmi",
     "defense": "trapmid",
     "against": "none",
@@ -121,6 +122,8 @@ def test_intervals_and_comparisons_are_not_judged():
     assert read(now).attacks["plgmi"]["trapmid"].intervals["aa1"].n == 20
     assert read(now).comparisons[0].over_seeds is None
     assert read(now).to_json() == now | {"spread": None}
+    older = {key: value for key, value in COMPARISON.items() if key != "measure"}
+    assert read(now | {"comparisons": [older]}) == read(now)
     for pair in ((now, BASELINE), (BASELINE, now), (now, now)):
         verdicts = compare(*pair)
         assert len(verdicts) == len(compare(BASELINE, BASELINE))

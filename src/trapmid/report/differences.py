@@ -1,30 +1,33 @@
 """Which defence keeps more from an attack than which: pairs of a study's defences, tested.
 
 A pair has the attack in common, the people and the seeds. Between people, the difference says
-something of the targets that were trained; between seeds, of the defence.
+something of the targets that were trained; between seeds, of the defence. What is compared is what
+the evaluator recognises, and apart from it what all judges agree on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from trapmid.config.evaluation import UNDEFENDED
+from trapmid.metrics.accuracy import hit_shares
 from trapmid.metrics.statistics import comparisons as tests
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report.groups import Groups
-from trapmid.scoring.means import Comparison, Tested, WorstCase
+from trapmid.scoring.means import Comparison, Measure, Tested
 from trapmid.scoring.scores import Attacks, rounded
 
 WORST = "worst case"
 """What stands for an attack where each defence meets its own strongest one."""
 
 Shares = Mapping[int, float]
-"""Person -> share of the images in which the evaluator recognises the person."""
+"""Person -> share of the images in which the person is recognised."""
 
 _DIGITS = 9  # of a p value more than of a rate
 
@@ -42,7 +45,7 @@ class _Pair(NamedTuple):
 
 
 class _Paired(NamedTuple):
-    """Differences of AA-1 on the same people and seeds."""
+    """Differences of a rate on the same people and seeds."""
 
     seeds: tuple[int, ...]
     grid: Numbers  # (seeds, people)
@@ -56,42 +59,80 @@ class _Test(NamedTuple):
     p: float
 
 
+def shares(scored: Mapping[str, Mapping[str, Any]]) -> dict[Measure, dict[str, Shares]]:
+    """By measure and attack run, in how many images every person is recognised.
+
+    A run of which no judge beside the evaluator has a voice has no share on which all agree.
+
+    Args:
+        scored: by row, the content of its file under data/scored.
+    """
+    agreed: dict[str, Shares] = {
+        run: hit_shares(one["judged"]["agreed"], one["labels"])
+        for run, one in scored.items()
+        if "agreed" in one.get("judged", {})
+    }
+    return {
+        "aa1": {run: hit_shares(one["hit"], one["labels"]) for run, one in scored.items()},
+        "agree": agreed,
+    }
+
+
 def comparisons(
     params: Mapping[str, Any],
     attack_runs: Attacks,
-    worst: Mapping[str, WorstCase],
+    strongest: Mapping[str, str | None],
     shares: Mapping[str, Shares],
+    measure: Measure = "aa1",
 ) -> tuple[Comparison, ...]:
     """Each defence against `none` and every other control, for each attack that both met.
 
     And for the worst case, in which each has met its strongest attack. What two runs have no
-    person, no seed or no evaluator in common for is not compared. Holm's correction is over all of
-    a study; a worst case that is the same pair of runs as an attack's own counts once.
+    person, no seed or no judge in common for is not compared. Holm's correction is over all of
+    a study by one measure; a worst case that is the same pair of runs as an attack's own counts
+    once.
 
     Args:
         params: params.yaml; `gate.controls` names the controls.
         attack_runs: scores by row.
-        worst: the worst cases by defence.
-        shares: by row, what the evaluator recognised of every person; rows may be missing.
+        strongest: by defence, the attack that got most by this measure; None: none ran.
+        shares: by row, what was recognised of every person; rows may be missing.
+        measure: whose word `shares` are.
     """
+    judges = {row: _judges(params, attack_runs, row, measure) for row in shares}
     found = [
         (pair, paired)
-        for pair in _pairs(params, worst)
-        if (paired := _paired(pair, attack_runs, shares)) is not None
+        for pair in _pairs(params, strongest)
+        if (paired := _paired(pair, attack_runs, shares, judges)) is not None
     ]
     within = _tested(found, _over_people)
     over = _tested([one for one in found if _enough(one[1])], _over_seeds)
     return tuple(
-        rounded(_comparison(pair, paired, within[_runs(pair)], over.get(_runs(pair))), _DIGITS)
+        rounded(
+            replace(
+                _comparison(pair, paired, within[_runs(pair)], over.get(_runs(pair))),
+                measure=measure,
+            ),
+            _DIGITS,
+        )
         for pair, paired in found
     )
 
 
-def _pairs(params: Mapping[str, Any], worst: Mapping[str, WorstCase]) -> Iterator[_Pair]:
+def _judges(
+    params: Mapping[str, Any], attack_runs: Attacks, row: str, measure: Measure
+) -> tuple[str, ...]:
+    """Whose word a row's rate is."""
+    block, evaluator = params["attack_runs"][row], attack_runs[row].protocol.evaluator
+    voices = ("verifier", "identity") if measure == "agree" else ()
+    return (evaluator, *(str(block.get(voice)) for voice in voices))
+
+
+def _pairs(params: Mapping[str, Any], strongest: Mapping[str, str | None]) -> Iterator[_Pair]:
     """By attack, the worst case last; every pair once."""
     cells = dict(Groups.of(params).attacks)
     cells[WORST] = {
-        name: cells[one.attack][name] for name, one in worst.items() if one.attack is not None
+        name: cells[attack][name] for name, attack in strongest.items() if attack is not None
     }
     controls = dict.fromkeys((UNDEFENDED, *params["gate"]["controls"]))
     for attack, by_defense in cells.items():
@@ -111,8 +152,13 @@ def _references(defense: str, controls: Sequence[str]) -> list[str]:
     return [control + at + setting for control in before]
 
 
-def _paired(pair: _Pair, attack_runs: Attacks, shares: Mapping[str, Shares]) -> _Paired | None:
-    """None: no seed, person or evaluator is common to both."""
+def _paired(
+    pair: _Pair,
+    attack_runs: Attacks,
+    shares: Mapping[str, Shares],
+    judges: Mapping[str, tuple[str, ...]],
+) -> _Paired | None:
+    """None: no seed or person is common to both, or others judged them."""
     ours, theirs = (
         {attack_runs[row].seed: row for row in rows if row in shares}
         for rows in (pair.rows, pair.others)
@@ -120,8 +166,7 @@ def _paired(pair: _Pair, attack_runs: Attacks, shares: Mapping[str, Shares]) -> 
     seeds = [
         seed
         for seed in sorted(ours.keys() & theirs.keys())
-        if attack_runs[ours[seed]].protocol.evaluator
-        == attack_runs[theirs[seed]].protocol.evaluator
+        if judges[ours[seed]] == judges[theirs[seed]]
     ]
     runs = [(shares[ours[seed]], shares[theirs[seed]]) for seed in seeds]
     people = sorted(set.intersection(*(set(one) for run in runs for one in run))) if runs else []

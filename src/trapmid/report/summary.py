@@ -7,7 +7,7 @@ Rates are fractions in [0, 1]; a value is the mean over the seeds that have one,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from trapmid.artifacts.results import ResultError
@@ -16,11 +16,14 @@ from trapmid.report.averages import intervals_of, mean_of, robust_means, spread_
 from trapmid.report.differences import Shares, comparisons
 from trapmid.report.groups import Blocks, Groups
 from trapmid.report.judged import measured
-from trapmid.report.worst import worst_cases
+from trapmid.report.marks import Marks
+from trapmid.report.worst import most_agreed, strongest, worst_cases
 from trapmid.scoring.judged import JudgedScores
 from trapmid.scoring.means import (
+    Comparison,
     EvaluatorMeans,
     JudgedMeans,
+    Measure,
     Origin,
     RecognitionMeans,
     Spreads,
@@ -47,7 +50,7 @@ def summarise(
     targets: Targets,
     attack_runs: Attacks,
     study_checks: Mapping[str, bool],
-    shares: Mapping[str, Shares] | None = None,
+    shares: Mapping[Measure, Mapping[str, Shares]] | None = None,
     judges: Judges | None = None,
 ) -> dict[str, Any]:
     """The content of reports/metrics.json.
@@ -56,8 +59,7 @@ def summarise(
         params: params.yaml; its rows decide what is in the summary.
         evaluators, targets, attack_runs: the scores of every row.
         study_checks: the checks that look at several rows at once.
-        shares: by attack run, the share of hits of every person; without them, no two defences are
-            compared.
+        shares: as `differences.shares`; without them, no two defences are compared.
         judges: the scores of every judge; of them the summary names the machine alone.
 
     Raises:
@@ -69,7 +71,7 @@ def summarise(
     scored = _attack_means(groups, attack_runs)
     of_first = [evaluators[row] for row in groups.evaluators]
     worst = worst_cases(params, attack_runs, _named(groups.targets, scored), scored)
-    return StudyMeans(
+    means = StudyMeans(
         study=_origin(params),
         evaluator=_evaluator_means(of_first),
         targets={
@@ -82,10 +84,28 @@ def summarise(
             "ceiling": _recognition([one.ceiling for one in of_first], seeds=len(of_first) == 1),
         },
         spread=_spreads(groups, targets, attack_runs),
-        comparisons=comparisons(params, attack_runs, worst, shares or {}),
         computed_on=machines(evaluators, targets, attack_runs, judges or {}),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
-    ).to_json()
+    )
+    compared = _comparisons(params, attack_runs, means, shares or {})
+    return replace(means, comparisons=compared).to_json()
+
+
+def _comparisons(
+    params: Mapping[str, Any],
+    attack_runs: Attacks,
+    means: StudyMeans,
+    shares: Mapping[Measure, Mapping[str, Shares]],
+) -> tuple[Comparison, ...]:
+    """By the evaluator, then by all judges; the worst case is of each its own."""
+    metrics, marks = asdict(means), Marks.of(params, attack_runs)
+    revealing = {name: most_agreed(metrics, name, marks.partial_on(name)) for name in means.worst}
+    by_measure = {"aa1": strongest(metrics), "agree": revealing}
+    return tuple(
+        one
+        for measure, of_runs in shares.items()
+        for one in comparisons(params, attack_runs, by_measure[measure], of_runs, measure)
+    )
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from trapmid.artifacts import results
 from trapmid.metrics.statistics.comparisons import Verdict
@@ -106,20 +106,25 @@ class Tested:
 
     interval: Interval | None  # None: all differ alike, or there is one alone
     p: float  # two-sided
-    p_holm: float  # corrected for all comparisons of the study that are tested alike
+    p_holm: float  # corrected for all comparisons of one measure that are tested alike
     detectable: float | None  # the least true difference found with power 0.8, without correction
     verdict: Verdict  # by p_holm, at 0.05
+
+
+Measure = Literal["aa1", "agree"]
+"""Whose word is compared: the evaluator's alone, or that of all judges with a voice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two defences under one attack, on the same people and seeds."""
 
-    attack: str  # `worst case`: of each defence the attack that is its own
+    measure: Measure = "aa1"
+    attack: str  # `worst case`: of each defence the attack that is its own, by this measure
     defense: str
     against: str
-    difference: float  # AA-1 of `defense` less that of `against`
-    seeds: tuple[int, ...]  # that both have, by one evaluator
+    difference: float  # the rate of `defense` less that of `against`
+    seeds: tuple[int, ...]  # that both have, by the same evaluator and judges
     identities: int  # attacked in all of these runs
     these_targets: Tested  # over people: it holds for the targets that were trained, no others
     over_seeds: Tested | None  # for the defence; None: fewer than three seeds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trapmid.config.evaluation import UNDEFENDED, Checks
 from trapmid.scoring.checks import (
@@ -14,7 +14,26 @@ from trapmid.scoring.checks import (
     OF_TRAPDOORS,
     Check,
 )
-from trapmid.scoring.scores import Attacks, Evaluators, Judges, RowScores, Targets
+from trapmid.scoring.scores import (
+    Attacks,
+    AttackScores,
+    Evaluators,
+    EvaluatorScores,
+    Judges,
+    JudgeScores,
+    RowScores,
+    Targets,
+    TargetScores,
+)
+
+_LEAST = {
+    "evaluator_accuracy": "evaluator_accuracy",
+    "undefended_accuracy": "target_accuracy",
+    "trapdoor_success": "trapdoor_success",
+    "target_agreement": "target_agreement",
+    "reader_recognises_real": "reader_recognises_real",
+}
+"""By check, the field of `Checks` that bounds the numbers of its rows from below."""
 
 
 def study(
@@ -41,19 +60,49 @@ def study(
     asked = {name for scores in rows.values() for name in scores.checks}
     trapped = not targets or any(one.trapdoor_success is not None for one in targets.values())
     return [
-        of_several_rows.get(name) or _merged(name, rows)
+        of_several_rows.get(name) or _merged(name, rows, bounds)
         for name in EXPLANATIONS
         if name in asked
         or not (name in (*OF_JUDGES, *OF_DEFENSES) or (name in OF_TRAPDOORS and not trapped))
     ]
 
 
-def _merged(name: str, rows: Mapping[str, RowScores]) -> Check:
+def _merged(name: str, rows: Mapping[str, RowScores], bounds: Checks) -> Check:
     """One verdict of all rows that carry the check; without any, it fails."""
     answers = {row: s.checks[name] for row, s in rows.items() if name in s.checks}
     wrong = [row for row, passed in answers.items() if not passed]
-    detail = f"failed by {', '.join(wrong)}" if wrong else f"{len(answers)} rows"
+    numbers = [_number(name, rows[row]) for row in answers]
+    detail = f"failed by {', '.join(wrong)}" if wrong else _held(name, numbers, bounds)
     return Check(name, bool(answers) and not wrong, detail)
+
+
+def _held(name: str, numbers: Sequence[float | None], bounds: Checks) -> str:
+    """How many rows passed, and what the check saw of them where their scores have the number."""
+    rows = f"{len(numbers)} row{'s' * (len(numbers) != 1)}"
+    seen = sorted(number for number in numbers if number is not None)
+    if not seen:
+        return rows
+    ends = dict.fromkeys(f"{one:.4f}" for one in (seen[0], seen[-1]))
+    least = f", least {getattr(bounds, _LEAST[name])}" if name in _LEAST else ""
+    return f"{rows}: {' to '.join(ends)}{least}"
+
+
+def _number(name: str, scores: RowScores) -> float | None:
+    """What a row's check looked at; None: it is no number, or the scores do not have it."""
+    match name, scores:
+        case ("evaluator_accuracy", EvaluatorScores()) | ("undefended_accuracy", TargetScores()):
+            return scores.test_accuracy
+        case "trapdoor_success", TargetScores():
+            return scores.trapdoor_success
+        case "target_agreement", AttackScores():
+            return scores.coverage * (scores.queried_agreement or 0.0)
+        case "floor_is_chance", AttackScores():
+            return scores.aa1
+        case "blank_images_refused", JudgeScores():
+            return None if scores.verifier is None else scores.verifier.blanks_accepted
+        case "reader_recognises_real", JudgeScores():
+            return None if scores.identity is None else scores.identity.aa1
+    return None
 
 
 def _positive_control(targets: Targets, attack_runs: Attacks, bound: float) -> Check:

@@ -22,6 +22,8 @@ LEAST_SEEDS = 3
 
 _ENUMERATED = 16  # pairs whose signs are all tried: 65,536 ways
 _DRAWN = 9_999  # ways for more pairs
+LEAST_DRAWN = 1 / (_DRAWN + 1)
+"""The least p where ways are drawn: it says "at most this", not how much less."""
 
 
 def sign_flip_p(differences: npt.ArrayLike) -> float:
@@ -29,7 +31,7 @@ def sign_flip_p(differences: npt.ArrayLike) -> float:
 
     Without an effect, either sign of a difference is as likely. Up to 16 differences all ways are
     tried, and the p is exact; beyond, 9,999 are drawn from a fixed seed, and the p is at least
-    1 / 10,000.
+    `LEAST_DRAWN`.
 
     Raises:
         ValueError: there is no difference, or one that is not finite.
@@ -37,6 +39,11 @@ def sign_flip_p(differences: npt.ArrayLike) -> float:
     numbers = np.sort(finite(differences))  # the order of the rows must not decide what is drawn
     sums = np.abs(_ways(len(numbers)) @ numbers)
     return float((sums >= abs(numbers.sum()) - _slack(numbers)).mean())
+
+
+def at_least_drawn(p: float, n: int) -> bool:
+    """Whether the permutation test's p of n differences is as small as its draws can tell."""
+    return n > _ENUMERATED and p <= LEAST_DRAWN
 
 
 def paired_t_p(differences: npt.ArrayLike) -> float:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trapmid.metrics.statistics.comparisons import LEAST_SEEDS
+from trapmid.metrics.statistics.comparisons import LEAST_SEEDS, at_least_drawn
 from trapmid.report import names
-from trapmid.report.blocks import Line, Section, table
+from trapmid.report.blocks import Block, Line, Section, table
 from trapmid.report.findings import Findings
 from trapmid.report.words import rate
 
 _ABOUT = f"""\
-The difference of AA-1 on the same people and seeds, in percentage points; below zero, the defence \
-gives away less. The verdict is about the defence: it takes {LEAST_SEEDS} seeds and a t test over \
-them. “These targets” is about the targets that were trained here, and no others: a permutation \
-test over people. The 95 % interval is that of the verdict, or of these targets below \
-{LEAST_SEEDS} seeds. Both p values have Holm's correction over all comparisons of the study. \
-“Would find” is the least true difference that the test finds in four of five studies, before \
-that correction."""
+The difference of a rate on the same people and seeds, in percentage points; below zero, the \
+defence gives away less. The verdict is about the defence: it takes {LEAST_SEEDS} seeds and a t \
+test over them. “These targets” is about the targets that were trained here, and no others: a \
+permutation test over people. The 95 % interval is that of the verdict, or of these targets below \
+{LEAST_SEEDS} seeds. Both p values have Holm's correction over all comparisons of a table; “≤” \
+stands before one as small as the permutations that were drawn can tell. “Would find” is the least \
+true difference that the test finds in four of five studies, before that correction."""
 
 _HEADS = (
     *("Attack", "Defence, against", "Verdict", "These targets"),
@@ -26,10 +26,21 @@ _HEADS = (
 )
 
 
+_TITLES = {
+    "aa1": "**AA-1**: what the evaluator recognises.",
+    "agree": "**All judges agree**: what the evaluator recognises, and every judge with a voice. "
+    "The worst case is that of the attack on whose images they agree most.",
+}
+
+
 def compared(found: Findings) -> Section:
-    """Every comparison of the study; without any, no section."""
-    lines = [_line(one) for one in found.metrics.get("comparisons", ())]
-    return Section("Comparisons", [_ABOUT, table("lpllr", _HEADS, lines)] if lines else [])
+    """Every comparison of the study, by whose word it is; without any, no section."""
+    blocks: list[Block] = [_ABOUT]
+    for measure, title in _TITLES.items():
+        compared = found.metrics.get("comparisons", ())
+        if lines := [_line(one) for one in compared if one.get("measure", "aa1") == measure]:
+            blocks += [title, table("lpllr", _HEADS, lines)]
+    return Section("Comparisons", blocks if len(blocks) > 1 else [])
 
 
 def _line(one: Mapping[str, Any]) -> Line:
@@ -42,11 +53,17 @@ def _line(one: Mapping[str, Any]) -> Line:
             *(one["verdict"], one["these_targets"]["verdict"]),
             _signed(one["difference"]),
             "–" if ends is None else f"{_signed(ends['low'])} to {_signed(ends['high'])}",
-            f"{tested['p_holm']:.2g}",
+            f"{'≤ ' * _bounded(one)}{tested['p_holm']:.2g}",
             rate(tested["detectable"], 1),
             f"{len(one['seeds'])}, {one['identities']}",
         )
     )
+
+
+def _bounded(one: Mapping[str, Any]) -> bool:
+    """Whether the p value that is shown is one that draws bound."""
+    within = one["these_targets"]
+    return one["over_seeds"] is None and at_least_drawn(within["p"], one["identities"])
 
 
 def _signed(value: float) -> str:
