@@ -90,7 +90,9 @@ def _held(name: str, numbers: Sequence[float | None], bounds: Checks) -> str:
 def _number(name: str, scores: RowScores) -> float | None:
     """What a row's check looked at; None: it is no number, or the scores do not have it."""
     match name, scores:
-        case ("evaluator_accuracy", EvaluatorScores()) | ("undefended_accuracy", TargetScores()):
+        case "evaluator_accuracy", EvaluatorScores():
+            return scores.test_accuracy
+        case "undefended_accuracy", TargetScores():
             return scores.test_accuracy
         case "trapdoor_success", TargetScores():
             return scores.trapdoor_success
