@@ -14,7 +14,7 @@ from trapmid import wiring
 from trapmid.artifacts.initial import PROGRAM
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
-from trapmid.profiles import favourites, kinship
+from trapmid.profiles import favourites, kinship, sizes
 from trapmid.profiles.sections import BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 from trapmid.types import Defense
@@ -100,7 +100,10 @@ def problems(text: str, path: str = "params.yaml") -> list[str]:
         return wrong
     found = [*_singles(content), *_blocks(content), *_rows(content)]
     # What a row refers to is followed only where it is there.
-    return list(dict.fromkeys(found or [*kinship.problems(content), *favourites.problems(content)]))
+    if found:
+        return list(dict.fromkeys(found))
+    parts = (kinship, favourites, sizes)
+    return list(dict.fromkeys(line for part in parts for line in part.problems(content)))
 
 
 def block_problems(text: str) -> list[str]:
