@@ -10,6 +10,7 @@ from trapmid.artifacts.lineage import Traced, check_together, load_public
 from trapmid.config import params
 from trapmid.config.study import SignatureRow
 from trapmid.training import signatures
+from trapmid.training.trigger_inversion import invert_triggers
 
 
 def main(name: str) -> None:
@@ -20,10 +21,14 @@ def main(name: str) -> None:
     data = Path(f"data/prepared/{row.data}/public.pt")
     public, people = load_public(data)
     check_together(target.traced, Traced(data, people, None))
-    leaked = side_information.load(Path(row.leak), target, rt).signatures
+    known = side_information.load(Path(row.leak), target, rt).signatures
+    if row.inverted is not None:
+        found = invert_triggers(target.model, public, row.inverted, rt)
+        print(f"{where}: the inverted triggers move {found.success:.1%} of the public images")
+        known = found.signatures
     auxiliary = signatures.auxiliary_signatures(target.model, public, row.top_n, rt)
     path = Path(f"models/signatures/{name}.pt")
-    side_information.save_signatures(path, target, signatures=leaked, auxiliary=auxiliary)
+    side_information.save_signatures(path, target, signatures=known, auxiliary=auxiliary)
 
 
 if __name__ == "__main__":

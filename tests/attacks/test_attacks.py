@@ -98,6 +98,7 @@ PPA: dict[str, Any] = {
     "view": {"area": [0.5, 1.0], "ratio": [1.0, 1.0]},
     "averaging": None,
     "loss": "poincare",
+    "adaptive": None,
     "clip": "result",
     "robustness": {
         "views": 3,
@@ -156,13 +157,14 @@ ROWS: dict[str, dict[str, Any]] = {
     "ppa": PPA,
     "ppa, averaged": PPA
     | {"averaging": NEAR | {"mirror": 0.0}, "view": {"area": [0.9, 1.0], "ratio": [1.0, 1.0]}},
+    "ppa, adaptive": PPA | {"adaptive": {"trapdoor_weight": 0.2, "auxiliary_weight": 0.2}},
     "ifgmi": IFGMI,
     "ifgmi, styles": IFGMI | {"candidates": 3, "layer": 1},
     "random": {},
 }
 """Module, and what tells variants of it apart -> block."""
 LABEL_ONLY = ["brepmi"]
-OF_STYLES = ["ppa", "ppa, averaged", "ifgmi, styles"]
+OF_STYLES = ["ppa", "ppa, averaged", "ppa, adaptive", "ifgmi, styles"]
 """Rows that search style codes, and so a prior that has them."""
 OF_FEATURES = ["ifgmi", "ifgmi, styles"]
 """Rows that search features, too: their latents alone do not make their images."""

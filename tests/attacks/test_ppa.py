@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_attacks import CLASSES, DRAWS, LABELS, ROWS, attack, run, world
+import torch.nn.functional as F
+from test_attacks import CLASSES, DRAWS, LABELS, ROWS, attack, known, run, world
 from torch import Tensor
 
 from toy import Memory, ToyPrior, ToyStylePrior, ToyTarget, runtime, seeded, uniform
@@ -46,6 +47,44 @@ def test_a_search_equals_adam_on_the_poincare_distance() -> None:
     assert torch.allclose(rows.latents, z, atol=1e-4)
     wanted = poincare(target(prior.paint(z[:, None])).logits.double(), LABELS)
     assert torch.allclose(rows.losses.double(), wanted, atol=1e-4)
+
+
+ADAPTIVE = {"trapdoor_weight": 0.7, "auxiliary_weight": 0.2}
+
+
+def test_an_adaptive_search_equals_adam_with_the_terms_of_equation_7() -> None:
+    """Away from the signature of the predicted class, towards the attacked one's auxiliary."""
+    target, prior = world("ppa")
+    assert isinstance(prior, StylePrior)
+    target.eval(), prior.eval()
+    knows = known()
+    assert knows.signatures is not None and knows.auxiliary is not None
+    z = prior.candidates(LABELS, DRAWS)[:, 0].clone().requires_grad_(True)
+    adam = torch.optim.Adam([z], lr=0.05, betas=(0.1, 0.1))
+
+    def loss() -> Tensor:
+        output = target(prior.paint(z[:, None]))
+        away = F.cosine_similarity(output.features, knows.signatures[output.logits.argmax(1)])
+        near = F.cosine_similarity(output.features, knows.auxiliary[LABELS])
+        return poincare(output.logits.double(), LABELS) + 0.7 * away - 0.2 * near
+
+    for _ in range(8):
+        adam.zero_grad()
+        (loss().sum() / 7).backward()
+        adam.step()
+    settings = {"steps": 8, "lr": 0.05, "view": WHOLE, "reference_batch": 7}
+    rows = run(attack("ppa", adaptive=ADAPTIVE, **settings), target, prior, LABELS, DRAWS)
+    assert torch.allclose(rows.latents, z, atol=1e-4)
+    assert torch.allclose(rows.losses.double(), loss(), atol=1e-4)
+    plain = run(attack("ppa", **settings), *world("ppa"), LABELS, DRAWS)
+    assert (plain.latents - rows.latents).abs().max() > 0.01
+
+
+def test_an_adaptive_search_says_what_it_needs() -> None:
+    with pytest.raises(ValueError, match="side_information: the method needs signatures, auxil"):
+        run(
+            attack("ppa", adaptive=ADAPTIVE), *world("ppa"), LABELS, DRAWS, side_information=NOTHING
+        )
 
 
 def test_with_small_betas_a_step_is_a_sign() -> None:

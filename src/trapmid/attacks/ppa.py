@@ -21,6 +21,7 @@ from trapmid.runtime import Runtime, counter_uniform, eval_mode, frozen
 from trapmid.search import averaging, candidates, latents
 from trapmid.search.averaging import Averaging, Streams
 from trapmid.search.selection import most_of_each
+from trapmid.training.signatures import Adaptive
 from trapmid.types import Prior, Reconstruction, StylePrior, Target, Task
 
 
@@ -47,6 +48,9 @@ class Attack(types.Attack):
     view: ResizedCrop  # of every step
     averaging: Averaging | None  # of the loss, over neighbours, each in a view of its own
     loss: str
+    adaptive: (
+        Adaptive | None
+    )  # beside the loss, where the attacker knows of trapdoors; official: none
     clip: Literal["never", "result", "always"]
     """Where pixels are cut to [0, 1]: nowhere (official); in what comes out; in the search, too."""
     robustness: Robustness | None  # null: every search is kept
@@ -72,10 +76,16 @@ class Attack(types.Attack):
         labels, keys = task.labels, _keys(task, rt.seed, "views")
         streams = Streams.of(rt.seed, labels, task.draws)
         identity = losses.IDENTITY[self.loss]
+        if self.adaptive is not None:
+            self.adaptive.check(task.side_information)
 
         def objective(codes: Tensor, step: int) -> Tensor:
             def loss(images: Tensor, of: Tensor) -> Tensor:
-                return identity(target(self._views(images, keys + step)).logits, of)
+                output = target(self._views(images, keys + step))
+                value = identity(output.logits, of)
+                if self.adaptive is not None:
+                    value = value + self.adaptive(output, of, task.side_information)
+                return value
 
             images = self._paint(prior, codes)
             return averaging.averaged(self.averaging, images, labels, streams.at(step), loss)

@@ -6,6 +6,7 @@ A row names its seed and every file it reads, so that dvc.yaml can depend on exa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from trapmid.config.bounds import (
@@ -189,6 +190,16 @@ class LeakRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TriggerInversion:
+    """How an attacker to whom no signature leaked finds triggers of their own."""
+
+    blend: PositiveShare  # of a pattern in an image; the defender's own is not known
+    steps: Count
+    step_size: Positive  # of the first step, of pixels in [0, 1]; it shrinks to 0
+    batch_size: Count  # public images of a step; the classes take turns
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignatureRow:
     """What an attacker knows about the features of one target's classes."""
 
@@ -197,6 +208,11 @@ class SignatureRow:
     leak: str  # file of the trapdoor's signatures; weights/none: they did not leak
     top_n: Count  # public images per class whose mean feature is its auxiliary signature
     seed: Natural
+    inverted: TriggerInversion | None = None  # in the place of a leak; None: nobody guesses
+
+    def __post_init__(self) -> None:
+        if self.inverted is not None and Path(self.leak) != Path("weights/none"):
+            raise ValueError(f"inverted: guesses what leaked ({self.leak}); leak: weights/none")
 
 
 @dataclass(frozen=True, kw_only=True)
