@@ -123,6 +123,18 @@ def test_what_an_attack_keeps_is_scored(
     ]
 
 
+def test_inverted_triggers_are_searched_and_then_shown(small: dict[str, Any]) -> None:
+    """Every public image is asked about twice, plain and with a trigger; 100 steps of 120."""
+    row = small["signatures"]["trapmid-0"]
+    inverted = {"blend": 0.05, "steps": 100, "step_size": 0.1, "batch_size": 120}
+    rows = {"trapmid-0": row, "inverted-trapmid-0": row | {"inverted": inverted}}
+    changed = small | {"signatures": rows}
+    ((unit, plain),) = stage(changed, "estimate_signatures@trapmid-0").work
+    assert (unit.kind, plain) == ("ask", 3600)
+    ((unit, both),) = stage(changed, "estimate_signatures@inverted-trapmid-0").work
+    assert both == pytest.approx(2 * 3600 + 2.3 * 12_000)
+
+
 def test_the_signature_of_an_attacked_trapdoor_is_looked_for(attacks: dict[str, Any]) -> None:
     """In the images, and in those that the paper's code has; GMI's 120."""
     work_of = dict(enumerate(stage(attacks, "evaluate@gmi-trapmid-0").work))
