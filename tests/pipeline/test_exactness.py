@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+import torch
 from checkout import Checkout
+
+from trapmid.artifacts import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +40,7 @@ AFTER_TRAPMID = {
     *(f"train_surrogate@{row}" for row in SURROGATES),
     "leak_signatures@trapmid-0",
     "estimate_signatures@trapmid-0",
+    "estimate_signatures@inverted-trapmid-0",
     *(f"{kind}@{row}" for kind in ("invert", "evaluate") for row in TRAPPED),
     *READERS,
 }
@@ -181,6 +185,7 @@ SEED_1 = {
     *(f"train_surrogate@{row[:-1]}1" for row in SURROGATES),
     "leak_signatures@trapmid-1",
     "estimate_signatures@trapmid-1",
+    "estimate_signatures@inverted-trapmid-1",
     *READERS,
 }
 
@@ -262,6 +267,17 @@ def test_a_reverted_parameter_trains_nothing(study):
     assert study.repro() == ["track"]
     assert [study.read(model) for model in models] == trained
     assert study.scores() == before
+
+
+def test_an_attacker_guesses_what_did_not_leak(study):
+    """Both rows know the auxiliary signature; the trapdoor's is leaked in one, guessed in one."""
+    leaked, guessed = (
+        checkpoints.load(study.root / f"models/signatures/{row}-0.pt")["signatures"]
+        for row in ("trapmid", "inverted-trapmid")
+    )
+    assert torch.equal(leaked["auxiliary"], guessed["auxiliary"])
+    assert leaked["signatures"].shape == guessed["signatures"].shape
+    assert not torch.allclose(leaked["signatures"], guessed["signatures"], atol=0.01)
 
 
 def test_a_study_without_a_trapdoor_reports(study):
