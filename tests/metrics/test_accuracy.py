@@ -88,13 +88,16 @@ def test_one_draw_has_no_deviation_and_gaps_are_refused() -> None:
     labels, draws = _grid(6, 2)
     with pytest.raises(ValueError, match="each draw exactly once"):
         within_run_std(torch.ones(11, dtype=torch.bool), labels[:-1], draws[:-1], 3)
+    twice = torch.cat([torch.arange(12), torch.tensor([4])])
+    with pytest.raises(ValueError, match="each draw exactly once"):
+        within_run_std(torch.ones(13, dtype=torch.bool), labels[twice], draws[twice], 3)
 
 
 def test_hit_shares_are_of_every_class_that_was_attacked() -> None:
     """Whatever the order of the images, and without the classes that were not attacked."""
-    hit = torch.tensor([1, 0, 0, 1, 1, 0]).bool()
+    hit = torch.tensor([1, 1, 0, 1, 1, 0]).bool()
     labels = torch.tensor([7, 2, 7, 7, 7, 2])
-    assert hit_shares(hit, labels) == {2: 0.0, 7: 0.75}
+    assert hit_shares(hit, labels) == {2: 0.5, 7: 0.75}
     assert list(hit_shares(hit, labels)) == [2, 7]
 
 
@@ -107,4 +110,14 @@ def test_balanced_labels() -> None:
     assert (counts == 28).sum() == 8
     assert not torch.equal(labels, labels.sort().values)
     assert torch.equal(labels, balanced_labels(27_008, 1000, torch.Generator().manual_seed(0)))
-    assert sorted(balanced_labels(3, 7, torch.Generator().manual_seed(2)).unique().tolist())
+
+
+def test_balanced_labels_prefer_no_class_and_no_place() -> None:
+    """Three labels of seven classes: over seeds every class comes everywhere equally often."""
+    drawn = [balanced_labels(3, 7, torch.Generator().manual_seed(seed)) for seed in range(2100)]
+    assert all(len(labels.unique()) == 3 for labels in drawn)
+    for place in range(3):
+        counts = torch.bincount(torch.stack(drawn)[:, place], minlength=7)
+        assert counts.min() > 220 and counts.max() < 380  # 300 each; five deviations of 16
+    orders = [balanced_labels(4, 4, torch.Generator().manual_seed(seed)) for seed in range(200)]
+    assert 20 < sum(int(order[0]) == 0 for order in orders) < 80  # 50; five deviations of 6

@@ -27,8 +27,12 @@ def test_blocks_are_scikit_learns_distances(cells: int, monkeypatch: pytest.Monk
         np.testing.assert_allclose(one.numpy(), wanted, rtol=1e-12, atol=slack / 100)
 
 
+@pytest.mark.parametrize("cells", [8_000_000, 120, 1])
 @pytest.mark.parametrize("k", [1, 3])
-def test_the_kth_neighbour_is_scikit_learns(k: int) -> None:
+def test_the_kth_neighbour_is_scikit_learns(
+    k: int, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distances, "_CELLS", cells)
     search = NearestNeighbors(algorithm="brute").fit(FIRST.double().numpy())
     wanted = search.kneighbors(n_neighbors=k)[0][:, -1] ** 2  # without the point itself
     found = kth_neighbour(space(FIRST).sets[0], k)
@@ -50,6 +54,19 @@ def test_features_of_another_batch_are_the_same() -> None:
     ((_, (squared,)),) = blocks(first, second)
     assert (squared.diagonal() <= slack).all()
     assert (squared <= slack).sum() == len(FIRST)
+
+
+def test_where_the_origin_lies_says_nothing() -> None:
+    """Near neighbours stay apart: the slack is of the spread of features, not of their mean."""
+    near = space(FIRST, SECOND).slack
+    assert space(FIRST + 1e4, SECOND + 1e4).slack == pytest.approx(near, rel=1e-3)
+
+
+def test_a_set_of_one_has_the_scale_of_the_others() -> None:
+    """About itself it has none, and images of another batch would be no copies."""
+    both = torch.cat([FIRST[:1], SECOND]).double() - FIRST[:1].double()
+    squared = both.square().sum(dim=1).mean()
+    assert space(FIRST[:1], SECOND).slack == pytest.approx(1e-10 * float(squared))
 
 
 def test_bad_sets_are_refused() -> None:

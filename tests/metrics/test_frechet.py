@@ -40,6 +40,12 @@ def test_equals_scipy(n: int, m: int) -> None:
     assert frechet(first, Gaussian.of(second)) == frechet(first, second)
 
 
+def test_float32_features_are_summed_in_float64() -> None:
+    """A thousand rows far from the origin: in float32 the digits of the covariance would go."""
+    first, second = ((samples(1000, 8, seed) + 1e4).float() for seed in (0, 1))
+    assert frechet(first, second) == frechet(first.double(), second.double())
+
+
 def test_closed_form_for_diagonal_gaussians() -> None:
     """Orthogonal designs have exactly diagonal covariances: sum of (mean and std gaps)^2."""
     design = torch.linalg.qr(torch.cat([torch.ones(32, 1), samples(32, 5, 0)], dim=1).double()).Q[

@@ -28,6 +28,13 @@ def test_equals_the_double_loop() -> None:
     assert found[3] == 0
 
 
+def test_a_copy_among_many_is_at_no_distance() -> None:
+    """By the product of matrices, which cdist would take of so many rows, it would be at some."""
+    private = torch.randn(60, 16, generator=torch.Generator().manual_seed(1)) + 1e5
+    labels = torch.zeros(60, dtype=torch.int64)
+    assert nearest_squared(private, labels, private.flip(0), labels).tolist() == [0.0] * 60
+
+
 def test_a_class_without_private_images_is_refused() -> None:
     with pytest.raises(ValueError, match="class 3 has no private image"):
         nearest_squared(torch.ones(1, 2), torch.tensor([3]), torch.ones(1, 2), torch.tensor([0]))

@@ -109,7 +109,26 @@ def test_copies_are_inside() -> None:
     assert close(prdc(copies, copies, 5), Prdc(precision=1, recall=1, density=1.2, coverage=1))
     assert close(ppa(copies, copies, 5), Prdc(precision=1, recall=1, density=1.2, coverage=1))
     again = copies * (1 + 1e-7)  # the same images, described in another batch
-    assert close(prdc(copies, again, 5), Prdc(precision=1, recall=1, density=1.2, coverage=1))
+    for variant in (prdc, ppa):
+        found = variant(copies, again, 5)
+        assert close(found, Prdc(precision=1, recall=1, density=1.2, coverage=1))
+
+
+def test_where_the_origin_lies_says_nothing() -> None:
+    real, made = (side[:60].double() for side in drawn())
+    for variant in (prdc, ppa):
+        assert close(variant(real + 1e5, made + 1e5, 3), variant(real, made, 3))
+
+
+def test_of_several_nearest_balls_any_holds_the_image() -> None:
+    """The made image lies in the middle of two real ones but for the last bits, either way.
+
+    The ball of the right one is small, since it has a twin; that of the left one holds the image.
+    """
+    real = torch.tensor([[1.0, 0], [1.2, 0], [-1, 0], [-3, 0]]).double()
+    for bits in (-1e-11, 1e-11):
+        made = torch.tensor([[bits, 0.0], [50, 0], [50, 1]]).double()
+        assert ppa(real, made, 1).precision == pytest.approx(1 / 3)
 
 
 def test_a_collapsed_attack_covers_little() -> None:
@@ -156,6 +175,16 @@ def test_classes_together_are_as_classes_one_by_one(
     found = ppa_per_class(real, real_labels, made, made_labels, 3)
     assert found is not None
     assert vars(found) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_class_counts_from_one_image_more_than_neighbours() -> None:
+    """On both sides: of four made classes with 4, 4, 3 and 5 real images the first alone has so."""
+    real, made = (side[:16, :4] for side in drawn())
+    real_labels = torch.tensor([0] * 4 + [1] * 4 + [2] * 3 + [3] * 5)
+    made_labels = torch.tensor([0] * 4 + [1] * 3 + [2] * 6 + [3] * 3)
+    found = ppa_per_class(real, real_labels, made, made_labels, 3)
+    assert found is not None
+    assert close(found, ppa_loop(real[:4], made[:4], 3))
 
 
 def test_too_few_images_are_refused() -> None:

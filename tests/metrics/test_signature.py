@@ -123,6 +123,21 @@ def test_auc_is_scikit_learns_with_equal_scores_among_them() -> None:
     assert found.auc == pytest.approx(theirs, abs=1e-12)
 
 
+def test_only_what_lies_above_the_threshold_counts() -> None:
+    """The threshold is 0.7; three of ten training images, a quarter of the public ones and half of
+    the reconstructions are above it, and some are at it."""
+    train = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.7, 0.8, 0.9, 1.0]).double()
+    public = torch.tensor([0.7, 0.7, 0.2, 0.8]).double()
+    recovered = torch.tensor([0.7, 0.9, 0.95, 0.1]).double()
+    found = detect(recovered, public, train, fpr=0.3)
+    assert found.threshold == pytest.approx(0.7)
+    assert found.fpr_train == 3 / 11
+    assert (found.fpr_public, found.recall) == (1 / 4, 2 / 4)
+    within = intervals_of(found, recovered, public, torch.tensor([0, 1, 1, 2]))
+    assert within["fpr_public"] == wilson(1, 4)
+    assert within["recall"] == of_rate([False, True, True, False], [0, 1, 1, 2])
+
+
 def test_intervals_are_over_people_and_public_images() -> None:
     """Four people of five images; the AUC of an image is its share of public images below it."""
     draw = torch.Generator().manual_seed(3)

@@ -90,6 +90,17 @@ def test_twins_share_a_fold() -> None:
     assert theory.classifier_divergence(first, first + 1e-3 * normal(60, 200, 1), RT) < 0.05
 
 
+def test_no_divergence_is_below_zero() -> None:
+    """Sixty images of two sets that are alike: a classifier finds less than nothing there."""
+    assert theory.classifier_divergence(normal(60, 200, 0), normal(60, 200, 1), RT) == 0
+
+
+def test_the_seed_draws_the_folds() -> None:
+    first, second = normal(40, 4, 0), normal(40, 4, 1) + 0.5
+    found = [theory.classifier_divergence(first, second, runtime(seed)) for seed in (5, 6, 5)]
+    assert found[0] == found[2] != found[1]
+
+
 def test_a_feature_that_never_varies_is_no_infinity() -> None:
     first = torch.cat([normal(50, 2, 0), torch.ones(50, 1, dtype=torch.float64)], dim=1)
     second = first + 0.1

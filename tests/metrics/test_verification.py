@@ -67,7 +67,11 @@ def test_the_threshold_is_the_largest_that_keeps_the_share(share: float, count: 
 
 def test_the_threshold_counts_ties_as_accepted_only_together() -> None:
     distances = torch.tensor([1.0, 1.0, 1.0, 2.0])
-    assert verification.threshold(distances, 0.5) == 1.0  # all three or none: three are too many
+    limit = verification.threshold(distances, 0.5)
+    assert limit == 1.0  # all three or none: three are too many
+    images = torch.tensor([[1.0, 9.0], [9.0, 0.5]])
+    accepted = verification.verdicts(images, torch.tensor([0, 1]), limit).accepted
+    assert accepted.tolist() == [False, True]  # at the threshold is no nearer than it
     assert verification.threshold(distances, 0.75) == 2.0
 
 

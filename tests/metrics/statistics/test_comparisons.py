@@ -39,6 +39,20 @@ def test_the_permutation_test_is_scipys(n):
     assert comparisons.sign_flip_p(numbers) == pytest.approx(theirs.pvalue, abs=near)
 
 
+def test_up_to_sixteen_differences_all_ways_are_tried():
+    """Of 65,536 ways two are as extreme; of one difference more no p is below 1 / 10,000."""
+    assert comparisons.sign_flip_p(np.ones(16)) == 2 / 2**16
+    assert comparisons.sign_flip_p(np.ones(17)) >= 1 / 10_000
+
+
+def test_the_same_numbers_have_the_same_p_again():
+    """The ways that are drawn are kept for one number of people alone, and drawn again after it."""
+    numbers = np.random.default_rng(7).normal(0.1, 1, 50)
+    first = comparisons.sign_flip_p(numbers)
+    comparisons.sign_flip_p(np.ones(51))
+    assert comparisons.sign_flip_p(numbers) == first
+
+
 def test_no_p_is_0_and_no_difference_is_none():
     assert comparisons.sign_flip_p(np.ones(300)) == 1 / 10_000
     assert comparisons.sign_flip_p(np.zeros(300)) == 1
@@ -109,6 +123,7 @@ def test_holm_is_its_definition():
         [0.5, 0.9, 0.2],
         [0.02],
         [0.03, 0.03, 0.01],
+        [0.6, 0.9, 0.4],  # no p is above 1
         [0, 1],
     ):
         assert comparisons.holm(p_values) == pytest.approx(literal_holm(p_values))

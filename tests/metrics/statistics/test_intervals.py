@@ -68,6 +68,9 @@ def test_the_tails_are_those_of_the_expanded_percentiles():
         beyond = np.searchsorted(means, [found.low, found.high]) / len(means)
         assert abs(beyond[0] - tail) < 0.0035
         assert abs(1 - beyond[1] - tail) < 0.0035
+    shares = np.random.default_rng(0).random(120)
+    every = {intervals.of_mean(shares, PEOPLE, seed=seed).low for seed in (0, 1, 2, 0)}
+    assert len(every) == 3  # each seed has resamples of its own
 
 
 def test_the_bootstrap_is_that_of_every_resample():
@@ -80,6 +83,18 @@ def test_the_bootstrap_is_that_of_every_resample():
     found = intervals.of_mean(values, people)
     assert (found.low, found.high) == pytest.approx((low, high))
     assert (found.kind, found.n) == ("identities", 3)
+
+
+def test_a_resample_is_a_mean_over_images():
+    """Five people of two to twelve images, all 3,125 samples: of means of means the ends differ."""
+    shares, sizes = [0.0, 0.3, 0.5, 0.8, 1.0], [2, 3, 4, 7, 12]
+    drawn = [list(one) for one in product(range(5), repeat=5)]
+    every = [np.average(np.take(shares, one), weights=np.take(sizes, one)) for one in drawn]
+    tail = stats.norm.cdf(-math.sqrt(5 / 4) * stats.t.ppf(0.975, 4))
+    found = intervals.of_mean(np.repeat(shares, sizes), np.repeat(range(5), sizes))
+    wanted = np.quantile(every, (tail, 1 - tail))
+    assert wanted == pytest.approx([0.0818, 0.9745], abs=1e-4)  # of means of means: 0.06 and 0.96
+    assert (found.low, found.high) == pytest.approx(tuple(wanted), abs=0.005)
 
 
 def test_the_bootstrap_agrees_with_scipys_on_many_people():
@@ -130,6 +145,18 @@ def test_wilson_holds_the_truth_of_independent_images():
 def test_few_hits_are_never_surer_than_independent_images(hits):
     found, plain = intervals.of_rate(np.arange(120) < hits, PEOPLE), intervals.wilson(hits, 120)
     assert found.low <= plain.low < plain.high <= found.high
+
+
+def test_a_rate_has_the_wider_of_both_intervals():
+    """People who are all hit or all missed: the bootstrap's, at both ends. Where everybody has half
+    of the hits the bootstrap sees no deviation: Wilson's.
+    """
+    together, plain = intervals.of_rate(PEOPLE % 2, PEOPLE), intervals.wilson(60, 120)
+    resampled = intervals.of_mean(PEOPLE % 2, PEOPLE)
+    assert (together.low, together.high) == (resampled.low, resampled.high)
+    assert together.low < plain.low < plain.high < together.high
+    apart = intervals.of_rate(np.arange(120) % 2, PEOPLE)
+    assert (apart.low, apart.high) == (plain.low, plain.high)
 
 
 def test_without_a_hit_six_images_of_a_person_are_worth_two():
@@ -216,6 +243,8 @@ def test_one_person_says_nothing_of_others():
 
 def test_equal_people_show_no_deviation():
     assert intervals.of_mean([0.1, 0.3, 0.2, 0.2], [0, 0, 1, 1]) is None
+    assert 0.1 + 0.2 != 0.3 + 0.0  # but for the last bits
+    assert intervals.of_mean([0.1, 0.2, 0.3, 0.0], [0, 0, 1, 1]) is None
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

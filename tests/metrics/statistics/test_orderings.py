@@ -43,6 +43,19 @@ def test_an_opposite_order_is_minus_1():
     found = orderings.agreement([1, 2, 3, 4], [4, 3, 2, 1])
     assert (found.tau, found.low, found.high) == (-1, None, None)
     assert found.p == pytest.approx(2 / 24)
+    found = orderings.agreement(range(9), range(9, 0, -1))  # long enough for an interval
+    assert (found.tau, found.low, found.high) == (-1, None, None)
+
+
+def test_five_items_have_fishers_interval_and_four_have_none():
+    """Two of ten pairs are swapped: tau is 0.6, z is 0.693 and its deviation 0.661."""
+    found = orderings.agreement([1, 2, 3, 4, 5], [2, 1, 4, 3, 5])
+    assert found.tau == pytest.approx(0.6)
+    ends = [math.tanh(0.693147 + sign * 1.959964 * 0.661060) for sign in (-1, 1)]
+    assert (found.low, found.high) == pytest.approx(tuple(ends), abs=1e-5)
+    found = orderings.agreement([1, 2, 3, 4], [2, 1, 4, 3])
+    assert found.tau == pytest.approx(1 / 3)
+    assert (found.low, found.high) == (None, None)
 
 
 def test_the_interval_holds_the_true_tau():
