@@ -251,6 +251,38 @@ def test_trap_angles_and_order() -> None:
         assert torch.allclose(found[i], wanted, atol=1e-5)
 
 
+def test_what_happens_to_an_image_are_separate_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is cropped, mirrored or rotated, and which way, says nothing of the others."""
+    drawn: dict[str, Tensor] = {}
+
+    def crop(images: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
+        room = 16 - side + 1  # places, of which a small box has more
+        drawn["side"], drawn["left"], drawn["top"] = side, (left + 0.5) / room, (top + 0.5) / room
+        return 0 * images  # so that what was cropped is seen
+
+    def flip(images: Tensor, where: Tensor) -> Tensor:
+        drawn["cropped"], drawn["mirrored"] = (images == 0).all(dim=(1, 2, 3)), where
+        return images
+
+    def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+        drawn["rotated"], drawn["degrees"] = degrees != 0, degrees
+        return images
+
+    for one in (crop, flip, rotate):
+        monkeypatch.setattr(augment, one.__name__, one)
+    torch.manual_seed(0)
+    replace(TRAP, crop_per="image", scale=0.3)(images(4000, size=16))
+    names = ("side", "left", "top", "cropped", "mirrored", "rotated", "degrees")
+    assert set(drawn) == set(names)
+    for name in ("cropped", "mirrored", "rotated"):
+        assert drawn[name].float().mean() == pytest.approx(0.5, abs=0.04)
+    table = torch.stack([drawn[name].float() for name in names])
+    found = torch.corrcoef(table) - torch.eye(len(names))
+    assert found.abs().max() < 0.08  # five deviations
+    turned = drawn["degrees"][drawn["rotated"]]
+    assert turned.abs().max() <= 30 and turned.mean().abs() < 1.5 and turned.std() > 15
+
+
 def test_a_probability_outside_0_1_is_refused() -> None:
     with pytest.raises(ValueError, match=r"flip: 1\.5 is outside \[0, 1\]"):
         params.build(TrapAugmentation, vars(TRAP) | {"flip": 1.5}, "augmentation")

@@ -117,6 +117,15 @@ def test_the_schedule_without_its_jump() -> None:
     assert max(steps) <= 1e-9 and steps[0] == pytest.approx(-0.05 / 25)
 
 
+def test_a_share_of_the_epochs_is_not_a_rounding_error_shorter() -> None:
+    """0.29 and 0.57 of 100 are 28.999 and 56.999 in floats; of 7 half is 4, three quarters 5."""
+    smoothing = Smoothing(factor=-2.8, ramp=(0.29, 0.57), jump=False)
+    found = [smoothing.at(epoch, 100) for epoch in (28, 29, 30, 55, 56, 57)]
+    assert found == pytest.approx([0.0, -0.1, -0.2, -2.7, -2.8, -2.8])
+    smoothing = Smoothing(factor=-1.0, ramp=(0.5, 0.75), jump=False)
+    assert [smoothing.at(epoch, 7) for epoch in range(7)] == [0, 0, 0, 0, -1, -1, -1]
+
+
 @pytest.mark.parametrize("ramp", [(0.8, 0.2), (-0.1, 0.5), (0.5, 1.5)])
 def test_a_wrong_ramp(ramp: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match=r"ramp: .* must ascend inside \[0, 1\]"):

@@ -320,6 +320,100 @@ def test_a_search_beats_random_latents(name: str, found: dict[str, Reconstructio
     assert confidence(invert(name, LABELS, DRAWS, steps=60)) > confidence(found["random"]) + 0.3
 
 
+OTHER: dict[str, Any] = {
+    "steps": 7,
+    "lr": 0.007,
+    "momentum": 0.5,
+    "betas": [0.5, 0.5],
+    "bound": 0.3,
+    "identity_weight": 3.0,
+    "feature_weight": 5.0,
+    "averaging": NEAR,
+    "reference_batch": 60,
+    "views": 1,
+    "view": VIEW | {"flip": 0.0},
+    "view_noise": 0.2,
+    "adaptive": {"trapdoor_weight": 2.0, "auxiliary_weight": 0.5},
+    "search": "distributions",
+    "loss": "ce",
+    "robustness": PPA["robustness"] | {"mirror": 0.0},
+    "layers": [{"steps": 8, "radius": 0.1}],
+    "layer": 0,
+    "realism_weight": 3.0,
+    "points": 20,
+    "inside": 5,
+    "radius": 0.4,
+    "expansion": 2.0,
+    "max_step": 0.01,
+    "patience": 2,
+    "init_batch": 5,
+    "init_batches": 1,
+    "rejection_cap": 1,
+    "proposals": 5,
+    "untargeted": 2,
+}
+"""Another value of every parameter."""
+ELSEWHERE = {"candidates", "images_per_class", "styles", "clip"}
+"""Parameters that change nothing of these rows, and have tests of their own."""
+
+
+@pytest.mark.parametrize(
+    "name", ["gmi", "kedmi", "lomma", "plgmi", "plgmi, strong", "ppa", "ifgmi", "brepmi"]
+)
+def test_every_value_of_a_block_counts(name: str, found: dict[str, Reconstruction]) -> None:
+    """None is read and then forgotten: another value makes other images, or counts otherwise."""
+
+    def columns(rows: Reconstruction) -> list[Any]:
+        fields = [getattr(rows, f.name) for f in dataclasses.fields(rows) if f.name != "counts"]
+        return [*fields, *rows.counts.values()]
+
+    for key in ROWS[name].keys() - ELSEWHERE:
+        value = OTHER[key]
+        if key == "view" and name in ("ppa", "ifgmi"):
+            value = {"area": [0.3, 0.6], "ratio": [1.0, 1.0]}
+        changed = columns(invert(name, LABELS, DRAWS, **{key: value}))
+        pairs = zip(columns(found[name]), changed, strict=True)
+        assert not all(a is b or torch.equal(a, b) for a, b in pairs), key
+
+
+def fresh_of(name: str, **changes: Any) -> list[Tensor]:
+    """What the target is shown by a search that stays where it is."""
+
+    class Seeing(ToyTarget):
+        def forward(self, images: Tensor) -> Output:
+            seen.append(images.detach().clone())
+            return super().forward(images)
+
+    seen: list[Tensor] = []
+    target, (_, prior) = seeded(Seeing, CLASSES), world(name)
+    method = attack(name, **(changes | {"lr": 1e-12, "steps": 4}))
+    run(method, target, prior, LABELS, DRAWS)
+    return seen[:4]
+
+
+STILL = {"area": [1.0, 1.0], "ratio": [1.0, 1.0]}
+QUIET = NEAR | {"crop": None, "mirror": 0.0, "degrees": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("gmi", {"averaging": QUIET}),
+        ("gmi", {"averaging": NEAR | {"noise": 0.0}}),
+        ("lomma", {"averaging": QUIET}),
+        ("ppa", {}),
+        ("ppa", {"view": STILL, "averaging": QUIET}),
+        ("ifgmi", {"view": {"area": [0.3, 1.0], "ratio": [1.0, 1.0]}}),
+    ],
+)
+def test_every_step_sees_fresh_neighbours_and_views(name: str, changes: dict[str, Any]) -> None:
+    shown = fresh_of(name, **changes)
+    assert len(shown) == 4
+    for i, one in enumerate(shown):
+        for other in shown[:i]:
+            assert (one - other).abs().amax(dim=(1, 2, 3)).gt(1e-3).float().mean() > 0.7
+
+
 class Cut(Memory):
     """A `Checkpointer` of a search that is killed at the second state it saves."""
 

@@ -76,6 +76,7 @@ def test_the_loss_and_the_moved_images(augmentation: dict[str, object] | None) -
     assert torch.allclose(loss.parts["main_loss"], main, atol=1e-5)
     assert torch.allclose(loss.parts["turned_loss"], turned, atol=1e-5)
     assert loss.parts["turned"] == (other.argmax(1) == wrong).float().mean()
+    assert loss.parts["train_accuracy"] == (own.argmax(1) == y).float().mean()
 
 
 def test_a_wrong_label_is_any_other_as_often() -> None:

@@ -197,3 +197,94 @@ def test_the_control_sees_trapmids_augmentation() -> None:
 def test_wrong_blocks_name_themselves(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wiring.defense("trapmid", TRAPMID | changes, "trapdoor")
+
+
+OTHER: dict[str, dict[str, Any]] = {
+    "none": {"augmentation": T},
+    "atat": {"weight": 0.7, "radius": 0.05, "step": 0.003, "steps": 2, "augmentation": T},
+    "bido": {
+        "measure": "coco",
+        "kernel": "imq",
+        "label_kernel": "gaussian",
+        "input_weight": 0.5,
+        "label_weight": 0.05,
+        "sigma": 2.0,
+    },
+    "loft": {"rank": 1},
+    "midre": {"area": [0.2, 0.6], "fill": [0.1, 0.6, 0.5], "augmentation": T},
+    "mid": {"weight": 0.03, "width": 4},
+    "negls": {"smoothing": {"factor": -0.5, "ramp": [0.0, 0.5], "jump": True}},
+    "rolss": {"scale": 0.5},
+    "ted": {"alpha": 0.5, "beta": 0.3, "squares": 1, "square": 5},
+    "ted_plus": {
+        "alpha": 0.5,
+        "beta": 0.3,
+        "squares": 1,
+        "square": 5,
+        "step_size": 0.1,
+        "until": 0.5,
+        "hiding_weight": 30.0,
+        "augmentation": None,
+    },
+    "transfer": {"frozen_stages": 2, "freeze_statistics": False},
+    "trapmid": {
+        "alpha": 0.3,
+        "beta": 0.4,
+        "step_size": 0.1,
+        "until": 0.5,
+        "optimized": False,
+        "discriminator": False,
+        "hiding_weight": 30.0,
+        "feature_discriminator": True,
+        "augmentation": None,
+        "smoothing": {"factor": -0.5, "ramp": [0.0, 0.5], "jump": True},
+        "free": True,
+        "discriminator_width": 4,
+        "search_every": 2,
+        "frozen_after": 1e-6,
+    },
+}
+"""Of every block other values, one of which is to make another training."""
+ELSEWHERE = {  # change nothing by themselves in a step, and have tests of their own
+    "bido": {"identities_per_batch", "images_per_identity"},  # of the batches
+    "mid": {"noise"},  # in eval mode
+    "rolss": {"stages"},  # of `ToyNet` one alone has a skip connection
+    "trapmid": {"feature_model_loss", "smoothed_terms"},  # want another beside them
+    "dpsgd": {"noise_multiplier", "max_grad_norm", "delta", "poisson"},  # of the optimiser
+}
+
+
+def steps_of(method: str, block: dict[str, Any]) -> dict[str, Any]:
+    """What two epochs of three steps leave of network and objective."""
+    made = wiring.defense(method, block, method)
+    with runtime().seeded("adapt"):
+        model = made.adapt(network(CLASSES)).train()
+    target = made.objective(
+        Setting(
+            image_shape=(3, 8, 8),
+            num_classes=CLASSES,
+            new_network=network,
+            new_optimizer=partial(fit.make_optimizer, plan()),
+            rt=runtime(),
+        )
+    )
+    sgd = fit.make_optimizer(plan(), model.parameters())
+    with runtime().seeded("steps"):
+        for count in range(6):
+            x, y, _ = batch(count)
+            sgd.zero_grad()
+            target(model, x, y, Progress(count // 3, 2, count % 3, 3)).total.backward()
+            sgd.step()
+    learnt = target.state_dict()
+    return snapshot(model) | {k: v for k, v in learnt.items() if isinstance(v, torch.Tensor)}
+
+
+@pytest.mark.parametrize("method", wiring.names("defenses"))
+def test_every_value_of_a_block_counts(method: str) -> None:
+    """None is read and then forgotten: another value makes another training."""
+    block = BLOCKS[method][1]
+    assert set(block) == {*OTHER.get(method, {}), *ELSEWHERE.get(method, ())}
+    usual = steps_of(method, block) if method in OTHER else {}
+    for key, value in OTHER.get(method, {}).items():
+        same = same_state(usual, steps_of(method, block | {key: value}))
+        assert not same, key

@@ -63,6 +63,12 @@ def test_a_rank_that_filters_nothing_is_refused(rank: int, classes: int) -> None
         Defense(rank=rank).adapt(seeded(ToyNet, classes))
 
 
+def test_the_largest_rank_that_filters() -> None:
+    """Of seven numbers and three classes two."""
+    assert low_rank(2, classes=3).neck.out_features == 2
+    assert low_rank(6, classes=30).neck.out_features == 6
+
+
 def test_a_network_without_a_trunk_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^arch: toy has no trunk apart from its head$"):
         Defense(rank=2).adapt(seeded(ToyTarget, 4))

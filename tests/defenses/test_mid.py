@@ -89,6 +89,14 @@ def test_noise_in_eval_mode_is_a_choice() -> None:
     assert not torch.equal(still.train()(x).logits, still(x).logits)
 
 
+@pytest.mark.parametrize(("noise", "differs"), [("mean", False), ("fresh", True)])
+def test_a_block_says_whether_answers_are_noisy(noise: str, differs: bool) -> None:
+    block, x = {"weight": 0.1, "width": 6, "noise": noise}, images(3)
+    model = wiring.defense("mid", block, "mid").adapt(seeded(ToyNet, 4)).eval()
+    assert model.stochastic is differs
+    assert torch.equal(model(x).logits, model(x).logits) is not differs
+
+
 def test_the_trunk_loses_its_head() -> None:
     plain, model = seeded(ToyNet, 4), bottleneck()
     assert {n for n in model.state_dict() if "classifier" in n} == {

@@ -60,6 +60,23 @@ def test_a_square_is_smaller_than_the_image() -> None:
     assert (after[:, 0] > 0).sum() == 49
 
 
+@pytest.mark.parametrize(
+    ("u", "columns", "rows"),
+    [  # of eight pixels: the least side is 8 sqrt(0.1), about 3, and so there are six places
+        ((0.0, 0.0, 0.0), [0, 1, 2], [0, 1, 2]),
+        ((0.0, 0.999, 0.17), [5, 6, 7], [1, 2, 3]),
+        ((0.0, 0.16, 0.999), [0, 1, 2], [5, 6, 7]),
+        ((0.5, 0.999, 0.0), [4, 5, 6, 7], [0, 1, 2, 3]),  # 8 sqrt(0.25)
+    ],
+)
+def test_a_square_by_hand(u: tuple[float, ...], columns: list[int], rows: list[int]) -> None:
+    """Size, column and row of one square, which may touch either end."""
+    after = erased(torch.zeros(1, 3, 8, 8), torch.tensor([u]), (0.1, 0.4), FILL)[0]
+    gone = torch.zeros(8, 8, dtype=torch.bool)
+    gone[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    assert torch.equal(after, torch.tensor(FILL)[:, None, None] * gone)
+
+
 @pytest.mark.parametrize("augmentation", [None, T])
 def test_the_loss_is_that_of_erased_images(augmentation: dict[str, object] | None) -> None:
     block = MIDRE | {"augmentation": augmentation}
@@ -86,6 +103,15 @@ def test_the_loss_is_that_of_erased_images(augmentation: dict[str, object] | Non
 def test_wrong_blocks_name_themselves(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wiring.defense("midre", MIDRE | changes, "midre")
+
+
+def test_areas_may_be_one_and_as_small_as_a_pixel() -> None:
+    """0.005 of eight by eight pixels is a side of 0.57, which is one pixel."""
+    for area, pixels in (([0.25, 0.25], 16), ([0.005, 0.005], 1)):
+        made = wiring.defense("midre", MIDRE | {"area": area}, "midre")
+        made.objective(setting())
+        assert isinstance(made, Defense)
+        assert ((made.view(torch.zeros(9, 3, 8, 8)) > 0).sum(dim=(1, 2, 3)) == 3 * pixels).all()
 
 
 def test_a_square_without_a_pixel_is_refused() -> None:

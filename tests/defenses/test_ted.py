@@ -100,7 +100,7 @@ def test_what_moves(name: str, moves: bool) -> None:
 
 def test_ted_plus_searches_as_trap_mid_does() -> None:
     """A square as large as the image is a trigger over all of it: then every step is the same."""
-    _, block = BLOCKS["ted_plus"]
+    block = BLOCKS["ted_plus"][1] | {"beta": 0.3, "hiding_weight": 0.3, "step_size": 0.02}
     whole = {"squares": 1, "square": SIZE, "augmentation": None}
     shared = ("alpha", "beta", "step_size", "until", "hiding_weight")
     trap = TRAPMID | {name: block[name] for name in shared} | {"augmentation": None}
@@ -124,13 +124,16 @@ def test_ted_plus_searches_as_trap_mid_does() -> None:
 
 
 def test_ted_mixes_with_its_weight() -> None:
-    """Half main, half trapdoor, no augmentation: the loss of the two halves of one forward."""
+    """The trapdoor's loss weighs beta, without augmentation: both halves of one forward."""
     method, block = BLOCKS["ted"]
-    target = wiring.defense(method, block, "ted").objective(setting())
+    target = wiring.defense(method, block | {"beta": 0.3}, "ted").objective(setting())
     model = seeded(ToyNet, CLASSES, SIZE).train()
     loss = target(model, images(8, size=SIZE), torch.arange(8), Progress(0, 1, 0, 1))
     parts = loss.parts
-    assert torch.allclose(loss.total, 0.5 * parts["main_loss"] + 0.5 * parts["trapdoor_loss"])
+    assert (
+        parts["main_loss"] > 1.01 * parts["trapdoor_loss"]
+    )  # so that it matters which weighs what
+    assert torch.allclose(loss.total, 0.7 * parts["main_loss"] + 0.3 * parts["trapdoor_loss"])
 
 
 @pytest.mark.parametrize("name", ["ted", "ted_plus"])

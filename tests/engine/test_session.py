@@ -167,6 +167,61 @@ def test_another_dvc_yaml_has_a_lock_of_its_own(make_repository):
     assert "10 unchanged" in run(ours)
 
 
+MORE = """
+  kept:
+    cmd: echo 1 > kept
+    outs: [{kept: {cache: false}}]
+  still:
+    cmd: cat source > still
+    deps: [source]
+    outs: [still]
+  folder:
+    cmd: mkdir -p folder && for one in $(cat names); do echo 1 > folder/$one; done
+    deps: [names]
+    outs: [folder]
+"""
+
+
+def test_other_kinds_of_stages_are_kept_as_dvc_keeps_them(make_repository):
+    """Outputs out of the cache, frozen stages, and folders, of which no old file stays."""
+    plain, ours = make_repository("plain"), make_repository("ours")
+    for one in (plain, ours):
+        with (one.root / "dvc.yaml").open("a", encoding="utf-8") as stream:
+            stream.write(MORE)
+        (one.root / "names").write_text("a b\n", encoding="utf-8")
+    for names, source, folder in (("a b", "1", {"a", "b"}), ("b", "2", {"b"})):
+        for one in (plain, ours):
+            (one.root / "names").write_text(f"{names}\n", encoding="utf-8")
+            (one.root / "source").write_text(f"{source}\n", encoding="utf-8")
+            if source == "2":
+                one.dvc("freeze", "--quiet", "still")
+        plain.dvc("repro", "--quiet")
+        run(ours, jobs=1)
+        assert ours.lock == plain.lock
+        assert files(ours.root / ".dvc/cache") == files(plain.root / ".dvc/cache")
+        assert {one.name for one in (ours.root / "folder").iterdir()} == folder
+    assert (ours.root / "still").read_bytes() == (plain.root / "still").read_bytes() == b"1\n"
+
+
+def test_a_command_that_leaves_the_old_output_makes_none(make_repository):
+    """The file of an earlier run is not taken for the result of this one."""
+    ours = make_repository("ours")
+    run(ours)
+    (ours.root / "work.sh").write_text("exit 0\n", encoding="utf-8")
+    printed = run(ours, code=1, jobs=1)
+    assert "failed train@a: output 'model-a' does not exist" in printed
+    assert "up to date" not in ours.dvc("status")
+
+
+def test_a_missing_dependency_is_said_before_the_command_runs(make_repository):
+    ours = make_repository("ours")
+    (ours.root / "source").unlink()
+    printed = run(ours, code=1, jobs=1)
+    (line,) = [line for line in printed.splitlines() if "failed code: " in line]
+    assert "No such file" in line and "source" in line
+    assert "begin code" not in printed and "8 not run" in printed
+
+
 def test_an_unknown_stage_is_one_line(make_repository):
     printed = run(make_repository("ours"), code=1, targets=("none",))
     assert printed.splitlines()[-1].startswith("ValueError: dvc: ")

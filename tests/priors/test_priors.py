@@ -47,7 +47,7 @@ from trapmid.types import (
 )
 
 CLASSES, SIZE = 3, 8
-VAE_GAN = {"alone": 2, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
+VAE_GAN = {"alone": 5, "lr": 0.001, "weight": 0.1, "sigma": 0.2, "width": 4}
 GMI: dict[str, Any] = {
     "latent_dim": 5,
     "width": 2,
@@ -268,7 +268,7 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(
     with scratch(tmp_path, "whole") as checkpointer:
         whole = fit(name, checkpointer, steps=9).state_dict()
         wanted = checkpointer.history()
-    for _ in range(2):  # killed twice, at steps 4 and 6
+    for _ in range(2):  # killed twice, at steps 4 and 6; an autoencoder was alone until 5
         with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
             fit(name, Killed(checkpointer, 1), steps=9)
         torch.rand(3)  # what ran before does not matter

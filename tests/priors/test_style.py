@@ -99,6 +99,18 @@ def test_styles_and_images() -> None:
     assert spread[0] < 0.7 * spread[1]
 
 
+def test_the_critic_scores_pixels_of_minus_1_to_1() -> None:
+    """As in its training, where the generator's images are so."""
+    prior = make("style")[1].eval()
+    assert isinstance(prior, style.Prior) and prior.critic is not None
+    z, labels = torch.randn(3, 5), torch.zeros(3, dtype=torch.int64)
+    with torch.no_grad():
+        made = prior.generator(z)
+        found = prior.realism((made + 1) / 2, labels)
+        assert torch.allclose(found, prior.critic(made), rtol=1e-4, atol=1e-5)
+        assert found.std() > 1e-4
+
+
 def test_the_middle_is_shown_at_the_size_of_the_data() -> None:
     changes = {"generated": 32, "crop": 0.75, "steps": 0, "critic": False}
     prior = wiring.prior_training("style", STYLE | changes).make(SIZE, 1).eval()

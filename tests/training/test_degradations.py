@@ -69,6 +69,33 @@ def test_degraded_images_are_images_and_depend_on_the_seed() -> None:
     assert float(same.median()) > 0.6
 
 
+def test_a_degradation_by_its_numbers() -> None:
+    """Of each image on its own: blur, two moves, mirror, contrast, brightness, cast and noise."""
+    pictures, n = images(60, size=16), 60
+    torch.manual_seed(7)
+    found = degradations.degrade(pictures)
+    torch.manual_seed(7)
+
+    def u(*shape: int) -> torch.Tensor:
+        return torch.rand(n, *shape)
+
+    def signed(*shape: int) -> torch.Tensor:
+        return 2 * u(*shape) - 1
+
+    blur = 1.8 * u() * (u() < 0.5)
+    rows, columns = ((1 + 0.08 * signed(), 0.06 * signed()) for _ in range(2))
+    moved = degradations.resample(pictures, blur.clamp(min=0.3), rows, columns)
+    mirrored, contrast = u() < 0.5, 0.7 + 0.5 * u()
+    brightness, cast = 0.06 * signed(), 0.04 * signed(3)
+    deviation, noise = 0.08 * u() * (u() < 0.5), torch.randn(n, 3, 16, 16)
+    assert 0.3 < (blur > 0).float().mean() < 0.7 and 0.3 < mirrored.float().mean() < 0.7
+    for i, picture in enumerate(moved):
+        x = picture.flip(-1) if mirrored[i] else picture
+        x = (x - x.mean()) * contrast[i] + x.mean() + brightness[i] + cast[i][:, None, None]
+        wanted = (x + deviation[i] * noise[i]).clamp(0, 1)
+        assert torch.allclose(found[i], wanted, atol=1e-5), i
+
+
 def _likeness(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     a, b = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (one, other))
     return torch.nn.functional.cosine_similarity(a, b)

@@ -83,6 +83,30 @@ def test_more_images_than_a_person_has_are_all_of_them(faces: Faces) -> None:
     assert sorted(batch.people.tolist()) == sorted(list(range(PEOPLE)) * EACH)
 
 
+def test_nobodies_look_like_reconstructions_too(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sharp blank among blurred faces would be known by its sharpness."""
+    seen: list[int] = []
+    monkeypatch.setattr(judging, "degrade", lambda images: seen.append(len(images)) or images / 2)
+    batch = judging._batch(faces, plan(), runtime())
+    assert seen == [11] and batch.images.max() <= 0.5
+
+
+def test_weights_that_nothing_teaches_decay(faces: Faces) -> None:
+    """AdamW: by the rate of each step, times the decay; of five steps the first is the highest."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        judge = Colour()
+    before = judge.linear.weight.detach().clone()
+    how = plan(steps=5, lr=0.1, weight_decay=0.5)
+    judging.fit(judge, lambda read, batch: 0 * read.sum(), faces, how, runtime())
+    left = 1.0
+    for share in (1.0, 1.0, 0.853553, 0.5, 0.146447):  # (1 + cos(pi t / 4)) / 2
+        left *= 1 - 0.1 * share * 0.5
+    assert torch.allclose(judge.linear.weight, left * before, rtol=1e-5)
+
+
 class CutOff(InMemory):
     """Saves one state, in memory, and ends the run there; the next run begins with it."""
 
