@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from pathlib import Path
@@ -35,6 +36,7 @@ from trapmid.artifacts import classifiers
 from trapmid.artifacts.scratch import scratch
 from trapmid.config.study import ClassifierTraining, TargetRow
 from trapmid.defenses import dpsgd
+from trapmid.targets import small_vgg
 from trapmid.training import fit
 from trapmid.training.classifier import Trained
 from trapmid.types import Output, Progress, Setting, Target
@@ -220,6 +222,27 @@ def test_gradients_of_single_images_are_clipped() -> None:
             assert torch.allclose(moved, wanted.get(name, torch.zeros(())), atol=1e-4), name
         assert all(value.abs().max() > 1e-3 for value in wanted.values())
     assert sum(length < CLIP for length in seen) > 4 and sum(length > CLIP for length in seen) > 4
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_do_not_depend_on_how_maps_lie(layout: torch.memory_format) -> None:
+    """On a CPU a `Runtime` places networks channels last; Opacus reads such maps wrongly."""
+    still = dataclasses.replace(BASE, noise_multiplier=1e-13, max_grad_norm=1e6)  # clips nothing
+    model = seeded(lambda: BASE.adapt(small_vgg.Network(CLASSES, 16))).train()
+    plain, data = copy.deepcopy(model), (images(6, size=16), torch.arange(6) % CLASSES)
+    model.to(memory_format=layout)
+    target = objective(still)
+    optimizer = target.prepare(model, sgd(model))
+    target.batches(torch.arange(40) % CLASSES, 6)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    step(target, model, optimizer, data)
+    F.cross_entropy(plain(data[0]).logits, data[1]).backward()
+    for name, p in plain.named_parameters():
+        if p.grad is None:
+            assert not p.requires_grad
+            continue
+        moved = before[name] - dict(model.named_parameters())[name].detach()
+        assert torch.allclose(moved, p.grad, atol=1e-3 * p.grad.abs().max().item()), name
 
 
 class Blind(Target):

@@ -36,7 +36,7 @@ TIMES = {
     "small": "14 min 57 s with `make repro` on two slow cores, `dvc repro` 9 min 27 s on fast ones",
     "digits": "100 s on two idle cores",
     "attacks": "about two hours with JOBS=2 on two cores",
-    "attacks_seeds": "about three hours with JOBS=2 on two cores",
+    "attacks_seeds": "about three hours with JOBS=2 on two cores, without PPA and IF-GMI",
     "attacks_sweep": "20 min on two cores",
     "wide": "under half an hour a seed on two cores",
 }
