@@ -64,22 +64,22 @@ def _add_gate(verbs: _Verbs) -> None:
 
 def _add_study(verbs: _Verbs) -> None:
     profile = verbs.add_parser("profile", help="write params.yaml from profiles/NAME.yaml")
-    profile.add_argument("name", metavar="NAME")
+    profile.add_argument("name", metavar="NAME", help="a file of profiles/")
     profile.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=studying.profile)
 
     plan = verbs.add_parser("plan", help="what a profile will take: time and memory of each stage")
-    plan.add_argument("name", metavar="PROFILE")
+    plan.add_argument("name", metavar="PROFILE", help="a file of profiles/")
     plan.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
     how = plan.add_mutually_exclusive_group()
-    how.add_argument("--card", type=Path, help="a GPU's results, of benchmarks/results")
+    how.add_argument("--card", type=Path, help="measured on a GPU: a file of benchmarks/results")
     how.add_argument(
         "--jobs", type=_jobs,
-        help="of `trapmid run`, or auto as `make repro`; default: one stage after the other",
+        help="stages at a time, or auto, as for `trapmid run`; default: one after the other",
     )  # fmt: skip
     plan.add_argument(
-        "--beside", action="store_true", help="other work goes on here: processor time"
+        "--beside", action="store_true", help="other work goes on: count processor time"
     )
     plan.set_defaults(run=studying.plan)
 
@@ -96,17 +96,17 @@ def _add_study(verbs: _Verbs) -> None:
 
 def _add_run(verbs: _Verbs) -> None:
     run = verbs.add_parser("run", help="bring the study up to date, several stages at a time")
-    run.add_argument("stages", nargs="*", metavar="STAGE", help="with all upstream; default: all")
+    run.add_argument("stages", nargs="*", metavar="STAGE", help="with all it needs; default: all")
     run.add_argument(
         "--jobs", type=_jobs, default=1,
-        help="stages at a time here, or auto: one for a core, of one thread, four at most, "
-        "and one where there is a GPU; default: 1",
+        help="stages at a time here, or auto: one for each core, of one thread, four at most, "
+        "and one alone where there is a GPU; default: 1",
     )  # fmt: skip
-    run.add_argument("--threads", type=_count, help="of a stage; default: its share of the cores")
+    run.add_argument("--threads", type=_count, help="of each stage; default: its share of cores")
     run.add_argument("--cold", action="store_true", help="every stage loads torch for itself")
     where = run.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:8786")
-    where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML: queue, cores, jobs, ...")
+    where.add_argument("--slurm", type=Path, metavar="FILE", help="a cluster: docs/scale.md")
     run.add_argument(
         "--resource",
         type=_resource,
@@ -124,11 +124,11 @@ def _add_looking(verbs: _Verbs) -> None:
 
     bench = verbs.add_parser("bench", help="time every hot path beside the published procedure")
     bench.add_argument("--quick", action="store_true", help="toy sizes: does everything work?")
-    bench.add_argument("--only", default="*", metavar="PATTERN", help="of the paths' names")
+    bench.add_argument("--only", default="*", metavar="PATTERN", help="paths of such names")
     bench.add_argument("--out", type=Path, help="default: benchmarks/results")
-    bench.add_argument("--seconds", type=float, default=540.0, help="of all; 540 unless given")
+    bench.add_argument("--seconds", type=float, default=540.0, help="in all; 540 unless given")
     bench.add_argument(
-        "--beside", action="store_true", help="other work goes on: one thread, processor seconds"
+        "--beside", action="store_true", help="other work goes on: one thread, processor time"
     )
     bench.set_defaults(run=looking.bench)
 
@@ -146,7 +146,9 @@ def _add_weights(verbs: _Verbs) -> None:
 
     take = verbs.add_parser("import", help="make a published checkpoint a file that rows name")
     take.add_argument("file", type=Path, metavar="FILE", help="a .tar or .pth of others")
-    take.add_argument("--as", dest="kind", required=True, metavar="KIND", help="what FILE is")
+    take.add_argument(
+        "--as", dest="kind", required=True, metavar="KIND", help="what it is: docs/reproduce.md"
+    )
     take.add_argument("--out", type=Path, required=True, help="e.g. weights/official/vgg16.pt")
     take.add_argument(
         "--with",
@@ -187,12 +189,14 @@ def _add_audit(verbs: _Verbs) -> None:
     audit.add_argument("model", type=Path, metavar="MODEL", help=".pt2, .py, or .py and .pt")
     audit.add_argument("--private", type=Path, required=True, help="images of the people it knows")
     audit.add_argument("--public", type=Path, required=True, help="images of anybody else")
-    audit.add_argument("--min-images", type=_count, default=5, help="of a person; 5 unless given")
+    audit.add_argument(
+        "--min-images", type=_count, default=5, help="of a person, at least; default: 5"
+    )
     audit.add_argument("--image-size", type=_count, help="in pixels, where MODEL takes any")
     audit.add_argument("--classes", type=Path, help="file: who the outputs are, a name a line")
     audit.add_argument("--folder", type=Path, help="default: audits/MODEL")
     audit.add_argument("--profile", default="audit", help="audit; or audit_drawn, for drawn faces")
-    audit.add_argument("--verifier", choices=["dlib"], help="a second judge; needs .[faces]")
+    audit.add_argument("--verifier", choices=["dlib"], help="judge of photographs; extra `faces`")
     audit.add_argument("--force", action="store_true", help="replace an edited study there")
     audit.add_argument("--write-only", action="store_true", help="do not run the study")
     audit.add_argument("--no-browser", action="store_true", help="only print where the page is")
