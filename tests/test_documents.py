@@ -87,6 +87,8 @@ FOLLOWED = {
     "trapmid profile attacks_sweep": PROFILES,
     "trapmid profile wide --seeds 0 1 2": PROFILES,
     "trapmid profile rivals": PROFILES,
+    "trapmid profile adaptive": PROFILES,
+    "trapmid profile wide_variants": PROFILES,
     "trapmid profile cheap_trap --seeds 0 1 2": PROFILES,
     "dvc repro code": "tests/pipeline/test_exactness.py::test_a_change_reaches_its_rows_alone",
     "dvc remote add --default store /mnt/lab/trapmid": CLONE,

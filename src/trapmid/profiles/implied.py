@@ -56,6 +56,7 @@ ORDER = (
     "queried_model",
     "side_information",
     "leak",
+    "inverted",
     "top_n",
     "prior",
     "evaluator",
