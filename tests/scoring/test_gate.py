@@ -279,6 +279,8 @@ def test_too_few_successes_may_lose_the_frechet_distance():
     assert failed(now) == ["attacks.plgmi.trapmid.frechet"]
     now["attacks"]["plgmi"]["trapmid"]["n_success"] = 2
     assert failed(now) == []
+    now["attacks"]["plgmi"]["trapmid"]["knn_dist"] = None  # it needs no success
+    assert failed(now) == ["attacks.plgmi.trapmid.knn_dist"]
 
 
 def test_a_tolerance_outside_its_range_is_refused():
