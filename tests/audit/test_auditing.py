@@ -261,9 +261,7 @@ class Threshold(nn.Module):
         (100.0, 0.2, 0.8, r"images in \[0, 255\]"),
     ],
 )
-def test_a_model_that_wants_other_numbers(
-    at: float, dark: float, light: float, words: str
-) -> None:
+def test_a_model_that_wants_other_numbers(at: float, dark: float, light: float, words: str) -> None:
     shades = torch.tensor([dark, dark, light, light])
     shown = of_people.Probes(
         shades[:, None, None, None].expand(4, 3, SIZE, SIZE), torch.tensor([0, 0, 1, 1])

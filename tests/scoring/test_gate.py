@@ -390,6 +390,14 @@ def test_a_reader_that_leaks_more_is_not_within_the_noise_of_aa1():
     assert wrong == ["attacks.plgmi.trapmid.judges.agree"]
 
 
+@pytest.mark.parametrize(("now", "passes"), [(0.59, True), (0.61, False), (0.39, False)])
+def test_a_control_on_other_data_moves_as_a_control(now, passes):
+    path = "attacks.plgmi.none@digits"
+    old, new = (doctored(path, scores(0.5) | {"aa1": rate, "aa5": 0.9}) for rate in (0.5, now))
+    wrong = [v.metric for v in compare(new, old) if not v.passed]
+    assert wrong == ([] if passes else [f"{path}.aa1"])
+
+
 @pytest.mark.parametrize(("now", "passes"), [(0.58, True), (0.59, False), (0.41, False)])
 def test_robust_accuracy_is_judged(now, passes):
     path = "targets.trapmid.robust_accuracy"
