@@ -186,7 +186,7 @@ def test_the_digest_of_parameters_knows_what_scores_depend_on(found):
 
 
 def test_every_part_behind_a_score_changes_the_digest(found):
-    """The attack's block, its row, the target's and the evaluator's, and what all have in common."""
+    """The attack's block, its row, the target's, the evaluator's, and what all have in common."""
     row = found.params["attack_runs"]["plgmi-trapmid-0"]
     target = found.params["targets"][row["target"]]
     places = (

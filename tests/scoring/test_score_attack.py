@@ -23,8 +23,10 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.lineage import Lineage
+from trapmid.metrics.frechet import frechet
 from trapmid.metrics.statistics.intervals import of_rate
 from trapmid.report import grids, pictures
+from trapmid.scoring import recognition
 from trapmid.scoring.evidence import Evidence
 from trapmid.scoring.scores import Count, rounded
 from trapmid.types import Output
@@ -107,6 +109,14 @@ def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(
     assert scores.signature is None
     scores = score(evaluator, plain, private, public, reconstruction(), frechet_min_success=21)
     assert scores.frechet is None
+
+
+def test_the_floor_itself_is_enough_for_a_frechet_distance() -> None:
+    made, real = (torch.randn(n, 3, generator=torch.Generator().manual_seed(n)) for n in (4, 9))
+    assert recognition.distance(made, real, 4) == pytest.approx(frechet(made, real))
+    assert recognition.distance(made, real, 5) is None
+    assert recognition.distance(made[:2], real, 0) is not None
+    assert recognition.distance(made[:1], real, 0) is None  # one image has no covariance
 
 
 def test_an_attack_without_an_answer_has_missed(
