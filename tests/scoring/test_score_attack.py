@@ -45,6 +45,7 @@ def test_attack_run_of_faces(
     # Of four people the first is missed by draws 0 and 3.
     expected = statistics.stdev([0.75, 1, 1, 0.75, 1])
     assert scores.aa1_std == pytest.approx(expected, abs=1e-6)
+    assert (scores.aa5, scores.aa5_std) == (1, 0)  # of four people every one is among five
     assert scores.frechet is not None
     assert {p: x for p, x in scores.intervals.items() if not p.startswith("signature.")} == {
         name: rounded(of_rate(hit, made["labels"]))
@@ -183,6 +184,22 @@ def test_students_vote_with_the_target(
     ).scores
     assert plain.queried_agreement < 0.3 and with_students.queried_agreement == 1
     assert plain.target_agreement == with_students.target_agreement == 1
+
+
+def test_a_student_that_says_the_opposite_outvotes_the_target(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """By the mean of logits, whoever is surest; what the target says alone is its own score."""
+
+    class Opposed(Trapped):
+        def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+            return (-3 * self(images).logits,)
+
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
+    found = score_all(evaluator, trapped, private, public, made, students=Opposed()).scores
+    assert (found.queried_agreement, found.target_agreement) == (0, 1)
 
 
 def test_the_evaluator_must_not_score_itself(
