@@ -241,6 +241,73 @@ def test_a_model_that_wants_blue_first() -> None:
         model.check_knows(content, own, shown)
 
 
+class Threshold(nn.Module):
+    """Takes an image whose blue is above `at` for the second person."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = nn.Parameter(torch.tensor(at))
+
+    def forward(self, images: Tensor) -> Tensor:
+        above = images[:, 2].mean(dim=(1, 2)) - self.at
+        return torch.stack([-above, above], dim=1)
+
+
+@pytest.mark.parametrize(
+    ("at", "dark", "light", "words"),
+    [
+        (0.0, 0.2, 0.8, r"images in \[-1, 1\]"),
+        (0.0, 0.38, 0.42, "ImageNet's mean and deviation"),  # its mean blue is 0.406
+        (100.0, 0.2, 0.8, r"images in \[0, 255\]"),
+    ],
+)
+def test_a_model_that_wants_other_numbers(at: float, dark: float, light: float, words: str) -> None:
+    shades = torch.tensor([dark, dark, light, light])
+    shown = of_people.Probes(
+        shades[:, None, None, None].expand(4, 3, SIZE, SIZE), torch.tensor([0, 0, 1, 1])
+    )
+    own = of_people.Private("people", ("dark", "light"), ((), ()), 0)
+    content = exported(Threshold(at), torch.rand(2, 3, SIZE, SIZE))
+    line = rf"names 50% of 4 private images in \[0, 1\], and 100% of them with {words}: put that"
+    with pytest.raises(of_people.AuditError, match=line):
+        model.check_knows(content, own, shown)
+    # Between the two of [0, 1] it knows them all.
+    content = exported(Threshold((dark + light) / 2), torch.rand(2, 3, SIZE, SIZE))
+    assert model.check_knows(content, own, shown) == 1.0
+
+
+def test_who_has_the_least_number_of_images_counts(world: World) -> None:
+    own = of_people.private(world.private, IMAGES)
+    assert set(own.names) == set(NAMES) and own.left_out == 0
+    first = [entries[0].file.name for entries in own.entries]
+    assert [NAMES[int(name[:3]) // IMAGES] for name in first] == list(own.names)
+
+
+def test_what_an_audit_says_at_its_end() -> None:
+    def means(aa1: float | None, **ends: float) -> dict[str, Any]:
+        return {"aa1": aa1, "intervals": {"aa1": ends} if ends else {}}
+
+    metrics = {
+        "attacks": {
+            "gmi": {"audited": means(0.25, low=0.1, high=0.4)},
+            "plgmi": {"audited": means(0.5), "none@small_vgg": means(None)},
+        },
+        "references": {"floor": means(0.03), "ceiling": means(0.98)},
+        "checks": {"deterministic": True, "target_agreement": False},
+    }
+    lines = run.summary(metrics)
+    assert lines[0] == "GMI on The audited model: AA-1 25.0 % (10.0 to 40.0)"
+    assert lines[1] == "PLG-MI on The audited model: AA-1 50.0 %"
+    assert lines[2].startswith("PLG-MI on ") and lines[2].endswith(": none")
+    assert lines[3:5] == [
+        "floor (random faces): AA-1 3.0 %",
+        "ceiling (real test images): AA-1 98.0 %",
+    ]
+    assert lines[5:] == ["checks that failed: target_agreement; the page says what that means"]
+    sound = {**metrics, "checks": {"deterministic": True}}
+    assert run.summary(sound) == lines[:5]
+
+
 def other_size(world: World, tmp: Path) -> tuple[list[str], str]:
     return [str(world.model()), "--image-size", "32"], "takes images of 16 x 16 pixels"
 

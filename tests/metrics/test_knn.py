@@ -28,11 +28,14 @@ def test_equals_the_double_loop() -> None:
     assert found[3] == 0
 
 
-def test_a_copy_among_many_is_at_no_distance() -> None:
-    """By the product of matrices, which cdist would take of so many rows, it would be at some."""
-    private = torch.randn(60, 16, generator=torch.Generator().manual_seed(1)) + 1e5
+def test_what_is_near_among_many_keeps_its_digits() -> None:
+    """By the product of matrices, which cdist would take of so many rows, 1e-6 would be lost."""
+    private = torch.randn(60, 16, generator=torch.Generator().manual_seed(1)).double() + 1e5
+    features = private.flip(0).clone()
+    features[:, 0] += 1e-3
     labels = torch.zeros(60, dtype=torch.int64)
-    assert nearest_squared(private, labels, private.flip(0), labels).tolist() == [0.0] * 60
+    found = nearest_squared(features, labels, private, labels)
+    torch.testing.assert_close(found, torch.full((60,), 1e-6).double(), rtol=1e-5, atol=0)
 
 
 def test_a_class_without_private_images_is_refused() -> None:

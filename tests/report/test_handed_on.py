@@ -185,6 +185,38 @@ def test_the_digest_of_parameters_knows_what_scores_depend_on(found):
     assert before == other != changed and re.fullmatch(r"[0-9a-f]{64}", before)
 
 
+def test_every_part_behind_a_score_changes_the_digest(found):
+    """The attack's block, its row, the target's, the evaluator's, and what all have in common."""
+    row = found.params["attack_runs"]["plgmi-trapmid-0"]
+    target = found.params["targets"][row["target"]]
+    places = (
+        ("attack_runs", "plgmi-trapmid-0"),
+        ("attacks", row["method"]),
+        ("targets", row["target"]),
+        ("classifier_training", target["training"]),
+        ("evaluators", row["evaluator"]),
+        ("inversion", None),
+        ("evaluation", None),
+    )
+    name = "leaderboard/plgmi-trapmid-0.json"
+    made = [entries(found)[name]["digests"]["parameters"]]
+    for section, key in places:
+        part = found.params[section]
+        new = {"another": 1}
+        changed = part | (new if key is None else {key: part.get(key, {}) | new})
+        made.append(entries(found, **{section: changed})[name]["digests"]["parameters"])
+    assert len(set(made)) == 1 + len(places)
+
+
+def test_one_failed_check_makes_an_entry_unreliable(found):
+    own = found.inputs.attack_runs["plgmi-trapmid-0"]
+    failed = replace(own, checks={"every_class_attacked": True, "target_agreement": False})
+    runs = found.inputs.attack_runs | {"plgmi-trapmid-0": failed}
+    made = entries(replace(found, inputs=replace(found.inputs, attack_runs=runs)))
+    assert made["leaderboard/plgmi-trapmid-0.json"]["unreliable"] is True
+    assert made["leaderboard/plgmi-trapmid-1.json"]["unreliable"] is False
+
+
 def test_digests_are_those_of_the_file(tmp_path):
     file = tmp_path / "data/reconstructions/gmi-none-0.pt"
     file.parent.mkdir(parents=True)

@@ -60,6 +60,21 @@ def test_less_and_more_are_said_where_the_intervals_do_not_meet(leaked, said):
     assert leakage.compared(leak("trapmid", leaked), BASE) == said
 
 
+def test_of_two_seeds_the_ends_reach_over_both_runs():
+    """And there are none where one of the two has no interval."""
+    runs = [number(0.6, 0.5, 0.7).interval, number(0.7, 0.6, 0.9).interval]
+    span = Interval(low=0.6, high=0.7, kind="range", n=2)
+    assert Measured(0.65, span, tuple(runs)).ends == (0.5, 0.9)
+    assert Measured(0.65, span, tuple(runs[:1])).ends is None
+    assert number(0.6, 0.5, 0.7).ends == (0.5, 0.7)
+
+
+def test_from_sixty_percent_of_real_images_on_a_group_is_read():
+    assert trait("skin", number(0.7), ceiling=0.6).readable
+    assert not trait("skin", number(0.7), ceiling=0.599).readable
+    assert trait("skin", number(0.7), ceiling=None).readable
+
+
 def by_person(*differences, seeds=1):
     """Shares of people with a defence that takes these differences away, and without one."""
     plain = {who: 0.6 + 0.05 * who for who in range(len(differences))}

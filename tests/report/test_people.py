@@ -37,6 +37,13 @@ def test_a_share_of_few_images_comes_before_more_hits():
     assert [one.label for one in people.tally([few], {})] == [5, 6]
 
 
+def test_a_share_that_judges_grant_comes_before_more_images():
+    """One of one before two of three, though both are hits throughout."""
+    grant = {"agreed": torch.tensor([1, 1, 0, 1]).bool()}
+    run = {"labels": torch.tensor([6, 6, 6, 7]), "hit": torch.ones(4).bool(), "judged": grant}
+    assert [(one.label, one.agreed) for one in people.tally([run], {})] == [(7, 1), (6, 2)]
+
+
 def test_without_judges_nobody_agrees():
     found = people.tally([{"labels": ONE["labels"], "hit": ONE["hit"]}], {})
     assert {one.agreed for one in found} == {None}

@@ -28,6 +28,9 @@ def test_runs_are_of_one_defence_with_the_lowest_seed_first():
         "gmi": ["gmi-0", "gmi-1"],
     }
     assert revealing.runs_on(PARAMS, "none") == {}
+    block = PARAMS["attack_runs"]["gmi-0"]
+    ten = {**PARAMS, "attack_runs": {f"gmi-{s}": block | {"seed": s} for s in (10, 9)}}
+    assert revealing.runs_on(ten, "mid") == {"gmi": ["gmi-9", "gmi-10"]}
 
 
 def test_means_over_seeds_rank_the_attacks():

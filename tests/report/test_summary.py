@@ -70,6 +70,58 @@ def test_the_schema_of_the_issue(tmp_path, study):
     assert made["references"]["ceiling"]["n_success"] == 58
 
 
+def told(scores, agree, accepted, nearest, alike, farther, second, auc):
+    """An attack's scores with these numbers of judges and signature."""
+    judges = replace(
+        scores.judges,
+        agree=agree,
+        verifier=replace(scores.judges.verifier, accepted=accepted, aa1=nearest),
+        identity=replace(scores.judges.identity, aa1=alike, farther=farther),
+        second_aa1=second,
+    )
+    return replace(scores, judges=judges, signature=replace(scores.signature, auc=auc))
+
+
+def test_what_judges_and_signatures_say_is_a_mean_over_seeds(tmp_path, study):
+    evaluators, targets, attack_runs = read(tmp_path, study)
+    said = ((0.05, 0.2, 0.3, 0.1, 0.6, 0.5, 0.9), (0.15, 0.4, 0.6, 0.2, 0.8, None, 0.7))
+    for seed, numbers in enumerate(said):
+        row = f"plgmi-trapmid-{seed}"
+        attack_runs[row] = told(attack_runs[row], *numbers)
+    made = summary.summarise(study, evaluators, targets, attack_runs, {})
+    means = made["attacks"]["plgmi"]["trapmid"]
+    assert means["judges"] == {
+        "agree": 0.1,
+        "accepted": 0.3,
+        "verifier_aa1": 0.45,
+        "identity_aa1": 0.15,
+        "farther": 0.7,
+        "second_aa1": 0.5,  # of the seed that asked one
+    }
+    assert means["signature_auc"] == 0.8
+
+
+def test_a_seed_that_asked_no_judge_with_a_voice_has_no_share(tmp_path, study):
+    """One seed asked a verifier, the other a second evaluator alone: it has no share to average."""
+    evaluators, targets, attack_runs = read(tmp_path, study)
+    for seed, named in ((0, "verifier"), (1, "second_evaluator")):
+        scores = attack_runs[f"plgmi-trapmid-{seed}"]
+        disagreement = {named: scores.judges.disagreement["verifier"]}
+        judges = replace(scores.judges, agree=0.1 + seed, disagreement=disagreement)
+        attack_runs[f"plgmi-trapmid-{seed}"] = replace(scores, judges=judges)
+    made = summary.summarise(study, evaluators, targets, attack_runs, {})
+    assert made["attacks"]["plgmi"]["trapmid"]["judges"]["agree"] == 0.1
+
+
+def test_a_check_that_any_seed_of_a_target_failed_is_named(tmp_path, study):
+    evaluators, targets, attack_runs = read(tmp_path, study)
+    for row, name in (("trapmid-0", "trapdoor_success"), ("trapmid-1", "deterministic")):
+        targets[row] = replace(targets[row], failed_checks={name: "why"})
+    made = summary.summarise(study, evaluators, targets, attack_runs, {})["targets"]
+    assert made["trapmid"]["failed"] == ["deterministic", "trapdoor_success"]
+    assert made["none"]["failed"] == []
+
+
 def test_the_machine_of_the_judges_is_named_too(tmp_path, study):
     """They are scored in a stage of their own, which may run elsewhere."""
     scores = read(tmp_path, study)

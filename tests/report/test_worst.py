@@ -14,6 +14,12 @@ def test_the_first_among_equals() -> None:
     assert worst_case(tied, "x")["attack"] == "b"
 
 
+def test_aa5_is_that_of_the_attack_of_the_highest_aa1() -> None:
+    table = {"a": {"x": {"aa1": 0.4, "aa5": 0.9}}, "b": {"x": {"aa1": 0.5, "aa5": 0.6}}}
+    found = worst_case(table, "x")
+    assert (found["attack"], found["aa1"], found["aa5"]) == ("b", 0.5, 0.6)
+
+
 def test_where_nothing_ran_there_is_none() -> None:
     nothing = {"attack": None, "aa1": None, "aa5": None, "attacks": 0, "failed": []}
     assert worst_case({"a": {"x": SCORES}}, "y") == nothing

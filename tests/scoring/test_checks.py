@@ -430,11 +430,25 @@ def test_positive_control_can_fail(change: str) -> None:
     assert found["positive_control"] is False
 
 
-@pytest.mark.parametrize("change", ["high floor", "no floor", "no evaluator"])
+def test_the_bound_itself_is_reached() -> None:
+    evaluators, targets, attack_runs = scores()
+    attack_runs["plgmi-none-0"] = attack_run(aa1=0.5)
+    found = checks.verdicts(study_checks.study(evaluators, targets, attack_runs, BOUNDS))
+    assert found["positive_control"] is True
+
+
+@pytest.mark.parametrize(
+    "change", ["high floor", "equal floor", "one of two floors", "no floor", "no evaluator"]
+)
 def test_floor_below_ceiling_can_fail(change: str) -> None:
     evaluators, targets, attack_runs = scores()
     if change == "high floor":
         attack_runs["random-none-0"] = replace(attack_runs["random-none-0"], aa1=0.98)
+    elif change == "equal floor":
+        top = evaluators["evaluator"].ceiling.aa1
+        attack_runs["random-none-0"] = replace(attack_runs["random-none-0"], aa1=top)
+    elif change == "one of two floors":
+        attack_runs["random-none-1"] = replace(attack_runs["random-none-0"], aa1=0.98)
     elif change == "no floor":
         del attack_runs["random-none-0"]
     else:

@@ -12,7 +12,7 @@ from torch import Tensor
 from trapmid.metrics import prdc
 from trapmid.metrics.frechet import frechet
 from trapmid.metrics.kid import kid
-from trapmid.metrics.neighbours import nearest_private
+from trapmid.metrics.neighbours import covered, nearest_private
 from trapmid.scoring.scores import AttackScores, Fidelity
 
 
@@ -51,6 +51,25 @@ def test_each_number_is_of_its_images(
     assert per_class is not None and found.prdc_ppa is not None
     assert vars(found.prdc_ppa) == pytest.approx(vars(per_class), abs=1e-6)
     assert found.covered is not None and 0 < found.covered < 1
+
+
+def test_what_is_covered_is_of_the_people_who_were_attacked(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """Of a person of whom nothing was found, no image is covered; others who were not attacked do
+    not count."""
+    real, people = colours(private["train_images"]), private["train_labels"]
+    made = reconstruction()
+    images, labels = colours(made["images"]), made["labels"]
+    made["found"][labels == 3] = False
+    some = labels != 3
+    found = of(score(evaluator, trapped, private, public, made)).covered
+    wanted = covered(images[some], labels[some], real, people)
+    of_three = covered(images[some], labels[some], real[people != 3], people[people != 3])
+    assert found == pytest.approx(wanted, abs=1e-6) and found != of_three
+    kept = {k: v if k in ("counts", "left_out") else v[some] for k, v in made.items()}
+    part = of(score(evaluator, trapped, private, public, kept | {"left_out": 5})).covered
+    assert part == pytest.approx(of_three, abs=1e-6)
 
 
 def test_matched_sizes(

@@ -282,6 +282,8 @@ def test_too_few_successes_may_lose_the_frechet_distance():
     assert failed(now) == ["attacks.plgmi.trapmid.frechet"]
     now["attacks"]["plgmi"]["trapmid"]["n_success"] = 2
     assert failed(now) == []
+    now["attacks"]["plgmi"]["trapmid"]["knn_dist"] = None  # it needs no success
+    assert failed(now) == ["attacks.plgmi.trapmid.knn_dist"]
 
 
 def test_a_tolerance_outside_its_range_is_refused():
@@ -389,6 +391,14 @@ def test_a_reader_that_leaks_more_is_not_within_the_noise_of_aa1():
     assert small.attack_accuracy > 0.15
     wrong = [v.metric for v in compare(new, old, small) if not v.passed]
     assert wrong == ["attacks.plgmi.trapmid.judges.agree"]
+
+
+@pytest.mark.parametrize(("now", "passes"), [(0.59, True), (0.61, False), (0.39, False)])
+def test_a_control_on_other_data_moves_as_a_control(now, passes):
+    path = "attacks.plgmi.none@digits"
+    old, new = (doctored(path, scores(0.5) | {"aa1": rate, "aa5": 0.9}) for rate in (0.5, now))
+    wrong = [v.metric for v in compare(new, old) if not v.passed]
+    assert wrong == ([] if passes else [f"{path}.aa1"])
 
 
 @pytest.mark.parametrize(("now", "passes"), [(0.58, True), (0.59, False), (0.41, False)])

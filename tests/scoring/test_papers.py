@@ -208,10 +208,12 @@ def test_lommas_conventions(
 ) -> None:
     """AA-5 of the last draw alone; the deviation of four people in one batch."""
     made = reconstruction()
-    made["found"][[0, 3, 4]] = False
+    made["found"][[1, 3, 4]] = (
+        False  # of the first person: the first draw is found, the last is not
+    )
     found = of("lomma", evaluator, trapped, private, public, made)
     assert found.aa5 == 0.85 and paper(found).aa5 == 0.75
-    one = statistics.stdev([0.75, 1, 1, 0.75, 0.75])
+    one = statistics.stdev([1, 0.75, 1, 0.75, 0.75])
     assert paper(found).aa1_std == found.aa1_std == pytest.approx(one, abs=1e-6)
 
 

@@ -23,8 +23,10 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.lineage import Lineage
+from trapmid.metrics.frechet import frechet
 from trapmid.metrics.statistics.intervals import of_rate
 from trapmid.report import grids, pictures
+from trapmid.scoring import recognition
 from trapmid.scoring.evidence import Evidence
 from trapmid.scoring.scores import Count, rounded
 from trapmid.types import Output
@@ -43,6 +45,7 @@ def test_attack_run_of_faces(
     # Of four people the first is missed by draws 0 and 3.
     expected = statistics.stdev([0.75, 1, 1, 0.75, 1])
     assert scores.aa1_std == pytest.approx(expected, abs=1e-6)
+    assert (scores.aa5, scores.aa5_std) == (1, 0)  # of four people every one is among five
     assert scores.frechet is not None
     assert {p: x for p, x in scores.intervals.items() if not p.startswith("signature.")} == {
         name: rounded(of_rate(hit, made["labels"]))
@@ -109,6 +112,14 @@ def test_no_frechet_under_the_floor_and_no_signature_without_a_trapdoor(
     assert scores.frechet is None
 
 
+def test_the_floor_itself_is_enough_for_a_frechet_distance() -> None:
+    made, real = (torch.randn(n, 3, generator=torch.Generator().manual_seed(n)) for n in (4, 9))
+    assert recognition.distance(made, real, 4) == pytest.approx(frechet(made, real))
+    assert recognition.distance(made, real, 5) is None
+    assert recognition.distance(made[:2], real, 0) is not None
+    assert recognition.distance(made[:1], real, 0) is None  # one image has no covariance
+
+
 def test_an_attack_without_an_answer_has_missed(
     private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
 ) -> None:
@@ -173,6 +184,22 @@ def test_students_vote_with_the_target(
     ).scores
     assert plain.queried_agreement < 0.3 and with_students.queried_agreement == 1
     assert plain.target_agreement == with_students.target_agreement == 1
+
+
+def test_a_student_that_says_the_opposite_outvotes_the_target(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """By the mean of logits, whoever is surest; what the target says alone is its own score."""
+
+    class Opposed(Trapped):
+        def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+            return (-3 * self(images).logits,)
+
+    made = reconstruction(shift=1)
+    assert trapped.trapdoor is not None
+    made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
+    found = score_all(evaluator, trapped, private, public, made, students=Opposed()).scores
+    assert (found.queried_agreement, found.target_agreement) == (0, 1)
 
 
 def test_the_evaluator_must_not_score_itself(

@@ -24,7 +24,7 @@ from trapmid.scoring.judged import IdentityScores
 
 CHANCE = 0.5
 READABLE = 0.6
-"""A group that real images show no better than this cannot be read at all."""
+"""A group that real images show less well than this cannot be read at all."""
 
 
 class Trait(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,31 @@ def test_orderings_compare_what_is_not_comparable():
         {"none": 0.8922, "negls": 0.7812, "trapmid": 0.0086}  # tables 4 and 14
     )
     assert ("vgg16", "celeba", "negls") not in found  # one attack is no ordering
+
+
+def test_the_first_table_counts_and_no_best_or_worst_case():
+    """Of a cell that stands in several tables; the best of several targets comes before it here."""
+    places = ("celeba", "celeba", "vgg16", "aa1")
+    first = {
+        one.defence: one
+        for one in reversed(PUBLISHED.numbers)
+        if (one.private, one.public, one.architecture, one.metric) == places
+        and one.attack == "plgmi"
+        and one.target in ("mean", "one")
+    }
+    none, trapmid = (first[defence] for defence in ("none", "trapmid"))
+    numbers = [
+        replace(trapmid, target="best", value="0.01"),
+        replace(none, value="90.0"),
+        replace(trapmid, value="10.0"),
+        replace(trapmid, table=99, value="99.0"),
+    ]
+    ours = Ours(rows=("x",), place=Place("faces", "small"), value=0.5, range=None)
+    given = [Comparison(number, ours, None, "not comparable", ()) for number in numbers]
+    (found,) = orderings.orderings(given)
+    assert dict(zip(found.names, found.published, strict=True)) == pytest.approx(
+        {"none": 0.9, "trapmid": 0.1}
+    )
 
 
 def test_ties_are_shown():
