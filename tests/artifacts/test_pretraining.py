@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,9 +15,12 @@ from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, pretraining
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.lineage import file_digest
+from trapmid.augment import TrapAugmentation
 from trapmid.config import params
 from trapmid.config.study import PretrainedRow
 from trapmid.nets import dlib_resnet
+from trapmid.training import imitation
+from trapmid.types import Target
 
 CLASSES, SIZE = 4, 16
 ROW: dict[str, Any] = {
@@ -74,6 +78,69 @@ def test_its_body_is_where_a_target_begins(learnt: pretraining.Learnt, tmp_path:
     begun, random, start = (snapshot(one) for one in (target, fresh, learnt.model))
     assert same_state(part(begun, head=False), part(start, head=False))
     assert same_state(part(begun, head=True), part(random, head=True))
+
+
+class Given(NamedTuple):
+    """What `pretraining.train` hands on."""
+
+    model: Target
+    faces: imitation.Faces
+    augmentation: object
+    plan: object
+
+
+@pytest.fixture
+def handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Given]:
+    monkeypatch.setattr(dlib_resnet, "Recogniser", Recogniser)
+    (tmp_path / "random").write_text("random\n", encoding="utf-8")
+
+    def train(public: Tensor, seed: int = 3, init: Path = tmp_path / "random") -> Given:
+        given: list[Given] = []
+
+        def imitate(model: Target, faces: Any, teacher: Any, view: Any, how: Any, *_: Any) -> float:
+            assert isinstance(teacher, Recogniser)
+            given.append(Given(model, faces, view, how))
+            return 0.5
+
+        monkeypatch.setattr(imitation, "imitate", imitate)
+        row = PretrainedRow(**(ROW | {"init": str(init)}))
+        view = wiring.defense("none", {"augmentation": T}, "none_aug")
+        how, rt = plan(select="last"), runtime(seed)
+        learnt = pretraining.train(row, how, view, {"images": public}, rt, Memory())
+        assert learnt.explained == 0.5 and learnt.model is given[0].model
+        return given[0]
+
+    return train
+
+
+def test_every_twentieth_image_is_held_out_as_the_seed_says(
+    handed_on: Callable[..., Given],
+) -> None:
+    """And none of those is learnt from, or `explained` would say how well they are remembered."""
+    public = images(85, size=SIZE).mul(255).to(torch.uint8)
+    places = {tuple(one.flatten().tolist()): place for place, one in enumerate(public)}
+
+    def numbers(some: Tensor) -> list[int]:
+        return [places[tuple(one.flatten().tolist())] for one in some]
+
+    one, again, other = (handed_on(public, seed).faces for seed in (3, 3, 4))
+    learnt, held_out = numbers(one.train), numbers(one.held_out)
+    assert len(held_out) == 4 and sorted([*learnt, *held_out]) == list(range(85))
+    assert held_out != list(range(4)) and learnt == numbers(again.train)
+    assert set(held_out) != set(numbers(other.held_out))
+
+
+def test_the_network_starts_from_its_file_and_sees_the_rows_views(
+    handed_on: Callable[..., Given], tmp_path: Path
+) -> None:
+    public = images(20, size=SIZE).mul(255).to(torch.uint8)
+    random = handed_on(public)
+    assert random.augmentation == TrapAugmentation(**T) and random.plan == plan(select="last")
+    other = classifiers.new_network("small_vgg", CLASSES, SIZE, tmp_path / "random", runtime(9))
+    torch.save(other.state_dict(), tmp_path / "other.pt")
+    begun, weight = handed_on(public, init=tmp_path / "other.pt"), "blocks.0.0.weight"
+    assert torch.equal(begun.model.state_dict()[weight], other.state_dict()[weight])
+    assert not torch.equal(random.model.state_dict()[weight], other.state_dict()[weight])
 
 
 def test_a_weight_that_is_not_finite_is_not_written(
