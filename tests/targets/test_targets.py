@@ -105,6 +105,13 @@ def test_eval_is_deterministic_and_row_by_row(name: str, made: dict[str, Target]
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_convolutions_pad_with_zeros(name: str, made: dict[str, Target]) -> None:
+    """As Opacus, and so `dpsgd`, supposes: findings/opacus_padding_is_zeros.sh."""
+    modes = {m.padding_mode for m in made[name].modules() if isinstance(m, torch.nn.Conv2d)}
+    assert modes == {"zeros"}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_the_image(name: str, made: dict[str, Target]) -> None:
     x = images(2, size=ROWS[name][0]).requires_grad_(True)
     with eval_mode(made[name]):
