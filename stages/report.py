@@ -10,18 +10,8 @@ from trapmid.artifacts.checkpoints import write_atomically
 from trapmid.config import params
 from trapmid.config.evaluation import Checks
 from trapmid.profiles.seeds import check_rows
-from trapmid.report import (
-    differences,
-    figures,
-    findings,
-    grids,
-    inputs,
-    leaks,
-    page,
-    people,
-    summary,
-    worst,
-)
+from trapmid.report import figures, findings, grids, inputs, leaks, page, people, summary, worst
+from trapmid.report.differences import shares as shares_of
 from trapmid.scoring import checks, study_checks
 
 REPORTS = Path("reports")
@@ -40,7 +30,7 @@ def main() -> None:
     bounds = params.build(Checks, params.section(study, "checks"), "checks")
     scores = (found.evaluators, found.targets, found.attack_runs)
     verdicts = study_checks.study(*scores, bounds, found.judges)
-    shares = differences.shares(scored)
+    shares = shares_of(scored)
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares, found.judges)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
     hits = {row: content["hit"] for row, content in scored.items()}
