@@ -88,6 +88,7 @@ FOLLOWED = {
     "trapmid profile wide --seeds 0 1 2": PROFILES,
     "trapmid profile rivals": PROFILES,
     "trapmid profile adaptive": PROFILES,
+    "trapmid profile adaptive --seeds 0 1 2": PROFILES,
     "trapmid profile wide_variants": PROFILES,
     "trapmid profile cheap_trap --seeds 0 1 2": PROFILES,
     "dvc repro code": "tests/pipeline/test_exactness.py::test_a_change_reaches_its_rows_alone",
