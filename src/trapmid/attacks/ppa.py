@@ -48,9 +48,7 @@ class Attack(types.Attack):
     view: ResizedCrop  # of every step
     averaging: Averaging | None  # of the loss, over neighbours, each in a view of its own
     loss: str
-    adaptive: (
-        Adaptive | None
-    )  # beside the loss, where the attacker knows of trapdoors; official: none
+    adaptive: Adaptive | None  # terms beside the loss, those of PLG-MI+ and ++; official: none
     clip: Literal["never", "result", "always"]
     """Where pixels are cut to [0, 1]: nowhere (official); in what comes out; in the search, too."""
     robustness: Robustness | None  # null: every search is kept

@@ -8,7 +8,6 @@ the evaluator recognises, and apart from it what all judges agree on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,10 +108,7 @@ def comparisons(
     over = _tested([one for one in found if _enough(one[1])], _over_seeds)
     return tuple(
         rounded(
-            replace(
-                _comparison(pair, paired, within[_runs(pair)], over.get(_runs(pair))),
-                measure=measure,
-            ),
+            _comparison(measure, pair, paired, within[_runs(pair)], over.get(_runs(pair))),
             _DIGITS,
         )
         for pair, paired in found
@@ -213,8 +209,11 @@ def _over_seeds(paired: _Paired) -> _Test:
     return _Test(by_seed, intervals.over_seeds(by_seed.tolist()), tests.paired_t_p(by_seed))
 
 
-def _comparison(pair: _Pair, paired: _Paired, within: Tested, over: Tested | None) -> Comparison:
+def _comparison(
+    measure: Measure, pair: _Pair, paired: _Paired, within: Tested, over: Tested | None
+) -> Comparison:
     return Comparison(
+        measure=measure,
         attack=pair.attack,
         defense=pair.defense,
         against=pair.against,

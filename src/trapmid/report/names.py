@@ -56,7 +56,7 @@ ATTACKS = {
     "kedmi": Name("KED-MI", "trains its generator on the target's soft labels"),
     "ppa": Name("PPA", "searches the style codes of a StyleGAN2"),
     "ifgmi": Name("IF-GMI", "searches features inside its generator"),
-    "ppa_plus": Name("PPA+", "PPA that knows of trapdoors and seeks what public faces look like"),
+    "ppa_plus": Name("PPA+", "PPA that also seeks what public faces of a class share"),
     "ppa_inverted": Name("PPA++ without a leak", "finds triggers of its own and avoids them"),
     "ppa_all": Name("PPA, all", "keeps every search, not the surest alone"),
     "lomma_gmi": Name("LOMMA (GMI)", "asks copies of the target, too"),

@@ -41,7 +41,7 @@ def sign_flip_p(differences: npt.ArrayLike) -> float:
     return float((sums >= abs(numbers.sum()) - _slack(numbers)).mean())
 
 
-def at_least_drawn(p: float, n: int) -> bool:
+def bounded_by_draws(p: float, n: int) -> bool:
     """Whether the permutation test's p of n differences is as small as its draws can tell."""
     return n > _ENUMERATED and p <= LEAST_DRAWN
 

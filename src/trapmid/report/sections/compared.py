@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trapmid.metrics.statistics.comparisons import LEAST_SEEDS, at_least_drawn
+from trapmid.metrics.statistics.comparisons import LEAST_SEEDS, bounded_by_draws
 from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Section, table
 from trapmid.report.findings import Findings
@@ -63,7 +63,7 @@ def _line(one: Mapping[str, Any]) -> Line:
 def _bounded(one: Mapping[str, Any]) -> bool:
     """Whether the p value that is shown is one that draws bound."""
     within = one["these_targets"]
-    return one["over_seeds"] is None and at_least_drawn(within["p"], one["identities"])
+    return one["over_seeds"] is None and bounded_by_draws(within["p"], one["identities"])
 
 
 def _signed(value: float) -> str:
