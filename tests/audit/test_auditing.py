@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     assert params["classifier_training"][audited["training"]]["epochs"] == 0
     asked = {(one["attack"], one["target"]) for one in params["attack_runs"].values()}
     both = ("audited-0", "control-0")
-    wanted = {(attack, target) for attack in ("gmi", "plgmi", "brepmi") for target in both}
+    attacks = ("gmi", "plgmi", "lomma_gmi", "brepmi")
+    wanted = {(attack, target) for attack in attacks for target in both}
     assert asked == wanted | {("random", "audited-0")}
     assert params["judges"]["verifier"]["method"] == "dlib"
     assert {one["verifier"] for one in params["attack_runs"].values()} == {
@@ -135,6 +137,51 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     }
     assert (folder.path / "data/external/private").resolve() == world.private.resolve()
     assert (folder.path / "src/trapmid/audit").is_dir()
+
+
+class Described(nn.Module):
+    """Returns what it made of an image beside its names."""
+
+    def __init__(self, named: nn.Module, describe: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.named, self.describe = named, describe
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.named(images)
+        return logits, self.describe(images, logits)
+
+
+@pytest.mark.parametrize(
+    ("describe", "weight"),
+    [
+        (None, 0.0),
+        (lambda images, logits: logits, 0.0),
+        (lambda images, logits: images.mean(dim=(2, 3)), 1.0),
+    ],
+    ids=["nothing", "the_logits_again", "features"],
+)
+@pytest.mark.parametrize("classes", [None, ("cé", "di", "ada", "bo b")])
+def test_logits_are_drawn_to_no_mean_where_there_are_no_features(
+    world: World,
+    tmp_path: Path,
+    describe: Callable[[Tensor, Tensor], Tensor] | None,
+    weight: float,
+    classes: tuple[str, ...] | None,
+) -> None:
+    """Whatever the order of the outputs: a program that is put in order returns both."""
+    order = [NAMES.index(name) if classes is None else classes.index(name) for name in NAMES]
+    named = Linear(world.faces, world.labels, order).eval()
+    made = named if describe is None else Described(named, describe)
+    path = tmp_path / "one.pt2"
+    path.write_bytes(exported(made, torch.rand(2, 3, SIZE, SIZE)))
+    listed = None
+    if classes is not None:
+        listed = tmp_path / "classes.txt"
+        listed.write_text("\n".join(classes), encoding="utf-8")
+    folder = Quiet(tmp_path / "a", ROOT)
+    run.prepare(request(world, path, classes=listed), folder)
+    params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
+    assert params["attacks"]["lomma"]["feature_weight"] == weight
 
 
 def test_people_are_numbered_as_the_model_was_asked(world: World, tmp_path: Path) -> None:
@@ -404,7 +451,8 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def overlay(world: World, profile: str = "audit") -> dict[str, Any]:
     own = of_people.private(world.private, 5)
-    return run.profile(request(world, world.model(), profile=profile), own, "flat", SIZE)
+    asked = request(world, world.model(), profile=profile)
+    return run.profile(asked, own, "flat", SIZE, features=True)
 
 
 @pytest.mark.parametrize("profile", ["adit", "small"])

@@ -49,6 +49,15 @@ def contents(path: Path, image_size: int, people: int) -> bytes:
     return content
 
 
+def has_features(content: bytes, image_size: int) -> bool:
+    """Whether the program returns features, too, so that its logits need not take their place."""
+    stream = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        images = torch.rand(2, 3, image_size, image_size, generator=stream)
+        answer = program.ask(_module(content), images)
+    return not torch.equal(answer.logits, answer.features)
+
+
 def size_of(path: Path) -> int:
     """The size of images for which a program was exported.
 

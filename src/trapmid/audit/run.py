@@ -49,6 +49,7 @@ def prepare(request: Request, folder: Folder) -> None:
     size = request.image_size or model.size_of(request.model)
     resolution_plan(size)  # of every prior of an audit: it would stop hours later
     content = model.contents(request.model, size, len(own.names))
+    features = model.has_features(content, size)
     order = people.order_of(own.names, request.classes)
     content = model.reordered(content, order, size)
     right = model.check_knows(content, own, people.probes(own, size))
@@ -62,14 +63,21 @@ def prepare(request: Request, folder: Folder) -> None:
             "are they cut as it got them, and its outputs in the order of the names (--classes)?",
             file=sys.stderr,
         )
-    overlay = profile(request, own, public, size)
+    overlay = profile(request, own, public, size, features=features)
     links = {"data/external/private": request.private, "data/external/public": request.public}
     folder.write(overlay, content, links)
     print(f"{folder.path / 'params.yaml'} is the study, {folder.path / MODEL} the model")
 
 
-def profile(request: Request, own: Private, public: str, size: int) -> dict[str, Any]:
-    """The profile `study`: what differs from `request.profile`."""
+def profile(
+    request: Request, own: Private, public: str, size: int, *, features: bool
+) -> dict[str, Any]:
+    """The profile `study`: what differs from `request.profile`.
+
+    Args:
+        features: whether the model returns any. Without them LOMMA's regulariser would draw the
+            logits, which the search is to raise, to those of strangers, so it is switched off.
+    """
     row = {
         "private": {"reader": own.reader, "path": "data/external/private"},
         "public": {"reader": public, "path": "data/external/public"},
@@ -87,6 +95,8 @@ def profile(request: Request, own: Private, public: str, size: int) -> dict[str,
             "verifier": {"method": request.verifier, "model": "weights/none", "seed": 0}
         }
         made["defaults"] = {"attack_runs": {"verifier": "data/features/judges/verifier.pt"}}
+    if not features:
+        made["attacks"] = {"lomma": {"feature_weight": 0.0}}
     return made
 
 
