@@ -260,6 +260,24 @@ def test_what_each_defence_costs_and_buys(some):
     assert rows["TeD (other)"][7] == "–"  # no target without a defence of that architecture
 
 
+def heads(pages, title):
+    """Of the first table below a heading of the Markdown page."""
+    text = pages.markdown[pages.markdown.index(title) :]
+    return [cell.strip() for cell in text.split("\n\n|", 1)[1].split("\n", 1)[0].split("|")[:-1]]
+
+
+@pytest.mark.parametrize("defenses", [{"none": "none"}, {"none": "none", "dpsgd": "dpsgd"}])
+def test_a_column_of_costs_that_says_nothing_does_not_stand_there(tmp_path, defenses):
+    """The defence without notes has none; the mean of one seed is that seed."""
+    study = fake_study.write(tmp_path, seeds=(0,), defenses=defenses)
+    found = heads(written(tmp_path, study), "### What each defence costs")
+    notes = ["Notes"] if "dpsgd" in defenses else []
+    assert found == [
+        *("Defence", *notes, "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
+        *("Training (s) ↓", "Times no defence ↓"),
+    ]
+
+
 def test_the_worst_cases_have_a_table(pages, some):
     rows = {row[0]: row[1:] for row in table(pages, "### Worst case")}
     student = "PLG-MI on a student"

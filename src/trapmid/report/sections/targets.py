@@ -30,7 +30,7 @@ _DEFENSES = (
     "fewer epochs, is part of it."
 )
 
-
+_NOTES, _EVERY_SEED = "Notes", "AA-1 of every seed (%)"
 _RATES = ("test_accuracy", "val_accuracy", "trapdoor_success")
 
 
@@ -77,14 +77,24 @@ def _ends(scores: TargetScores | EvaluatorScores, name: str) -> dict[str, Any] |
 def defenses(found: Findings) -> list[Block]:
     """One line per defence: what it costs in accuracy and time, and what it buys."""
     heads = (
-        *("Defence", "Notes", "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
-        *("AA-1 of every seed (%)", "Training (s) ↓", "Times no defence ↓"),
+        *("Defence", _NOTES, "Acc (%) ↑", "Trapdoor success (%) ↑", "Attack", "AA-1 (%) ↓"),
+        *(_EVERY_SEED, "Training (s) ↓", "Times no defence ↓"),
     )
     strongest = {(found.metrics["worst"][name]["attack"], name) for name in found.targets}
     marks = found.marks.among(strongest)
     lines = [_defense_line(found, marks, defense, rows) for defense, rows in found.targets.items()]
     shown = table("lpr", heads, lines)
-    return ["### What each defence costs and buys", _DEFENSES, shown, *marks.notes()]
+    silent = [_NOTES] if shown.frame[_NOTES].eq("–").all() else []
+    if all(len(rows) == 1 for rows in found.targets.values()):
+        silent.append(_EVERY_SEED)  # it would repeat the mean
+    said = _without(shown, silent)
+    return ["### What each defence costs and buys", _DEFENSES, said, *marks.notes()]
+
+
+def _without(shown: Table, heads: Sequence[str]) -> Table:
+    """The table without some columns: what says nothing pushes others off the page."""
+    kept = [i for i, head in enumerate(shown.frame.columns) if head not in heads]
+    return Table(shown.frame.iloc[:, kept], "".join(shown.columns[i] for i in kept))
 
 
 def _defense_line(found: Findings, marks: Marks, defense: str, rows: Sequence[str]) -> Line:
