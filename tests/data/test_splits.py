@@ -65,14 +65,21 @@ def test_who_has_most_images_may_come_first(data_row: Rows) -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "test"), [(30, 3), (31, 4), (34, 4), (35, 4), (9, 1), (10, 1), (11, 2), (70, 7)]
+    ("images", "test"), [(30, 3), (31, 4), (34, 4), (35, 4), (9, 1), (10, 1), (11, 2)]
 )
 def test_a_tenth_rounded_up_is_for_test(data_row: Rows, images: int, test: int) -> None:
-    """30 -> 3 and 31, 34, 35 -> 4 are the paper's lists; 0.1 * 70 in floats would give 8."""
+    """30 -> 3 and 31, 34, 35 -> 4 are the paper's lists."""
     entries = people({1: images, 2: 5, 3: 5, 9: 1})
     parts = plan(entries, entries, data_row()).parts[0]
     val = ceil((images - test) / 10)
     assert sizes(parts) == (images - test - val, val, test)
+
+
+def test_shares_are_of_the_decimal_fraction(data_row: Rows) -> None:
+    """In floats 0.07 * 100 is 7.000000000000001: there would be an eighth image."""
+    entries = people({1: 100, 2: 101, 3: 5, 9: 1})
+    chosen = plan(entries, entries, data_row(test_fraction=0.07))
+    assert [sizes(parts) for parts in chosen.parts] == [(83, 10, 7), (83, 10, 8), (3, 1, 1)]
 
 
 def test_people_with_too_many_images_are_not_private(data_row: Rows) -> None:

@@ -187,7 +187,7 @@ def _split(person: Person, row: DataRow, shown: Mapping[Path, str], mixed: froze
 
 
 def _share(fraction: float, count: int) -> int:
-    """ceil(fraction * count) of the decimal fraction; in floats 0.1 * 70 is more than 7."""
+    """ceil(fraction * count) of the decimal fraction; in floats 0.07 * 100 is more than 7."""
     return math.ceil(Fraction(str(fraction)) * count)
 
 
