@@ -68,6 +68,8 @@ def test_a_picture_of_two_private_people_is_trained_on(data_row: Rows, seed: int
     groups = [(f"01_{n:02d}", f"02_{n:02d}") for n in range(9)]
     made = planned(found, data_row(seed=seed), *groups)
     assert {split_of(made, name) for group in groups for name in group} == {"train"}
+    files = [entry.file for parts in made.parts for part in parts for entry in part]
+    assert len(files) == len(set(files)) == 90  # each is in one place alone
     assert [len(parts.test) for parts in made.parts] == [3, 3, 3]
 
 
