@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from smooth import picture
 from trapmid.config.study import DataRow, Source
 from trapmid.data import celeba as celeba_layout
 from trapmid.data import ffhq as ffhq_layout
-from trapmid.data import sample
+from trapmid.data import folders, sample
+from trapmid.data import people as people_layout
 from trapmid.data.listing import DataError
 from trapmid.data.prepare import Prepared, prepare, to_csv
 
@@ -102,6 +104,39 @@ def test_two_folders_of_one_layout_keep_their_paths_apart(
     manifest = prepare(data_row(celeba, copy), reader, reader).manifest
     assert manifest[-1].path == "celeba-public/img_align_celeba/000002.jpg"
     assert len({line.path for line in manifest}) == len(manifest)
+
+
+def test_public_people_have_the_numbers_of_their_own_reader(
+    data_row: Rows, celeba: Path, tmp_path: Path
+) -> None:
+    """Person 5 of one reader is nobody whom another reader calls 5."""
+    for name in ("Ada", "Bo"):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        picture(20, 20, len(name)).save(tmp_path / "people" / name / "1.png")
+    row = data_row(celeba, Source(reader="people", path=str(tmp_path / "people")))
+    lines = prepare(row, celeba_layout.Reader(), people_layout.Reader()).manifest
+    public = {line.path: line.identity for line in lines if line.split == "public"}
+    assert public == {
+        f"people/{name}/1.png": f"people:{folders.number(name)}" for name in ("Ada", "Bo")
+    }
+    private = {line.identity for line in lines if line.split != "public"}
+    assert private == {"celeba:4", "celeba:5", "celeba:7"}
+
+
+def test_a_scratch_folder_changes_nothing(row: DataRow, ffhq: Path, tmp_path: Path) -> None:
+    """Neither when images are decoded into it, nor when another run finds them there."""
+    for number in range(20):  # more than there are private ones
+        picture(128, 128, number).save(ffhq / "00000" / f"{number:05d}.png")
+    row = replace(row, public_images=None)
+    readers = celeba_layout.Reader(), ffhq_layout.Reader()
+    wanted = prepare(row, *readers)
+    for _ in range(2):
+        made = prepare(row, *readers, scratch=tmp_path / "scratch")
+        assert made.manifest == wanted.manifest
+        assert torch.equal(made.public, wanted.public)
+        assert made.private.keys() == wanted.private.keys()
+        for name, tensor in wanted.private.items():
+            assert torch.equal(made.private[name], tensor), name
 
 
 def test_a_corrupt_image_names_file_and_line(row: DataRow, celeba: Path) -> None:
