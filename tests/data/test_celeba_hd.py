@@ -27,10 +27,10 @@ LIST = os.environ.get("TRAPMID_CELEBA_LIST", "data/external/celeba/identity_Cele
 
 @pytest.fixture
 def crops(tmp_path: Path) -> Path:
-    """Three people with 6, 4 and 5 crops of 20 x 24 pixels, one of them a .png."""
+    """Three people with 7, 3 and 5 crops of 20 x 24 pixels, one of them a .png."""
     folder, lines = tmp_path / "images", []
     folder.mkdir()
-    for identity in [5] * 6 + [3] * 4 + [9] * 5:
+    for identity in [5] * 7 + [3] * 3 + [9] * 5:
         name = f"{len(lines) + 1:06d}.jpg"
         file = folder / (name if len(lines) != 1 else "000002.png")
         picture(20, 24, len(lines)).save(file)
@@ -42,7 +42,7 @@ def crops(tmp_path: Path) -> Path:
 def test_crops_are_read_from_either_format_and_made_square(crops: Path) -> None:
     entries = celeba_hd.Reader().entries(crops)
     assert [entry.file.name for entry in entries[:3]] == ["000001.jpg", "000002.png", "000003.jpg"]
-    assert [entry.identity for entry in entries] == [5] * 6 + [3] * 4 + [9] * 5
+    assert [entry.identity for entry in entries] == [5] * 7 + [3] * 3 + [9] * 5
     whole = np.asarray(Image.open(entries[1].file))
     wanted = Image.fromarray(whole[2:22]).resize((16, 16), Image.Resampling.BILINEAR)
     found = celeba_hd.Reader().load(entries[1].file, 16)
@@ -108,6 +108,13 @@ def test_the_shuffle_is_the_published_one() -> None:
     assert told["kind"] == "own"
 
 
+def test_the_shuffle_takes_the_decimal_share() -> None:
+    """Seven tenths of 90 pictures are 63; in floats (1 - 0.3) * 90 is 62.99999999999999."""
+    given = people({4: 50, 2: 40})
+    found = shuffled.split(given, 0.3)
+    assert sum(len(person.test or ()) for person in found) == 27
+
+
 def row(root: Path, **changes: Any) -> DataRow:
     source = {"reader": "celeba_hd", "path": str(root)}
     block = TINY | {
@@ -122,13 +129,14 @@ def row(root: Path, **changes: Any) -> DataRow:
 
 
 def test_people_may_have_no_test_image(crops: Path) -> None:
-    """Of eleven images two are for test: both of one person here, and that is said."""
+    """Of twelve images the shuffle leaves the fourth and the seventh: both of one person."""
     reader = celeba_hd.Reader()
     made = prepare(row(crops), reader, reader)
-    assert made.private["identities"].tolist() == [5, 9]  # by images, 6 and 5
-    tested = made.private["test_labels"]
-    assert len(tested) == 2
-    assert made.sources.get("people_without_test", 0) == 2 - len(tested.unique())
+    assert made.private["identities"].tolist() == [5, 9]  # by images, 7 and 5
+    assert made.private["test_labels"].tolist() == [0, 0]
+    tested = {line.path[-10:-4] for line in made.manifest if line.split == "test"}
+    assert tested == {"000004", "000007"}
+    assert made.sources["people_without_test"] == 1
     assert made.sources["shuffled"]["kind"] == "own"
     plain = prepare(row(crops, test_split="stratified"), reader, reader)
     assert "shuffled" not in plain.sources and "people_without_test" not in plain.sources
