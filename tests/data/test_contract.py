@@ -136,6 +136,28 @@ def test_a_class_without_test_images(verdict_of: Verdicts, manifest: pd.DataFram
     assert "celeba:5 test=0" in verdict.failures()[0]
 
 
+@pytest.mark.slow
+def test_a_shuffle_may_leave_nobodys_for_test_alone(
+    row: DataRow, bounds: Validation, prepared: Prepared, manifest: pd.DataFrame
+) -> None:
+    row = dataclasses.replace(row, test_split="shuffled")
+    tensors = prepared.private, prepared.public
+    of_one = manifest["label"] == 1
+    manifest.loc[of_one & (manifest["split"] == "test"), "split"] = "train"
+    assert check("toy", row, bounds, manifest, *tensors).success
+    manifest.loc[of_one & (manifest["split"] == "train"), "split"] = "val"
+    assert broken(check("toy", row, bounds, manifest, *tensors)) == {("identities", "train")}
+
+
+@pytest.mark.slow
+def test_more_people_than_were_asked(
+    row: DataRow, bounds: Validation, prepared: Prepared, manifest: pd.DataFrame
+) -> None:
+    two = dataclasses.replace(row, identities=2)
+    verdict = check("toy", two, bounds, manifest, prepared.private, prepared.public)
+    assert broken(verdict) == {("private", "label"), ("identities", None)}
+
+
 def test_twins(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
     manifest.loc[1, "hash"] = manifest.loc[0, "hash"]  # both in train
     allowed = verdict_of(manifest)
@@ -215,6 +237,11 @@ def test_bounds_come_from_the_parameters(verdict_of: Verdicts, manifest: pd.Data
     verdict = verdict_of(manifest, public_images=(50, 60))
     assert broken(verdict) == {("public", None)}
     assert "observed 11" in verdict.failures()[0]
+    verdict = verdict_of(manifest, images_per_class=(5, 6), public_images=(1, 10))
+    assert broken(verdict) == {("identities", "images"), ("public", None)}
+    dark, flat = {"pixel_mean": (0.0, 0.05)}, {"pixel_std": (0.0, 0.01)}
+    assert broken(verdict_of(manifest, **dark)) == {("pixels", "mean")}
+    assert broken(verdict_of(manifest, **flat)) == {("pixels", "std")}
 
 
 @pytest.mark.slow
