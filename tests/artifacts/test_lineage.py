@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,21 @@ def test_a_digest_is_of_type_shape_and_content() -> None:
     assert len(digests) == 5
     transposed = image.reshape(3, 4).T
     assert lineage.digest(transposed) == lineage.digest(transposed.contiguous())
+
+
+def test_a_digest_of_a_folder_is_of_names_and_contents(tmp_path: Path) -> None:
+    def made(name: str, files: dict[str, bytes]) -> str:
+        (tmp_path / name).mkdir()
+        for file, content in files.items():
+            (tmp_path / name / file).write_bytes(content)
+        return lineage.file_digest(tmp_path / name)
+
+    files = {f"{n}.pt": bytes([n]) for n in (3, 1, 4, 2, 0)}
+    lines = [f"{n}.pt {hashlib.sha256(bytes([n])).hexdigest()}\n" for n in range(5)]
+    wanted = hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert made("one", files) == made("other", dict(reversed(files.items()))) == wanted
+    assert made("renamed", {file.replace("4", "5"): c for file, c in files.items()}) != wanted
+    assert made("changed", files | {"2.pt": b"9"}) != wanted
 
 
 @pytest.mark.parametrize("name", ["train", "val", "test"])

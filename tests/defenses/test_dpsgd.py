@@ -144,6 +144,7 @@ def test_adapt_keeps_parameters_flags_and_mode() -> None:
         (nn.BatchNorm2d(7), 1),
         (nn.BatchNorm1d(512), 1),  # a vector is one group
         (nn.BatchNorm2d(8, affine=False), 2),
+        (nn.BatchNorm2d(8, eps=1e-4), 2),
     ],
 )
 def test_groups(made: Any, groups: int) -> None:
@@ -360,6 +361,10 @@ def test_shuffled_batches() -> None:
     batches = target.batches(torch.zeros(43, dtype=torch.int64), 10)
     assert [len(b) for b in batches] == [10] * 4 and len(torch.cat(batches).unique()) == 40
     assert target.facts()["sample_rate"] == 10 / 43
+    # By chance there are as many, so that an epoch costs as much privacy.
+    drawn = objective()
+    assert len(drawn.batches(torch.zeros(43, dtype=torch.int64), 10)) == 4
+    assert drawn.facts()["sample_rate"] == 10 / 43
 
 
 @pytest.mark.parametrize("poisson", [True, False])
