@@ -105,28 +105,36 @@ def literal_start(label: int, draw: int, init_batches: int = 40) -> tuple[Tensor
 
 
 def literal_search(
-    z: Tensor, label: int, draw: int, start: float, rejection_cap: int, patience: int = 15
+    z: Tensor,
+    label: int,
+    draw: int,
+    start: float,
+    rejection_cap: int,
+    patience: int = 15,
+    points: int = 32,
+    inside: int = 29,
+    max_step: float = 3.0,
 ) -> dict[str, Any]:
     """Section 7.2, one identity and one point at a time."""
     key = latents.row_keys(torch.tensor([label]), torch.tensor([draw]), 0, "directions")
     radius, moves, last, tried, rejections = start, 0, 0, 0, 0
-    kept, radii, expansions = z, [start], 0
+    kept, radii, expansions, refused = z, [start], 0, 0
     while moves - last < patience and rejections < rejection_cap:
-        eta = min(radius / 3, 3.0)
-        noise = counter_normal(key + tried, 32 * DIM).view(32, DIM)
+        eta = min(radius / 3, max_step)
+        noise = counter_normal(key + tried, points * DIM).view(points, DIM)
         tried += 1
-        points = [d / d.norm() * radius for d in noise]
-        member_logits = [1 if label_of(z + d) == label else -1 for d in points]
-        expanded = sum(member_logits) > 24
+        sphere = [d / d.norm() * radius for d in noise]
+        member_logits = [1 if label_of(z + d) == label else -1 for d in sphere]
+        expanded = member_logits.count(1) >= inside
         if expanded:
             radius, last = 1.3 * radius, moves
             radii.append(radius)
-        direction = (
-            sum((c - 1) / 2 * d for c, d in zip(member_logits, points, strict=True)) / 32 / radius
-        )
+        away = sum((c - 1) / 2 * d for c, d in zip(member_logits, sphere, strict=True))
+        direction = away / points / radius
         moved = (z + eta * direction).clamp(-1.5, 1.5)
         if label_of(moved) != label:
             rejections += 1
+            refused += expanded
             continue
         z, rejections = moved, 0
         if expanded:
@@ -140,33 +148,46 @@ def literal_search(
         "moves": moves,
         "tried": tried,
         "expansions": expansions,
+        "refused": refused,  # expansions that are none, for the move that follows leaves the class
         "rejected_out": rejections >= rejection_cap,
     }
 
 
-@pytest.mark.parametrize(("start", "rejection_cap"), [(0.2, 6), (2.0, 6), (2.0, 1)])
-def test_rows_equal_the_sequential_procedure(start: float, rejection_cap: int) -> None:
-    found = invert(radius=start, rejection_cap=rejection_cap)
+@pytest.mark.parametrize(
+    ("start", "rejection_cap", "changes"),
+    [
+        (0.2, 6, {}),
+        (2.0, 6, {}),
+        (2.0, 1, {}),
+        (1.5, 6, {"points": 4, "inside": 1, "max_step": 0.7}),
+    ],
+)
+def test_rows_equal_the_sequential_procedure(
+    start: float, rejection_cap: int, changes: dict[str, Any]
+) -> None:
+    found = invert(radius=start, rejection_cap=rejection_cap, **changes)
     assert found.found is not None
-    ended = []
+    ended, refused = [], 0
     for row, (label, draw) in enumerate(zip(LABELS.tolist(), DRAWS.tolist(), strict=True)):
         begun = literal_start(label, draw)
         assert begun is not None
-        wanted = literal_search(begun[0], label, draw, start, rejection_cap)
+        wanted = literal_search(begun[0], label, draw, start, rejection_cap, **changes)
         assert torch.allclose(found.latents[row], wanted["kept"], atol=1e-4)
         assert -found.losses[row].item() == pytest.approx(wanted["radius"], rel=1e-5)
         assert wanted["radii"] == pytest.approx(
             [start * 1.3**i for i in range(len(wanted["radii"]))]
         )
-        assert found.counts["queries"][row] == 33 * wanted["tried"]
+        assert found.counts["queries"][row] == (changes.get("points", 32) + 1) * wanted["tried"]
         assert found.counts["moves"][row] == wanted["moves"]
         assert found.counts["expansions"][row] == wanted["expansions"]
         assert found.counts["initial_batches"][row] == begun[1]
         assert bool(found.counts["rejected_out"][row]) is wanted["rejected_out"]
         assert bool(found.found[row]) is (wanted["expansions"] > 0)
         ended.append(wanted["rejected_out"])
-    assert start == 2.0 or (-found.losses > start).all()
+        refused += wanted["refused"]
+    assert start > 1 or (-found.losses > start).all()
     assert rejection_cap == 6 or any(ended)
+    assert not changes or refused > 0
 
 
 def test_a_search_goes_to_the_middle_of_its_class() -> None:
