@@ -184,6 +184,26 @@ def test_knowledge_of_another_checkpoint_is_refused(
         side_information.load(path, loaded(target), RT)
 
 
+def test_what_is_known_of_a_target_is_not_known_of_its_surrogate(
+    tmp_path: Path, target: Path, weights: Path
+) -> None:
+    """Signatures are of the features of one network; a student has others."""
+    known, copy = tmp_path / "s.pt", tmp_path / "copy.pt"
+    side_information.save_signatures(known, loaded(target), auxiliary=torch.rand(CLASSES, 5))
+    start = side_information.start_surrogate(row(weights), Copycat(), target, SIZE, RT)
+    side_information.save_surrogate(copy, "s-0", row(weights), start, loaded(target), {})
+    with pytest.raises(CheckpointError, match=r"s\.pt: knows another checkpoint"):
+        side_information.load(known, loaded(copy), RT)
+
+
+def test_knowledge_from_beside_other_people_is_refused(tmp_path: Path, target: Path) -> None:
+    path, victim = tmp_path / "s.pt", loaded(target)
+    lineage = Lineage(people="others", target=victim.digest).to_content()
+    checkpoints.save(path, {"signatures": {}, "lineage": lineage})
+    with pytest.raises(CheckpointError, match=r"s\.pt: belongs to other private people than"):
+        side_information.load(path, victim, RT)
+
+
 def test_other_files_are_refused(tmp_path: Path, target: Path) -> None:
     with pytest.raises(CheckpointError, match="neither signatures nor a surrogate"):
         side_information.load(target, loaded(target), RT)

@@ -391,14 +391,15 @@ def budget(steps: int, rate: float, noise: float = 1.1, delta: float = 1e-5) -> 
     return target.facts()
 
 
-def test_facts_are_the_accountants() -> None:
-    found = budget(300, 0.02)
+@pytest.mark.parametrize("delta", [1e-5, 1e-3])
+def test_facts_are_the_accountants(delta: float) -> None:
+    found = budget(300, 0.02, delta=delta)
     accountant = RDPAccountant()
     for _ in range(300):
         accountant.step(noise_multiplier=1.1, sample_rate=0.02)
     assert found == {
-        "epsilon": pytest.approx(accountant.get_epsilon(1e-5), rel=1e-12),
-        "delta": 1e-5,
+        "epsilon": pytest.approx(accountant.get_epsilon(delta), rel=1e-12),
+        "delta": delta,
         "noise_multiplier": 1.1,
         "sample_rate": 0.02,
         "steps": 300.0,
