@@ -167,6 +167,7 @@ def test_logits_are_drawn_to_no_mean_where_there_are_no_features(
     describe: Callable[[Tensor, Tensor], Tensor] | None,
     weight: float,
     classes: tuple[str, ...] | None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever the order of the outputs: a program that is put in order returns both."""
     order = [NAMES.index(name) if classes is None else classes.index(name) for name in NAMES]
@@ -182,6 +183,7 @@ def test_logits_are_drawn_to_no_mean_where_there_are_no_features(
     run.prepare(request(world, path, classes=listed), folder)
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
     assert params["attacks"]["lomma"]["feature_weight"] == weight
+    assert ("one.pt2 returns no features" in capsys.readouterr().out) == (weight == 0)
 
 
 def test_people_are_numbered_as_the_model_was_asked(world: World, tmp_path: Path) -> None:

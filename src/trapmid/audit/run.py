@@ -63,6 +63,8 @@ def prepare(request: Request, folder: Folder) -> None:
             "are they cut as it got them, and its outputs in the order of the names (--classes)?",
             file=sys.stderr,
         )
+    if not features:
+        print(f"{request.model} returns no features: LOMMA gets less of it (docs/own-model.md)")
     overlay = profile(request, own, public, size, features=features)
     links = {"data/external/private": request.private, "data/external/public": request.public}
     folder.write(overlay, content, links)
