@@ -369,7 +369,7 @@ def test_a_worst_case_of_a_part_of_the_people_has_a_dagger(tmp_path):
     worst = [NONE, "100.0 (75–85)†", "100.0†", "5 / 5", "BREP-MI", "1", "1"]
     assert table(marked, "### Worst case") == [worst]
     assert table(marked, MATRIX) == [[NONE, "[100.0 (75–85)†]"]]
-    assert table(marked, "## What each defence costs")[0][4:6] == ["BREP-MI", "100.00†"]
+    assert table(marked, "## What each defence costs")[0][3:5] == ["BREP-MI", "100.00†"]
     assert marked.markdown.count("†: BREP-MI attacked 5 of 20 people.") == 4
 
 
