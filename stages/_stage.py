@@ -8,7 +8,6 @@ import os
 import re
 import resource
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from trapmid.artifacts import checkpoints, locks
 from trapmid.artifacts import scratch as unfinished
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.lineage import file_digest
-from trapmid.artifacts.scratch import Scratch
+from trapmid.artifacts.scratch import Scratch, Spent
 from trapmid.config import names
 from trapmid.config.params import Study
 from trapmid.runtime import (
@@ -192,11 +191,13 @@ def records(folder: Path, rt: Runtime, checkpointer: Scratch) -> Iterator[dict[s
     before `ended`: the pause between the runs is no part of it.
     """
     stats: dict[str, Any] = {**_kind(rt), "torch": torch.__version__}
-    begun = time.perf_counter()
+    begun = Spent.now()
     yield stats
-    seconds = timedelta(seconds=round(checkpointer.earlier + time.perf_counter() - begun, 3))
+    spent = checkpointer.earlier.and_since(begun)
+    seconds = timedelta(seconds=round(spent.wall, 3))
     ended = datetime.now(UTC)
     stats["seconds"] = seconds.total_seconds()
+    stats["cpu_seconds"] = round(spent.cpu, 3)
     stats["started"] = (ended - seconds).isoformat(timespec="milliseconds")
     stats["ended"] = ended.isoformat(timespec="milliseconds")
     stats["peak_memory_mb"] = round(_peak_memory(rt) / 2**20, 1)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from toy import same_state
-from trapmid.artifacts.scratch import Scratch, scratch
+from trapmid.artifacts.scratch import Scratch, Spent, scratch
 from trapmid.types import DivergedError
 
 
@@ -38,7 +38,7 @@ def train_and_die(checkpointer: Scratch, state: dict[str, Any]) -> None:
     raise KeyboardInterrupt
 
 
-def train_on_and_die(checkpointer: Scratch, earlier: float) -> None:
+def train_on_and_die(checkpointer: Scratch, earlier: Spent) -> None:
     checkpointer.restore(parts(1))
     assert checkpointer.earlier == earlier
     checkpointer.save(parts(0), 1)
@@ -71,13 +71,15 @@ def test_time_before_an_interruption_counts(
 ) -> None:
     """Up to the state that was saved: what came after it is done again."""
     clock = iter([100.0, 107.0, 200.0, 203.0, 300.0])
+    processor = iter([0.5, 4.5, 0.5, 2.5, 0.5])  # another process begins at its own nought
     monkeypatch.setattr("trapmid.artifacts.scratch.perf_counter", lambda: next(clock))
-    for earlier in (0.0, 7.0):
+    monkeypatch.setattr("trapmid.artifacts.scratch.process_time", lambda: next(processor))
+    for earlier in (Spent(), Spent(7.0, 4.0)):
         with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "t", 1) as checkpointer:
             train_on_and_die(checkpointer, earlier)
     with scratch(tmp_path, "t", 1) as checkpointer:
         checkpointer.restore(parts(1))
-        assert checkpointer.earlier == 10.0
+        assert checkpointer.earlier == Spent(10.0, 6.0)
 
 
 def test_no_curve_is_no_file(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def begins_anew(root: Path, found: dict[str, Any], message: str) -> Callable[[st
     before = states(found)
     with scratch(root, "row", 1) as checkpointer:
         assert checkpointer.restore(found) == 0
-        assert not checkpointer.rows and checkpointer.earlier == 0
+        assert not checkpointer.rows and checkpointer.earlier == Spent()
         assert len(list(root.glob("*/state.pt.damaged"))) == 1
         assert not list(root.glob("*/state.pt"))
         assert str(states(found)) == str(before)

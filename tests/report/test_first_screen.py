@@ -6,6 +6,7 @@ import copy
 import html
 import re
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -139,6 +140,23 @@ def test_what_a_defence_costs(accuracy, slowdown, words):
         slowdown=slowdown,
     )
     assert one.sentence() == f"**MID**: no attack ran. {words}"
+
+
+@pytest.mark.parametrize(
+    ("devices", "factor"),
+    [(("cpu", "cpu"), 3.0), (("cuda", "cuda"), 5.0), (("cpu", "cuda"), None)],
+)
+def test_a_busy_processor_makes_no_defence_dear(devices, factor):
+    """Beside others a stage waits, which a clock counts; a GPU computes while its process waits."""
+    spent = zip(devices, ((10.0, 8.0), (50.0, 24.0)), strict=True)
+    stats = [{"device": on, "seconds": wall, "cpu_seconds": cpu} for on, (wall, cpu) in spent]
+    found = SimpleNamespace(
+        targets={"none": ["none-0"], "mid": ["mid-0"]},
+        inputs=SimpleNamespace(
+            stats={"targets": dict(zip(("none-0", "mid-0"), stats, strict=True))}
+        ),
+    )
+    assert headline.slowdown(found, "mid") == factor
 
 
 def test_an_accuracy_has_its_interval():

@@ -13,7 +13,7 @@ from stores import collected
 import _stage
 import fake_study
 from trapmid.artifacts import results
-from trapmid.artifacts.scratch import scratch
+from trapmid.artifacts.scratch import Spent, scratch
 from trapmid.runtime import Runtime
 from trapmid.tracking.records import collect
 
@@ -118,7 +118,7 @@ def test_a_resumed_training_began_so_much_earlier(tmp_path):
     """Its pause is not counted, neither in the seconds nor between the two times."""
     rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
     with scratch(tmp_path / "scratch", "row") as checkpointer:
-        checkpointer.earlier = 500.0
+        checkpointer.earlier = Spent(500.0, 300.0)
         before = datetime.now(UTC)
         with _stage.records(tmp_path, rt, checkpointer):
             pass
@@ -126,6 +126,7 @@ def test_a_resumed_training_began_so_much_earlier(tmp_path):
     started, ended = (datetime.fromisoformat(stats[name]) for name in ("started", "ended"))
     assert (ended - started).total_seconds() == pytest.approx(stats["seconds"], abs=0.0015)
     assert 500 <= stats["seconds"] < 501
+    assert 300 <= stats["cpu_seconds"] < 301
     assert before - timedelta(seconds=1) < ended < before + timedelta(seconds=10)
 
 

@@ -19,8 +19,9 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -31,6 +32,28 @@ from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.types import DivergedError, InMemory, Stateful
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What work took, in seconds.
+
+    A process that waits for its turn beside others spends time and no `cpu`: only the second says
+    what the work costs where a study runs two stages at once.
+    """
+
+    wall: float = 0.0  # as a clock says
+    cpu: float = 0.0  # of this process on all cores together
+
+    @staticmethod
+    def now() -> Spent:
+        """Two clocks whose differences alone mean something."""
+        return Spent(perf_counter(), process_time())
+
+    def and_since(self, begun: Spent) -> Spent:
+        """This, and what was spent since `begun`, an earlier `now()`."""
+        now = Spent.now()
+        return Spent(self.wall + now.wall - begun.wall, self.cpu + now.cpu - begun.cpu)
+
+
 class Scratch(InMemory):
     """The `Checkpointer` of a stage: curve and state of one training, in one folder."""
 
@@ -38,8 +61,8 @@ class Scratch(InMemory):
         super().__init__()
         self._state = folder / "state.pt"
         self._title = title
-        self._begun = perf_counter()
-        self.earlier = 0.0  # seconds of interrupted runs, up to the state that was restored
+        self._begun = Spent.now()
+        self.earlier = Spent()  # by interrupted runs, up to the state that was restored
         self._bar: tqdm[Any] | None = None
 
     def progress(self, done: int, total: int) -> None:
@@ -60,7 +83,7 @@ class Scratch(InMemory):
         if (misfit := _put_back(parts, saved)) is not None:
             return self._put_aside(f"does not fit ({misfit})")
         self.rows = json.loads(saved["rows"])
-        self.earlier = float(saved["seconds"])
+        self.earlier = Spent(**saved["spent"])
         return int(saved["step"])
 
     def _put_aside(self, reason: str) -> int:
@@ -75,12 +98,11 @@ class Scratch(InMemory):
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
         """As `Checkpointer.save`; a state that cannot be written is a warning."""
         states = {name: part.state_dict() for name, part in parts.items()}
-        seconds = self.earlier + perf_counter() - self._begun
         content = {
             "parts": states,
             "rows": json.dumps(self.rows),
             "step": step,
-            "seconds": seconds,
+            "spent": asdict(self.earlier.and_since(self._begun)),
         }
         try:
             checkpoints.save(self._state, content)

@@ -211,14 +211,20 @@ def _ends(scores: Mapping[str, Any], name: str) -> Ends | None:
 
 
 def slowdown(found: Findings, defense: str) -> float | None:
-    """Training time over that without a defence, of one architecture, data and device."""
+    """Training time over that without a defence, of one architecture, data and device.
+
+    On a CPU it is the time of the processor, which a program beside it does not lengthen; a GPU
+    works while its process waits, so there it is the time of a clock.
+    """
     base, stats = _undefended(found, defense), found.inputs.stats["targets"]
     if base is None:
         return None
     own, plain = found.targets[defense], found.targets[base]
-    if len({str(stats[row]["device"]) for row in [*own, *plain]}) > 1:
+    devices = {str(stats[row]["device"]) for row in [*own, *plain]}
+    if len(devices) > 1:
         return None
-    times = [mean([float(stats[row]["seconds"]) for row in rows]) for rows in (own, plain)]
+    key = "cpu_seconds" if devices == {"cpu"} else "seconds"
+    times = [mean([float(stats[row][key]) for row in rows]) for rows in (own, plain)]
     return times[0] / times[1] if times[0] is not None and times[1] else None
 
 

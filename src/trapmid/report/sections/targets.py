@@ -26,7 +26,8 @@ _TARGETS = (
 )
 _DEFENSES = (
     "The attack is the strongest one on the defence. The last column divides the training time by "
-    "that without a defence, for the same architecture and data; a defence's own schedule, such as "
+    "that without a defence, for the same architecture and data (on a CPU the processor's time, "
+    "which does not count the waiting beside other programs); a defence's own schedule, such as "
     "fewer epochs, is part of it."
 )
 
