@@ -50,7 +50,8 @@ def run(asked: Asked) -> list[Row]:
     end = time.monotonic() + asked.seconds
     rates = limit.rates(now, quick=asked.quick)
     shared = rows.machine(rates, beside=asked.beside)
-    print(f"{shared['processor']}, {shared['instructions']}, threads: {shared['threads']}")
+    begun = f"{shared['processor']}, {shared['instructions']}, threads: {shared['threads']}"
+    print(begun, flush=True)
     repeats, seconds = (2, 0.0) if asked.quick else (3, 5.0) if asked.beside else (5, 10.0)
     plan = Plan(repeats, seconds, now)
     found: list[Row] = []

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from test_attacks import DRAWS, LABELS, attack, known, run, world
+from test_attacks import CLASSES, DRAWS, LABELS, attack, known, run, world
 from torch import Tensor
 
 from trapmid.runtime import counter_normal, stream_seed
 from trapmid.search import latents
-from trapmid.types import Prior, SideInformation, Target
+from trapmid.types import Output, Prior, SideInformation, Target
 
 WEIGHTS: dict[str, Any] = {"identity_weight": 100.0, "feature_weight": 0.3, "reference_batch": 12}
 
@@ -110,6 +110,21 @@ def test_lomma_says_what_it_needs(missing: str) -> None:
     side_information = known()._replace(**{missing: None})
     with pytest.raises(ValueError, match=f"side_information: the method needs {missing}"):
         run(attack("lomma"), *world(), LABELS, DRAWS, side_information=side_information)
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.0])
+def test_a_target_without_features_has_none_to_be_held_to(weight: float) -> None:
+    """An exported program that returns logits alone gives them twice."""
+    target, prior = world()
+    target.register_forward_hook(lambda m, x, y: Output(y.logits, y.logits.flatten(1)))
+    side_information = known(features=CLASSES)
+    method = attack("lomma", steps=2, **(WEIGHTS | {"feature_weight": weight}))
+    if weight:
+        with pytest.raises(ValueError, match=r"feature_weight: .* no features.* must be 0\.0"):
+            run(method, target, prior, LABELS, DRAWS, side_information=side_information)
+        return
+    rows = run(method, target, prior, LABELS, DRAWS, side_information=side_information)
+    assert rows.losses.isfinite().all()
 
 
 def test_students_are_frozen_and_in_eval_mode() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from bench import limit, timing
-from bench.paths import running, scores
+from bench.paths import running, scores, training
 from bench.paths.labels import STARTS, Found, Proposals
 from bench.paths.priors import METHODS, Iterations
 from bench.paths.searches import PUBLISHED, Search
@@ -292,6 +292,19 @@ def test_the_limit_is_the_longer_of_computing_and_moving() -> None:
     rates = limit.Rates({"fp32": 100.0}, 10.0)
     assert rates.least(200.0, 10.0, "fp32") == 2.0
     assert rates.least(200.0, 50.0, "fp32") == 5.0
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_no_rate_is_measured_that_no_path_asks_for(
+    small: World, monkeypatch: pytest.MonkeyPatch, *, native: bool
+) -> None:
+    """bf16 that a processor emulates took the whole time of a run."""
+    for module in (limit, training):
+        monkeypatch.setattr(module, "bf16_is_native", lambda device: native)
+    known = limit.rates(time.perf_counter, quick=True).flops
+    asked = {path.precision for path in training.paths({"laptop": small, "paper": small})}
+    assert asked <= known.keys()
+    assert ("bf16" in known) is ("bf16" in asked) is native
 
 
 def test_both_sides_run_in_turn_and_seconds_are_of_a_unit() -> None:

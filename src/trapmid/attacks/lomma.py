@@ -53,6 +53,9 @@ class Attack(types.Attack):
 
         with raw logits, g the target's features and `mean` those of public images. The paper's
         regulariser draws around that mean; its code overwrites the draw with the mean itself.
+
+        Raises:
+            ValueError: the regulariser is on, and the target gives its logits for features.
         """
         task.side_information.need("students", "feature_mean")
         students, mean = task.side_information.students, task.side_information.feature_mean
@@ -60,6 +63,11 @@ class Attack(types.Attack):
 
         def identity(images: Tensor, of: Tensor) -> Tensor:
             output = target(images)
+            if self.feature_weight and output.features.data_ptr() == output.logits.data_ptr():
+                raise ValueError(
+                    "feature_weight: the target returns logits and no features, and would have its "
+                    "logits drawn to those of strangers: must be 0.0 for it"
+                )
             member_logits = torch.stack([output.logits, *students.member_logits(images)])
             logit = losses.own_logit(member_logits.mean(dim=0), of)
             features = (output.features - mean).square().mean(dim=1)
