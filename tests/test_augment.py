@@ -291,16 +291,17 @@ def test_a_probability_outside_0_1_is_refused() -> None:
 # --- PLG-MI's A ---------------------------------------------------------------------------------
 
 
-def test_plg_view_equals_the_official_chain() -> None:
+@pytest.mark.parametrize("probability", [0.5, 1.0])  # in training, in the search
+def test_plg_view_equals_the_official_chain(probability: float) -> None:
     x, u = 1.2 * images(12) - 0.1, uniform(12, PlgView.DRAWS, seed=3)
     order = uniform(12, PlgView.ORDERS, seed=4)
-    view = replace(VIEW, jitter_probability=0.5)
+    view = replace(VIEW, jitter_probability=probability)
     found = view(x, u, order)
     side, left, top = augment.crop_boxes(u[:, :3], 8, 0.8)
     for i, image in enumerate(x):
         wanted = cut_and_resize(image, int(side[i]), int(left[i]), int(top[i]))
         brightness, contrast = (0.8 + 0.4 * u[i, k].item() for k in (4, 5))
-        if u[i, 3] < 0.5:
+        if u[i, 3] < probability:
             letters = "cb" if order[i, 0] < 1 / 2 else "bc"
             letters = "s" + letters if order[i, 1] < 1 / 3 else letters + "s"
             wanted = in_order(wanted, letters, brightness, contrast)

@@ -44,6 +44,7 @@ WITHOUT_VALIDATION = (
 ADDRESS = "https://git.example.org/trapmid"
 FOLLOWED = {
     "make repro": WORKFLOW,
+    "make install": "nothing: the first step of make repro, which is followed",
     "make test": CI,
     "make gate": CI,
     "make check": WORKFLOW,
@@ -122,6 +123,9 @@ FOLLOWED = {
     "trapmid ui": UI,
     WITHOUT_VALIDATION: f"{PAPERS}::test_the_documented_way_to_do_without_validation_images",
     "make bench": f"{BENCH}quick_times_every_path",
+    "trapmid export PRIOR FILE": (
+        "tests/artifacts/test_prior_files.py::test_exported_weights_start_every_class_alike"
+    ),
     "trapmid bench": f"{BENCH}quick_times_every_path",
     "trapmid bench --beside": "nothing: minutes; with --quick it is followed",
     "trapmid plan PROFILE": f"{PLAN}on_this_machine",

@@ -57,6 +57,21 @@ def test_losses_equal_their_formulas(name: str) -> None:
     )
 
 
+def test_published_values_of_the_distance_in_the_ball() -> None:
+    """Computed by an independent program in float64, with as many classes as people, too."""
+    i, j = torch.arange(4.0)[:, None], torch.arange(6.0)[None]
+    logits = 3 * torch.sin(0.7 * (6 * i + j).double())
+    found = losses.poincare(logits, torch.tensor([0, 3, 5, 1]))
+    assert found.tolist() == pytest.approx([10.380739, 10.313283, 10.519893, 9.957996], abs=1e-6)
+    flat = losses.poincare(torch.ones(1, 1000, dtype=torch.float64), torch.tensor([7]))
+    assert flat.item() == pytest.approx(9.903438, abs=1e-6)
+    noise = torch.randn(64, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for own, wanted in {0: 9.907, 5: 9.894, 10: 9.882, 20: 9.857, 60: 9.766}.items():
+        noise[:, 0] = own
+        mean = losses.poincare(noise, torch.zeros(64, dtype=torch.long)).mean()
+        assert mean.item() == pytest.approx(wanted, abs=2e-3)
+
+
 def test_margin_moves_the_label_and_its_rival_by_one_over_the_batch() -> None:
     logits = LOGITS.clone().requires_grad_(True)
     (slope,) = torch.autograd.grad(losses.max_margin(logits, LABELS).mean(), logits)

@@ -1,7 +1,8 @@
 """Random views of images: differentiable, batched, and drawn from numbers that the caller gives.
 
-Every transform is a pure function of images and of uniform numbers `u` (N, draws) in [0, 1): an
-attack feeds numbers that depend on the row alone, a training loop feeds `torch.rand`. They equal
+Every view of an attack is a pure function of images and of uniform numbers `u` (N, draws) in
+[0, 1): a search feeds numbers that depend on the row alone, a training loop feeds `torch.rand`.
+Trap-MID's augmentation draws from the global stream, as trainings alone use it. They equal
 kornia 0.7.1's slices and rotations, in two batched `grid_sample` calls instead of a Python loop.
 """
 

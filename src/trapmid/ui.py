@@ -209,13 +209,21 @@ def _answer(request: urllib.request.Request) -> dict[str, Any]:
 
 def _tell(url: str, browse: bool) -> None:
     print(f"The runs:  {url}", flush=True)
-    if browse and _has_screen():
-        with suppress(webbrowser.Error, OSError):  # the link is printed
+    if browse:
+        open_page(url)
+
+
+def open_page(url: str) -> None:
+    """Shows a page in a window, where there is one to be had; elsewhere nothing happens.
+
+    Without a screen Python would start a text browser, which takes the terminal.
+    """
+    if _has_screen():
+        with suppress(webbrowser.Error, OSError):  # who calls this has printed the address
             webbrowser.open(url)
 
 
 def _has_screen() -> bool:
-    """Whether a browser can open a window; elsewhere Python starts one in the terminal."""
     if os.environ.get("BROWSER") or not sys.platform.startswith("linux"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

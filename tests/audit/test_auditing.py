@@ -123,6 +123,7 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     assert row["private"] == {"reader": "people", "path": "data/external/private"}
     assert row["public"] == {"reader": "flat", "path": "data/external/public"}
     assert (row["image_size"], row["identities"], row["min_images"]) == (16, 4, 5)
+    assert params["validation"]["images_per_class"] == [5, 100_000]
     audited = params["targets"]["audited-0"]
     assert (audited["arch"], audited["init"]) == ("exported", "models/external/model.pt2")
     assert params["classifier_training"][audited["training"]]["epochs"] == 0

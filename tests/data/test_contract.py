@@ -87,6 +87,16 @@ def test_it_is_silent(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_broken_bound_names_its_key(verdict_of: Verdicts, manifest: pd.DataFrame) -> None:
+    """Which number of params.yaml would let these people in."""
+    verdict = verdict_of(manifest, images_per_class=[99, 100], public_images=[1, 2])
+    lines = [line for line in verdict.failures() if "between" in line]
+    assert [line.rpartition(" (")[2] for line in sorted(lines)] == [
+        "bounds: validation.images_per_class)",
+        "bounds: validation.public_images)",
+    ]
+
+
 def test_a_broken_expectation_is_named_with_rows(
     verdict_of: Verdicts, manifest: pd.DataFrame
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_clone_misses_nothing(home: Path, capsys: pytest.CaptureFixture[str]) 
     subjects += ["data", "weights", "packages", "time", "dvc", "mlflow"]
     assert list(dict.fromkeys(line.split()[1] for line in lines)) == subjects
     assert "ok    data       faces: `dvc repro` makes data/raw/synthetic/celeba" in lines
-    assert [line for line in lines if "small: 14 min 57 s with `make repro` on two slow" in line]
+    assert [line for line in lines if "small: 9 min 55 s with `make repro` on two slow" in line]
 
 
 def no_params(home: Path) -> None:
@@ -142,7 +142,7 @@ def test_weights_that_others_publish_are_made_by_a_command(highres: Path) -> Non
     found = {one.text.split(":")[0]: one for one in project.weights(highres) if one.is_fatal}
     assert found["weights/official/facenet.pt"].remedy == (
         "`trapmid import FILE --as facenet-vggface2 --out weights/official/facenet.pt` makes it "
-        "(docs/judges.md)"
+        "(docs/reproduce.md)"
     )
     assert found["weights/official/ffhq1024.pt"].remedy == (
         "`trapmid convert-stylegan FILE --out weights/official/ffhq1024.pt` makes it "

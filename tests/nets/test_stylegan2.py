@@ -30,8 +30,13 @@ def count(module: nn.Module) -> int:
         (Size(image_size=256), 30_034_338, 14),
         (STYLE32, 196_931, 8),
         (Size(image_size=64, z_dim=64, w_dim=64, base=512, most=64, layers=4), 200_784, 10),
+        (Size(image_size=32, z_dim=64, w_dim=64, base=1024, most=64, layers=4), 272_307, 8),
+        (Size(image_size=64, z_dim=64, w_dim=64, base=1024, most=64, layers=4), 283_464, 10),
     ],
-    ids=["ffhq 1024", "512", "paper256", "256 of config f", "style32", "style64"],
+    ids=[
+        *("ffhq 1024", "512", "paper256", "256 of config f", "style32", "style64"),
+        *("wider 32", "wider 64"),
+    ],
 )
 def test_parameters_and_styles(size: Size, parameters: int, styles: int) -> None:
     with torch.device("meta"):
@@ -46,6 +51,8 @@ def test_parameters_and_styles(size: Size, parameters: int, styles: int) -> None
         (Size(image_size=1024), 29_012_513),
         (Size(image_size=256, base=16384), 24_001_089),
         (STYLE32, 218_449),
+        (Size(image_size=32, z_dim=64, w_dim=64, base=1024, most=64, layers=4), 288_993),
+        (Size(image_size=64, z_dim=64, w_dim=64, base=512, most=64, layers=4), 220_297),
     ],
 )
 def test_parameters_of_the_critic(size: Size, parameters: int) -> None:

@@ -411,6 +411,17 @@ def test_forward_passes_are_counted_as_the_paper_counts_them() -> None:
     assert macs == pytest.approx(1.257e9, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("arch", "size", "billions"),
+    [("facenet64", 64, 2.060), ("ir152", 64, 4.025), ("facenet112", 112, 6.308)],
+)
+def test_the_larger_networks_cost_what_their_authors_code_does(
+    arch: str, size: int, billions: float
+) -> None:
+    """Multiply-adds of the released networks, counted on these by another program."""
+    assert card.flops(arch, 1000, size) / 2e9 == pytest.approx(billions, rel=0.003)
+
+
 def test_the_papers_target_costs_what_was_measured(paper: dict[str, Any]) -> None:
     h100 = Card.read(H100)
     rows = {row["name"]: row["value"] for row in json.loads(H100.read_text("utf-8"))}
@@ -472,14 +483,23 @@ def test_a_card_of_some_measurements_names_the_first_that_it_lacks(
     assert found.out == ""
 
 
+@pytest.mark.parametrize(
+    "profile", ["paper", pytest.param("paper_highres", marks=pytest.mark.slow)]
+)
 def test_the_command_with_a_card(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    profile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Nothing is fetched for it: no data are there, no weights, no connection."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a plan asks nobody")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.chdir(ROOT)
-    assert cli.main(["plan", "paper", "--card", str(H100)]) == 0
+    assert cli.main(["plan", profile, "--card", str(H100)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("profile paper on NVIDIA H100 80GB HBM3")
-    assert "train_guided_prior" in out
+    assert out.startswith(f"profile {profile} on NVIDIA H100 80GB HBM3")
+    assert "train_guided_prior" in out and "invert" in out
     assert "in all" in out
 
 

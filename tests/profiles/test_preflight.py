@@ -148,8 +148,16 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
             "params.yaml: no 'nome'; has atat, attack_runs, attacks, bido, ",
         ),
         ("targets.none-0.block", "mid", "mid: missing ['augmentation']; given ['noise', "),
-        ("targets.none-0.method", "nothing", "defenses: no 'nothing'; there are atat, bido, "),
-        ("targets.none-0.arch", "vgg17", "targets: no 'vgg17'; there are densenet169, "),
+        (
+            "targets.none-0.method",
+            "nothing",
+            "targets.none-0.method: no 'nothing' in src/trapmid/defenses; there are atat, bido, ",
+        ),
+        (
+            "targets.none-0.arch",
+            "vgg17",
+            "targets.none-0.arch: no 'vgg17' in src/trapmid/targets; there are densenet169, ",
+        ),
         (
             "targets.none-0.arch",
             "dlib_head",
@@ -172,7 +180,11 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
             "x",
             "attack_runs.gmi-none-0.evaluator: no 'x' in evaluators;",
         ),
-        ("attack_runs.gmi-none-0.method", "x", "attacks: no 'x'; has brepmi, gmi, ifgmi, kedmi, "),
+        (
+            "attack_runs.gmi-none-0.method",
+            "x",
+            "attack_runs.gmi-none-0.method: no 'x' in src/trapmid/attacks; there are brepmi, gmi, ",
+        ),
         (
             "attack_runs.gmi-none-0.prior",
             "models/priors/public/x",
@@ -206,13 +218,21 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
         ("targets", {"a;b": {}}, "targets: the name 'a;b' must be of A-Z, a-z, 0-9, _ and - alone"),
         ("profile", "../x", "profile: the name '../x' must be of A-Z, a-z, 0-9, _, - and ."),
         ("profile", 3, "profile: must be a name, is 3"),
-        ("data.faces.public.reader", "celebb", "data: no 'celebb'; there are "),
+        (
+            "data.faces.public.reader",
+            "celebb",
+            "data.faces.public.reader: no 'celebb' in src/trapmid/data; there are celeba, ",
+        ),
         (
             "data.faces.public.path",
             "data/raw/y/celeba",
             "data.faces.public.path: no 'y' in raw; there are synthetic",
         ),
-        ("raw.synthetic.maker", "x", "data: no 'x'; there are "),
+        (
+            "raw.synthetic.maker",
+            "x",
+            "raw.synthetic.maker: no 'x' in src/trapmid/data; there are celeba, ",
+        ),
         ("pretrained", None, "pretrained: must be a mapping, is None"),
         # keys of which DVC 3.67 silently makes no stage
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),

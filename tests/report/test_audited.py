@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 import fake_study
 from fake_report import read
+from trapmid import wiring
 from trapmid.report.blocks import Note
 from trapmid.report.findings import Findings
 from trapmid.report.people import Exposed, Person
@@ -168,3 +170,11 @@ def test_it_stands_on_the_first_screen_of_audits_alone(found: Findings) -> None:
     assert isinstance(told[1], str) and told[1].startswith("An audit, ")
     assert isinstance(told[2], Note) and "evaluator recognises the model's" in told[2].text
     assert not any(isinstance(one, str) and "the strongest of 3 attacks" in one for one in told)
+
+
+def test_who_sees_labels_alone_is_said_by_the_attacks() -> None:
+    """Their classes say it; the report names them, as it loads no attack."""
+    kinds = {
+        name: import_module(f"trapmid.attacks.{name}").Attack for name in wiring.names("attacks")
+    }
+    assert tuple(name for name, kind in kinds.items() if kind.label_only) == audited.LABELS_ALONE

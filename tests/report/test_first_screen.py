@@ -13,6 +13,7 @@ import pytest
 import fake_study
 from fake_report import edit_attack_run, first_screen, read, rendered, written
 from trapmid.report import headline
+from trapmid.report.findings import Findings
 from trapmid.report.headline import Ends, Headline
 from trapmid.report.worst import most_agreed
 
@@ -54,7 +55,7 @@ def test_a_defence_in_one_sentence():
         "**Trap-MID**: the strongest of 3 attacks, PLG-MI+, gets AA-1 **57.5 %**. It costs 0.6 "
         "points of test accuracy and takes 3.7 times the training time."
     )
-    gloss = "PLG-MI+ (PLG-MI that knows of trapdoors and avoids them), gets"
+    gloss = "PLG-MI+ (PLG-MI that also seeks what public faces of a class share), gets"
     assert gloss in one.sentence(explained=True)
 
 
@@ -168,6 +169,22 @@ def test_an_accuracy_has_its_interval():
     assert "It costs 0.6 points of test accuracy (99.4 %, 95 % interval 92.8 to 100.0 %) and " in (
         replace(one, undefended=1.0).sentence()
     )
+
+
+def test_who_met_a_part_of_the_people_is_not_counted_and_not_hidden(study):
+    """It does not rank among attacks on all, and a higher number of it is said all the same."""
+    root, params = study
+    inputs, metrics = read(root, params)
+    cell = ("brepmi", "none")
+    found = Findings(inputs=inputs, metrics=copy.deepcopy(metrics), pictures={})
+    marked = replace(found.marks, partial={cell: ["3 of 20"]})
+    found.metrics["attacks"]["brepmi"]["none"]["aa1"] = 0.999
+    before, after = (headline._of(found, marks, "none") for marks in (found.marks, marked))
+    assert after.attacks == before.attacks - 1 and before.beyond is None
+    assert after.beyond == ("brepmi", 0.999)
+    assert " BREP-MI, on a part of the people alone, gets 99.9 %." in after.sentence()
+    found.metrics["attacks"]["brepmi"]["none"]["aa1"] = 0.001
+    assert headline._of(found, marked, "none").beyond is None
 
 
 def test_an_attack_is_explained_once():

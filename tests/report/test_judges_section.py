@@ -94,7 +94,16 @@ def test_likeness_is_between_random_latents_and_real_images(two):
         "40.0",
         "1.0",
     ]
-    assert "How to read it" in fold.blocks[0]
+    assert "in the evaluator's features, means" in fold.blocks[0]
+    assert "Kernel distance and the matched" in fold.blocks[0] and "KID" not in str(shown)
+
+
+def test_a_distance_is_called_kid_where_the_features_are_inceptions(tmp_path):
+    found = found_of(tmp_path)
+    found.params["evaluation"]["frechet_features"] = "inception"
+    (fold,) = likeness(found)
+    assert "KID ↓" in fold.blocks[1].frame.columns
+    assert "in the evaluator's features (these two distances in Inception's)" in fold.blocks[0]
 
 
 def test_what_judges_were_not_asked_about_has_no_line(two):

@@ -463,6 +463,31 @@ def test_the_protocol_says_who_keeps_the_surest_images(tmp_path):
     text = written(tmp_path, study).markdown
     assert "confidence 0.310 (at most 0.470)" in text and "confidence 0.9 (at most 1)" in text
     assert "none picked by result; GMI, PLG-MI: those of which the asked model is surest" in text
+    edit_attack_run(tmp_path, "gmi-none-0", counts={"layer": {"mean": 1.0, "max": 2.0, "sum": 9.0}})
+    text = written(tmp_path, study).markdown
+    assert "the asked model is surest; GMI: of each search the layer of the lowest loss, " in text
+
+
+def test_the_protocol_says_which_epoch_is_kept(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
+    assert "**Epoch kept of a target**: the best on validation images\n" in (
+        written(tmp_path, study).markdown
+    )
+    study["classifier_training"]["target"]["select"] = "last"
+    assert "**Epoch kept of a target**: the last one\n" in written(tmp_path, study).markdown
+
+
+def test_the_question_is_that_of_the_study(tmp_path, pages):
+    """No control is asked about where there is none."""
+    asked = "attack recovers without a defence, with Trap-MID's augmentation but no trapdoor "
+    assert f"{asked}(the control), and with Trap-MID, and what" in pages.markdown
+    for defenses, words in (
+        ({"none": "none"}, "without a defence, and what each"),
+        ({"none": "none", "mid": "mid"}, "without a defence, and with MID, and what each"),
+        ({"none": "none", "mid": "mid", "ted": "ted"}, "and with the other defences of this study"),
+    ):
+        text = written(tmp_path, fake_study.write(tmp_path, seeds=(0,), defenses=defenses)).markdown
+        assert words in text.replace("\n", " ") and "(the control)" not in text
 
 
 def test_an_attack_without_any_image_has_no_distance(tmp_path):
@@ -553,7 +578,12 @@ def test_students_that_vote_are_paid_for(root, study):
 
 
 def test_the_batch_size_is_stated(pages):
-    assert "100, chosen by the memory; no result depends on it" in pages.markdown
+    assert "100, chosen by the memory; no result depends on it\n" in pages.markdown
+
+
+def test_where_a_target_draws_noise_the_batch_size_matters(some):
+    words = "no result depends on it but those on MID, which draws noise for a whole batch"
+    assert words in some[1].markdown
 
 
 def test_the_instruction_sets_are_stated(tmp_path):

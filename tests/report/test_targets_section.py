@@ -30,3 +30,22 @@ def test_who_taught_a_start_is_said(start: str, arch: str, said: list[str]) -> N
     }
     found = cast(Findings, SimpleNamespace(params=params))
     assert list(targets._teacher(found, start)) == said
+
+
+@pytest.mark.parametrize(
+    ("init", "said"),
+    [
+        ("weights/ms1m.pt", ["starts from weights/ms1m.pt, as the evaluator second does: an"]),
+        ("weights/other.pt", []),
+        ("weights/random", []),
+        ("weights/torchvision", []),  # another file for another network
+    ],
+)
+def test_a_start_that_an_evaluator_shares_is_said(init: str, said: list[str]) -> None:
+    evaluators = {
+        name: {"init": start}
+        for name, start in (("evaluator", "weights/random"), ("second", "weights/ms1m.pt"))
+    } | {"third": {"init": "weights/torchvision"}}
+    found = cast(Findings, SimpleNamespace(params={"evaluators": evaluators}))
+    lines = list(targets._shared(found, init))
+    assert [line.rpartition(" ancestor ")[0] for line in lines] == said

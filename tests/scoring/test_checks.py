@@ -213,6 +213,7 @@ ROW_CHECKS = {
     ),
     "checkpoint_verified": (
         lambda: checks.checkpoint_verified(0.9004, 0.9),
+        lambda: checks.checkpoint_verified(0.9011, 0.9),
         lambda: checks.checkpoint_verified(0.95, 0.9),
         lambda: checks.checkpoint_verified(0.85, 0.9),  # better than it was is another network, too
         lambda: checks.checkpoint_verified(None, 0.9),

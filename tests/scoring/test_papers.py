@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from painted import ATTACK_RUN, COLOURS, SIZE, Checkpoint, EvaluatorNetwork, reconstruction, score
+from painted import (
+    ATTACK_RUN,
+    CLASSES,
+    COLOURS,
+    SIZE,
+    Checkpoint,
+    EvaluatorNetwork,
+    faces,
+    reconstruction,
+    score,
+)
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image, to_tensor
@@ -172,9 +182,31 @@ def test_a_last_partial_batch_is_dropped_on_both_sides(
         for method in ("plgmi", "lomma")
         for part in (many, fewer)
     }
+    assert paper(found["plgmi", 240]).frechet is not None
     assert paper(found["plgmi", 240]).frechet == paper(found["plgmi", 200]).frechet
     assert paper(found["lomma", 240]).frechet == found["lomma", 240].frechet
     assert paper(found["lomma", 240]).frechet != paper(found["lomma", 200]).frechet
+
+
+def crowd(found: int) -> dict[str, Any]:
+    """30 reconstructions of everybody, of which so many were found."""
+    labels = torch.arange(CLASSES).repeat_interleave(30)
+    made = {"images": faces(labels, 9), "labels": labels, "draws": torch.arange(30).repeat(CLASSES)}
+    return made | {"found": torch.arange(len(labels)) < found, "counts": {}, "left_out": 0}
+
+
+def test_of_many_successes_the_last_partial_batch_is_dropped_too(
+    private: dict[str, Tensor], public: Tensor, trapped: Checkpoint, evaluator: Checkpoint
+) -> None:
+    scores = {
+        (method, n): of(method, evaluator, trapped, private, public, crowd(n))
+        for method in ("plgmi", "lomma")
+        for n in (120, 100)
+    }
+    assert [one.n_success for one in scores.values()] == [120, 100] * 2
+    assert paper(scores["plgmi", 120]).frechet == paper(scores["plgmi", 100]).frechet is not None
+    assert scores["plgmi", 120].frechet != scores["plgmi", 100].frechet
+    assert paper(scores["lomma", 120]).frechet != paper(scores["lomma", 100]).frechet
 
 
 def test_no_floor_under_the_number_of_successes(

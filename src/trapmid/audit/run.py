@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
 from trapmid.nets.snresnet import resolution_plan
 from trapmid.report import names
+from trapmid.ui import open_page
 
+_MOST = 100_000  # images of a person that the contract allows
 _FEW = 0.5
 """A model that names so few of the people whom it learnt was asked about something else."""
 
@@ -92,6 +93,8 @@ def profile(
         "lists": None,
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
+    # The contract of the profile would refuse, halfway, whom the command let in.
+    made["validation"] = {"images_per_class": [request.min_images, _MOST]}
     if request.verifier is not None:
         made["judges"] = {
             "verifier": {"method": request.verifier, "model": "weights/none", "seed": 0}
@@ -112,7 +115,7 @@ def execute(folder: Folder, *, browse: bool) -> None:
     print("\n".join(summary(results.read_json(folder.path / "reports" / "metrics.json"))))
     print(f"The page: {folder.report}")
     if browse:
-        webbrowser.open(folder.report.as_uri())
+        open_page(folder.report.as_uri())
 
 
 def summary(metrics: dict[str, Any]) -> list[str]:

@@ -25,7 +25,7 @@ class Evaluation:
     grid_identities: Count  # identities shown in a picture
     neighbours: Count  # k of precision, recall, density and coverage
     matched_size: Count | None  # successes of every row's `frechet_matched`; null: not computed
-    batch_size: Count  # images described at once; no score depends on it
+    batch_size: Count  # images described at once; no score depends on it, but of targets with noise
     public_images: Count | None = None  # at most so many, evenly spread, are described; null: all
 
     def __post_init__(self) -> None:

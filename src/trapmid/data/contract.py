@@ -27,6 +27,15 @@ with warnings.catch_warnings():  # at its import only: it still uses modules tha
 
 _EXAMPLES = 5  # offending rows kept per expectation
 _COLUMNS = ("column", "column_A", "column_B")  # where an expectation names what it looks at
+_BOUNDS = {
+    ("identities", "images"): "validation.images_per_class",
+    ("identities", ""): "data.*.identities",
+    ("public", ""): "validation.public_images",
+    ("pixels", "mean"): "validation.pixel_mean and max_dark_share",
+    ("pixels", "std"): "validation.pixel_std and max_dark_share",
+    ("private", "public_near_twin"): "data.*.public_near_twins",
+}
+"""Suite and column of an expectation -> what of params.yaml its bounds are."""
 _HASH = r"^[0-9a-f]{64}$"
 
 
@@ -42,9 +51,16 @@ class Verdict:
         return [
             f"{e['suite']}: {e['expectation']}({e['column'] or ''}) {_words(e['kwargs'])}: "
             f"{e['unexpected']} of {e['checked']} rows break it: {'; '.join(e['examples'])}"
+            f"{_by(e)}"
             for e in self.content["expectations"]
             if not e["success"]
         ]
+
+
+def _by(expectation: Mapping[str, Any]) -> str:
+    """The key of params.yaml that sets the bound, where one does."""
+    key = _BOUNDS.get((expectation["suite"], expectation["column"] or ""))
+    return f" (bounds: {key})" if key else ""
 
 
 def check(

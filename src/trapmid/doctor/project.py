@@ -26,14 +26,14 @@ _KEYS = ("init", "model", "truth", "verifier", "identity", "second_evaluator", "
 _PLACED = {"celeba": "celeba", "lfw": "lfw"}  # reader: what `trapmid data` calls it
 _TIMM = "timm "  # before the name of weights of timm's, see weights/README.md
 _MAKES = {
-    "facenet": "`trapmid import FILE --as facenet-vggface2 --out {}` makes it (docs/judges.md)",
+    "facenet": "`trapmid import FILE --as facenet-vggface2 --out {}` makes it (docs/reproduce.md)",
     "style": "`trapmid convert-stylegan FILE --out {}` makes it (docs/attacks.md)",
 }
 """Method -> what makes its weights of a published file."""
 _SHOWN = 3
 
 TIMES = {
-    "small": "14 min 57 s with `make repro` on two slow cores, `dvc repro` 9 min 27 s on fast ones",
+    "small": "9 min 55 s with `make repro` on two slow cores, 14 min 57 s on a busier machine",
     "digits": "100 s on two idle cores",
     "attacks": "about two hours with JOBS=2 on two cores",
     "attacks_seeds": "about three hours with JOBS=2 on two cores, without PPA and IF-GMI",

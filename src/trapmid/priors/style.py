@@ -1,5 +1,6 @@
-"""A small StyleGAN2 of public faces (Karras et al., CVPR 2020), which never sees a target.
+"""A StyleGAN2 of public faces (Karras et al., CVPR 2020), which no target guides.
 
+Asked for `candidates`, it keeps beside its weights which of a pool of latents a target prefers.
 Beside latents z it has style codes w, one for every layer: what PPA searches.
 """
 

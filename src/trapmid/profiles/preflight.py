@@ -40,6 +40,15 @@ BUILDERS: dict[str, Callable[[str, Any, str], Any]] = {
 }
 """Section of rows -> how the method of one of its rows is built."""
 
+_METHODS = {
+    **dict.fromkeys(CLASSIFIERS, "defenses"),
+    **dict.fromkeys(("public_priors", "guided_priors"), "priors"),
+    **dict.fromkeys(("trained_judges", "judges"), "judges"),
+    "surrogates": "surrogates",
+    "attack_runs": "attacks",
+}
+"""Section of rows -> the folder that has a row's method."""
+
 _NAMED = {
     "data": "data",
     "training": "classifier_training",
@@ -181,6 +190,10 @@ def _row(
     for key, allowed in _PLACES.items():
         if key in row and not row[key].startswith(allowed):
             yield f"{place}.{key}: {row[key]!r} begins with none of {', '.join(allowed)}"
+    unknown = [*_modules(section, place, row)]
+    yield from unknown
+    if unknown:
+        return
     if "arch" in row:
         yield from _complaint(_network, section, place, row["arch"])
         yield from _given(content, place, row)
@@ -193,6 +206,19 @@ def _row(
         yield from _complaint(wiring.judge, row["method"])
     if section in BUILDERS:
         yield from _complaint(_method, content, section, name)
+
+
+def _modules(section: str, place: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """The modules that a row names by a word: those that are not there."""
+    named = {"arch": ("targets", row.get("arch")), "maker": ("data", row.get("maker"))}
+    if section in _METHODS:
+        named["method"] = (_METHODS[section], row["method"])
+    if section == "data":
+        named |= {f"{side}.reader": ("data", row[side]["reader"]) for side in ("private", "public")}
+    for key, (folder, module) in named.items():
+        if module is not None and module not in wiring.names(folder):
+            known = ", ".join(wiring.names(folder))
+            yield f"{place}.{key}: no {module!r} in src/trapmid/{folder}; there are {known}"
 
 
 def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Headline:
 
     defense: str  # its name in tables
     attack: str | None  # the strongest one; None: none ran
-    attacks: int  # how many ran
+    attacks: int  # how many may be the strongest
     seeds: int  # of the strongest
     aa1: float | None
     interval: Ends | None = None  # of AA-1
@@ -60,6 +60,7 @@ class Headline:
     agreed_partly: bool = False  # that attack attacked a part of the people
     agreed_doubted: bool = False  # a check of the judges failed
     agreed_of_strongest: float | None = None  # the same share of the strongest by AA-1
+    beyond: tuple[str, float] | None = None  # an attack on a part of the people that gets more
     doubted: bool = False  # a check of the attack failed
     partial: bool = False  # it attacked a part of the people
     accuracy: float | None = None  # of the target on test images
@@ -93,7 +94,13 @@ class Headline:
         return (
             f"{strongest}, {attack}, gets AA-1 "
             f"**{percent(self.aa1, 1)}**{self.mark}" + (f" ({details})" if details else "") + "."
-        )
+        ) + self._beyond()
+
+    def _beyond(self) -> str:
+        if self.beyond is None:
+            return ""
+        attack, aa1 = self.beyond
+        return f" {names.attack(attack)}, on a part of the people alone, gets {percent(aa1, 1)}."
 
     def _agreed(self) -> str:
         """The most that all judges agree on, of whatever attack it is."""
@@ -147,10 +154,11 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
     attack = worst["attack"]
     agreeing = most_agreed(found.metrics, defense, marks.partial_on(defense))
     base = _undefended(found, defense)
+    apart = _apart(found, marks, defense)
     return Headline(
         defense=defense,
         attack=attack,
-        attacks=worst["attacks"],
+        attacks=worst["attacks"] - len(apart),
         seeds=len(found.attack_runs.get((attack, defense), ())),
         aa1=worst["aa1"],
         interval=interval_of(found.metrics, attack, defense),
@@ -160,6 +168,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         agreed_partly=bool(marks.dagger(agreeing or "", defense)),
         agreed_doubted=(agreeing, defense) in found.judged_in_doubt,
         agreed_of_strongest=agreed(found.metrics, attack, defense),
+        beyond=_beyond(apart, worst["aa1"]),
         doubted=attack in worst["failed"],
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
         accuracy=found.metrics["targets"][defense]["test_accuracy"],
@@ -169,6 +178,23 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         else found.metrics["targets"][base]["test_accuracy"],
         slowdown=slowdown(found, defense),
     )
+
+
+def _apart(found: Findings, marks: Marks, defense: str) -> dict[str, float]:
+    """AA-1 of the attacks that do not rank among the others, as they met a part of the people."""
+    partial = marks.partial_on(defense)
+    if found.metrics["worst"][defense]["attack"] in partial:  # then all did
+        return {}
+    rates = {one: found.metrics["attacks"][one][defense]["aa1"] for one in partial}
+    return {one: rate for one, rate in rates.items() if rate is not None}
+
+
+def _beyond(apart: Mapping[str, float], aa1: float | None) -> tuple[str, float] | None:
+    """The highest of `apart`, if it is above the worst case."""
+    attack = max(apart, key=lambda one: apart[one], default=None)
+    if aa1 is None or attack is None or apart[attack] <= aa1:
+        return None
+    return attack, apart[attack]
 
 
 def _with_a_voice(found: Findings, attack: str | None, defense: str) -> dict[str, Any] | None:

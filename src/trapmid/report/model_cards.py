@@ -102,7 +102,8 @@ logits = loaded.model(images).logits  # images: (N, 3, {size}, {size}) float32 i
 
 Private test images for the accuracy; the reconstructions of every attack of the study for AA-1, the
 share in which an independent classifier recognises the attacked person; and the share on which the
-judges beside it agree with it, where there are any. In brackets: 95 % intervals over people.
+judges beside it agree with it, where there are any. In brackets: 95 % intervals over people (of
+trapdoor success: over images).
 
 ### Results
 

@@ -62,7 +62,7 @@ ATTACKS = {
     "lomma_gmi": Name("LOMMA (GMI)", "asks copies of the target, too"),
     "lomma_kedmi": Name("LOMMA (KED-MI)", "asks copies of the target, too"),
     "plgmi": Name("PLG-MI", "trains its generator on public images that the target labelled"),
-    "plgmi_plus": Name("PLG-MI+", "PLG-MI that knows of trapdoors and avoids them"),
+    "plgmi_plus": Name("PLG-MI+", "PLG-MI that also seeks what public faces of a class share"),
     "plgmi_plus_plus": Name("PLG-MI++", "PLG-MI that has the trapdoor's leaked signatures"),
     "plgmi_inverted": Name("PLG-MI++ without a leak", "finds triggers of its own and avoids them"),
     "plgmi_distil": Name("PLG-MI on a student", "asks a copy that learnt the target's answers"),

@@ -95,7 +95,7 @@ def files(found: Findings, root: Path) -> dict[str, bytes]:
 def sections(found: Findings) -> list[Section]:
     """All sections in the order of the report; one without content is left out."""
     every = (
-        study.question(of_an_audit=audited.is_audit(found)),
+        study.question(found, of_an_audit=audited.is_audit(found)),
         attacks.attacks(found),
         compared.compared(found),
         recovered.recovered(found),

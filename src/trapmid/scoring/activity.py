@@ -47,7 +47,9 @@ def _trapdoor(loaded: Loaded, training: Training) -> str | None:
         return "alpha is 0: no image carries a trigger"
     if trapdoor.masks is not None and not trapdoor.masks.any():
         return "the masks are 0: no image carries a trigger"
-    return "beta is 0: the trapdoor is not learnt" if training.block["beta"] == 0 else None
+    if training.block["beta"] == 0:
+        return "beta is 0: the trapdoor is not learnt"
+    return _negls(loaded, training) if training.block.get("smoothing") else None
 
 
 def _bido(loaded: Loaded, training: Training) -> str | None:

@@ -34,7 +34,7 @@ def paper_like(change=lambda params: None, aa1=None, own=None, **scored):
         params["data"]["faces"][side] = {"reader": "celeba", "path": "data/external/celeba"}
     params["evaluators"]["evaluator"]["arch"] = "facenet112"
     for block in params["targets"].values():
-        block["arch"] = "vgg16"
+        block |= {"arch": "vgg16", "init": "weights/torchvision"}
     change(params)
     evaluators, targets, attack_runs = fake_study.scores(params)
     for row, one in attack_runs.items():
@@ -155,6 +155,10 @@ def test_drawn_faces_never_match():
             lambda p: [block.update(arch="ir152") for block in p["targets"].values()],
             "network ir152 instead of vgg16",
         ),
+        (
+            lambda p: p["targets"]["none-3"].update(init="weights/random"),
+            "targets from random weights instead of pretrained ones",
+        ),
     ],
 )
 def test_another_setting_is_not_compared(change, why):
@@ -253,6 +257,19 @@ def test_the_worst_of_five_targets_is_one_row():
     assert accuracy.ours.value == study.targets["trapmid-1"].test_accuracy
 
 
+def test_the_worst_is_so_by_the_number_that_is_shown():
+    """By the attack's own code another target is the worst one."""
+    study = paper_like(aa1={("gmi", "trapmid"): [0.1, 0.11, 0.0, 0.0, 0.0]}, own={})
+    for seed, aa1 in enumerate((0.12, 0.09, 0.0, 0.0, 0.0)):
+        run = study.attack_runs[f"gmi-trapmid-{seed}"]
+        own = dataclasses.replace(run.paper, aa1=aa1)
+        study.attack_runs[f"gmi-trapmid-{seed}"] = dataclasses.replace(run, paper=own)
+    worst = one(study, 10, "gmi", "trapmid")
+    assert (worst.ours.rows, worst.ours.value) == (("gmi-trapmid-0",), 0.12)
+    accuracy = one(study, 10, "gmi", "trapmid", "acc")
+    assert accuracy.ours.rows == ("trapmid-0",)
+
+
 def test_the_scores_by_the_attacks_own_code_come_first():
     """LOMMA's AA-5 is of its last draw there."""
 
@@ -273,6 +290,11 @@ def test_an_interval_of_the_standard_score_is_none_of_another_number():
         study = paper_like(aa5=0.7, own=own)
         study.metrics["attacks"]["gmi"] = {"none": {"intervals": {"aa5": between}}}
         assert one(study, 1, "gmi", "none", "aa5").ours.range.kind.startswith(kind)
+    # Of one seed both are equal by chance: the mean is still that of another number.
+    run = study.attack_runs["gmi-none-4"]
+    own = dataclasses.replace(run.paper, aa5=0.9)
+    study.attack_runs["gmi-none-4"] = dataclasses.replace(run, paper=own)
+    assert one(study, 1, "gmi", "none", "aa5").ours.range.kind.startswith("sample")
 
 
 def test_the_order_of_rows_changes_nothing():

@@ -77,7 +77,7 @@ def reasons(number: Number, ours: Ours, study: Study) -> list[str]:
     """What makes ours another quantity than the published one, a few words each."""
     return [
         *_other_data(number, ours, study),
-        *_other_network(number, ours),
+        *_other_network(number, ours, study),
         *_other_measure(number, ours, study),
         *_other_runs(number, ours, study),
     ]
@@ -101,10 +101,14 @@ def _other_data(number: Number, ours: Ours, study: Study) -> list[str]:
     return found
 
 
-def _other_network(number: Number, ours: Ours) -> list[str]:
-    if ours.place.architecture == number.architecture:
-        return []
-    return [f"network {ours.place.architecture} instead of {number.architecture}"]
+def _other_network(number: Number, ours: Ours, study: Study) -> list[str]:
+    """Another network, or another start: every target of the paper had learnt something before."""
+    found = []
+    if ours.place.architecture != number.architecture:
+        found.append(f"network {ours.place.architecture} instead of {number.architecture}")
+    if any("random" in study.params["targets"][row]["init"] for row in study.attacked(ours)):
+        found.append("targets from random weights instead of pretrained ones")
+    return found
 
 
 def _other_measure(number: Number, ours: Ours, study: Study) -> list[str]:

@@ -178,17 +178,19 @@ class Study:
 
     def _leak(self, number: Number, row: str) -> float | None:
         if number.metric not in _OF_TARGETS:
-            return self.attack_runs[row].aa1
+            return self._recognised(row, "aa1")
         rates = [
-            self.attack_runs[name].aa1
+            rate
             for name, block in self.params["attack_runs"].items()
-            if block["target"] == row and block["attack"] == number.attack
+            if block["target"] == row
+            and block["attack"] == number.attack
+            and (rate := self._recognised(name, "aa1")) is not None
         ]
         return max(rates, default=None)
 
     def _range(self, number: Number, mean: float, values: Mapping[str, float]) -> Range | None:
         row = next(iter(values))
-        if interval := self._interval(number, row):
+        if interval := self._interval(number, list(values)):
             return Range(interval["low"], interval["high"], str(interval["kind"]))
         if (sample := deviation(list(values.values())).sample) is not None:
             return Range(mean - sample, mean + sample, "sample deviation over seeds")
@@ -196,16 +198,20 @@ class Study:
         std = self._recognised(row, within) if within else None
         return None if std is None else Range(mean - std, mean + std, "deviation within the run")
 
-    def _interval(self, number: Number, row: str) -> Mapping[str, Any] | None:
+    def _interval(self, number: Number, rows: Sequence[str]) -> Mapping[str, Any] | None:
         """The interval that metrics.json has of the number, where it has one.
 
-        It is of the standard scores: none where the attack's own code computes another number.
+        It is of the standard scores: none where the attack's own code computes another number of
+        any of the rows.
         """
+        row = rows[0]
         if number.metric == "acc":
             name = label(self.params, self.params["targets"][row])
             scores = self.metrics.get("targets", {}).get(name, {})
             field = "test_accuracy"
-        elif number.metric not in _FIELDS or not self._is_standard(number, row):
+        elif number.metric not in _FIELDS or not all(
+            self._is_standard(number, one) for one in rows
+        ):
             return None
         else:
             name = attack_run_label(self.params, self.params["attack_runs"][row])
@@ -218,6 +224,11 @@ class Study:
         field = _FIELDS[number.metric]
         standard: float | None = getattr(self.attack_runs[row], field)
         return self._recognised(row, field) == standard
+
+    def attacked(self, ours: Ours) -> set[str]:
+        """The rows of the targets behind a value."""
+        runs = self.params["attack_runs"]
+        return {str(runs[row]["target"]) if row in runs else row for row in ours.rows}
 
     def runs(self, ours: Ours) -> list[AttackScores]:
         """The scores of the attack runs behind a value; none for one of targets."""

@@ -20,7 +20,8 @@ from trapmid.report.worst import agreed, greatest, most_agreed
 AUDITED = "audited"
 """The model's name among the defences, see profiles/audit_drawn.yaml."""
 
-_LABELS_ALONE = ("brepmi",)  # attacks that see no more of the model than what it names
+LABELS_ALONE = ("brepmi",)
+"""Methods of attacks that see no more of the model than what it names."""
 _NAMED = 5  # people on the first screen
 _AGREE = "judges.agree"
 _POSITIVE = "positive_control"
@@ -62,8 +63,14 @@ def _of_kind(found: Findings, *, labels_alone: bool) -> dict[str, Mapping[str, A
     return {
         attack: groups[AUDITED]
         for attack, groups in found.metrics["attacks"].items()
-        if AUDITED in groups and (attack in _LABELS_ALONE) == labels_alone
+        if AUDITED in groups and (attack in _label_only(found)) == labels_alone
     }
+
+
+def _label_only(found: Findings) -> set[str]:
+    """Attacks by their names in tables, variants of a method included."""
+    rows = found.params["attack_runs"].values()
+    return {str(row["attack"]) for row in rows if row["method"] in LABELS_ALONE}
 
 
 def _verdict(found: Findings) -> Note:
@@ -154,7 +161,7 @@ def _to(whom: str, own: Mapping[str, Mapping[str, Any]], found: Findings) -> str
     means, worst = own[attack], found.metrics["worst"][AUDITED]
     shares = {one: agreed(found.metrics, one, AUDITED) for one in own}
     ends = interval_of(found.metrics, attack, AUDITED)
-    gloss = "" if attack in _LABELS_ALONE else names.gloss(attack)
+    gloss = "" if attack in _label_only(found) else names.gloss(attack)
     star = "\\*" * (attack in worst["failed"]) + found.marks.dagger(attack, AUDITED)
     return (
         f"**{whom}** gets AA-1 **{percent(means['aa1'], 1)}**{star}"

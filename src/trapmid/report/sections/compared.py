@@ -17,7 +17,8 @@ defence gives away less. The verdict is about the defence: it takes {LEAST_SEEDS
 test over them. “These targets” is about the targets that were trained here, and no others: a \
 permutation test over people. The 95 % interval is that of the verdict, or of these targets below \
 {LEAST_SEEDS} seeds. Both p values have Holm's correction over all comparisons of a table; “≤” \
-stands before one as small as the permutations that were drawn can tell. “Would find” is the least \
+stands before one as small as the permutations that were drawn can tell; the interval has no such \
+correction, so it may lie on one side of zero beside “cannot tell”. “Would find” is the least \
 true difference that the test finds in four of five studies, before that correction."""
 
 _HEADS = (

@@ -13,22 +13,26 @@ from trapmid.report.judged import at
 from trapmid.report.words import plain, rate
 from trapmid.scoring.scores import Fidelity
 
-_TITLE = "Likeness to private images: KID, precision and recall, neighbours"
+_TITLE = "Likeness to private images: distances, precision and recall, neighbours"
 _READ = (
-    "How to read it: all in the evaluator's features, means over seeds, of all images that were "
-    "found; KID and the matched Fréchet distance are of successes alone, so an attack with few "
-    "of them can look better than it is. Nearer to the last line is more like real images. "
-    "KID and Fréchet: distances between made and private images. Precision: share of made images "
-    "among the private ones. Recall: share of private images among the made ones. Density, "
-    "coverage: how crowded the private images are by made ones, and how many have one near. "
+    "How to read it: in the evaluator's features{but}, means over seeds, of all images that were "
+    "found; {kernel} and the matched Fréchet distance are of successes alone, so an attack with "
+    "few of them can look better than it is. Nearer to the last line is more like real images. "
+    "{kernel} and Fréchet: distances between made and private images. Precision: share of made "
+    "images among the private ones. Recall: share of private images among the made ones. Density, "
+    "coverage: how crowded the private images are by made ones, and how many have one near. These "
+    "four are over all people together, and fewer images have wider neighbourhoods: recall rises, "
+    "coverage falls; compare attacks of equally many images. "
     "Nearest private: share of images whose nearest image is a private one, among as many private "
     "as public ones; by chance 50. Covered: share of the attacked people's private images to "
     "which a reconstruction comes close. –: too few images."
 )
 _HEADS = (
-    *("Attack and defence", "KID ↓", "Fréchet, matched ↓", "Precision (%)", "Recall (%)"),
+    *("Fréchet, matched ↓", "Precision (%)", "Recall (%)"),
     *("Density", "Coverage (%)", "Nearest private (%)", "Covered (%)"),
 )
+_KERNEL = {"inception": "KID", "evaluator": "Kernel distance"}
+"""By the features that the study uses: only Inception's make the number a KID."""
 
 
 def likeness(found: Findings) -> list[Block]:
@@ -51,7 +55,13 @@ def likeness(found: Findings) -> list[Block]:
         _line("ceiling: real test images", ceiling, "reference"),
     ]
     there = [line for line in lines if line is not None]
-    return [Fold(_TITLE, [_READ, table("pr", _HEADS, there)])] if there else []
+    if not there:
+        return []
+    features = found.params["evaluation"]["frechet_features"]
+    kernel = _KERNEL[features]
+    but = " (these two distances in Inception's)" if features == "inception" else ""
+    heads = ("Attack and defence", f"{kernel} ↓", *_HEADS)
+    return [Fold(_TITLE, [_READ.format(kernel=kernel, but=but), table("pr", heads, there)])]
 
 
 def _line(head: str, rows: Sequence[Fidelity | None], kind: str = "") -> Line | None:

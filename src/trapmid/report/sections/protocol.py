@@ -15,6 +15,11 @@ _RATES = {
     "AA-1, AA-5": "share that the evaluator puts first, or among its first five",
     "KNN Dist": "squared L2 to the nearest private training image of the class, mean",
 }
+_KEPT = {
+    "val": "the best on validation images",
+    "test": "the best on test images",
+    "last": "the last one",
+}
 _WORDS = {
     "Floor": "random latents through the public prior: no target is asked",
     "Ceiling": "real private test images scored as if they were reconstructions",
@@ -54,32 +59,49 @@ def _names(found: Findings) -> Table:
 
 def _runs(found: Findings) -> dict[str, str]:
     trainings = {block["training"] for block in found.params["targets"].values()}
-    chosen = ", ".join(
-        sorted({found.params["classifier_training"][name]["select"] for name in trainings})
-    )
+    chosen = sorted({found.params["classifier_training"][name]["select"] for name in trainings})
     sizes = sorted({int(one["batch_size"]) for one in found.inputs.stats["attack_runs"].values()})
     chosen_by = "the memory" if found.params["inversion"]["batch_size"] is None else "params.yaml"
     made = escaped(_images_per_identity(found))
     return {
         "Reconstructions": f"{made}; what each search ended with, none picked by result"
         + _selected(found),
-        "Rows searched at once": f"{', '.join(map(str, sizes))}, chosen by {chosen_by}; no result "
-        "depends on it",
+        "Rows searched at once": f"{', '.join(map(str, sizes))}, chosen by {chosen_by}; "
+        + _depending(found),
         "Seeds of targets and attacks": ", ".join(map(str, found.seeds)),
-        "Epoch kept of a target": f"by {chosen} accuracy",
+        "Epoch kept of a target": "; ".join(_KEPT[name] for name in chosen),
         "Instruction sets": f"{_instructions(found)}; another processor computes other last bits, "
         "and so other scores",
     }
 
 
-def _selected(found: Findings) -> str:
-    """The attacks that keep the images of which what they asked is surest; it is no judge."""
-    some = dict.fromkeys(
-        names.attack(one.attack)
-        for one in found.inputs.attack_runs.values()
-        if "confidence" in one.counts
+def _depending(found: Findings) -> str:
+    """Whether a result hangs on how many rows were searched at once."""
+    noisy = [
+        names.defense(defense)
+        for defense, rows in found.targets.items()
+        if any(found.inputs.targets[row].stochastic for row in rows)
+    ]
+    if not noisy:
+        return "no result depends on it"
+    return (
+        f"no result depends on it but those on {', '.join(noisy)}, which draws noise for a whole "
+        "batch"
     )
-    return f"; {', '.join(some)}: those of which the asked model is surest" if some else ""
+
+
+def _selected(found: Findings) -> str:
+    """The attacks that keep images by what the model that they asked says; it is no judge."""
+    words = {
+        "confidence": "those of which the asked model is surest",
+        "layer": "of each search the layer of the lowest loss, unless `layer` names one",
+    }
+    text = ""
+    for count, kept in words.items():
+        runs = found.inputs.attack_runs.values()
+        some = dict.fromkeys(names.attack(one.attack) for one in runs if count in one.counts)
+        text += f"; {', '.join(some)}: {kept}" if some else ""
+    return text
 
 
 def _instructions(found: Findings) -> str:

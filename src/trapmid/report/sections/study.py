@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from trapmid.artifacts import results
+from trapmid.config.evaluation import UNDEFENDED
+from trapmid.report import names
 from trapmid.report.blocks import Block, Fold, Line, Picture, Pictures, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.markdown import escaped
@@ -17,9 +19,7 @@ _QUESTION = """\
 A model-inversion attack rebuilds what the people in a classifier's training set look like, from \
 the classifier alone. Trap-MID plants a trigger per class in the classifier: a shortcut that an \
 attack finds before it finds the person. The question is how much of the private images each \
-attack recovers without a defence, with Trap-MID's augmentation but no trapdoor (the control), \
-with Trap-MID, and with the other defences of this study, and what each costs in accuracy and \
-time."""
+attack recovers {from_whom}, and what each defence costs in accuracy and time."""
 
 _THREATS = """\
 **The attacker** has the trained target with its weights (white box), may differentiate through \
@@ -45,10 +45,30 @@ sees labels alone. The attacker sees no private image. **The evaluator** is a se
 of another architecture, trained on the same private images, which the attacker does not see."""
 
 
-def question(*, of_an_audit: bool) -> Section:
+_ASKED = {
+    UNDEFENDED: "without a defence",
+    "none_aug": "with Trap-MID's augmentation but no trapdoor (the control)",
+    "trapmid": "with Trap-MID",
+}
+
+
+def question(found: Findings, *, of_an_audit: bool) -> Section:
     """What is asked, and who knows what."""
-    words = [_QUESTION_OF_AN_AUDIT, _THREATS_OF_AN_AUDIT] if of_an_audit else [_QUESTION, _THREATS]
+    asked = _QUESTION.format(from_whom=_from_whom(found))
+    words = [_QUESTION_OF_AN_AUDIT, _THREATS_OF_AN_AUDIT] if of_an_audit else [asked, _THREATS]
     return Section("Question and threat model", words)
+
+
+def _from_whom(found: Findings) -> str:
+    """The defences of the study, the best known ones by name."""
+    there = dict.fromkeys(defense.split("@")[0] for defense in found.targets)
+    said = [words for code, words in _ASKED.items() if code in there]
+    if others := [code for code in there if code not in _ASKED]:
+        more = "the other defences" if said else f"{len(others)} defences"
+        said.append(
+            f"with {more} of this study" if len(others) > 1 else f"with {names.defense(others[0])}"
+        )
+    return f"{', '.join(said[:-1])}, and {said[-1]}" if len(said) > 1 else "".join(said)
 
 
 def data(found: Findings) -> list[Block]:

@@ -31,6 +31,8 @@ _DEFENSES = (
     "fewer epochs, is part of it."
 )
 
+_OWN_START = ("weights/random", "weights/torchvision", "weights/timm")
+"""Beginnings of an `init` that is another file, or none, for every architecture."""
 _NOTES, _EVERY_SEED = "Notes", "AA-1 of every seed (%)"
 _RATES = ("test_accuracy", "val_accuracy", "trapdoor_success")
 
@@ -135,6 +137,7 @@ def _notes(found: Findings, rows: Sequence[str]) -> str:
             time = seconds(float(found.inputs.stats["pretrained"][start]["seconds"]))
             notes.append(f"starts from {start}, trained in {time} s not counted here")
             notes += _teacher(found, start)
+        notes += _shared(found, init)
     return "; ".join(notes) or "–"
 
 
@@ -145,6 +148,15 @@ def _teacher(found: Findings, start: str) -> Iterator[str]:
         if any(row["arch"] == f"{teacher}_head" for row in found.params["evaluators"].values()):
             said += ", an ancestor that it shares with the evaluator"
         yield said
+
+
+def _shared(found: Findings, init: str) -> Iterator[str]:
+    """An evaluator that starts from the target's own file sees with some of its eyes."""
+    if init.startswith(_OWN_START):
+        return
+    for name, row in found.params["evaluators"].items():
+        if row["init"] == init:
+            yield f"starts from {init}, as the evaluator {name} does: an ancestor that both share"
 
 
 def _times(found: Findings, rows: Sequence[str]) -> list[float | None]:
