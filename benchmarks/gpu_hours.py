@@ -29,6 +29,8 @@ PLANTED = ("trapmid", "trapmid_negls", "variant")  # a variant of Trap-MID
 EPOCHS = {"negls": "negls", "trapmid_negls": "negls", "bido": "adam"}  # else `target`
 PRIORS = {"plgmi": "plgmi", "kedmi": "kedmi", "lomma_kedmi": "kedmi"}  # learnt of every target
 
+SHARED = {"lomma_kedmi": "kedmi"}  # searches the prior that the other attack on a target has
+
 
 class Runs(NamedTuple):
     """Rows of a profile: so many targets of each defence, each attacked by each attack."""
@@ -106,7 +108,7 @@ class Costs:
             for defense, count in one.targets.items():
                 parts["targets"] += count * self.target(defense) * one.trained
                 for attack in one.attacks:
-                    if attack in PRIORS:
+                    if attack in PRIORS and SHARED.get(attack) not in one.attacks:
                         parts["priors"] += count * self.prior(PRIORS[attack])
                     parts["searches"] += count * self.search(attack)
         return {name: seconds / 3600 for name, seconds in parts.items()}

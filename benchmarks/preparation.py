@@ -69,7 +69,8 @@ def main() -> None:
         for name, decode in (("Pillow", _pillow), ("torchvision", _torchvision)):
             bare = _bare(decode, sample, cores)
             book.add(f"decoding alone, {name}", bare, "images/s", images=len(sample))
-            book.add(f"preparation, share of decoding alone, {name}", speed / bare, "share")
+            if not words.kill:  # else a part of the pictures had been decoded before
+                book.add(f"preparation, share of decoding alone, {name}", speed / bare, "share")
         _save(prepared, words.folder / "prepared", book)
         _check(row, prepared, book)
     if words.out:

@@ -21,13 +21,20 @@ PARAMS = Path("params.yaml")
 def main() -> None:
     _check_names()
     sources = Sources(Path("src/trapmid"), Path("stages"))
+    before = _index(sources)
     shutil.rmtree(OUT, ignore_errors=True)
     for unit, roots in sources.units().items():
         file = OUT / unit
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(sources.listing(*roots), encoding="utf-8")
-    index = "\n".join(sorted(index_lines(sources.files)))
-    (OUT / INDEX).write_text(index + "\n", encoding="utf-8")
+    if _index(sources) != before:
+        shutil.rmtree(OUT)
+        sys.exit("digest_code: error: src or stages were edited while they were read; run it again")
+    (OUT / INDEX).write_text(before, encoding="utf-8")
+
+
+def _index(sources: Sources) -> str:
+    return "\n".join(sorted(index_lines(sources.files))) + "\n"
 
 
 def _check_names() -> None:

@@ -223,6 +223,14 @@ def test_profile_writes_params(tmp_path, monkeypatch, capsys):
     assert "no profile 'large'" in capsys.readouterr().err
 
 
+def test_parameters_of_another_encoding_are_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes("seeds: [0] # f\u00fcr alle\n".encode("latin-1"))
+    assert cli.main(["check"]) == 2
+    error = capsys.readouterr().err
+    assert "params.yaml: is no UTF-8 text (" in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "missing"),
     [

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -110,6 +111,16 @@ def test_a_server_of_the_environment_is_named_and_not_started(server, monkeypatc
     assert not opened
     assert cli.main(["ui"]) == 0
     assert opened == [ui.link(place(server))]
+
+
+def test_the_own_server_is_asked_past_every_proxy(server, monkeypatch, tmp_path, capsys):
+    """A proxy of a company's network cannot reach this machine's own addresses."""
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr(ui, "_START_SECONDS", 2)
+    ui._wait(SimpleNamespace(poll=lambda: None), address(server), tmp_path / "log")
+    assert capsys.readouterr().out == "MLflow starts ...\n"
 
 
 def test_a_browser_that_fails_is_no_matter(server, monkeypatch, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,26 @@ def test_code_is_held_against_its_digest(watch: Watch) -> None:
     digest_code.main()
     watch.check_code()
     assert watch.code() != before
+
+
+def test_code_that_is_edited_while_it_is_read_is_read_again(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else results of new code would stand under the digests of the old."""
+    listing, edits = digest_code.Sources.listing, [("return 1", "return 2")]
+
+    def edited(sources: Any, *roots: Any) -> str:
+        text: str = listing(sources, *roots)
+        while edits:
+            edit("stages/go.py", *edits.pop())
+        return text
+
+    monkeypatch.setattr(digest_code.Sources, "listing", edited)
+    with pytest.raises(SystemExit, match=r"^digest_code: error: .* edited while .* run it again$"):
+        digest_code.main()
+    assert not _unchanged.DIGESTS.is_dir()
+    digest_code.main()
+    watch.check_code()
 
 
 def test_code_has_a_name_without_digests_too(watch: Watch) -> None:

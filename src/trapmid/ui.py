@@ -141,7 +141,10 @@ def _server(place: Address, home: Path, port: int) -> Iterator[subprocess.Popen[
     # Not among the words: every program of the machine may read those, and it may hold a password.
     environment = _ENVIRONMENT | os.environ | {"MLFLOW_BACKEND_STORE_URI": place.uri}
     (home / LOG).parent.mkdir(parents=True, exist_ok=True)
-    before = {n: signal.signal(n, _interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    ends = [signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as `nohup` has it
+        ends.remove(signal.SIGHUP)
+    before = {number: signal.signal(number, _interrupt) for number in ends}
     with (home / LOG).open("wb") as log:
         server = subprocess.Popen(
             command,
@@ -175,6 +178,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+_HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""For the server of this machine, which no proxy of the environment can reach."""
+
+
 def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Returns when the server answers."""
     print("MLflow starts ...", flush=True)
@@ -183,7 +190,7 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
         if server.poll() is not None:
             raise UiError(f"the server did not start: see {log}")
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
+            with _HERE.open(f"{address}/health", timeout=2):
                 return
         except OSError as error:
             if isinstance(error, urllib.error.HTTPError):

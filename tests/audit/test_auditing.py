@@ -252,6 +252,11 @@ def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path
     assert not folder.path.exists()
 
 
+def test_accents_may_be_written_as_macos_does(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("Zo\u00e9\nAnn\n", encoding="utf-8")
+    assert of_people.order_of(["Ann", "Zoe\u0301"], tmp_path / "c.txt") == [1, 0]
+
+
 def test_numbers_are_in_the_order_of_their_values() -> None:
     assert of_people.order_of(["10", "9", "101"], None) == [1, 0, 2]
     assert of_people.order_of(["b", "a10", "a9"], None) == [2, 0, 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trapmid.data.listing import DataError, Named, contents, read_list
+from trapmid.data.listing import DataError, Named, contents, read_list, read_names
 
 
 def listed(folder: Path, text: str | bytes) -> Path:
@@ -51,6 +51,17 @@ def test_spaces_in_a_name_need_commas(tmp_path: Path) -> None:
     assert read_list(listed(tmp_path, "Zoé B/a b.jpg,7\n"))[0].name == "Zoé B/a b.jpg"
     with pytest.raises(DataError, match=r"list\.txt:1: must be"):
         read_list(listed(tmp_path, "Zoé B/a b.jpg 7\n"))
+
+
+def test_a_list_of_names_alone_may_have_spaces(tmp_path: Path) -> None:
+    text = "photo (1).jpg\nZoé B/a b.jpg\n"
+    assert [name for name, _ in read_names(listed(tmp_path, text))] == [
+        "photo (1).jpg",
+        "Zoé B/a b.jpg",
+    ]
+    assert read_names(listed(tmp_path, '"a, b.jpg"\n'))[0][0] == "a, b.jpg"
+    with pytest.raises(DataError, match=r"list\.txt:1: must be '<file name>', is 'a\.jpg,7'"):
+        read_names(listed(tmp_path, "a.jpg,7\n"))
 
 
 def test_a_cell_that_never_ends(tmp_path: Path) -> None:

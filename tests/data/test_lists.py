@@ -9,12 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from trapmid.config.study import DataRow, Lists, Source
 from trapmid.data.celeba import Reader
 from trapmid.data.ffhq import Reader as FfhqReader
+from trapmid.data.flat import Reader as FlatReader
 from trapmid.data.listing import DataError
 from trapmid.data.lists import OFFICIAL, kind
+from trapmid.data.people import Reader as PeopleReader
 from trapmid.data.prepare import Prepared, prepare
 
 Rows = Callable[..., DataRow]
@@ -96,6 +99,48 @@ def test_a_list_that_the_row_contradicts_is_refused(lists: DataRow) -> None:
     with pytest.raises(DataError, match="names 1 that public_max_images or public_above leaves"):
         run(replace(lists, public_above=2))
     assert len(places(run(replace(lists, public_max_images=7, public_above=1)))["public"]) == 4
+
+
+def test_a_list_longer_than_the_public_set_is_refused(lists: DataRow) -> None:
+    """It says who is public; which of them to leave out, nobody said."""
+    with pytest.raises(DataError, match=r"list of public images names 4, 3 are wanted .*null"):
+        run(replace(lists, public_images=3))
+    assert len(places(run(replace(lists, public_images=4)))["public"]) == 4
+
+
+def test_a_copy_in_a_public_list_is_left_out_and_nothing_comes_for_it(lists: DataRow) -> None:
+    """As in the literature's: it names as many as are wanted, and has no next one."""
+    folder = Path(lists.private.path) / "img_align_celeba"
+    (folder / name(29)).write_bytes((folder / name(12)).read_bytes())
+    made = run(replace(lists, public_images=4))
+    assert [number for number, _ in places(made)["public"]] == [1, 15, 22]
+
+
+def test_accents_may_be_written_as_macos_does(tmp_path: Path, data_row: Rows) -> None:
+    """A folder from there, and a list that was typed elsewhere."""
+    for number, person in enumerate(("Jose\u0301", "Ann")):
+        for picture in range(3):
+            file = tmp_path / "people" / person / f"a {picture}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), (40 * picture, 90 * number, 7)).save(file)
+    (tmp_path / "others").mkdir()
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(tmp_path / "others/x.png")
+    text = "Jos\u00e9/a 0.png,0\nJos\u00e9/a 1.png,0\nAnn/a 0.png,1\nAnn/a 1.png,1\n"
+    (tmp_path / "people/train.txt").write_text(text)
+    (tmp_path / "people/test.txt").write_text("Jos\u00e9/a 2.png,0\nAnn/a 2.png,1\n")
+    given = Lists(train="train.txt", test="test.txt")
+    row = data_row(
+        tmp_path / "people", tmp_path / "others", identities=2, val_fraction=0.0, lists=given
+    )
+    made = prepare(row, PeopleReader(), FlatReader())
+    assert [len(rows) for rows in places_of(made).values()] == [4, 0, 2, 1]
+
+
+def places_of(made: Prepared) -> dict[str, list[str]]:
+    return {
+        split: [row.path for row in made.manifest if row.split == split]
+        for split in ("train", "val", "test", "public")
+    }
 
 
 def test_lists_of_png_names_fit_jpg_files(lists: DataRow) -> None:

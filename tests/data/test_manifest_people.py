@@ -31,6 +31,12 @@ def test_private_people_have_their_training_images() -> None:
     ]
 
 
+def test_readers_that_number_alike_know_the_same_people() -> None:
+    """Folders of names, and LFW's, which are names, too."""
+    rows = [row("train", "people/1.jpg", "people:7", "0"), row("public", "lfw/2.jpg", "lfw:9")]
+    assert [person.identity for person in manifest_people.public(rows)] == [9]
+
+
 def test_public_people_are_known_by_numbers_of_the_private_source_alone() -> None:
     """Who has no number is alone; number 12 of another source is not the private person 12."""
     assert manifest_people.public(MANIFEST) == [

@@ -110,7 +110,7 @@ def test_too_few_public_images_remain(data_row: Rows) -> None:
 def test_too_few_different_pictures(data_row: Rows) -> None:
     found = entries({1: 5, 2: 5, 3: 5, 4: 4})
     one = [f"01_0{n}" for n in range(4)]
-    with pytest.raises(DataError, match="identity 1 has 2 images: 1 for test and 1 for val leave"):
+    with pytest.raises(DataError, match=r"1 \(01_00\.jpg and 4 more\) has 2 different pict"):
         planned(found, data_row(), one)
 
 

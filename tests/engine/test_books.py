@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,22 @@ def test_a_file_that_is_not_there_is_left_to_dvc(tmp_path: Path) -> None:
 def test_what_stops_a_stage_is_one_line(error: Exception) -> None:
     with pytest.raises(BookkeepingError, match=r"^first second$"), bookkeeping._one_line():
         raise error
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    books = object.__new__(bookkeeping.Books)
+    books._lock = tmp_path / "dvc.lock"
+    books._lock.write_text("before", encoding="utf-8")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*dvc\.lock'"):
+        books._write("after")
+    assert [one.name for one in tmp_path.iterdir()] == ["dvc.lock"]
+    assert books._lock.read_text(encoding="utf-8") == "before"
 
 
 def test_what_is_no_fault_of_a_stage_passes() -> None:

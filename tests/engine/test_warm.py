@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -201,6 +202,29 @@ def test_without_torch_it_is_started_as_it_stands(
     monkeypatch.undo()
     assert run(server, command(folder, LINE))[1] == ["by itself"]  # and is not tried again
     assert not server._usable
+
+
+def test_a_fork_that_cannot_be_had_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stages in flight are children of the server: it must outlive a full machine."""
+
+    def none() -> int:
+        raise BlockingIOError("no process can be had")
+
+    monkeypatch.setattr(warm, "_fork", none)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGCHLD)}
+    ours, theirs = socket.socketpair()
+    answers, asked = socket.socketpair()
+    with ours, theirs, answers, open(os.devnull, "wb") as log:
+        with asked:
+            socket.send_fds(ours, [b"+"], [asked.fileno(), log.fileno()])
+        ours.shutdown(socket.SHUT_WR)
+        try:
+            with pytest.raises(SystemExit):  # as at its end, when the driver is gone
+                warm._serve(theirs)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        assert answers.recv(1) == b""  # the driver starts this stage by itself
 
 
 def test_which_commands_are_stages(folder: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_plan_is_a_sum_of_products(small: dict[str, Any]) -> None:
     found = plan.plan(small, Given(0.0))
     by_name = {line.name: line for line in found.lines}
     steps = 3 * 36 * 21
-    asked = 3 * 37 * 336
+    asked = 37 * (3 * 336 + 168)  # of Trap-MID the test images with triggers, too
     assert by_name["train_target"].seconds == pytest.approx(0.01 * (steps + asked))
     assert by_name["train_target"].rows == 3
     assert by_name["train_target"].megabytes == plan.PROCESS_MB + 256  # of the batch of questions
@@ -458,6 +458,24 @@ def test_four_views_take_twice_as_long_as_two(paper: dict[str, Any]) -> None:
     ]
     assert costs[0] is not None and costs[1] is not None
     assert costs[1].seconds == pytest.approx(2 * costs[0].seconds)
+
+
+def test_inception_is_no_network_of_the_study(small: dict[str, Any]) -> None:
+    study = small | {"evaluation": small["evaluation"] | {"frechet_features": "inception"}}
+    assert "Inception" in plan.plan(study, Given(0.0)).untimed
+    assert "Inception" not in plan.plan(small, Given(0.0)).untimed
+
+
+def test_a_step_without_the_search_still_has_twice_the_images(paper: dict[str, Any]) -> None:
+    """Between one without a defence and one that moves triggers."""
+    (found,) = [s for s in work.stages(paper) if s.label == "train_target@trapmid-0"]
+    (searching, _), _ = found.work
+    resting = searching._replace(block=searching.block.replace('"until": 1.0', '"until": 0.0'))
+    (plain,) = [s for s in work.stages(paper) if s.label == "train_target@none-0"]
+    (bare, _), _ = plain.work
+    card = Card.read(H100)
+    costs = [cost.seconds for one in (bare, resting, searching) if (cost := card.cost(one))]
+    assert costs[1] == pytest.approx(2 * costs[0]) and costs[1] < costs[2]
 
 
 def test_what_nobody_timed_is_said(capsys: pytest.CaptureFixture[str]) -> None:

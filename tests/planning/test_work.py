@@ -51,7 +51,7 @@ def test_a_search_for_triggers_lasts_its_share_of_the_epochs(small: dict[str, An
     assert (first, second) == (18 * 21, 18 * 21)
     assert '"until": 1.0' in with_search.block
     assert '"until": 0.0' in without.block
-    assert (ask.kind, asked) == ("ask", 37 * 336)
+    assert (ask.kind, asked) == ("ask", 37 * (336 + 168))  # with triggers, too
 
 
 def test_an_undefended_training_is_one_unit(small: dict[str, Any]) -> None:
@@ -290,7 +290,11 @@ def test_proposals_bound_a_search_by_labels(attacks: dict[str, Any]) -> None:
     study["attacks"]["brepmi"] |= {"patience": 1000, "proposals": 200}
     ((_, count),) = stage(study, "invert@brepmi-none-0").work
     assert count == 24 * 200 * 33 + 256
-    study["attacks"]["brepmi"]["proposals"] = None
+    study["attacks"]["brepmi"]["untargeted"] = 6
+    ((_, of_six),) = stage(study, "invert@brepmi-none-0").work
+    first = study["attacks"]["brepmi"]["init_batch"]
+    assert of_six - first == pytest.approx((count - first) / 4)  # of 24 people
+    study["attacks"]["brepmi"] |= {"proposals": None, "untargeted": None}
     ((_, count),) = stage(study, "invert@brepmi-none-0").work
     assert count == pytest.approx(24 * 3300 * 33 + 256)
 

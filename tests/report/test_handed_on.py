@@ -72,7 +72,7 @@ def test_a_card_has_the_intervals(found):
 def test_a_line_is_one_number(numbers):
     assert list(numbers[0]) == [
         *("row", "section", "attack", "defence", "seed", "metric", "value", "low", "high"),
-        "computed_on",
+        *("interval", "computed_on"),
     ]
     keys = [
         tuple(line[k] for k in ("row", "section", "attack", "defence", "metric"))
@@ -94,6 +94,7 @@ def test_the_numbers_are_those_of_the_files(found, numbers):
         "value": "0.14",
         "low": "0.09",
         "high": "0.19",
+        "interval": "identities",
         "computed_on": "cpu AVX2, oneDNN AVX2, torch 2.14.1",
     }
     (agreed,) = of(numbers, "plgmi-trapmid-1", "judges.agree")
@@ -112,13 +113,15 @@ def test_the_numbers_are_those_of_the_files(found, numbers):
     assert (mean["seed"], float(mean["value"])) == ("mean", pytest.approx(0.13))
 
 
+ENDS = {"low": 0.4, "high": 0.6, "kind": "t over seeds"}
+
+
 def test_an_interval_has_its_columns(found):
-    attacks = {
-        "gmi": {"none": {"aa1": 0.5, "aa5": 0.7, "intervals": {"aa1": {"low": 0.4, "high": 0.6}}}}
-    }
+    attacks = {"gmi": {"none": {"aa1": 0.5, "aa5": 0.7, "intervals": {"aa1": ENDS}}}}
     text = scores_table.tidy(found.inputs, {"targets": {}, "attacks": attacks})
     assert text.endswith(
-        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6,\n,attack_runs,gmi,none,mean,aa5,0.7,,,\n"
+        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6,t over seeds,\n"
+        ",attack_runs,gmi,none,mean,aa5,0.7,,,,\n"
     )
 
 

@@ -121,3 +121,23 @@ def test_people_are_called_as_in_the_tables(monkeypatch) -> None:
     made = {"none": comparison.Made(images, labels, hit)}
     comparison.compare("t", images, labels, made, {0: "1"}, 2)
     assert [one["row_labels"] for one in asked] == [["1\n2/2", "4\n1/2"], ["1", "4"]]
+
+
+def test_defences_whose_attacks_met_nobody_in_common_have_empty_places(monkeypatch) -> None:
+    """An attack on whom it finds first meets other people on every target."""
+    images, hit = torch.zeros(2, 3, 16, 16), torch.tensor([True, True])
+    asked = []
+    monkeypatch.setattr(
+        comparison, "image_grid", lambda rows, **more: asked.append((rows, more)) or b""
+    )
+    made = {
+        name: comparison.Made(images, torch.tensor([label, label]), hit)
+        for name, label in (("none", 1), ("mid", 3))
+    }
+    comparison.compare("t", images, torch.tensor([1, 3]), made, {}, 8)
+    ((rows, more),) = asked
+    assert more["row_labels"] == ["1", "3"]
+    assert [[one is None for one in row[-4:]] for row in rows] == [
+        [False, False, True, True],
+        [True, True, False, False],
+    ]

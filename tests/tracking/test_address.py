@@ -30,6 +30,12 @@ def test_a_blank_is_the_default(of, tmp_path, text):
     assert of(text).sqlite_file == tmp_path / "mlflow.db"
 
 
+@pytest.mark.parametrize("text", ["sqlite:///mlflow.db", "sqlite:///sub/my.db"])
+def test_a_relative_file_lies_where_the_project_does(of, tmp_path, text):
+    """An experiment in a folder that is thrown away would lose its runs."""
+    assert of(text).sqlite_file == tmp_path / text.removeprefix("sqlite:///")
+
+
 def test_a_server_with_a_password(of):
     place = of(f" HTTP://me:{SECRET}@host.lan:5000/mlflow/\n")
     assert place.uri == place.shown == "http://host.lan:5000/mlflow"
@@ -74,11 +80,12 @@ def test_what_is_no_address_is_one_line_without_it(of, text):
 
 
 @pytest.mark.parametrize("name", ["plain", "a space", "what?", "100%20", "häuser"])
-def test_a_file_is_found_again_under_any_name(tmp_path, monkeypatch, of, name):
+def test_a_file_is_found_again_under_any_name(tmp_path, monkeypatch, name):
     folder = tmp_path / name
     folder.mkdir()
     monkeypatch.chdir(folder)
-    found = of(sqlite_uri(Path("mlflow.db"))).sqlite_file
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite_uri(Path("mlflow.db")))
+    found = address(folder).sqlite_file
     assert os.path.abspath(found) == str(folder / "mlflow.db")
 
 

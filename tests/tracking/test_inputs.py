@@ -43,6 +43,26 @@ def test_digests_are_those_of_dvc(tmp_path):
     }
 
 
+def test_a_row_that_is_gone_keeps_no_digest_alive(tmp_path):
+    """Its block still says what the stage read when it ran last."""
+    dead = """  invert@gone-trapmid-0:
+    cmd: exec
+    deps:
+    - path: models/targets/trapmid-0/model.pt
+      hash: md5
+      md5: 00000000000000000000000000000000
+      size: 9
+    outs:
+    - path: models/attacks/gone.pt
+      hash: md5
+      md5: 11111111111111111111111111111111
+"""
+    (tmp_path / "dvc.lock").write_text(LOCK + dead, encoding="utf-8")
+    found = lock_digests(tmp_path)
+    assert found["models/targets/trapmid-0/model.pt"] == "fedcba9876543210" * 2
+    assert found["models/attacks/gone.pt"] == "1" * 32
+
+
 def test_counts_are_those_of_the_contract(place, tmp_path):
     assert counts(place, "faces")["identities"] == 20
     assert counts(tmp_path, "faces") == {}

@@ -24,7 +24,7 @@ from trapmid.metrics.statistics.intervals import Interval, of_rate
 from trapmid.nets import program
 from trapmid.priors import gmi as gmi_prior
 from trapmid.report.pictures import image_grid
-from trapmid.runtime import Runtime
+from trapmid.runtime import Runtime, frozen
 from trapmid.search.inversion import invert_all
 from trapmid.targets import small_resnet
 from trapmid.training import classifier, fit
@@ -116,14 +116,15 @@ def attack(
         seed: of everything that is drawn.
     """
     rt = Runtime(device=torch.device("cpu"), seed=seed, precision="fp32")
-    target = Yours(model, private.num_classes).eval().requires_grad_(False)
+    target = Yours(model, private.num_classes).eval()
     prior = _prior(public, start, rt)
     network = partial(small_resnet.Network, image_size=public.shape[-1])
     judge = classifier.train(
         none.Defense(augmentation=None), network, private, _PLAN, rt, InMemory()
     )
-    rows, hit = _search(_SEARCH, target, prior, judge.model, rt)
-    _, chance = _search(random.Attack(), target, prior, judge.model, rt)
+    with frozen(target):  # the caller's own network, which may be trained on
+        rows, hit = _search(_SEARCH, target, prior, judge.model, rt)
+        _, chance = _search(random.Attack(), target, prior, judge.model, rt)
     train = private.train
     first = [int((train.labels == label).nonzero()[0]) for label in range(private.num_classes)]
     return Found(

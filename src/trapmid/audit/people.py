@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -96,7 +97,8 @@ def order_of(names: Sequence[str], classes: Path | None) -> list[int]:
         numbers = all(name.isdecimal() for name in names)
         listed = sorted(names, key=lambda name: (int(name) if numbers else 0, name))
     else:
-        listed = _lines(classes)
+        listed = [normalize("NFC", line) for line in _lines(classes)]
+        names = [normalize("NFC", name) for name in names]  # macOS writes accents otherwise
         twice = [name for name, count in Counter(listed).items() if count > 1]
         missing, unknown = sorted(set(names) - set(listed)), sorted(set(listed) - set(names))
         for what, some in (("twice", twice), ("not", missing), ("without images", unknown)):

@@ -11,6 +11,7 @@ from trapmid.artifacts import results
 from trapmid.audit import model, people
 from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
+from trapmid.data import links
 from trapmid.nets.snresnet import resolution_plan
 from trapmid.report import names
 from trapmid.ui import open_page
@@ -43,6 +44,8 @@ def prepare(request: Request, folder: Folder) -> None:
         CheckpointError: no network can be made of the model's file.
     """
     folder.check(force=request.force)
+    for faces in (request.private, request.public):
+        links.check(faces)
     own = people.private(request.private, request.min_images)
     public = people.check_public(request.public)
     if own.left_out:
@@ -67,8 +70,8 @@ def prepare(request: Request, folder: Folder) -> None:
     if not features:
         print(f"{request.model} returns no features: LOMMA gets less of it (docs/own-model.md)")
     overlay = profile(request, own, public, size, features=features)
-    links = {"data/external/private": request.private, "data/external/public": request.public}
-    folder.write(overlay, content, links)
+    places = {"data/external/private": request.private, "data/external/public": request.public}
+    folder.write(overlay, content, places)
     print(f"{folder.path / 'params.yaml'} is the study, {folder.path / MODEL} the model")
 
 

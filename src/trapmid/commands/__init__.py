@@ -16,11 +16,15 @@ def text_of(file: Path = PARAMS) -> str:
     """The text of params.yaml, or of another file in its place.
 
     Raises:
-        ValueError: there is no such file: the command runs in another folder.
+        ValueError: there is no such file, as the command runs in another folder; or it is no text.
     """
     if not file.is_file():
         raise ValueError(f"{file}: no such file; run this at the root of the project")
-    return file.read_text(encoding="utf-8")
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise ValueError(f"{file}: is no UTF-8 text ({where})") from None
 
 
 def told(error: Exception) -> str:

@@ -16,8 +16,8 @@ from trapmid.data.listing import DataError, Entry
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 OTHERS = (
     ".heic", ".heif", ".avif", ".jxl", ".jfif", ".jpe", ".pjpeg", ".jp2", ".gif", ".apng", ".tga",
-    ".ppm", ".pgm", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf",
-    ".raf", ".rw2",
+    ".ppm", ".pgm", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf",
+    ".raf", ".rw2", ".pef", ".srw", ".hif",
 )  # fmt: skip
 """Endings of pictures that nobody reads here: passed over, a person would lose photographs."""
 _NUMBERS = 10**12  # of 5,749 names two have one number with a probability of 0.00002

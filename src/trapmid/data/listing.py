@@ -125,7 +125,7 @@ def read_names(path: Path) -> list[tuple[str, str]]:
         if number == 1 and len(words) == 1 and "." not in words[0]:
             continue
         try:
-            name = file_name(words[0] if len(words) == 1 else "")
+            name = file_name(words[0] if len(words) == 1 else _spaced(text.strip()))
         except DataError:
             raise DataError(f"{path}:{number}: must be '<file name>', is {text[:60]!r}") from None
         if name in first:
@@ -134,6 +134,11 @@ def read_names(path: Path) -> list[tuple[str, str]]:
     if not first:
         raise DataError(f"{path}: lists no image")
     return [(name, f"{path.name}:{number}") for name, number in first.items()]
+
+
+def _spaced(text: str) -> str:
+    """A name with spaces; "": it is two words, such as a name and its label."""
+    return "" if "," in text or " " in os.path.splitext(text)[1] else text
 
 
 def check_regular(file: Path, what: str) -> None:

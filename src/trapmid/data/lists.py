@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -79,6 +80,11 @@ def read(row: DataRow, private: Sequence[Entry], public: Sequence[Entry]) -> Giv
     return Given(people, drawn, [_described(path) for path in files])
 
 
+def _composed(name: str) -> str:
+    """A name as most systems write its accents; macOS writes each as a sign of its own."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 class _Names:
     """Entries by the names that lists have for them."""
 
@@ -86,14 +92,16 @@ class _Names:
         self._root = root
         top = Path(os.path.commonpath([str(entry.file.parent) for entry in entries])).as_posix()
         # Texts, not paths: of 200,000 images paths take seconds.
-        names = {entry.file.as_posix().removeprefix(f"{top}/"): entry for entry in entries}
+        names = {
+            _composed(entry.file.as_posix().removeprefix(f"{top}/")): entry for entry in entries
+        }
         self._stems = {os.path.splitext(name)[0]: entry for name, entry in names.items()}
         self._names = names
         # Of one folder alone, as FFHQ's first thousand, names may still begin with it.
-        self._above = f"{Path(top).relative_to(root).as_posix()}/"
+        self._above = _composed(f"{Path(top).relative_to(root).as_posix()}/")
 
     def entry(self, name: str) -> Entry:
-        inside = name.removeprefix(self._above)
+        inside = _composed(name).removeprefix(self._above)
         found = self._names.get(inside) or self._stems.get(os.path.splitext(inside)[0])
         if found is None:
             raise DataError(f"{name} is not among the images of {self._root}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from trapmid.data.numbering import family
 from trapmid.types import Person
 
 
@@ -45,4 +46,4 @@ def _grouped(rows: list[Mapping[str, str]], whose: list[str], source: str) -> li
 
 def _number(identity: str, source: str) -> int | None:
     reader, _, number = identity.partition(":")
-    return int(number) if number and reader == source else None
+    return int(number) if number and family(reader) == family(source) else None

@@ -8,6 +8,7 @@ Whoever has the lists names them (`lists`).
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -89,7 +90,8 @@ def plan(
     elsewhere = [] if row.public == row.private else public
     left_out = sum(entry.identity in excluded for entry in elsewhere)
     able = _may_be_public(public, excluded, row, given)
-    found = _draw_public(able, len(public), row, pictures.public, frozenset(shown.values()))
+    wanted = _wanted(able, row, listed=given is not None and given.public is not None)
+    found = _draw_public(able, len(public), wanted, row, pictures.public, frozenset(shown.values()))
     check_disjoint(
         [entry for part in parts for split in part for entry in split],
         [*found.drawn, *found.copies],
@@ -178,7 +180,8 @@ def _split(person: Person, row: DataRow, shown: Mapping[Path, str], mixed: froze
     n_val = _share(row.val_fraction, len(person.entries) - n_test)
     if n_test + n_val >= len(drawn):
         raise DataError(
-            f"{row.private.path}: identity {person.identity} has {len(drawn)} images: {n_test} for "
+            f"{row.private.path}: identity {person.identity} ({person.entries[0].file.name} and "
+            f"{len(person.entries) - 1} more) has {len(drawn)} different pictures: {n_test} for "
             f"test and {n_val} for val leave none for train"
         )
     places = drawn[n_test + n_val :], drawn[n_test : n_test + n_val], drawn[:n_test]
@@ -191,27 +194,55 @@ def _share(fraction: float, count: int) -> int:
     return math.ceil(Fraction(str(fraction)) * count)
 
 
+def _wanted(able: Sequence[Entry], row: DataRow, *, listed: bool) -> int | None:
+    """How many images are to be public; None: all that may be.
+
+    Raises:
+        DataError: a list names more than the row takes, and does not say which to leave out.
+    """
+    if not listed:
+        return row.public_images
+    if row.public_images is not None and row.public_images < len(able):
+        raise DataError(
+            f"{row.public.path}: the list of public images names {len(able)}, {row.public_images} "
+            "are wanted (public_images): null takes all of them"
+        )
+    return None  # a list has no next image for one that shows a private picture, too
+
+
 def _draw_public(
-    able: Sequence[Entry], total: int, row: DataRow, pictures: Contents, private: frozenset[str]
+    able: Sequence[Entry],
+    total: int,
+    wanted: int | None,
+    row: DataRow,
+    pictures: Contents,
+    private: frozenset[str],
 ) -> Public:
     """Draws of `able`, the images that may be public of `total`, without what `private` shows."""
-    wanted = len(able) if row.public_images is None else row.public_images
+    most = len(able) if wanted is None else wanted
     # By a number of each file's own: where one file goes, one other comes, and the rest stay drawn.
-    lot = {e: stream_seed(row.seed, "public", *e.file.parts[-2:]) for e in able}
+    lot = {entry: stream_seed(row.seed, "public", *_named(entry, row)) for entry in able}
     waiting = sorted(able, key=lot.__getitem__)
     drawn: list[Entry] = []
     copies: list[Entry] = []
-    if not able or len(able) < wanted:
-        raise DataError(_too_few(able, total, wanted, row))
-    while waiting and len(drawn) < wanted:
-        count = wanted - len(drawn)
+    if not able or len(able) < most:
+        raise DataError(_too_few(able, total, most, row))
+    while waiting and len(drawn) < most:
+        count = most - len(drawn)
         now, waiting = sorted(waiting[:count], key=_file), waiting[count:]
         shown = pictures(now)
         drawn += [entry for entry in now if shown[entry.file] not in private]
         copies += [entry for entry in now if shown[entry.file] in private]
-    if not drawn or (row.public_images is not None and len(drawn) < wanted):
-        raise DataError(_too_few(drawn, total, wanted, row))
+    if not drawn or (wanted is not None and len(drawn) < wanted):
+        raise DataError(_too_few(drawn, total, most, row))
     return Public(sorted(drawn, key=_file), sorted(copies, key=_file))
+
+
+def _named(entry: Entry, row: DataRow) -> list[str]:
+    """A file by its folder and name, wherever the data lie, and however a system writes accents."""
+    root, file = Path(row.public.path), entry.file
+    inside = file.relative_to(root) if file.is_relative_to(root) else file
+    return [unicodedata.normalize("NFC", part) for part in inside.parts[-2:]]
 
 
 def _too_few(able: Sequence[Entry], total: int, wanted: int, row: DataRow) -> str:

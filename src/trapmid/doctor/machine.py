@@ -111,7 +111,10 @@ def disk(home: Path) -> Iterator[Finding]:
     usage = shutil.disk_usage(home)
     text = f"{usage.free / _GIB:.1f} GiB free of {usage.total / _GIB:.0f}"
     if usage.free < _LITTLE_DISK:
-        remedy = "`trapmid clean` and `dvc gc --workspace` free some; docs/sharing.md has links"
+        remedy = (
+            "`trapmid clean` frees some, `dvc gc --all-commits --all-experiments` what no commit "
+            "and no experiment has (of a shared cache add --projects); docs/sharing.md has links"
+        )
         yield Finding("disk", text, "note", remedy)
     else:
         yield Finding("disk", text)

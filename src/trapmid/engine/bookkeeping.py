@@ -184,11 +184,16 @@ class Books:
     def _write(self, text: str) -> None:
         """Whole or not at all; without `artifacts.checkpoints`, which would load torch."""
         beside = self._lock.with_name(f".dvc.lock.{os.getpid()}.tmp")
-        with beside.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(self._lock)
+        try:
+            with beside.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(self._lock)
+        except OSError as error:  # of a full disk it names no file
+            raise OSError(error.errno, error.strerror, str(self._lock)) from None
+        finally:
+            beside.unlink(missing_ok=True)
 
     def _text(self) -> str:
         return self._lock.read_text(encoding="utf-8") if self._lock.exists() else ""

@@ -155,7 +155,11 @@ def _serve(control: socket.socket) -> Mapping[str, Any]:
         said, files, _, _ = socket.recv_fds(control, 1, 2)
         if not said:
             sys.exit()
-        if _fork() == 0:
+        try:
+            pid = _fork()
+        except OSError:  # no process can be had: this stage begins cold, those in flight go on
+            pid = -1
+        if pid == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             request = _begun(*files)

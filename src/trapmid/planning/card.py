@@ -99,8 +99,9 @@ class Card:
             return None
         measured = flops(ARCH, CLASSES, SIZE)
         if unit.kind in ("train", "imitate", "ask"):
-            planted = '"until": 1.0' in unit.block and '"optimized": false' not in unit.block
-            image = self.epoch(planted=planted) / _EPOCH
+            searched = '"until": 1.0' in unit.block and '"optimized": false' not in unit.block
+            planted = '"until": ' in unit.block  # images with triggers double those of a step
+            image = self.epoch(planted=searched) * (1 + (planted and not searched)) / _EPOCH
             scale = flops(unit.arch, unit.classes, unit.image_size) / measured
             return image * scale * (unit.batch if unit.kind != "ask" else 1 / _OF_NONE)
         if unit.kind in ("query", "judge", "learn"):

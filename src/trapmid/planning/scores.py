@@ -26,20 +26,25 @@ def scores(study: Mapping[str, Any]) -> Iterator[Stage]:
     for name, row in study["evaluators"].items():
         asked, of = question(study, "evaluators", name), images(study, row["data"])
         seen = of.train + of.held + _public(study, of)
-        yield Stage("evaluate_evaluator", name, ((asked, float(seen)),))
+        yield Stage("evaluate_evaluator", name, ((asked, float(seen)),), untimed=_untimed(study))
     for name in study["targets"]:
-        theory = _is_planted(study, name) * images(study, study["targets"][name]["data"]).test
+        theory = is_planted(study, name) * images(study, study["targets"][name]["data"]).test
         yield Stage("evaluate_target", name, _of_target(study, name), pictures=theory)
     for name in study["judges"]:
         yield Stage("evaluate_judge", name, _of_judge(study, name))
     for name, row in study["attack_runs"].items():
-        yield Stage("evaluate", name, _of_attack(study, name, row))
+        yield Stage("evaluate", name, _of_attack(study, name, row), untimed=_untimed(study))
+
+
+def _untimed(study: Mapping[str, Any]) -> str:
+    """What nobody counts of scores: Inception is no network of the study."""
+    return "Inception" if study["evaluation"]["frechet_features"] == "inception" else ""
 
 
 def _of_target(study: Mapping[str, Any], name: str) -> Work:
     """Its accuracy, what PGD makes of it, and what its triggers do."""
     asked, of = question(study, "targets", name), images(study, study["targets"][name]["data"])
-    planted = _is_planted(study, name)
+    planted = is_planted(study, name)
     balls = len(study["evaluation"]["robust_radii"]) + planted * _PAPER_BALLS
     moved = balls * of.test + 2 * min(_PROBES, of.test)
     seen = moved * (_STEPS_OF_PGD * _STEP_OF_PGD + 1) + of.held
@@ -62,7 +67,8 @@ def _of_judge(study: Mapping[str, Any], name: str) -> Work:
 def _of_attack(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Work:
     """Its images before the evaluator, the target, what it asked, and the judges."""
     of, block = images(study, row["data"]), plain(params.of_row(study, "attack_runs", name))
-    rows = of.classes * _kept_of_each(block, study["inversion"]["images_per_class"])
+    people = min(of.classes, block.get("untargeted") or of.classes)
+    rows = people * _kept_of_each(block, study["inversion"]["images_per_class"])
     paper = wiring.paper_scoring(row["method"])
     looks = 1
     if paper is not None:  # other pixels are other images
@@ -72,7 +78,7 @@ def _of_attack(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> W
     by_evaluator = looks * rows + of.test * any(_votes(study, one) for one in judges)
     if row["data"] != study["evaluators"][row["evaluator"]]["data"]:
         by_evaluator += _public(study, of)
-    planted = _is_planted(study, row["target"])
+    planted = is_planted(study, row["target"])
     by_target = rows * (1 + planted * (1 + (paper is not None)))
     work = [
         (question(study, "evaluators", row["evaluator"]), by_evaluator),
@@ -94,8 +100,9 @@ def _of_stand_in(row: Mapping[str, Any], of: Images, planted: bool) -> int:
     return of.test + planted * _pairs(of)
 
 
-def _is_planted(study: Mapping[str, Any], target: str) -> bool:
-    return "alpha" in plain(params.of_row(study, "targets", target))
+def is_planted(study: Mapping[str, Any], target: str, section: str = "targets") -> bool:
+    """Whether images with triggers are asked about, too."""
+    return "alpha" in plain(params.of_row(study, section, target))
 
 
 def _pairs(of: Images) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trapmid.config import params
-from trapmid.planning.scores import scores
+from trapmid.planning.scores import is_planted, scores
 from trapmid.planning.sizes import images
 from trapmid.planning.units import LOOKED_UP, Stage, Unit, as_json, plain, queried, question
 
@@ -92,7 +92,7 @@ def _training(
     if row["arch"] in LOOKED_UP:
         asked = held + _distinct(plan, block, learnt)
     else:
-        asked = (plan["epochs"] + 1) * held
+        asked = (plan["epochs"] + 1) * (held + of.test * is_planted(study, name, section))
     yield question(study, section, name), float(asked)
 
 
@@ -204,7 +204,8 @@ def _label_search(
     """Questions of every move, all of whose rows go on together; and of the first latents."""
     asked = queried(study, row)
     each = min(block["images_per_class"], study["inversion"]["images_per_class"])
-    rows, moves = asked.classes * each, _PATIENCES * block["patience"]
+    people = min(asked.classes, block["untargeted"] or asked.classes)
+    rows, moves = people * each, _PATIENCES * block["patience"]
     if block["proposals"] is not None:
         moves = min(moves, float(block["proposals"]))
     unit = Unit(

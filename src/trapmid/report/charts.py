@@ -36,6 +36,7 @@ _KINDS = {
 _ROOM = 90.0  # percent: longer bars have their digits inside
 _DIGITS = 12.0  # percent that the digits take
 
+_LEGEND = 75  # letters of two names that fit beside each other below a chart
 _END, _WIDER = 8.0, 3.0  # points: how wide an interval's ends are, and each next defence's
 
 Rates = Mapping[str, Mapping[str, float]]
@@ -140,8 +141,13 @@ def trade_off(points: Sequence[Point]) -> bytes:
     ax.set_ylim(-4, 104)
     ax.set_yticks(range(0, 101, 20))
     finish(ax)
-    legend(figure, [ax], loc="outside lower center", ncols=1 if len(defenses) < 5 else 2)
+    legend(figure, [ax], loc="outside lower center", ncols=_columns(defenses))
     return png(figure)
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Of a legend below a chart: two where many short names fit beside each other."""
+    return 2 if len(names) > 4 and 2 * max(map(len, names)) < _LEGEND else 1
 
 
 def _limit_accuracy(ax: Axes, values: Sequence[float]) -> None:

@@ -55,7 +55,8 @@ def compare(
 ) -> bytes:
     """A PNG: a row per identity; private images, then the first reconstructions of each defence.
 
-    The first attacked identities are shown, whatever the result. Many defences go into several
+    The first identities whom the attack met under every defence are shown, whatever the result;
+    where these share nobody, the first of all, with empty places. Many defences go into several
     bands of equal people, and fewer of them.
 
     Args:
@@ -66,7 +67,8 @@ def compare(
         people: names by label; one without a name is called by the label.
         identities: how many people, at most.
     """
-    shown = sorted(set.intersection(*(set(one.labels.tolist()) for one in made.values())))
+    attacked = [set(one.labels.tolist()) for one in made.values()]
+    shown = sorted(set.intersection(*attacked) or set.union(*attacked))
     count = math.ceil(len(made) / _BAND)
     width = math.ceil(len(made) / count)  # bands of about equal width
     names = list(made)

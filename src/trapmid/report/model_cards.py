@@ -141,7 +141,7 @@ def _identity(found: Findings, row: str) -> dict[str, Any]:
     """What the model is."""
     block = found.params["targets"][row]
     known = names.DEFENSES.get(block["defense"])
-    drawn = "synthetic" in origins(found.params)
+    drawn = "synthetic" in origins(found.params, block["data"])
     return {
         "method": str(block["defense"]).replace("_", "-"),
         "license": "apache-2.0" if drawn else "other",

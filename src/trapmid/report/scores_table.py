@@ -1,7 +1,8 @@
 """All scores as one tidy table: a line per number.
 
 Columns: row (of params.yaml; empty for a mean over seeds), section, attack, defence, seed, metric,
-value, low and high (the ends of its interval, where it has one), computed_on (device, instruction
+value, low, high and interval (the ends of its interval and how it was computed, where it has one;
+the range of two seeds is none of 95 %), computed_on (device, instruction
 sets and torch of the row's evaluation; empty for a mean). Rates are fractions. What could not be
 measured has no line.
 """
@@ -35,6 +36,7 @@ class Number(NamedTuple):
     value: float
     low: float | None = None
     high: float | None = None
+    interval: str = ""
     computed_on: str = ""
 
 
@@ -78,12 +80,14 @@ def _means(metrics: Mapping[str, Any]) -> Iterator[Number]:
                 yield Number("", "attack_runs", attack, defence, "mean", *found)
 
 
-def _bounded(scores: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None, float | None]]:
+def _bounded(
+    scores: Mapping[str, Any],
+) -> Iterator[tuple[str, float, float | None, float | None, str]]:
     """Every number with the ends of its interval, as far as it has one."""
     intervals = dict(_intervals(scores))
     for metric, value in _numbers(scores):
         ends = intervals.get(metric) or {}
-        yield metric, value, ends.get("low"), ends.get("high")
+        yield metric, value, ends.get("low"), ends.get("high"), str(ends.get("kind", ""))
 
 
 def _intervals(

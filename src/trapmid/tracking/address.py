@@ -82,6 +82,9 @@ def address(home: Path) -> Address:
         return _server(named)
     if named.startswith("sqlite") and not re.match(r"sqlite(\+\w+)?:///", named):
         raise AddressError("a SQLite file is written sqlite:///FOLDER/FILE")
+    if relative := re.fullmatch(r"sqlite(?:\+\w+)?:///([^/:?%][^?%]*)", named):
+        # `dvc exp run --temp` works in a folder that is thrown away
+        named = sqlite_uri(home / relative[1])
     if named.startswith("sqlite") or "://" not in named:
         return Address(uri=named, shown=named)
     return _database(named)

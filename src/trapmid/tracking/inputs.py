@@ -100,12 +100,14 @@ def counts(root: Path, data: str) -> dict[str, int]:
 
 
 def lock_digests(root: Path) -> dict[str, str]:
-    """MD5 by path of the files that DVC recorded last; empty where there is no dvc.lock.
+    """MD5 by path of what stages made, as DVC recorded it; empty where there is no dvc.lock.
 
-    It is searched as text, since reading a large one as YAML takes seconds.
+    What a stage read may stand there with an older digest, in the block of a row that is gone. It
+    is searched as text, since reading a large one as YAML takes seconds.
     """
     lock = root / "dvc.lock"
     if not lock.exists():
         return {}
     text = lock.read_text(encoding="utf-8")
-    return dict(re.findall(r"path: (\S+)\n +hash: md5\n +md5: (\w+)\n", text))
+    made = "\n".join(re.findall(r"^    outs:\n((?:    [- ] .*\n)+)", text, re.MULTILINE))
+    return dict(re.findall(r"path: (\S+)\n +hash: md5\n +md5: (\w+)\n", made))

@@ -27,7 +27,7 @@ def worst(metrics: Mapping[str, Any], marks: Marks) -> Table:
     judged attacks on the defence are named.
     """
     heads = (
-        *("Defence", "AA-1 (%) ↓", "AA-5 (%) ↓", "n_success / n"),
+        *("Defence", "AA-1 (%) ↓", "AA-5 (%) ↓", "n_success / n, mean"),
         *("Attack", "Its seeds", "Attacks that ran"),
     )
     lines = [_worst_line(metrics, marks, defense) for defense in metrics["worst"]]

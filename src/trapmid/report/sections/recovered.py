@@ -23,13 +23,14 @@ KINDS = {
 
 _PEOPLE = (
     "How to read it: each row is one person, with the name that the list of people who leak most "
-    "has; private images on the left, then two reconstructions per defence. A solid blue frame and "
+    "has; private images on the left, then up to two reconstructions per defence; an empty place "
+    "has none. A solid blue frame and "
     "a tick mean that the evaluator recognises the person; a dashed orange frame and a cross, that "
     "it does not. A frame is the evaluator's opinion: look yourself whether it is the person. The "
     "first people are shown, none picked by result."
 )
 _SINGLE = (
-    "Five draws of every person, one picture per attack run, are in the folder "
+    "Up to five draws of each of the first people, one picture per attack run, are in the folder "
     "`reports/figures/attack_runs`."
 )
 

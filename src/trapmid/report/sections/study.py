@@ -109,7 +109,8 @@ def _copies_and_lists(contract: Mapping[str, Any]) -> str:
     for one in sources.get("lists", []):
         words += f" {one['file']}: {one['kind']}, MD5 {one['md5']}."
     if "shuffled" in sources:
-        words += f" Test images are a shuffle of all images: {sources['shuffled']['kind']} split."
+        words += f" Test images are a shuffle of all images: {sources['shuffled']['kind']} split"
+        words += f"{', but for the copies, which are trained on' if copies[0] else ''}."
     if untested := sources.get("people_without_test"):
         words += f" People without a test image: {untested}; no test accuracy is of them."
     return words

@@ -13,8 +13,8 @@ from trapmid.report.groups import label as label_of
 from trapmid.report.words import percent, plain, spread
 
 _CAPTIONS = {
-    "triggers.png": "triggers k_y, one per class",
-    "poisoned.png": "private images with a trigger, blended at ten times alpha",
+    "triggers.png": "triggers k_y of the first classes",
+    "poisoned.png": "private images with a trigger, blended at ten times alpha, at most 1",
 }
 
 _COLUMNS = {

@@ -199,10 +199,15 @@ def cautions(found: Findings) -> list[str]:
     return made
 
 
-def origins(params: dict[str, Any]) -> set[str]:
-    """Who made the private images that a classifier learnt: makers of raw folders, readers."""
+def origins(params: dict[str, Any], data: str | None = None) -> set[str]:
+    """Who made the private images that a classifier learnt: makers of raw folders, readers.
+
+    Args:
+        data: of this row of `data` alone; None: of those of all classifiers.
+    """
     rows = results.TRAINED[: results.TRAINED.index("targets") + 1]
     used = {block["data"] for section in rows for block in params[section].values()}
+    used = used if data is None else {data}
     sides = [params["data"][row]["private"] for row in used]
     return {side["reader"] for side in sides} | {
         block["maker"]
