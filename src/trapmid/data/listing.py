@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
