@@ -233,6 +233,21 @@ def test_again_is_the_same_and_an_edit_is_kept(world: World, tmp_path: Path) -> 
     assert params.read_text() == text
 
 
+def test_another_model_in_the_same_folder_is_said(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both may be called model.pt2; the same one again, put in another order, is no other."""
+    folder, order = Quiet(tmp_path / "a", ROOT), ("di", "ada", "cé", "bo b")
+    shuffled = world.model("shuffled", tuple(order.index(name) for name in NAMES))
+    (classes := tmp_path / "classes.txt").write_text("\n".join(order), encoding="utf-8")
+    for _ in range(2):
+        run.prepare(request(world, shuffled, classes=classes), folder)
+        assert "replaced" not in capsys.readouterr().out
+    run.prepare(request(world, world.model()), folder)
+    said = f"{folder.path} was the audit of another model file: its results are replaced\n"
+    assert said in capsys.readouterr().out
+
+
 def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path) -> None:
     """A reader numbers people by a digest of their names; models have them sorted, or as a list."""
     shuffled = ("di", "ada", "cé", "bo b")

@@ -68,6 +68,11 @@ class Folder:
         if not force:
             check_replaceable(params)
 
+    def is_of_another(self, model: bytes) -> bool:
+        """Whether the audit of another model file is there, perhaps of an older state of it."""
+        there = self.path / MODEL
+        return there.is_file() and there.read_bytes() != model
+
     def write(self, overlay: Mapping[str, Any], model: bytes, links: Mapping[str, Path]) -> None:
         """Everything but results; what a study there had computed stays, and counts if it fits.
 

@@ -70,6 +70,8 @@ def prepare(request: Request, folder: Folder) -> None:
     if not features:
         print(f"{request.model} returns no features: LOMMA gets less of it (docs/own-model.md)")
     overlay = profile(request, own, public, size, features=features)
+    if folder.is_of_another(content):
+        print(f"{folder.path} was the audit of another model file: its results are replaced")
     places = {"data/external/private": request.private, "data/external/public": request.public}
     folder.write(overlay, content, places)
     print(f"{folder.path / 'params.yaml'} is the study, {folder.path / MODEL} the model")

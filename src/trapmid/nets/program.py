@@ -258,6 +258,10 @@ def traced(model: nn.Module, image_size: int) -> bytes:
         with warnings.catch_warnings(action="ignore"):
             sizes = ({0: torch.export.Dim("batch", min=1)},)
             program = make(model.eval(), (example,), dynamic_shapes=sizes)
+            for node in program.graph.nodes:
+                # Where a line of code stood, with names that count up in a process: the same
+                # model would have other bytes each time, and all that hangs from it would run.
+                node.meta.pop("stack_trace", None)
             stream = io.BytesIO()
             torch.export.save(program, stream)
     except (Exception, SystemExit) as error:  # the model's own, or what nobody can trace
