@@ -89,3 +89,15 @@ def test_intervals_of_equal_accuracy_are_told_apart():
     assert len({line.get_color() for line in ends}) == 3
     widths = [line.get_markersize() for line in ends]
     assert widths == sorted(set(widths)) and len(widths) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (["none", "control", "trapmid"], 1),
+        (["x" * 45, *["x" * 10] * 3, *["x" * 19] * 3], 2),
+        (["x" * 45, *["x" * 10] * 3, *["x" * 65] * 3], 1),  # would be cut at both ends
+    ],
+)
+def test_a_legend_has_two_columns_where_they_fit(names: list[str], columns: int) -> None:
+    assert charts._columns(names) == columns

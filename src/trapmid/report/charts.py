@@ -130,7 +130,9 @@ def trade_off(points: Sequence[Point]) -> bytes:
         points: of every defence its strongest attack, whatever the attack.
     """
     defenses = list(dict.fromkeys(point.defense for point in points))
-    figure = Figure(figsize=(5.6, 2.9 + 0.14 * len(defenses)), layout="constrained")
+    columns = _columns(defenses)
+    lines = math.ceil(len(defenses) / columns)
+    figure = Figure(figsize=(5.6, 2.6 + 0.24 * lines), layout="constrained")
     ax = figure.subplots()
     for i, defense in enumerate(defenses):
         _draw_marks(ax, i, defense, [point for point in points if point.defense == defense])
@@ -141,13 +143,16 @@ def trade_off(points: Sequence[Point]) -> bytes:
     ax.set_ylim(-4, 104)
     ax.set_yticks(range(0, 101, 20))
     finish(ax)
-    legend(figure, [ax], loc="outside lower center", ncols=_columns(defenses))
+    legend(figure, [ax], loc="outside lower center", ncols=columns)
     return png(figure)
 
 
 def _columns(names: Sequence[str]) -> int:
-    """Of a legend below a chart: two where many short names fit beside each other."""
-    return 2 if len(names) > 4 and 2 * max(map(len, names)) < _LEGEND else 1
+    """Of a legend below a chart: two where many names fit beside each other, half in each."""
+    half = math.ceil(len(names) / 2)
+    sides = (names[:half], names[half:])
+    letters = sum(max(map(len, side), default=0) for side in sides)
+    return 2 if len(names) > 4 and letters < _LEGEND else 1
 
 
 def _limit_accuracy(ax: Axes, values: Sequence[float]) -> None:
