@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from trapmid.config.study import TargetRow
 from trapmid.defenses import none
 from trapmid.training import fit
 from trapmid.training.classifier import Splits, Trained
+from trapmid.types import Defense
 
 CLASSES, SIZE = 3, 16
 ARCH = {"rolss": "small_resnet"}  # small_vgg has no skip connection
@@ -236,6 +238,28 @@ def test_files_that_are_no_finished_network(tmp_path: Path, init: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(CheckpointError, match="random: 'random' is no finished network"):
         take(init, "none")
+
+
+def test_a_given_network_is_that_of_the_rows_defence(tmp_path: Path, init: Path) -> None:
+    """Its weights fit all the same: another blend of triggers, another noise, a weaker shortcut."""
+    for method, key, value, words in (
+        ("trapmid", "alpha", 0.5, r"triggers have alpha 0\.\d+, those of the row 0\.5"),
+        ("mid", "noise", "fresh", r"mid\.noise is 'mean', the row's is 'fresh'"),
+        ("rolss", "scale", 0.75, r"rolss\.scale is 0\.0, the row's is 0\.75"),
+    ):
+        path, (module, block) = tmp_path / f"{method}.pt", BLOCKS[method]
+        classifiers.save(path, "row-0", row_of(init, method), train(init, method), SIZE, PEOPLE)
+        other = wiring.defense(module, {**block, key: value}, method)
+        with pytest.raises(CheckpointError, match=rf"{method}\.pt: .*{words}; `set` of the row"):
+            given(path, method, other)
+    undefended, rolss = wiring.defense(*BLOCKS["none"], "none"), tmp_path / "rolss.pt"
+    with pytest.raises(CheckpointError, match=r"that altered its network is rolss, not none"):
+        given(rolss, "rolss", undefended, "none")
+
+
+def given(path: Path, method: str, defense: Defense, name: str | None = None) -> Trained:
+    row = replace(row_of(path, method), method=name or BLOCKS[method][0])
+    return classifiers.train(row, GIVEN, defense, private(CLASSES, SIZE), runtime(seed=5), Memory())
 
 
 def test_without_epochs_there_is_none_to_choose() -> None:

@@ -66,7 +66,9 @@ def whole(out: Path) -> Any:
     """The classifier of an imported file, as a row with `training: given` takes it."""
     content = checkpoints.load(out)
     network: Any = whole_classifier(content, content.get("image_size", 64))
-    initial.take(out, content["arch"], content.get("image_size", 64), network, None)
+    initial.take(
+        out, content["arch"], content.get("image_size", 64), content.get("adapted"), network, None
+    )
     return network.eval()
 
 

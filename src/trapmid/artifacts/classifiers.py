@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -87,7 +87,7 @@ def train(
         )
 
     if plan.epochs == 0:
-        fill = partial(initial.take, Path(row.init), row.arch, size)
+        fill = partial(initial.take, Path(row.init), row.arch, size, _adapted(row, defense))
         unstarted = partial(_unstarted, row.arch, image_size=size, rt=rt)
         return classifier.take(defense, unstarted, fill, splits, plan, rt, checkpointer)
 
@@ -108,7 +108,7 @@ def save(
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
     lineage = Lineage(people=people, target=None, sources={"init": file_digest(Path(row.init))})
-    adapted = {"method": row.method, "block": asdict(defense)} if defense.alters_network else None
+    adapted = _adapted(row, defense)
     triggers = {} if trapdoor is None else {"triggers": trapdoor.triggers}
     checkpoints.check_finite(path, {**trained.model.state_dict(), **triggers})
     checkpoints.save(
@@ -136,6 +136,13 @@ def save(
             },
         },
     )
+
+
+def _adapted(row: TargetRow, defense: Defense) -> dict[str, Any] | None:
+    """By what a defence altered the network; None: it is as `arch` makes it."""
+    if not defense.alters_network:
+        return None
+    return {"method": row.method, "block": asdict(cast(Any, defense))}
 
 
 def _trapdoor_content(trapdoor: Trapdoor) -> dict[str, Any]:

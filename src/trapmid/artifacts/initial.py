@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -147,7 +148,12 @@ def _take_program(network: Target, arch: str, path: Path, image_size: int) -> No
 
 
 def take(
-    path: Path, arch: str, image_size: int, network: Target, trapdoor: Trapdoor | None
+    path: Path,
+    arch: str,
+    image_size: int,
+    adapted: Mapping[str, Any] | None,
+    network: Target,
+    trapdoor: Trapdoor | None,
 ) -> None:
     """Gives a network everything that the file `path` holds, its head, too, in place.
 
@@ -155,11 +161,13 @@ def take(
         path: a checkpoint of a study, what `trapmid import` wrote, or a bare state in our names.
         arch: module of `trapmid.targets` from which `network` was made.
         image_size: what it was made for.
-        network: adapted by its defence.
+        adapted: the method and the block by which the row's defence alters it; None: none does.
+        network: altered by it.
         trapdoor: gets the triggers, and the masks, that the file has; None: there is none.
 
     Raises:
-        CheckpointError: the file cannot be used, holds another network, or no triggers.
+        CheckpointError: the file cannot be used, holds another network or one that another
+            defence altered, or no triggers, or those of another alpha.
     """
     if (word := _word(path)) is not None:
         raise CheckpointError(f"{path}: {word!r} is no finished network; name a file of weights")
@@ -171,6 +179,8 @@ def take(
     for key, wanted in made_for.items():
         if content.get(key, wanted) != wanted:
             raise CheckpointError(f"{path}: {key} is {content[key]!r}, the row's is {wanted!r}")
+    if "adapted" in content:
+        _check_adapted(path, content["adapted"], adapted)
     state = state_in(path, content)
     try:
         network.load_state_dict(state, strict=True)
@@ -180,8 +190,30 @@ def take(
         _take_triggers(path, content.get("trapdoor") or {}, trapdoor)
 
 
+def _check_adapted(
+    path: Path, saved: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None
+) -> None:
+    """A defence may alter what a network computes, and no name of a weight."""
+    has, row = (one["method"] if one else "none" for one in (saved, wanted))
+    if has != row:
+        raise CheckpointError(f"{path}: the method that altered its network is {has}, not {row}")
+    if saved and wanted:
+        for key, value in wanted["block"].items():
+            if saved["block"].get(key, value) != value:
+                raise CheckpointError(
+                    f"{path}: {has}.{key} is {saved['block'][key]!r}, the row's is {value!r}; "
+                    "`set` of the row may say so"
+                )
+
+
 def _take_triggers(path: Path, saved: Mapping[str, Any], trapdoor: Trapdoor) -> None:
     checkpoints.check_finite(path, saved)
+    alpha = float(trapdoor.alpha)
+    if not math.isclose(saved.get("alpha", alpha), alpha, rel_tol=1e-6):
+        raise CheckpointError(
+            f"{path}: its triggers have alpha {saved['alpha']:g}, those of the row {alpha:g}; "
+            "`set` of the row may say so"
+        )
     for name, own in (("triggers", trapdoor.triggers), ("masks", trapdoor.masks)):
         if own is None:
             continue
