@@ -40,8 +40,9 @@ from trapmid.report import (
     learning_curves,
     page,
 )
+from trapmid.report.findings import Findings
 from trapmid.report.marks import Marks
-from trapmid.report.sections import attackers, verdict
+from trapmid.report.sections import attackers, recovered, verdict
 
 PNG = b"\x89PNG\r\n"
 NONE, CONTROL, TRAPMID = "No defence", "No defence, Trap-MID's augmentation (control)", "Trap-MID"
@@ -979,3 +980,22 @@ def test_a_comparison_of_many_defences_goes_into_bands():
     many = size(comparison.compare("plgmi", images, labels, wide, {}, 12))
     assert many[0] <= five[0]
     assert many[1] == 4 * five[1]  # four bands of six people
+
+
+def test_a_picture_names_the_defences_that_are_in_it(tmp_path):
+    """Those on the first data alone: others have other people, and a picture shows the same."""
+    study = fake_study.write(tmp_path, seeds=(0,))
+    found, metrics = read(tmp_path, study)
+    path = "figures/comparison/gmi.png"
+    one = Findings(inputs=found, metrics=metrics, pictures={path: b""})
+    assert f"AA-1: {NONE} 31.0 %; {CONTROL} 28.0 %; {TRAPMID} 4.0 %." in _caption(one)
+    for section in ("targets", "attack_runs"):
+        for row in study[section]:
+            if "trapmid" in row:
+                study[section][row]["data"] = "others"
+    assert f"AA-1: {NONE} 31.0 %; {CONTROL} 28.0 %." in _caption(one)
+
+
+def _caption(found):
+    (shown,) = recovered._compared(found, "gmi").shown
+    return shown.caption

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trapmid.report import names
 from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR, families, family_in_words
+from trapmid.report.groups import FLOOR, families, family_in_words, side_by_side
 from trapmid.report.markdown import escaped
 from trapmid.report.words import percent
 
@@ -49,17 +49,14 @@ def recovered(found: Findings) -> Section:
 def _compared(found: Findings, attack: str) -> Pictures | None:
     """The picture of an attack, with AA-1 of every defence in it; None: there is none."""
     path = f"figures/comparison/{attack}.png"
-    if path not in found.pictures:
+    compared = side_by_side(found.params).get(attack)
+    if path not in found.pictures or compared is None:
         return None
-    first = {
-        found.defense_of(row): found.inputs.attack_runs[row]
-        for row, block in reversed(found.params["attack_runs"].items())
-        if block["attack"] == attack
-    }
+    first = {defense: found.inputs.attack_runs[row] for defense, row in compared.by_defense.items()}
     # Random latents ask no target, so theirs is no rate of a defence
     rates = "; ".join(
         f"{names.defense(defense)} " * (attack != FLOOR) + percent(scores.aa1, 1)
-        for defense, scores in reversed(first.items())
+        for defense, scores in first.items()
     )
     seed = next(iter(first.values())).seed
     gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
