@@ -21,20 +21,16 @@ PARAMS = Path("params.yaml")
 def main() -> None:
     _check_names()
     sources = Sources(Path("src/trapmid"), Path("stages"))
-    before = _index(sources)
+    index = sorted(index_lines(sources.files))
     shutil.rmtree(OUT, ignore_errors=True)
     for unit, roots in sources.units().items():
         file = OUT / unit
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(sources.listing(*roots), encoding="utf-8")
-    if _index(sources) != before:
+    if sorted(index_lines(sources.files)) != index:
         shutil.rmtree(OUT)
         sys.exit("digest_code: error: src or stages were edited while they were read; run it again")
-    (OUT / INDEX).write_text(before, encoding="utf-8")
-
-
-def _index(sources: Sources) -> str:
-    return "\n".join(sorted(index_lines(sources.files))) + "\n"
+    (OUT / INDEX).write_text("\n".join(index) + "\n", encoding="utf-8")
 
 
 def _check_names() -> None:
