@@ -77,7 +77,7 @@ def of(way: str, stages: int) -> list[dict[str, Any]]:
     """The rows of a study of about so many stages: `TIMES` by "ours" or "dvc"."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        count = _make(root, max(1, (stages - 1) // 3))
+        count = _make(root, _rows(stages))
         took = {what: _cpu(root, way) for what in TIMES}
     common = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "dvc": version("dvc"), "stages": count}
     return [
@@ -91,14 +91,18 @@ def after_ours(stages: int) -> dict[str, float]:
     """Seconds of `TIMES` by ours, and under "dvc" those of `dvc repro` with nothing to do then."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _make(root, max(1, (stages - 1) // 3))
+        _make(root, _rows(stages))
         took = {what: _cpu(root, "ours") for what in TIMES}
         return took | {"dvc": _cpu(root, "dvc")}
 
 
 def made(stages: int) -> int:
     """Of how many stages a study of about `stages` is: one, and three a row."""
-    return 1 + 3 * max(1, (stages - 1) // 3)
+    return 1 + 3 * _rows(stages)
+
+
+def _rows(stages: int) -> int:
+    return max(1, (stages - 1) // 3)
 
 
 def _make(root: Path, rows: int) -> int:

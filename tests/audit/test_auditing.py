@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from torch import Tensor, nn
 
 from programs import exported
 from trapmid import cli
-from trapmid.audit import model, run
+from trapmid.audit import in_memory, model, run
 from trapmid.audit import people as of_people
 from trapmid.audit.folder import Folder
 from trapmid.data.drawing.images import portraits
@@ -265,6 +268,39 @@ def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path
     with pytest.raises(ValueError, match=r"100% if its outputs stood for .*--classes"):
         run.prepare(request(world, path), folder)
     assert not folder.path.exists()
+
+
+def test_a_linked_person_is_refused_before_anything_is_written(
+    world: World, tmp_path: Path
+) -> None:
+    """DVC would see no change behind the link, so the first stage would refuse it."""
+    faces = tmp_path / "faces"
+    shutil.copytree(world.private, faces)
+    (away := tmp_path / "away").mkdir()
+    (faces / NAMES[0]).rename(away / NAMES[0])
+    (faces / NAMES[0]).symlink_to(away / NAMES[0])
+    asked = replace(request(world, world.model()), private=faces)
+    with pytest.raises(ValueError, match=rf"faces/{NAMES[0]}: is a link to a folder"):
+        run.prepare(asked, Quiet(tmp_path / "a", ROOT))
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_attack_in_memory_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the caller's own network, which may be trained on, however the attack ends."""
+    network, frozen = nn.Linear(2, 3), []
+
+    def search(*_: object) -> None:
+        frozen.append(not any(p.requires_grad for p in network.parameters()))
+        raise InterruptedError
+
+    judge = SimpleNamespace(model=None)
+    monkeypatch.setattr(in_memory, "_prior", lambda *_: None)
+    monkeypatch.setattr(in_memory.classifier, "train", lambda *_: judge)
+    monkeypatch.setattr(in_memory, "_search", search)
+    people = SimpleNamespace(num_classes=3)
+    with pytest.raises(InterruptedError):
+        in_memory.attack(network, people, torch.zeros(1, 3, 8, 8))  # type: ignore[arg-type]
+    assert frozen == [True] and all(p.requires_grad for p in network.parameters())
 
 
 def test_accents_may_be_written_as_macos_does(tmp_path: Path) -> None:
