@@ -191,6 +191,18 @@ def test_a_server_that_does_not_start(nowhere, capsys, monkeypatch):
     assert "the server did not start: see .scratch/mlflow.log" in capsys.readouterr().err
 
 
+def test_the_pictures_of_a_shared_database_are_those_beside_it(nowhere, tmp_path, monkeypatch):
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "mlflow.db").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{lab}/mlflow.db")
+    monkeypatch.setattr(ui, "prepare", lambda *_: None)
+    monkeypatch.setattr(ui.sys, "executable", "/bin/echo")
+    assert cli.main(["ui", "--port", str(_free())]) == 2
+    said = (nowhere / ".scratch/mlflow.log").read_text()
+    assert f"--artifacts-destination {(lab / 'mlartifacts').as_uri()}\n" in said
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

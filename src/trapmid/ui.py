@@ -54,7 +54,8 @@ def show(home: Path, port: int, *, browse: bool = True) -> None:
     """Serves the store until it is interrupted, or names the server that the environment names.
 
     Args:
-        home: the folder of mlflow.db and mlartifacts/.
+        home: the folder of mlflow.db and mlartifacts/, which lie elsewhere if the environment names
+            a SQLite file.
         port: of this machine.
         browse: opens the link in a browser, where there is one.
 
@@ -134,9 +135,10 @@ def _check_free(port: int) -> None:
 @contextmanager
 def _server(place: Address, home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The running server; however the block ends, its processes end, too."""
+    pictures = place.folder(home).resolve() / ARTIFACTS
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
-        *("--workers", "1", "--artifacts-destination", (home.resolve() / ARTIFACTS).as_uri()),
+        *("--workers", "1", "--artifacts-destination", pictures.as_uri()),
     ]
     # Not among the words: every program of the machine may read those, and it may hold a password.
     environment = _ENVIRONMENT | os.environ | {"MLFLOW_BACKEND_STORE_URI": place.uri}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 
 from toy import BLOCKS, TRAPMID, T, ToyNet, images, plan, runtime, same_state, seeded, snapshot
 from trapmid import augment, wiring
-from trapmid.runtime import eval_mode
+from trapmid.runtime import Precision, eval_mode
 from trapmid.training import fit
 from trapmid.types import Defense, Objective, Progress, Setting, Target
 
@@ -50,14 +51,14 @@ def adapted(name: str) -> Target:
         return defense(name).adapt(network(CLASSES)).train()
 
 
-def objective(name: str, seed: int = 0) -> Objective:
+def objective(name: str, seed: int = 0, precision: Precision = "fp32") -> Objective:
     return defense(name).objective(
         Setting(
             image_shape=(3, 8, 8),
             num_classes=CLASSES,
             new_network=network,
             new_optimizer=partial(fit.make_optimizer, plan()),
-            rt=runtime(seed),
+            rt=replace(runtime(seed), precision=precision),
         )
     )
 
@@ -288,3 +289,21 @@ def test_every_value_of_a_block_counts(method: str) -> None:
     for key, value in OTHER.get(method, {}).items():
         same = same_state(usual, steps_of(method, block | {key: value}))
         assert not same, key
+
+
+@pytest.mark.parametrize("name", sorted(set(ROWS) - {"dpsgd"}))  # which refuses bf16
+def test_losses_are_in_float32_under_autocast(name: str) -> None:
+    """Eight bits of a cross-entropy are too few: the logits are widened before it."""
+    parts = objective(name, precision="bf16")(adapted(name), *batch()).parts
+    kinds = {part: value.dtype for part, value in parts.items()}
+    assert kinds and set(kinds.values()) == {torch.float32}, kinds
+
+
+@pytest.mark.parametrize(("epoch", "factor"), [(0, 0.0), (1, -0.05 / 3), (2, -0.1 / 3), (3, -0.05)])
+def test_negls_is_the_smoothed_loss_of_its_epoch(epoch: int, factor: float) -> None:
+    """Of four epochs, with the ramp of its row here from 1/4 to 3/4; the sign is the defence."""
+    x, y, _ = batch()
+    loss = objective("negls")(adapted("negls"), x, y, Progress(epoch, 4, 1, 5))
+    likelihood = network(CLASSES).train()(x).logits.log_softmax(dim=1)
+    own = (1 - factor) * likelihood[range(BATCH), y] + factor * likelihood.mean(dim=1)
+    assert loss.total.item() == pytest.approx(-own.mean().item(), rel=1e-6)

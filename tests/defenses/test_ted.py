@@ -55,6 +55,24 @@ def test_squares_have_a_mean_of_their_own_per_channel() -> None:
     assert trapdoor.triggers[inside].std() > 0.2
 
 
+def test_pixels_of_a_square_differ_by_a_deviation_of_each_channel() -> None:
+    trapdoor = trapdoors.patch_trapdoor(setting(), 0.2, squares=1, square=6)
+    inside = masks(trapdoor).bool().expand_as(trapdoor.triggers)
+    within = trapdoor.triggers[inside].view(CLASSES, 3, 36).std(dim=2)
+    assert within.median() > 0.1
+    # Were one deviation for all, only clipping would tell the channels apart.
+    assert (torch.corrcoef(within.T) - torch.eye(3)).abs().max() < 0.5
+
+
+def test_squares_that_overlap_add_up() -> None:
+    """Each is in [0, 1] with a mean of about a half; the sum is clipped."""
+    one, two = (
+        trapdoors.patch_trapdoor(setting(), 0.2, squares, square=SIZE).triggers.mean()
+        for squares in (1, 2)
+    )
+    assert one < 0.6 and two > 0.7
+
+
 def test_overlapping_squares_are_one_mask() -> None:
     trapdoor = trapdoors.patch_trapdoor(setting(), 0.2, squares=5, square=10)
     sizes = masks(trapdoor).sum((1, 2, 3))

@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 import torch
 
-from toy import Memory, ToyNet, ToyTarget, faces, images, plan, runtime, seeded, setting, snapshot
+from toy import (
+    Memory,
+    ToyNet,
+    ToyTarget,
+    faces,
+    images,
+    plan,
+    runtime,
+    seeded,
+    setting,
+    snapshot,
+    uniform,
+)
 from trapmid import wiring
 from trapmid.defenses import rolss, transfer
 from trapmid.training import fit
@@ -59,13 +71,25 @@ def test_removed_skips_leave_no_parameters() -> None:
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("arch", ["small_resnet", "small_ir", "ir18"])
-def test_only_the_last_stage_loses_its_skips(arch: str) -> None:
-    model = rolss.Defense(scale=0.0, stages=1).adapt(wiring.target(arch)(3, 64))
+def test_only_the_last_stages_lose_their_skips(arch: str, count: int) -> None:
+    model = rolss.Defense(scale=0.0, stages=count).adapt(wiring.target(arch)(3, 64))
     scales = [
         {p.skip_scale for p in stage.modules() if hasattr(p, "weaken")} for stage in model.stages()
     ]
-    assert scales[-1] == {0.0} and all(found == {1.0} for found in scales[:-1])
+    assert all(found == {0.0} for found in scales[-count:])
+    assert all(found == {1.0} for found in scales[:-count])
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
+def test_ir18_uses_the_scale_of_its_skips(scale: float) -> None:
+    first, second = seeded(wiring.target("ir18"), 3, 32).eval().trunk.layer4
+    for block, x in ((first, uniform(2, 256, 4, 4)), (second, uniform(2, 512, 2, 2))):
+        inner = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(x)))))
+        skip = x if block.downsample is None else block.downsample(x)
+        block.weaken(scale)
+        assert torch.allclose(block(x), torch.relu(inner + scale * skip), atol=1e-6)
 
 
 def test_a_network_without_skips() -> None:

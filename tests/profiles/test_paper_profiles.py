@@ -265,6 +265,51 @@ def test_official_values_of_the_paper_profiles(name):
         assert fit["epochs"] == (100 if "negls" in row else wanted), row
 
 
+SMOOTHING = {"factor": -0.05, "ramp": [0.5, 0.75], "jump": True}
+OFFICIAL = {
+    "trapdoor": {"alpha": 0.02, "beta": 0.2, "step_size": 0.01, "hiding_weight": 1.0, "until": 1.0},
+    "mid": {"weight": 0.003, "width": 1024, "noise": "fresh"},
+    "negls": {"smoothing": SMOOTHING},
+    "ted": {"alpha": 0.2, "beta": 0.5, "squares": 5},  # signs that the paper's text lost
+    "ted_plus": {"alpha": 0.02, "beta": 0.2, "step_size": 0.01, "squares": 5},
+    "loft": {"rank": 50},
+    "atat": {"weight": 0.08, "radius": 0.0005 / 2, "step": 0.0001 / 2, "steps": 5},  # of [0, 1]
+    "midre": {"area": [0.1, 0.4]},
+    "classifier_training": {
+        "target": {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4},
+        "adam": {"optimizer": "adam", "lr": 1e-4, "weight_decay": 0.0, "milestones": []},
+        "negls": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "milestones": [75, 90]},
+    },
+}
+"""Trap-MID C.3 and C.4 with the scripts of its code; those of AT-AT, LoFt and MIDRE."""
+
+
+def test_official_values_of_the_defences():
+    """A midre square is erased after the images were moved to [-1, 1]."""
+    made = leaves(settings("paper"))
+    assert {path: made[path] for path in leaves(OFFICIAL)} == leaves(OFFICIAL)
+    batches = {name: one["batch_size"] for name, one in of("paper")["classifier_training"].items()}
+    assert {batches["target"], batches["adam"]} == {64} and batches["negls"] == 128
+    fill = [(1 + part) / 2 for part in (0.485, 0.456, 0.406)]
+    assert settings("paper")["midre"]["fill"] == pytest.approx(fill)
+
+
+@pytest.mark.slow
+def test_official_values_of_the_other_networks():
+    """The bottleneck of a network whose features are 512 numbers; Adam for BiDO, for NegLS."""
+    rows = of("paper_networks")["targets"]
+    trainings = of("paper_networks")["classifier_training"]
+    seen = set()
+    for row in rows.values():
+        seen.add((row["defense"], row["arch"]))
+        if row["defense"] == "mid":
+            assert row["set"]["width"] == 512
+        used = {key: trainings[row["training"]][key] for key in ("optimizer", "lr")}
+        wanted = {"bido": ("adam", 1e-4), "negls": ("adam", 1e-3)}
+        assert tuple(used.values()) == wanted.get(row["defense"], ("sgd", 0.01)), row
+    assert {(d, a) for d in ("mid", "bido", "negls") for a in ("facenet64", "ir152")} <= seen
+
+
 def test_values_of_the_high_resolution_track(composed):
     """PPA's CelebA_FFHQ.yaml and its training script; IF-GMI's main-*.yaml."""
     made = composed["paper_highres"]

@@ -49,6 +49,15 @@ def heavy_are_slow(names: Iterable[str]) -> list[ParameterSet]:
 NAMES = heavy_are_slow(ROWS)
 
 
+@pytest.mark.parametrize("name", ["small_vgg", pytest.param("vgg16", marks=pytest.mark.slow)])
+def test_the_last_hidden_layer_is_the_normalised_one(name: str) -> None:
+    """BiDO constrains what the head sees, not the map before its normalisation."""
+    size = ROWS[name][0]
+    model = seeded(wiring.target(name), CLASSES, size).train()
+    output = model(images(4, size=size))
+    assert torch.equal(output.hidden[-1], output.features)
+
+
 ENSEMBLES = {"efficientnets", "small_students"}  # test_ensembles.py
 FROZEN = {"dlib_head"}  # test_dlib_head.py
 

@@ -184,6 +184,14 @@ def test_a_folder_whose_name_has_signs_of_addresses(place, home, tmp_path, monke
     assert sorted(tmp_path.iterdir()) == beside
 
 
+def test_checkouts_that_share_a_database_share_its_pictures(place, home, tmp_path, monkeypatch):
+    """Or each would throw the other's runs away, for want of their pictures."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    another = tmp_path / "another checkout"
+    assert track(few(collected(place)), another) == (0, 5)
+    assert not another.exists()
+
+
 def _check_content(home):
     store = client(home)
     target = by_row(home, "targets")["trapmid-0"]

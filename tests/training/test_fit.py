@@ -79,6 +79,23 @@ class CrossEntropy(Objective):
         return Loss(F.cross_entropy(model(images).logits, labels), {})
 
 
+def test_adam_is_torchs_own_with_the_rate_and_the_decay_of_the_plan() -> None:
+    """Two steps against the formulas of Kingma and Ba, with an L2 penalty in the gradient."""
+    weight = torch.nn.Parameter(torch.tensor([0.5, -2.0], dtype=torch.float64))
+    optimizer = fit.make_optimizer(plan(optimizer="adam", lr=0.1, weight_decay=0.01), [weight])
+    expected = weight.detach().clone()
+    m = v = torch.zeros(2, dtype=torch.float64)
+    for step in (1, 2):
+        optimizer.zero_grad()
+        (weight**3).sum().backward()
+        optimizer.step()
+        gradient = 3 * expected**2 + 0.01 * expected
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        unbiased = m / (1 - 0.9**step), v / (1 - 0.999**step)
+        expected = expected - 0.1 * unbiased[0] / (unbiased[1].sqrt() + 1e-8)
+    assert torch.allclose(weight, expected, rtol=1e-9)
+
+
 # --- resumption ---------------------------------------------------------------------------------
 
 

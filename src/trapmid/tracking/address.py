@@ -45,6 +45,15 @@ class Address:
         name = make_url(self.uri).database
         return None if name in (None, "", ":memory:") else Path(name)
 
+    def folder(self, home: Path) -> Path:
+        """Where a store without a server has its lock and its pictures: beside a SQLite file.
+
+        Several checkouts may share one. Were the pictures in each checkout's own `home`, each
+        would find the other's runs without pictures, throw them away and make them again.
+        """
+        file = self.sqlite_file
+        return home if file is None else file.absolute().parent
+
     @property
     def environment(self) -> dict[str, str]:
         """What MLflow is told by the environment: its addresses have no place for a user."""

@@ -54,7 +54,7 @@ class Store:
     def __init__(self, place: Address, home: Path) -> None:
         os.environ.update(place.environment)
         client = connect(place)
-        self._served = home.resolve() / ARTIFACTS
+        self._served = place.folder(home).resolve() / ARTIFACTS
         # A server keeps pictures itself. Beside a database nobody does, and what stands under
         # _LOCATION is written here, into the folder that `trapmid ui` serves by that name.
         self._remote = place.is_server

@@ -55,7 +55,7 @@ def track(study: Study, home: Path) -> Tracked | None:
     problem = _probe(place)
     if problem is None:
         try:
-            with _locked(_folder(place, home), _TURN_SECONDS):
+            with _locked(place.folder(home), _TURN_SECONDS):
                 _prepare(place)
                 return Store(place, home).track(study)
         except Timeout:
@@ -77,7 +77,7 @@ def prepare(place: Address, home: Path) -> None:
         DatabaseError: the file cannot be used, or another tracking is at work in `home`.
     """
     try:
-        with _locked(_folder(place, home), SECONDS):
+        with _locked(place.folder(home), SECONDS):
             _prepare(place)
     except Timeout:
         raise DatabaseError(_BUSY.format(SECONDS)) from None
@@ -122,12 +122,6 @@ def _probe(place: Address) -> str | None:
 def _read(request: urllib.request.Request) -> None:
     with urllib.request.urlopen(request, timeout=_PROBE_SECONDS) as answer:
         answer.read()
-
-
-def _folder(place: Address, home: Path) -> Path:
-    """Where the lock of a store lies: beside a SQLite file, which several checkouts may share."""
-    file = place.sqlite_file
-    return home if file is None else file.absolute().parent
 
 
 @contextmanager
