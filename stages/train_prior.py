@@ -30,13 +30,14 @@ def main(kind: str, name: str) -> None:
     rt = runtime(row.seed, block["precision"])
     files = [Path(f"data/prepared/{row.data}/public.pt"), Path(row.init)]
     public, people = load_public(files[0])
-    target, known, learnt_from = None, NOTHING, None
+    target, known, about = None, NOTHING, Traced(files[0], people, None)
     if isinstance(row, GuidedPriorRow):
         files += [Path(row.queried_model) / "model.pt", Path(row.side_information)]
         queried_model = classifiers.load(files[-2], rt)
         target, known = queried_model.model, side_information.load(files[-1], queried_model, rt)
-        learnt_from = queried_model.target
-        check_together(queried_model.traced, Traced(files[0], people, None))
+        check_together(queried_model.traced, about)
+        about = queried_model.traced
+    priors.check_start(Path(row.init), about)
     folder = Path(f"reports/training/{kind}/{name}")
     size = public.shape[-1]
     with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as checkpointer:
@@ -51,7 +52,7 @@ def main(kind: str, name: str) -> None:
         path = Path(f"models/priors/{kind.removesuffix('_priors')}/{name}/prior.pt")
         roles = ("public", "init", "queried_model", "side_information")
         sources = {role: file_digest(file) for role, file in zip(roles, files, strict=False)}
-        lineage = Lineage(people=people, target=learnt_from, sources=sources)
+        lineage = Lineage(people=people, target=about.target, sources=sources)
         priors.save(path, row.method, block.plain(), size, prior, lineage)
 
 

@@ -14,7 +14,7 @@ from trapmid import cli, wiring
 from trapmid.artifacts import checkpoints, priors
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
-from trapmid.artifacts.lineage import Lineage
+from trapmid.artifacts.lineage import Lineage, Traced
 from trapmid.runtime import Runtime
 
 RT = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
@@ -92,6 +92,41 @@ def test_a_prior_fits_what_it_attacks(
         else:
             with pytest.raises(CheckpointError, match=rf"prior\.pt: {words}"):
                 priors.check_fits(priors.load(path, RT), asked)
+
+
+@pytest.mark.parametrize(
+    ("people", "learnt_from", "words"),
+    [
+        ("p", None, (None, None)),
+        ("q", None, ("belongs to other private people",) * 2),
+        ("p", "one", (None, "learnt from a target, of which a public prior knows nothing")),
+        ("p", "two", ("belongs to another target", "learnt from a target")),
+    ],
+    ids=["public", "other people", "the same target", "another target"],
+)
+def test_a_prior_starts_from_what_it_may_know(
+    tmp_path: Path, people: str, learnt_from: str | None, words: tuple[str | None, str | None]
+) -> None:
+    """A guided prior that asks the target `one`, and a public one, both beside the people `p`."""
+    init = tmp_path / "prior.pt"
+    prior = wiring.prior_training("plgmi", BLOCK).make(8, 1)
+    priors.save(init, "plgmi", BLOCK, 8, prior, Lineage(people=people, target=learnt_from))
+    for target, refused in zip(("one", None), words, strict=True):
+        about = Traced(Path("what it learns from"), "p", target)
+        if refused is None:
+            priors.check_start(init, about)
+        else:
+            with pytest.raises(CheckpointError, match=rf"prior\.pt: {refused}"):
+                priors.check_start(init, about)
+
+
+def test_weights_that_say_nothing_of_their_origin_are_taken(saved: Path, tmp_path: Path) -> None:
+    about = Traced(Path("what it learns from"), "p", None)
+    priors.export(saved, tmp_path / "weights.pt")
+    priors.check_start(tmp_path / "weights.pt", about)
+    (tmp_path / "random").write_text("random\n", encoding="utf-8")
+    priors.check_start(tmp_path / "random", about)
+    priors.check_start(tmp_path / "missing", about)  # `start` names it
 
 
 def test_a_prior_that_diverged_is_neither_saved_exported_nor_loaded(

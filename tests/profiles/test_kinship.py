@@ -45,6 +45,9 @@ PUBLIC = {"public_max_images": 10}  # the same private people beside other publi
         ("small", "signatures.trapmid-0", "guided_priors.plus-trapmid-0"),
         ("attacks", "surrogates.students-none-0", "surrogates.students-none-0"),
         ("attacks", "leaks.trapmid-0", "signatures.trapmid-0"),
+        ("small", "evaluators.second", "attack_runs.gmi-none-0"),
+        ("small", "judges.verifier", "attack_runs.gmi-none-0"),
+        ("small", "judges.identity", "attack_runs.gmi-none-0"),
     ],
 )
 def test_people_must_be_the_same(profile: str, changed: str, place: str) -> None:
@@ -58,6 +61,32 @@ def test_people_must_be_the_same(profile: str, changed: str, place: str) -> None
     assert problems(profile, PUBLIC, change) == []
 
 
+def test_a_prior_starts_from_one_that_learnt_beside_the_same_people() -> None:
+    """Public images of other private people may show these."""
+    gmi = "models/priors/public/gmi/prior.pt"
+    guided = [("public_priors.gmi.data", "other"), ("guided_priors.plgmi-none-0.init", gmi)]
+    words = "guided_priors.plgmi-none-0.data: faces and other (of public_priors.gmi) differ in"
+    assert any(line.startswith(words) for line in problems("small", OTHERS, *guided))
+    public = [
+        ("public_priors.own", {**PUBLIC_PRIOR, "data": "other"}),
+        ("public_priors.gmi.init", "models/priors/public/own/prior.pt"),
+    ]
+    assert problems("small", PUBLIC, *public) == []
+    assert problems("small", OTHERS, *public) == [
+        "public_priors.gmi.init: public_priors.own learnt from the public people of other, which "
+        "has other private people than faces (min_images)"
+    ]
+
+
+def test_a_public_prior_starts_from_none_that_asked() -> None:
+    start = ("public_priors.gmi.init", "models/priors/guided/plgmi-none-0/prior.pt")
+    assert problems("small", {}, start) == [
+        "public_priors.gmi.init: guided_priors.plgmi-none-0 asked none-0; a public prior knows no "
+        "target"
+    ]
+
+
+PUBLIC_PRIOR = {"method": "gmi", "init": "weights/random", "seed": 0, "set": {}}
 LISTS = {"train": "train.txt", "test": "test.txt", "public": "public.txt"}
 
 
@@ -70,6 +99,13 @@ LISTS = {"train": "train.txt", "test": "test.txt", "public": "public.txt"}
         ({"test_split": "shuffled"}, "test_split"),
         ({"test_split": "stratified"}, None),
         ({"private_order": "number", "lists": None}, None),
+        ({"private": {"reader": "celeba", "path": "data/external/another"}}, "private"),
+        ({"image_size": 40}, "image_size"),
+        ({"identities": 12}, "identities"),
+        ({"test_fraction": 0.2}, "test_fraction"),
+        ({"val_fraction": 0.2}, "val_fraction"),
+        ({"seed": 1}, "seed"),
+        ({"max_images": 80}, "max_images"),
     ],
 )
 def test_lists_and_order_decide_who_is_private(other: dict[str, Any], key: str | None) -> None:
@@ -100,6 +136,25 @@ def test_lists_and_order_decide_who_is_private(other: dict[str, Any], key: str |
             "models/signatures/trapmid-0.pt",
             "guided_priors.plgmi-none-0.target: none-0, "
             "but signatures.trapmid-0 is about trapmid-0",
+        ),
+        (
+            "small",
+            "guided_priors.plgmi-trapmid-0.init",
+            "models/priors/guided/plgmi-none-0/prior.pt",
+            "guided_priors.plgmi-trapmid-0.target: trapmid-0, "
+            "but guided_priors.plgmi-none-0 is about none-0",
+        ),
+        (
+            "small",
+            "guided_priors.plgmi-none-0.queried_model",
+            "models/targets/trapmid-0",
+            "guided_priors.plgmi-none-0.target: none-0, but targets.trapmid-0 is about trapmid-0",
+        ),
+        (
+            "small",
+            "attack_runs.plgmi-none-0.side_information",
+            "models/signatures/trapmid-0.pt",
+            "attack_runs.plgmi-none-0.target: none-0, but signatures.trapmid-0 is about trapmid-0",
         ),
         pytest.param(
             "attacks",
@@ -135,6 +190,7 @@ def test_people_with_fewer_images_are_others(most: int, allowed: bool) -> None:
     [
         (PUBLIC, "other", True),  # beside the same private people
         (OTHERS, "other", False),  # who are public there may be private here
+        ({"identities": 12}, "other", False),  # half of the private people are public there
         (OTHERS | {"public": {"reader": "celeba", "path": "data/raw/strangers"}}, "other", True),
         ({}, "faces", True),
     ],
@@ -239,3 +295,13 @@ def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
         ),
     ):
         assert seeds((changed, value)) == [line]
+
+
+@pytest.mark.slow
+def test_a_seed_of_one_experiment_is_there_once() -> None:
+    """The report would refuse it, when all is done."""
+    small = YAML(typ="safe").load(compose("small", [0, 1], folder=shipped.PROFILES))
+    for section, name in (("attack_runs", "gmi-none-1"), ("targets", "none-1")):
+        assert seeds((f"{section}.later-1", small[section][name])) == [
+            f"{section}.later-1: is {name} again, with the same seed; one of them is enough"
+        ]

@@ -234,6 +234,56 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
             "raw.synthetic.maker: no 'x' in src/trapmid/data; there are celeba, ",
         ),
         ("pretrained", None, "pretrained: must be a mapping, is None"),
+        *(
+            (
+                f"attack_runs.gmi-none-0.{key}",
+                f"{folder}/x{file}",
+                f"attack_runs.gmi-none-0.{key}: no 'x' in {section};",
+            )
+            for key, folder, file, section in (
+                ("second_evaluator", "models/evaluators", "/model.pt", "evaluators"),
+                ("verifier", "data/features/judges", ".pt", "judges"),
+                ("prior", "models/priors/guided", "", "guided_priors"),
+                ("queried_model", "models/targets", "", "targets"),
+                ("queried_model", "models/surrogates", "", "surrogates"),
+                ("side_information", "models/surrogates", "/model.pt", "surrogates"),
+            )
+        ),
+        (
+            "signatures.trapmid-0.leak",
+            "models/leaks/x.pt",
+            "signatures.trapmid-0.leak: no 'x' in leaks; there are none",
+        ),
+        (
+            "targets.none-0.init",
+            "models/pretrained/x/model.pt",
+            "targets.none-0.init: no 'x' in pretrained; there are none",
+        ),
+        *(
+            (
+                f"attack_runs.gmi-none-0.{key}",
+                "x",
+                f"attack_runs.gmi-none-0.{key}: 'x' begins with none of ",
+            )
+            for key in ("prior", "side_information", "verifier", "identity", "second_evaluator")
+        ),
+        ("signatures.trapmid-0.leak", "x", "signatures.trapmid-0.leak: 'x' begins with none of "),
+        *(
+            (f"{row}.set", {"foo": 1}, f"{row}.set.foo: unknown; known ")
+            for row in ("evaluators.second", "targets.none-0", "public_priors.gmi")
+        ),
+        ("checks.target_accuracy", 5, "checks.target_accuracy: 5.0 is outside [0, 1]"),
+        (
+            "classifier_training.target.milestones",
+            [36],
+            "classifier_training.target.milestones: 36 is not reached in 36 epochs",
+        ),
+        (
+            "evaluation.frechet_features",
+            "inception",
+            "evaluation.frechet_features: inception needs inception_weights, ",
+        ),
+        ("evaluation.robust_radii", [], "evaluation.robust_radii: needs a radius"),
         # keys of which DVC 3.67 silently makes no stage
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
         ("attack_runs", {True: {}}, "attack_runs: the key True must be in quotes"),
@@ -383,6 +433,12 @@ def test_a_program_is_taken_as_it_is():
     assert preflight.problems(changed("targets.none-0.arch", "exported")) == [
         "targets.none-0.arch: exported cannot be trained: a target takes it as it is, with a "
         "training of 0 epochs (given)"
+    ]
+    row = {"data": "faces", "surrogate": "copy", "method": "finetune", "target": "none-0"}
+    row |= {"arch": "exported", "init": "weights/random", "seed": 0}
+    made = changed("surrogates.copy", row)
+    assert preflight.problems(made) == [
+        "surrogates.copy.arch: exported cannot be trained: no surrogate is one"
     ]
 
 

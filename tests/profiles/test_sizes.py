@@ -49,6 +49,16 @@ def test_every_reason_is_one_line_with_the_first_row_that_has_it() -> None:
     assert sorted(sizes.problems(study(36))) == sorted(wanted)
 
 
+def test_every_size_of_a_network_is_tried() -> None:
+    """The same network on two rows of `data`, of which the second has a size that it refuses."""
+    content = study(32, "wide")
+    content["data"]["strangers"]["image_size"] = 36
+    assert [*sizes.problems(content)] == [
+        "data.strangers.image_size: small_vgg needs a multiple of 8 >= 16, not 36 "
+        "(pretrained.strangers)"
+    ]
+
+
 @pytest.mark.parametrize("size", range(16, 130, 2))
 def test_a_prior_is_refused_where_its_own_rule_says_so(size: int) -> None:
     """Six priors of two networks; only they know of no other rule than that of the doublings."""

@@ -103,6 +103,16 @@ def test_null_takes_a_row_away(folder):
             "defaults: {cels: {}}\nattack_runs:\n",
             r"defaults: no section of rows \['cels'\]",
         ),
+        (
+            "attack_runs:\n",
+            "defaults: 3\nattack_runs:\n",
+            r"defaults: must be mappings, defaults is 3",
+        ),
+        (
+            "attack_runs:\n",
+            "defaults: {targets: 3}\nattack_runs:\n",
+            r"defaults: must be mappings, targets is 3",
+        ),
     ],
 )
 def test_a_wrong_star_is_one_line(folder, old, new, words):

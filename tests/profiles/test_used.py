@@ -11,7 +11,7 @@ import shipped
 from trapmid.config import params
 from trapmid.profiles import preflight
 from trapmid.profiles.compose import compose, every_block
-from trapmid.profiles.sections import BLOCKS, NO_DEFENSES
+from trapmid.profiles.sections import BLOCKS, NO_DEFENSES, ProfileError
 
 SETTINGS = {"profile", "seeds", *NO_DEFENSES}
 
@@ -63,6 +63,17 @@ def test_a_row_without_its_block_says_what_to_do():
     assert old in shipped.text("small")
     found = preflight.problems(shipped.text("small").replace(old, old[:-5] + "mid,"))
     assert re.search(r"no 'mid'; .*targets\.none-0 needs it: add that row to a profile", found[0])
+
+
+@pytest.mark.parametrize("section", [*BLOCKS, "gate", "checks", "targets", "defaults"])
+def test_a_section_whose_lines_were_all_commented_out_is_one_line(tmp_path, section):
+    small = (shipped.PROFILES / "small.yaml").read_text(encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(small, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(f"base: small\n{section}:\n", encoding="utf-8")
+    with pytest.raises(
+        ProfileError, match=rf"^mine: {section}:? must be (a mapping|mappings), .*None$"
+    ):
+        compose("mine", folder=tmp_path)
 
 
 def test_a_control_without_a_row_is_none(tmp_path):

@@ -52,6 +52,11 @@ def is_none(path: Path) -> bool:
     return _short_text(path) == NONE
 
 
+def is_word(path: Path) -> bool:
+    """Whether `path` holds a word that stands for weights, and none."""
+    return _word(path) is not None
+
+
 def _word(path: Path) -> str | None:
     word = _short_text(path)
     return word if word in (RANDOM, TORCHVISION) or _TIMM.fullmatch(word) else None

@@ -49,6 +49,30 @@ def start(
     return rt.place(prior)
 
 
+def check_start(init: Path, about: Traced) -> None:
+    """Refuses to start from a prior that knows what the new one must not know.
+
+    Args:
+        init: as of `start`; weights that do not say where they come from pass.
+        about: the people beside whom the new prior learns, and the target that it asks; a public
+            prior asks none.
+
+    Raises:
+        CheckpointError: the prior at `init` learnt beside other people, or from another target.
+    """
+    if not init.is_file() or initial.is_word(init):
+        return
+    content = checkpoints.load_foreign(init)
+    if "lineage" not in content:
+        return
+    lineage = Lineage.read(init, content)
+    check_together(about, Traced(init, lineage.people, lineage.target))
+    if about.target is None and lineage.target is not None:
+        raise CheckpointError(
+            f"{init}: learnt from a target, of which a public prior knows nothing"
+        )
+
+
 def _check_size(init: Path, prior: Prior) -> None:
     """Refuses converted weights of a generator that is not the row's: no shape tells its bound."""
     wanted, found = getattr(prior, "size", None), checkpoints.load_foreign(init).get("size")

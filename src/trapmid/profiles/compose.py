@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from trapmid.profiles.implied import complete
 from trapmid.profiles.layers import layered
-from trapmid.profiles.sections import FANNED, ROWS, ProfileError
+from trapmid.profiles.sections import FANNED, NO_DEFENSES, ROWS, ProfileError
 from trapmid.profiles.seeds import check_references, check_seeds, fan_out
 from trapmid.profiles.stars import of_each_target
 from trapmid.profiles.text import laid_out, written
@@ -61,8 +61,12 @@ def every_block(name: str, folder: Path = FOLDER) -> str:
 def _check_keys(tree: CommentedMap, name: str) -> None:
     if missing := [section for section in ROWS if section not in tree]:
         raise ProfileError(f"{name}: no {', '.join(missing)}; an empty section is written {{}}")
+    for section in NO_DEFENSES:
+        if section in tree and not isinstance(tree[section], Mapping):
+            raise ProfileError(f"{name}: {section}: must be a mapping, is {tree[section]!r}")
     defaults = tree.get("defaults", {})
-    for section, row in {"defaults": defaults, **(defaults or {})}.items():
+    rows = defaults if isinstance(defaults, Mapping) else {}
+    for section, row in {"defaults": defaults, **rows}.items():
         if not isinstance(row, Mapping):
             raise ProfileError(f"{name}: defaults: must be mappings, {section} is {row!r}")
     if unknown := sorted(set(defaults) - set(ROWS)):

@@ -31,9 +31,9 @@ _SECTIONS = {
 }
 _KEYS = {
     "leaks": (),
-    "surrogates": (),
+    "surrogates": ("init",),
     "signatures": ("leak",),
-    "guided_priors": ("queried_model", "side_information"),
+    "guided_priors": ("queried_model", "side_information", "init"),
     "attack_runs": (
         *("queried_model", "side_information", "prior"),
         *("verifier", "identity", "second_evaluator"),
@@ -65,7 +65,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         for name, row in content[section].items()
         for line in _row(content, f"{section}.{name}", row, keys)
     ]
-    more = (_pretrained, _judges, _repeating, _seeds)
+    more = (_public, _pretrained, _judges, _repeating, _seeds)
     return [*lines, *(line for found in more for line in found(content))]
 
 
@@ -112,6 +112,25 @@ def _private_side(row: Mapping[str, Any]) -> dict[str, Any]:
     side = {key: row[key] for key in _PRIVATE} | {f"lists.{k}": lists.get(k) for k in _LISTS}
     more = {"private_order": "number", "max_images": None, "test_split": "stratified"}
     return side | {key: row.get(key, usual) for key, usual in more.items()}
+
+
+def _public(content: Mapping[str, Any]) -> Iterator[str]:
+    """Public priors that start from one that knows other people's public images, or a target."""
+    for name, row in content["public_priors"].items():
+        start = _made(content, row["init"])
+        if start is None:
+            continue
+        if differing := _differing(content["data"], row["data"], start.data):
+            yield (
+                f"public_priors.{name}.init: {start.place} learnt from the public people of "
+                f"{start.data}, which has other private people than {row['data']} "
+                f"({', '.join(differing)})"
+            )
+        if start.target is not None:
+            yield (
+                f"public_priors.{name}.init: {start.place} asked {start.target}; a public prior "
+                "knows no target"
+            )
 
 
 def _pretrained(content: Mapping[str, Any]) -> Iterator[str]:
@@ -201,7 +220,9 @@ def _twins(
     experiment: Callable[[Mapping[str, Any]], tuple[str, ...]],
 ) -> Iterator[str]:
     first: dict[tuple[str, ...], str] = {}
+    of_seed: dict[tuple[str, ...], str] = {}
     for name, row in rows.items():
+        again = of_seed.setdefault((*experiment(row), str(row["seed"])), name)
         other = first.setdefault(experiment(row), name)
         one, two = _seedless(rows[other]), _seedless(row)
         if differing := [key for key in {**one, **two} if one.get(key) != two.get(key)]:
@@ -209,6 +230,8 @@ def _twins(
                 f"{section}.{name}: has one name in the tables with {other}, and differs from it "
                 f"in {', '.join(differing)}: give one of them a name of its own"
             )
+        elif again != name:
+            yield f"{section}.{name}: is {again} again, with the same seed; one of them is enough"
 
 
 def _seedless(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trapmid import wiring
-from trapmid.artifacts.initial import PROGRAM
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
-from trapmid.profiles import favourites, kinship, sizes
+from trapmid.profiles import favourites, kinship, sizes, starts
 from trapmid.profiles.sections import BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 from trapmid.types import Defense
@@ -81,8 +80,6 @@ _PLACES = {
     "second_evaluator": ("weights/none", "models/evaluators/"),
 }
 """Key of a row -> what its path must begin with."""
-_LEARNT_ELSEWHERE = ("transfer",)
-"""Methods of defences that keep what they start from."""
 _ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
 
 
@@ -196,7 +193,7 @@ def _row(
         return
     if "arch" in row:
         yield from _complaint(_network, section, place, row["arch"])
-        yield from _given(content, place, row)
+        yield from starts.problems(content, place, row)
     if section == "raw":
         yield from _complaint(wiring.maker, row["maker"], row["options"], f"{place}.options")
     if section == "data":
@@ -219,29 +216,6 @@ def _modules(section: str, place: str, row: Mapping[str, Any]) -> Iterator[str]:
         if module is not None and module not in wiring.names(folder):
             known = ", ".join(wiring.names(folder))
             yield f"{place}.{key}: no {module!r} in src/trapmid/{folder}; there are {known}"
-
-
-def _given(content: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> Iterator[str]:
-    """What a row starts from: a program is taken as it is, what is frozen must have learnt."""
-    if row.get("method") in _LEARNT_ELSEWHERE and row["init"] == "weights/random":
-        yield (
-            f"{place}.init: weights/random has learnt nothing, and {row['method']} freezes its "
-            "first stages; name another classifier or published weights"
-        )
-    training = content["classifier_training"].get(row.get("training"))
-    if not isinstance(training, Mapping):  # another line says so
-        return
-    if row["arch"] == PROGRAM and training.get("epochs") != 0:
-        yield (
-            f"{place}.arch: {PROGRAM} cannot be trained: a target takes it as it is, with a "
-            "training of 0 epochs (given)"
-        )
-    learns = training.get("epochs") != 0 and training.get("select") == "last"
-    if row.get("teacher") is not None and not learns:
-        yield (
-            f"{place}.training: {row['training']} must have epochs and select: last, since whoever "
-            "learns from a teacher classifies nobody"
-        )
 
 
 def _network(section: str, place: str, arch: str) -> None:
