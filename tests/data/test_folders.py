@@ -230,6 +230,16 @@ def test_lfw_is_read_without_its_lists_of_pairs(tmp_path: Path, root: str, folde
     ]
 
 
+def test_the_folder_of_lfws_people_is_read_itself(tmp_path: Path) -> None:
+    home = write_lfw(tmp_path / "lfw_home", {"Al_Gore": 2, "Zico": 1})
+    (home / "lfw_funneled" / "pairs.txt").write_text("10\t300\n", encoding="utf-8")
+    link = tmp_path / "lfw"
+    link.symlink_to(home / "lfw_funneled")
+    for root in (home / "lfw_funneled", link):
+        names = [entry.file.name for entry in lfw.Reader().entries(root)]
+        assert names == ["Al_Gore_0001.jpg", "Al_Gore_0002.jpg", "Zico_0001.jpg"]
+
+
 def test_lfws_crop_is_rows_70_to_194(tmp_path: Path) -> None:
     """The rows of scikit-learn's default slice, and as many columns about its middle."""
     home = write_lfw(tmp_path, {"Zico": 1})

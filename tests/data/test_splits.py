@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from trapmid.config.study import DataRow, Source
 from trapmid.data import splits
 from trapmid.data.listing import DataError, Entry
 from trapmid.data.splits import Parts, check_disjoint, plan
+from trapmid.data.twins import Sides
 
 Rows = Callable[..., DataRow]
 
@@ -89,6 +90,39 @@ def test_people_with_too_many_images_are_not_private(data_row: Rows) -> None:
     message = r"^a: 3 of 5 identities .* 5 images \(min_images\), at most 8 \(max_images\), 4 are"
     with pytest.raises(DataError, match=message):
         plan(entries, entries, data_row(max_images=8, identities=4))
+
+
+def test_of_who_has_more_images_some_are_drawn_and_the_others_nobody_sees(data_row: Rows) -> None:
+    entries = people({1: 30, 2: 31, 3: 12, 4: 2})
+    row = data_row(images_each=20, public_max_images=None)
+    result = plan(entries, entries, row)
+    assert [sum(sizes(parts)) for parts in result.parts] == [20, 20, 12]
+    assert {entry.identity for entry in result.public} == {4}
+    for parts, identity in zip(result.parts, result.identities, strict=True):
+        drawn = sorted(entry for part in parts for entry in part)
+        own = [entry for entry in entries if entry.identity == identity]
+        assert set(drawn) <= set(own) and len(set(drawn)) == len(drawn)
+        assert len(own) == len(drawn) or drawn != own[: len(drawn)]  # not the first ones
+    more = people({1: 30, 2: 40, 3: 12, 4: 2})
+    assert plan(more, more, row).parts[0] == result.parts[0]  # another person's are not asked
+    other = plan(entries, entries, dataclasses.replace(row, seed=row.seed + 1))
+    assert other.parts[0] != result.parts[0]
+
+
+def test_what_an_image_that_nobody_sees_shows_is_not_public(data_row: Rows) -> None:
+    """The private person would be public under another name."""
+    entries = people({1: 30, 2: 31, 3: 12, 4: 2})
+    result = plan(entries, entries, data_row(images_each=20))
+    used = {entry.file for parts in result.parts for part in parts for entry in part}
+    unseen = next(e for e in entries if e.identity == 1 and e.file not in used)
+    (copy,) = (e for e in entries if e.file.name == "0004_000.jpg")
+
+    def contents(asked: Sequence[Entry]) -> dict[Path, str]:
+        return {e.file: str(unseen.file if e == copy else e.file) for e in asked}
+
+    twins = Sides(contents, contents)
+    again = plan(entries, entries, data_row(images_each=20), None, twins)
+    assert again.copies == [copy] and copy not in again.public
 
 
 def test_splits_are_disjoint_and_complete(data_row: Rows) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -229,6 +230,28 @@ def test_lfw_is_read_where_studies_read_it(
     printed = capsys.readouterr().out
     assert "3 pictures of 2 people; all of LFW has 13,233 and 5,749" in printed
     assert all(sentence in printed for sentence in lfw.TERMS)
+
+
+def test_what_scikit_learn_keeps_beside_lfw_is_no_part_of_it(here: Path) -> None:
+    """Its cache has other bytes on every machine; DVC would take it for other data."""
+    home = lfw_home(here)
+    write(home, {"joblib/sklearn/cached.pkl": b"\x80"})
+    for source in (home, home.parent, home / "lfw_funneled"):
+        assert cli.main(["data", "lfw", "--from", str(source)]) == 0
+        place = Path("data/external/lfw")
+        assert place.resolve() == (home / "lfw_funneled").resolve()
+        place.unlink()
+
+
+def test_a_copy_says_how_the_faces_were_aligned(here: Path) -> None:
+    home = lfw_home(here)
+    (home / "lfw_funneled").rename(home / "lfw-deepfunneled")
+    with tarfile.open(here / "some.tgz", "w:gz") as tar:
+        tar.add(home / "lfw-deepfunneled", arcname="lfw-deepfunneled")
+    for words in (["--from", str(home), "--copy"], ["--from", str(here / "some.tgz")]):
+        assert cli.main(["data", "lfw", *words]) == 0
+        assert [one.name for one in Path("data/external/lfw").iterdir()] == ["lfw-deepfunneled"]
+        shutil.rmtree("data/external/lfw")
 
 
 def test_lfw_is_looked_for_where_scikit_learn_keeps_it(

@@ -106,6 +106,7 @@ LISTS = {"train": "train.txt", "test": "test.txt", "public": "public.txt"}
         ({"val_fraction": 0.2}, "val_fraction"),
         ({"seed": 1}, "seed"),
         ({"max_images": 80}, "max_images"),
+        ({"images_each": 50}, "images_each"),
     ],
 )
 def test_lists_and_order_decide_who_is_private(other: dict[str, Any], key: str | None) -> None:
@@ -302,6 +303,6 @@ def test_a_seed_of_one_experiment_is_there_once() -> None:
     """The report would refuse it, when all is done."""
     small = YAML(typ="safe").load(compose("small", [0, 1], folder=shipped.PROFILES))
     for section, name in (("attack_runs", "gmi-none-1"), ("targets", "none-1")):
-        assert seeds((f"{section}.later-1", small[section][name])) == [
-            f"{section}.later-1: is {name} again, with the same seed; one of them is enough"
+        assert seeds((f"{section}.other-1", small[section][name])) == [
+            f"{section}.other-1: is {name} again, with the same seed; one of them is enough"
         ]

@@ -95,6 +95,7 @@ def profile(
         # Whatever the profile's own data say: labels are in the order that `people.private` has.
         "private_order": "number",
         "max_images": None,
+        "images_each": None,
         "lists": None,
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}

@@ -76,12 +76,17 @@ class DataRow:
     private_order: Literal["number", "images"] = "number"  # images: who has most comes first (PPA)
     lists: Lists | None = None  # instead of the rule: who is private, what is for test
     max_images: Count | None = None  # private are only people with at most so many images
+    images_each: MinImages | None = None  # so many of a private person are drawn; nobody sees more
     test_split: Literal["stratified", "shuffled"] = "stratified"
     """Of each person's images, or of all images, whoever is in them (PPA); some have none then."""
 
     def __post_init__(self) -> None:
         if self.lists is not None and self.test_split == "shuffled":
             raise ValueError("test_split: shuffled, but lists say what is for test")
+        if self.lists is not None and self.images_each is not None:
+            raise ValueError(
+                f"images_each: {self.images_each}, but lists say which images there are"
+            )
 
 
 Between = Annotated[

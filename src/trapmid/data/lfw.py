@@ -28,7 +28,7 @@ class Reader(listing.Reader):
 
     def entries(self, root: Path) -> list[Entry]:
         """All pictures; a person's number comes from the name, see `folders.number`."""
-        people = folders.people(_folder(root))
+        people = folders.people(folder(root))
         for name, files in people.items():
             for file in files:
                 if not (file.name.startswith(name) and _NUMBER.fullmatch(file.name[len(name) :])):
@@ -40,14 +40,22 @@ class Reader(listing.Reader):
         return pictures.to_tensor(pictures.read_picture(file, "RGB", SIZE).crop(CROP), size)
 
 
-def _folder(root: Path) -> Path:
-    """Where the people are: in one of `FOLDERS`, perhaps below lfw_home, perhaps nested once."""
+def folder(root: Path) -> Path:
+    """Where the people are: `root`, or in one of `FOLDERS`, perhaps below lfw_home, or nested once.
+
+    Raises:
+        DataError: nowhere there.
+    """
     names = {one.name for one in listing.contents(root)}
+    if any((root / name / f"{name}_0001.jpg").is_file() for name in names):
+        return root
     if HOME in names and not names & {*FOLDERS}:
         root = root / HOME
         names = {one.name for one in listing.contents(root)}
     name = next((name for name in FOLDERS if name in names), None)
     if name is None:
-        raise DataError(f"{root}: no folder {' or '.join(FOLDERS)}")
+        raise DataError(
+            f"{root}: no folder {' or '.join(FOLDERS)}, and no person's NAME/NAME_0001.jpg"
+        )
     inside = {one.name for one in listing.contents(root / name)}
     return root / name / name if name in inside else root / name

@@ -36,6 +36,7 @@ class Person(NamedTuple):
     identity: int
     entries: list[Entry]  # sorted
     test: frozenset[Path] | None = None  # those that a list keeps for test; None: nobody says
+    unused: tuple[Entry, ...] = ()  # neither private nor public
 
 
 class Given(NamedTuple):

@@ -65,7 +65,7 @@ def plan(
 
     Private are the first `row.identities` identity numbers that have at least `row.min_images`
     images, and at most `row.max_images`: ascending, or by `row.private_order` those of the most
-    images. Public are images of everybody else: where both readers number people alike, private
+    images. Of each at most `row.images_each` are drawn, and nobody sees the others. Public are images of everybody else: where both readers number people alike, private
     people are left out. The paper's public list also holds only people with less than 30 images
     and a number above 1,000: `public_max_images` and `public_above`. Neither says anything about
     images without an identity. Of copies of one picture `twins` says where they go.
@@ -82,7 +82,7 @@ def plan(
     """
     people, drawn = _people(private, row, given)
     identities = tuple(person.identity for person in people)
-    shown = pictures.private([entry for person in people for entry in person.entries])
+    shown = pictures.private([e for person in people for e in (*person.entries, *person.unused)])
     mixed = twins.shared([person.entries for person in people], shown)
     parts = tuple(_split(person, row, shown, mixed) for person in people)
     same_people = family(row.private.reader) == family(row.public.reader)
@@ -158,7 +158,24 @@ def _by_rule(groups: dict[int, list[Entry]], row: DataRow) -> list[Person]:
         )
     if row.private_order == "images":  # of equals first whose picture comes first
         able.sort(key=lambda i: (-len(groups[i]), groups[i][0]))
-    return [Person(i, groups[i]) for i in able[: row.identities]]
+    return [_drawn(Person(i, groups[i]), row) for i in able[: row.identities]]
+
+
+def _drawn(person: Person, row: DataRow) -> Person:
+    """The person with `row.images_each` images at most.
+
+    In sets from the press one person has a twentieth of all images: he would decide what a network
+    learns, every accuracy and every distance between sets of images.
+    """
+    if row.images_each is None or len(person.entries) <= row.images_each:
+        return person
+    stream = torch.Generator().manual_seed(stream_seed(row.seed, "images", person.identity))
+    order = torch.randperm(len(person.entries), generator=stream).tolist()
+    kept, unused = order[: row.images_each], order[row.images_each :]
+    return person._replace(
+        entries=[person.entries[place] for place in sorted(kept)],
+        unused=tuple(person.entries[place] for place in sorted(unused)),
+    )
 
 
 def _split(person: Person, row: DataRow, shown: Mapping[Path, str], mixed: frozenset[str]) -> Parts:

@@ -55,14 +55,18 @@ def place(source: Path | None, to: Path, *, copy: bool) -> list[str]:
     folders.check_there(source)
     folders.check_apart(source, to)
     if source.is_dir() and not copy:
-        links.check(source)
-        told = _look(source)
-        folders.link(source, to)
-        return [f"{to}: is a link to {source.resolve()}", *told, *TERMS]
+        # The people alone: beside them scikit-learn keeps what it made of them, other bytes on
+        # every machine, which DVC would take for another data set.
+        people = lfw.folder(source)
+        links.check(people)
+        told = _look(people)
+        folders.link(people, to)
+        return [f"{to}: is a link to {people.resolve()}", *told, *TERMS]
     with folders.new(to, source) as folder:
         if source.is_dir():
             files = [entry.file for entry in lfw.Reader().entries(source)]
-            places = (folder / lfw.FOLDERS[0] / one.parent.name / one.name for one in files)
+            aligned = _alignment(lfw.folder(source).name)
+            places = (folder / aligned / one.parent.name / one.name for one in files)
             folders.fill(zip(files, places, strict=True), copy=True)
             told = []
         else:
@@ -75,8 +79,14 @@ def place(source: Path | None, to: Path, *, copy: bool) -> list[str]:
 def _where(name: str) -> str | None:
     """Where a file of an archive goes: lfw_funneled/NAME/NAME_0001.jpg."""
     path = PurePosixPath(name)
-    wanted = path.suffix == ".jpg" and len(path.parts) >= 3 and not path.name.startswith(".")
-    return f"{lfw.FOLDERS[0]}/{path.parent.name}/{path.name}" if wanted else None
+    if path.suffix != ".jpg" or len(path.parts) < 3 or path.name.startswith("."):
+        return None
+    return f"{_alignment(path.parts[-3])}/{path.parent.name}/{path.name}"
+
+
+def _alignment(folder: str) -> str:
+    """The name under which the people are kept: it says how the faces were aligned, if at all."""
+    return folder if folder in lfw.FOLDERS else lfw.FOLDERS[0]
 
 
 def _look(folder: Path) -> list[str]:

@@ -110,7 +110,8 @@ def _private_side(row: Mapping[str, Any]) -> dict[str, Any]:
     """What decides who is private; a list of the public images does not."""
     lists = row.get("lists") or {}
     side = {key: row[key] for key in _PRIVATE} | {f"lists.{k}": lists.get(k) for k in _LISTS}
-    more = {"private_order": "number", "max_images": None, "test_split": "stratified"}
+    more = {"private_order": "number", "max_images": None, "images_each": None}
+    more |= {"test_split": "stratified"}
     return side | {key: row.get(key, usual) for key, usual in more.items()}
 
 

@@ -89,12 +89,17 @@ def _of_row(found: Findings, row: str) -> list[Block]:
     return [
         f"### Data: {escaped(row)}",
         f"{escaped(counts)}.{escaped(_copies_and_lists(contract))} "
-        f"Images are {size} × {size} pixels; "
+        f"{_drawn(block)}Images are {size} × {size} pixels; "
         f"private from `{block['private']['reader']}`, "
         f"public from `{block['public']['reader']}` layout.",
         Pictures([Picture(f"figures/data/{row}.png", words)]),
         Fold(title, [_contract(contract)], opened=held < len(contract["expectations"])),
     ]
+
+
+def _drawn(block: Mapping[str, Any]) -> str:
+    most = block.get("images_each")
+    return "" if most is None else f"Of each private person at most {most} images were drawn. "
 
 
 def _copies_and_lists(contract: Mapping[str, Any]) -> str:
