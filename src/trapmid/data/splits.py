@@ -65,10 +65,11 @@ def plan(
 
     Private are the first `row.identities` identity numbers that have at least `row.min_images`
     images, and at most `row.max_images`: ascending, or by `row.private_order` those of the most
-    images. Of each at most `row.images_each` are drawn, and nobody sees the others. Public are images of everybody else: where both readers number people alike, private
-    people are left out. The paper's public list also holds only people with less than 30 images
-    and a number above 1,000: `public_max_images` and `public_above`. Neither says anything about
-    images without an identity. Of copies of one picture `twins` says where they go.
+    images. Of each at most `row.images_each` are drawn, and nobody sees the others. Public are
+    images of everybody else: where both readers number people alike, private people are left out.
+    The paper's public list also holds only people with less than 30 images and a number above
+    1,000: `public_max_images` and `public_above`. Neither says anything about images without an
+    identity. Of copies of one picture `twins` says where they go.
 
     Args:
         private: all entries of the private source.
