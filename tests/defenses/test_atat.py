@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,3 +125,15 @@ def test_training_makes_it_easier_to_fool() -> None:
 def test_wrong_blocks_name_themselves(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         objective(**changes)
+
+
+def test_half_precision_is_refused() -> None:
+    """A pixel's next value in bf16 is further away than the ball is wide."""
+    defense = wiring.defense("atat", ATAT, "atat")
+    words = r"classifier_training\.\*\.precision: atat needs fp32, not "
+    for precision in ("bf16", "auto"):
+        with pytest.raises(ValueError, match=f"{words}{precision}"):
+            defense.check_training(64, precision)
+    with pytest.raises(ValueError, match=f"{words}bf16"):
+        defense.objective(replace(setting(), rt=replace(runtime(), precision="bf16")))
+    defense.check_training(64, "fp32")

@@ -29,8 +29,22 @@ class Defense(types.Defense):
     steps: Count
     augmentation: TrapAugmentation | None  # before an image is moved
 
+    def check_training(self, batch_size: int, precision: str) -> None:
+        del batch_size
+        _check_precision(precision)
+
     def objective(self, setting: Setting) -> types.Objective:
+        _check_precision(setting.rt.precision)
         return Objective(self, setting.num_classes, setting.rt)
+
+
+def _check_precision(precision: str) -> None:
+    """In bf16 a pixel's next value is 1/256 away: beside that the change of an image is nothing.
+
+    `auto` would do on one machine and not on another.
+    """
+    if precision != "fp32":
+        raise ValueError(f"classifier_training.*.precision: atat needs fp32, not {precision}")
 
 
 class Objective(types.Objective):
