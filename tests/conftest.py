@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+import shipped
 from trapmid.artifacts import sources
 
 
@@ -32,6 +33,14 @@ def no_waiting_for_the_disk() -> None:
 def source_files_are_taken_apart_once() -> None:
     """A stage that runs in this process asks for the same text of a file again and again."""
     sources._Module = functools.cache(sources._Module)  # type: ignore[misc, assignment]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def profiles_are_composed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where several processes share the tests, one of them does it for all."""
+    base = tmp_path_factory.getbasetemp()
+    shipped.kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "profiles"
+    shipped.kept.mkdir(exist_ok=True)
 
 
 # Files that take longest, and one that computes the toy study, for which others would wait: they
