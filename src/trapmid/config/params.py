@@ -152,7 +152,7 @@ def build(cls: type[T], block: Any, where: str) -> T:
     """
     if not isinstance(block, Mapping):
         raise ParamsError(f"{where}: must be a mapping, is {block!r}")
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     needed = {name for name, field in fields.items() if not _has_default(field)}
     missing, unknown = _names(needed - set(block)), _names(set(block) - set(fields))
