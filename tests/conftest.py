@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 # Before torch is loaded: a thread pool that exists spins, however few of its threads are used.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+import shipped
 from trapmid.artifacts import sources
 
 
@@ -34,14 +36,25 @@ def source_files_are_taken_apart_once() -> None:
     sources._Module = functools.cache(sources._Module)  # type: ignore[misc, assignment]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def profiles_are_composed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where several processes share the tests, one of them does it for all."""
+    base = tmp_path_factory.getbasetemp()
+    shipped.kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "profiles"
+    shipped.kept.mkdir(exist_ok=True)
+
+
 # Files that take longest, and one that computes the toy study, for which others would wait: they
 # begin early, so that no process is left alone with them at the end.
 FIRST = (
     *("pipeline/test_exactness", "engine/test_session", "examples/test_examples"),
-    *("test_reference", "benchmarks/test_on_gpu", "tracking/test_store", "report/test_page"),
-    *("targets/test_targets", "attacks/test_attacks", "priors/test_priors"),
-    *("pipeline/test_audit", "pipeline/test_recipes", "pipeline/test_bad_inputs"),
-    *("pipeline/test_crash", "pipeline/test_sharing", "pipeline/test_side_by_side"),
+    *("benchmarks/test_on_gpu", "pipeline/test_planted_faults", "audit/test_auditing"),
+    *("pipeline/test_dvc", "benchmarks/test_bench", "pipeline/test_side_by_side"),
+    *("foreign/test_importing", "test_reference", "planning/test_plan", "tracking/test_store"),
+    *("profiles/test_preflight", "report/test_page", "targets/test_targets"),
+    *("attacks/test_attacks", "priors/test_priors", "pipeline/test_audit"),
+    *("pipeline/test_recipes", "pipeline/test_bad_inputs", "pipeline/test_crash"),
+    *("pipeline/test_sharing",),
 )
 
 
@@ -49,6 +62,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files of `FIRST` first, where several processes share the files (Makefile)."""
     ranks = {Path(__file__).parent / f"{name}.py": rank for rank, name in enumerate(FIRST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's: a machine that tests a GPU may lack it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole files for a plain `pytest -n 2`, too: else each process makes what a file shares."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

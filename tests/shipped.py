@@ -1,13 +1,15 @@
-"""The project's own profiles: each is composed once for all tests of a process."""
+"""The project's own profiles: each is composed once for all tests of a run."""
 
 from __future__ import annotations
 
 import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from trapmid.profiles.compose import compose
+# Of trapmid nothing is imported here: a bare machine on which the tests of a GPU run has no YAML.
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 NAMES = sorted(path.stem for path in PROFILES.glob("*.yaml"))
@@ -18,7 +20,34 @@ LARGE_ARE_SLOW = [
 """Of a test for which the rows of a large profile take a second or more."""
 
 
+kept: Path | None = None
+"""A folder for what was composed, which the processes that share the tests share (conftest.py)."""
+
+
 @functools.cache
-def text(name: str) -> str:
-    """The params.yaml of a profile, for its own seeds."""
-    return compose(name, folder=PROFILES)
+def text(name: str, seeds: tuple[int, ...] | None = None) -> str:
+    """The params.yaml of a profile; seeds: None: its own."""
+    from trapmid.profiles.compose import compose
+
+    own = None if seeds is None else list(seeds)
+    return _once(f"{name}-{seeds}", lambda: compose(name, own, PROFILES))
+
+
+@functools.cache
+def whole(name: str) -> str:
+    """A profile over its bases, with the blocks that none of its rows uses."""
+    from trapmid.profiles.compose import every_block
+
+    return _once(f"{name}-whole", lambda: every_block(name, PROFILES))
+
+
+def _once(key: str, make: Callable[[], str]) -> str:
+    """What another process made already, or else what this one makes."""
+    if kept is None:  # while the tests are collected
+        return make()
+    file = kept / key
+    if not file.exists():
+        part = file.with_name(f"{key}.{os.getpid()}")
+        part.write_text(make(), encoding="utf-8")
+        part.replace(file)
+    return file.read_text(encoding="utf-8")

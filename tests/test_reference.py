@@ -72,9 +72,9 @@ def test_nothing_is_swallowed_and_nothing_is_python_s_or_torch_s(pages: Path) ->
         "Initialize internal",
     )
     for page in (pages / "trapmid").rglob("*.html"):
-        shown = page.read_text("utf-8")
+        shown, words = page.read_text("utf-8"), text(page)
         assert not re.search(r"<(row|name|seed|method|arch|file|identity)\b", shown), page
         assert "ForwardRef" not in shown
-        assert not [words for words in made if words in text(page)], page
+        assert not [said for said in made if said in words], page
     scores = text(pages / "trapmid/scoring/scores.html")
     assert "what reports/scores/<section>/<row>.json holds" in scores

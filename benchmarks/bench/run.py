@@ -52,7 +52,7 @@ def run(asked: Asked) -> list[Row]:
     shared = rows.machine(rates, beside=asked.beside)
     begun = f"{shared['processor']}, {shared['instructions']}, threads: {shared['threads']}"
     print(begun, flush=True)
-    repeats, seconds = (2, 0.0) if asked.quick else (3, 5.0) if asked.beside else (5, 10.0)
+    repeats, seconds = (1, 0.0) if asked.quick else (3, 5.0) if asked.beside else (5, 10.0)
     plan = Plan(repeats, seconds, now)
     found: list[Row] = []
     for path in chosen:

@@ -55,10 +55,10 @@ class Times(NamedTuple):
 
 
 def measure(path: Path, plan: Plan) -> Times:
-    """Both in turn, after one call of each that warms up."""
+    """Both in turn, after one call of each that warms up; not where one call is all."""
     actions = [path.ours] if path.reference is None else [path.ours, path.reference]
     times: list[list[float]] = [[] for _ in actions]
-    if not path.heavy and not path.once:
+    if plan.repeats > 1 and not path.heavy and not path.once:
         for action in actions:
             action(plan.now)
     end = time.perf_counter() + plan.seconds

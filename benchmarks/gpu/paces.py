@@ -27,11 +27,11 @@ def steps_within(
         seconds: from now on.
         run: makes so many steps and returns the seconds that they took.
         most: the answer is at most this, and at least 1.
-        trials: steps of the two runs that are timed. Where they are the same, as in an epoch of one
-            step, what goes before the steps counts as part of them.
+        trials: steps of the two runs that are timed, of each `most` at most. Where they are the
+            same, as in an epoch of one step, what goes before the steps counts as part of them.
     """
     begun = time.perf_counter()
-    few, more = trials
+    few, more = (min(trial, most) for trial in trials)
     run(few)  # the first run loads kernels
     first = run(few)
     longer = run(more)

@@ -37,10 +37,11 @@ class Sizes(NamedTuple):
     steps: int  # of a search, and of GMI's and KED-MI's priors; twice as many of PLG-MI's
     seconds: float  # most of one timed run, then it is cut and extrapolated
     small: dict[str, int]  # what a toy run changes of the blocks of trainings
+    narrow: dict[str, int]  # and of priors alone
 
 
-PAPER = Sizes("paper_attacks", 1000, 64, 27000, 30000, 5000, 50, 12.0, {})
-TOY = Sizes("attacks", 8, 32, 48, 96, 24, 4, 0.2, {"batch_size": 8})
+PAPER = Sizes("paper_attacks", 1000, 64, 27000, 30000, 5000, 50, 12.0, {}, {})
+TOY = Sizes("attacks", 8, 32, 48, 96, 24, 2, 0.2, {"batch_size": 8}, {"width": 8})
 
 PRECISIONS = {
     # name -> (of the Runtime, TF32 in matrix products, TF32 in convolutions)
@@ -126,7 +127,7 @@ class World:
 
     def prior_block(self, method: str) -> dict[str, Any]:
         """How the profile trains a prior."""
-        return {**self.study["prior_training"][method], **self.sizes.small}
+        return self.study["prior_training"][method] | self.sizes.small | self.sizes.narrow
 
     def prior(self, method: str, rt: Runtime) -> Prior:
         """A prior with random weights, of the target's classes where it knows any."""

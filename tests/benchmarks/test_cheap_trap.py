@@ -11,8 +11,8 @@ import cheap_trap
 import pytest
 import yaml
 
+import shipped
 from trapmid.config import params
-from trapmid.profiles.compose import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = ROOT / "benchmarks/results/2026-11-28-cheap-trap.json"
@@ -37,7 +37,7 @@ def test_the_document_shows_what_was_measured() -> None:
 
 
 def test_the_table_has_the_rows_of_the_profile() -> None:
-    made = yaml.safe_load(compose(cheap_trap.PROFILE, [0]))
+    made = yaml.safe_load(shipped.text(cheap_trap.PROFILE, (0,)))
     assert {name.removesuffix("-0") for name in made["targets"]} == set(cheap_trap.NAMES)
     steps = {row["set"].get("search_every", 1) for row in made["targets"].values() if "set" in row}
     assert all(cheap_trap.STEPS % every == 0 for every in steps)
@@ -94,7 +94,7 @@ def test_triggers_stay_where_the_search_is_over(
 ) -> None:
     """Also those that stay after a share of success, which random images do not reach."""
     monkeypatch.setattr(cheap_trap, "STEPS", 2)
-    study = params.parse(compose(cheap_trap.PROFILE, [0], ROOT / "profiles"))
+    study = params.parse(shipped.text(cheap_trap.PROFILE, (0,)))
     trained = cheap_trap.Trained(study, row, rests=rests)
     trapdoor = trained.objective.trapdoor
     assert trapdoor is not None

@@ -11,10 +11,10 @@ import gpu_hours
 import pytest
 import yaml
 
+import shipped
 from trapmid.config import params
 from trapmid.planning import work
 from trapmid.planning.card import Card
-from trapmid.profiles.compose import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 PERFORMANCE = (ROOT / "docs/performance.md").read_text("utf-8")
@@ -120,7 +120,7 @@ def test_hours_of_searches_are_those_of_the_plan() -> None:
     card = Card.read(gpu_hours.MEASURED)
     planned = {}
     for profile in ("paper", "paper_attacks"):
-        study = params.parse(compose(profile, [0], ROOT / "profiles"), "params.yaml")
+        study = params.parse(shipped.text(profile, (0,)), "params.yaml")
         planned |= {stage.row: stage.work for stage in work.stages(study) if stage.name == "invert"}
     for attack in ("gmi", "kedmi", "plgmi", "lomma_gmi", "lomma_kedmi"):
         ((unit, count),) = planned[f"{attack}-none-0"]

@@ -23,6 +23,17 @@ def test_steps_fill_85_per_cent_of_the_seconds(seconds: float, each: float, expe
     assert asked == [4, 4, 12]
 
 
+def test_no_more_steps_are_tried_than_are_wanted() -> None:
+    asked: list[int] = []
+
+    def run(steps: int) -> float:
+        asked.append(steps)
+        return 1.0 * steps
+
+    assert steps_within(100.0, run, most=5) == 5
+    assert asked == [4, 4, 5]
+
+
 @pytest.mark.parametrize(("steps", "expected"), [(1, 21), (4, 48)])
 def test_one_length_alone_is_timed_with_its_start(steps: int, expected: int) -> None:
     """An epoch of one batch. Of 100 seconds 85 are left: 85 / 4 steps, and 85 / (7 / 4)."""

@@ -24,9 +24,17 @@ def test_a_fixed_cost_of_small_amounts_weighs_little() -> None:
     assert growth.exponent(amounts, seconds) == pytest.approx(2, abs=0.01)
 
 
+@pytest.mark.parametrize(("seconds", "least"), [((0.3, 0.2), 0.2), ((1.5, 0.2), 1.5)])
+def test_a_long_run_is_made_once(seconds: tuple[float, ...], least: float) -> None:
+    times = iter(seconds)
+    assert growth._least(lambda amount: next(times), 3) == least
+    assert len(list(times)) == (least > growth._LONG)
+
+
 @pytest.mark.slow
 def test_a_toy_run_has_every_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "STAGES", (4,) * 3)
+    monkeypatch.setattr(growth, "_LONG", 0.0)  # nothing is made twice
     growth.main(["--quick", "--out", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.svg")])
     found = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert {one["axis"] for one in found} == {"identities", "pixels a side", "images", "stages"}

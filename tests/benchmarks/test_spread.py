@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import spread
 
+import shipped
 from trapmid.config import params
 from trapmid.config.study import AttackRunRow
-from trapmid.profiles.compose import compose
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_no_attack_run_names_a_judge_that_nobody_makes() -> None:
-    text = compose("small", [0, 3], ROOT / "profiles")
+    text = shipped.text("small", (0, 3))
     before, after = params.parse(text), params.parse(spread.without_judges(text))
     made = {"models/priors/public/gmi"}
     made |= {f"models/priors/guided/{one}" for one in spread.ATTACK_RUNS if "plgmi" in one}

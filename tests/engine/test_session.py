@@ -28,17 +28,18 @@ RUN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path, PosixPath
-from trapmid.engine import session
+from trapmid.engine import cluster, session
+cluster._PATIENCE = {}
 sys.exit(session.run(Path(), session.Plan({})))
 """
 
 
 @contextmanager
-def started(repository, **plan) -> Iterator[subprocess.Popen[str]]:
+def started(repository, patience: int = 10, **plan) -> Iterator[subprocess.Popen[str]]:
     """A driver in a process of its own: DVC changes the logging and the folder of a process."""
     words = ", ".join(f"{name}={value!r}" for name, value in plan.items())
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN.format(words)],
+        [sys.executable, "-c", RUN.format(patience, words)],
         cwd=repository.root,
         env=quiet(),
         text=True,
@@ -52,8 +53,8 @@ def started(repository, **plan) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def run(repository, code: int = 0, **plan) -> str:
-    with started(repository, **plan) as process:
+def run(repository, code: int = 0, **words) -> str:
+    with started(repository, **words) as process:
         printed, _ = process.communicate(timeout=300)
     assert process.returncode == code, printed
     return printed
@@ -367,7 +368,8 @@ def test_a_file_for_slurm_that_is_not_there(tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer(make_repository):
-    printed = run(make_repository("ours"), code=1, scheduler="tcp://127.0.0.1:9")
+    address = "tcp://127.0.0.1:9"
+    printed = run(make_repository("ours"), code=1, patience=1, scheduler=address)
     assert "--scheduler tcp://127.0.0.1:9: no answer" in printed.splitlines()[-1]
 
 

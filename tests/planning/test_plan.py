@@ -13,6 +13,7 @@ import pytest
 import torch
 from torchvision.models import vgg16_bn
 
+import shipped
 from toy import ATAT, TRAPMID, runtime
 from trapmid import cli, wiring
 from trapmid.config import params
@@ -27,22 +28,21 @@ from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
 from trapmid.planning.units import Unit
 from trapmid.priors import style
-from trapmid.profiles.compose import compose
 from trapmid.search import inversion
 from trapmid.training.savings import Savings
 from trapmid.types import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 GMI_PRIOR = json.dumps(
-    params.parse(compose("small", folder=ROOT / "profiles"))["prior_training"]["gmi"],
+    params.parse(shipped.text("small"))["prior_training"]["gmi"],
     sort_keys=True,
 )
 JUDGE = json.dumps(
     {"steps": 1, "people": 4, "images_each": 2, "nobodies": 2, "lr": 0.001, "weight_decay": 0.0}
     | {"keep_every": 1}
 )
-GMI = json.dumps(params.parse(compose("small", folder=ROOT / "profiles"))["attacks"]["gmi"])
-BIDO = params.parse(compose("wide", [0], ROOT / "profiles"))["bido"]
+GMI = json.dumps(params.parse(shipped.text("small"))["attacks"]["gmi"])
+BIDO = params.parse(shipped.text("wide", (0,)))["bido"]
 H100 = ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
 
 
@@ -64,12 +64,12 @@ class Given:
 
 @pytest.fixture(scope="module")
 def small() -> dict[str, Any]:
-    return params.parse(compose("small", folder=ROOT / "profiles"))
+    return params.parse(shipped.text("small"))
 
 
 @pytest.fixture(scope="module")
 def paper() -> dict[str, Any]:
-    return params.parse(compose("paper", [0], ROOT / "profiles"))
+    return params.parse(shipped.text("paper", (0,)))
 
 
 def unit(**changes: Any) -> Unit:
@@ -298,7 +298,7 @@ def test_units_are_measured_by_making_them(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("group", [2, 3, 9])
 def test_the_critic_of_a_stylegan_counts(group: int) -> None:
     """Whatever group of images it compares: fewer are measured than a batch has."""
-    study = params.parse(compose("style", [0], ROOT / "profiles"))
+    study = params.parse(shipped.text("style", (0,)))
     changes = {"latent_dim": 4, "base": 64, "most": 8, "layers": 2, "steps": 1, "group": group}
     block = {**study["prior_training"]["style"], **changes, "batch_size": 18}
     one = unit(kind="prior", method="style", block=json.dumps(block), arch="", batch=18)
@@ -332,7 +332,7 @@ def activations(network: torch.nn.Module) -> float:
 def test_every_kind_of_unit_of_the_attacks_can_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of each method, at toy size; the grown batch is not tried."""
     monkeypatch.setattr(measure, "_LONGEST", 0.0)
-    study = params.parse(compose("attacks", folder=ROOT / "profiles"))
+    study = params.parse(shipped.text("attacks"))
     units = {(u.kind, u.method, u.prior): u for stage in work.stages(study) for u, _ in stage.work}
     kinds = {"train", "prior", "search", "imitate", "ask", "query", "judge"}
     assert {kind for kind, _, _ in units} == kinds
@@ -479,7 +479,7 @@ def test_a_step_without_the_search_still_has_twice_the_images(paper: dict[str, A
 
 
 def test_what_nobody_timed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    study = params.parse(compose("paper_attacks", [0], ROOT / "profiles"))
+    study = params.parse(shipped.text("paper_attacks", (0,)))
     found = plan.plan(study, Card.read(H100))
     assert "query brepmi vgg16" in found.untimed
     assert "query brepmi vgg16" in plan.table(found, hours=True)[-1]

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
+import shipped
 from trapmid.config import params
 from trapmid.planning import sizes, work
 from trapmid.planning.units import Stage
-from trapmid.profiles.compose import compose
 
-PROFILES = Path(__file__).resolve().parents[2] / "profiles"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def small() -> dict[str, Any]:
-    return params.parse(compose("small", folder=PROFILES))
+    return params.parse(shipped.text("small"))
 
 
 @pytest.fixture(scope="module")
 def paper() -> dict[str, Any]:
-    return params.parse(compose("paper", [0], PROFILES))
+    return params.parse(shipped.text("paper", (0,)))
 
 
 def stage(study: dict[str, Any], label: str) -> Stage:
@@ -78,7 +78,7 @@ def test_searches_count_steps_of_images(small: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def attacks() -> dict[str, Any]:
-    return params.parse(compose("attacks", folder=PROFILES))
+    return params.parse(shipped.text("attacks"))
 
 
 def test_ppa_counts_candidates_and_views(attacks: dict[str, Any]) -> None:
@@ -190,7 +190,7 @@ def test_a_judge_that_learns_is_counted(photographs: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def photographs() -> dict[str, Any]:
     """126 people of 24 images: four for test, one for validation."""
-    return params.parse(compose("celeba_small", [0], PROFILES))
+    return params.parse(shipped.text("celeba_small", (0,)))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_dlib_is_asked_about_every_attack(photographs: dict[str, Any]) -> None:
 )
 def test_a_search_ends_where_its_triggers_settle(changes: dict[str, Any], epochs: int) -> None:
     """At epoch 17 of 36, free ones at 13, where `until` is not before that."""
-    study = params.parse(compose("cheap_trap", [0], PROFILES))
+    study = params.parse(shipped.text("cheap_trap", (0,)))
     row = study["targets"]["trapmid_settled-0"]
     row["set"] = {**row["set"], **changes}
     trainings = [(u, n) for u, n in stage(study, "train_target@trapmid_settled-0").work[:-1]]
@@ -309,16 +309,16 @@ def test_rows_of_the_same_work_share_a_unit(small: dict[str, Any]) -> None:
 
 def test_the_stages_are_those_of_dvc_yaml(small: dict[str, Any]) -> None:
     """By name, and every row of params.yaml once."""
-    text = (PROFILES.parent / "dvc.yaml").read_text("utf-8")
+    text = (ROOT / "dvc.yaml").read_text("utf-8")
     found = work.stages(small)
     assert all(f"\n  {one.name}:" in text for one in found)
-    lock = (PROFILES.parent / "dvc.lock").read_text("utf-8")
+    lock = (ROOT / "dvc.lock").read_text("utf-8")
     assert all(f"\n  {one.label}:" in lock for one in found)
 
 
-@pytest.mark.parametrize("profile", sorted(f.stem for f in PROFILES.glob("*.yaml")))
+@pytest.mark.parametrize("profile", shipped.NAMES)
 def test_every_profile_can_be_counted(profile: str) -> None:
-    study = params.parse(compose(profile, folder=PROFILES))
+    study = params.parse(shipped.text(profile))
     found = work.stages(study)
     assert len(found) > 5
     assert all(count > 0 for one in found for _, count in one.work)

@@ -12,13 +12,12 @@ from ruamel.yaml import YAML
 
 import shipped
 from trapmid.profiles import preflight
-from trapmid.profiles.compose import compose, every_block
 
 
 def problems(profile: str, data: dict[str, Any], *changes: tuple[str, Any]) -> list[str]:
     """The profile with a data row `other`: that of `faces`, but for `data`; then with changes."""
     content = YAML(typ="safe").load(shipped.text(profile))
-    whole = YAML(typ="safe").load(every_block(profile, shipped.PROFILES))
+    whole = YAML(typ="safe").load(shipped.whole(profile))
     content["judge_training"] = whole["judge_training"]
     content["data"]["other"] = copy.deepcopy(content["data"]["faces"]) | data
     for path, value in changes:
@@ -224,7 +223,7 @@ def test_a_verifier_does_not_repeat_the_evaluator() -> None:
 
 def seeds(*changes: tuple[str, Any]) -> list[str]:
     """The small profile for two seeds, with changes."""
-    content = YAML(typ="safe").load(compose("small", [0, 1], folder=shipped.PROFILES))
+    content = YAML(typ="safe").load(shipped.text("small", (0, 1)))
     content["evaluators"]["second"] = copy.deepcopy(content["evaluators"]["evaluator"])
     for path, value in changes:
         *above, key = path.split(".")
@@ -236,7 +235,7 @@ def seeds(*changes: tuple[str, Any]) -> list[str]:
 
 def _shared_name_that_ends_with_a_seed() -> list[tuple[str, Any]]:
     """An evaluator called judge-1, which is nobody's seed 1."""
-    content = YAML(typ="safe").load(compose("small", [0, 1]))
+    content = YAML(typ="safe").load(shipped.text("small", (0, 1)))
     judge = content["evaluators"]["evaluator"]
     rows = [(f"attack_runs.{name}.evaluator", "judge-1") for name in content["attack_runs"]]
     return [("evaluators.judge-1", judge), *rows]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import fake_study
+import shipped
 from trapmid.config import params
-from trapmid.profiles.compose import compose
 from trapmid.report.published import tables
 from trapmid.report.published.study import Study
 
@@ -22,7 +22,7 @@ LINES = LINE.findall((ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8"
 
 @cache
 def study(profile):
-    content = params.parse(compose(profile))
+    content = params.parse(shipped.text(profile))
     evaluators, targets, attack_runs = fake_study.scores(content)
     return Study(
         params=content,

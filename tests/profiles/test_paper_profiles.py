@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from texts import plain
 
 import shipped
-from trapmid.profiles.compose import compose, every_block
+from trapmid.profiles.compose import compose
 from trapmid.profiles.sections import CLASSIFIERS, ROWS
 
 PAPER_PROFILES = sorted(path.stem for path in shipped.PROFILES.glob("paper*.yaml"))
@@ -168,9 +168,9 @@ def of(name):
     return plain(shipped.text(name))
 
 
-def settings(name, folder=shipped.PROFILES):
+def settings(name):
     """What is no row in a profile, with the blocks that none of its rows uses."""
-    whole = plain(every_block(name, folder))
+    whole = plain(shipped.whole(name))
     return {key: part for key, part in whole.items() if key not in (*ROWS, "defaults", "seeds")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,14 @@ from trapmid import wiring
 from trapmid.nets.snresnet import resolution_plan
 from trapmid.profiles import preflight, sizes
 from trapmid.profiles.text import written
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What other networks said in another test."""
+    sizes._refusal.cache_clear()
+    yield
+    sizes._refusal.cache_clear()
 
 
 def study(size: int, profile: str = "small") -> dict[str, Any]:

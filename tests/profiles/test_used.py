@@ -44,7 +44,7 @@ def test_the_default_study_has_those_of_its_three_targets():
     assert set(small["attacks"]) == {"random", "gmi", "plgmi"}
     assert set(small["prior_training"]) == {"gmi", "plgmi"}
     assert small["surrogate_training"] == {} == small["judge_training"]
-    whole = yaml.safe_load(every_block("small", shipped.PROFILES))
+    whole = yaml.safe_load(shipped.whole("small"))
     assert {"mid", "bido", "attacks.lomma", "prior_training.kedmi"} <= blocks(whole)
 
 

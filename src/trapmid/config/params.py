@@ -6,6 +6,7 @@ Read with ruamel.yaml, DVC's own parser: PyYAML takes `1e-4` for a string.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types as pytypes
 import typing
@@ -75,7 +76,8 @@ def parse(text: str, path: str = "params.yaml") -> Study:
 
 def _rewritten(text: str) -> Iterator[tuple[int, str]]:
     """(line, what) of everything that means another value after DVC wrote the file anew."""
-    if not any(sign in text for sign in ("&", "*", "<<", "${")):  # parsing again takes its time
+    # Parsing again takes its time. What stands for an anchor, `*x`, comes after it.
+    if not any(sign in text for sign in ("&", "<<", "${")):
         return
     for event in YAML(typ="safe", pure=True).parse(text):
         line, value = event.start_mark.line + 1, getattr(event, "value", None) or ""
@@ -150,7 +152,7 @@ def build(cls: type[T], block: Any, where: str) -> T:
     """
     if not isinstance(block, Mapping):
         raise ParamsError(f"{where}: must be a mapping, is {block!r}")
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     needed = {name for name, field in fields.items() if not _has_default(field)}
     missing, unknown = _names(needed - set(block)), _names(set(block) - set(fields))
@@ -170,6 +172,12 @@ def build(cls: type[T], block: Any, where: str) -> T:
     except ValueError as error:
         name, colon, words = str(error).partition(":")
         raise ParamsError(f"{_place(block, where, name)}{colon}{words}") from None
+
+
+@functools.cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """Of the fields; a check builds the same classes for every row."""
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 _MISSING = "the engine Dask is not installed: pip install --editable '.[scale]'"
+_PATIENCE = 10  # seconds until a scheduler answers
 
 
 class Engine(NamedTuple):
@@ -38,7 +39,7 @@ def at(address: str, resources: Mapping[str, float]) -> Iterator[Engine]:
     except ImportError:
         raise ValueError(_MISSING) from None
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise ValueError(f"--scheduler {address}: no answer ({_short(error)})") from None
     with client:

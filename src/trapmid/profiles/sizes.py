@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -23,8 +23,14 @@ _JUDGES = ("trained_judges", "judges")
 _KEY = "image_size: "
 """How networks begin what they say of a size."""
 
-Maker = Callable[[int], object]
-"""From a side in pixels to a network."""
+
+class _Kind(NamedTuple):
+    """What a row's network is, equal where two rows have the same."""
+
+    section: str
+    method: str  # of a classifier its `arch`
+    settings: str  # of a prior its block, as JSON
+    people: int
 
 
 def problems(content: Mapping[str, Any]) -> Iterator[str]:
@@ -37,47 +43,45 @@ def problems(content: Mapping[str, Any]) -> Iterator[str]:
         content: a params.yaml in which every row is complete and what it names is there.
     """
     refused: dict[str, list[str]] = {}
-    seen: dict[tuple[str, ...], str] = {}
     for section in (*_CLASSIFIERS, *_PRIORS, *_JUDGES):
         for name, row in content[section].items():
-            what, make = _maker(content, section, name)
-            key = (row["data"], *what)
-            if key not in seen:
-                seen[key] = _refusal(make, content["data"][row["data"]]["image_size"])
-            if seen[key]:
-                line = f"data.{row['data']}.image_size: {seen[key]}"
+            data = content["data"][row["data"]]
+            kind = _kind(content, section, name, data["identities"])
+            if why := _refusal(kind, data["image_size"]):
+                line = f"data.{row['data']}.image_size: {why}"
                 refused.setdefault(line, []).append(f"{section}.{name}")
     for line, (first, *others) in refused.items():
         yield f"{line} ({first}{f' and {len(others)} more' if others else ''})"
 
 
-def _maker(content: Mapping[str, Any], section: str, name: str) -> tuple[tuple[str, ...], Maker]:
-    """What a row's network is, equal where two rows have the same, and how it is made."""
+def _kind(content: Mapping[str, Any], section: str, name: str, people: int) -> _Kind:
     row = content[section][name]
-    people: int = content["data"][row["data"]]["identities"]
     if section in _CLASSIFIERS:
-        return ("network", row["arch"]), functools.partial(_network, row["arch"], people)
+        return _Kind("targets", row["arch"], "", people)
     if section in _JUDGES:
-        return ("judge", row["method"]), wiring.judge(row["method"])
-    block = params.of_row(content, section, name)
-    classes = 1 if section == "public_priors" else people
-    training = wiring.prior_training(row["method"], block, block.where)
-    settings = json.dumps(block, default=str, sort_keys=True)
-    return (section, row["method"], settings), lambda side: training.make(side, classes)
+        return _Kind("judges", row["method"], "", 0)
+    settings = json.dumps(params.of_row(content, section, name), sort_keys=True)
+    return _Kind("priors", row["method"], settings, 1 if section == "public_priors" else people)
 
 
-def _network(arch: str, people: int, side: int) -> object:
-    """A program's file alone knows which sizes it takes."""
-    return None if arch == PROGRAM else wiring.target(arch)(people, side)
-
-
-def _refusal(make: Maker, side: int) -> str:
+@functools.cache
+def _refusal(kind: _Kind, side: int) -> str:
     """What a network says of this size; empty: it takes it, or speaks of something else."""
     try:
         with FakeTensorMode():
-            make(side)
+            _make(kind, side)
     except (ImportError, RuntimeError):  # the second: it computes with numbers that are not there
         return ""
     except ValueError as error:
         return str(error).removeprefix(_KEY) if str(error).startswith(_KEY) else ""
     return ""
+
+
+def _make(kind: _Kind, side: int) -> None:
+    if kind.section == "judges":
+        wiring.judge(kind.method)(side)
+    elif kind.section == "priors":
+        training = wiring.prior_training(kind.method, json.loads(kind.settings))
+        training.make(side, kind.people)
+    elif kind.method != PROGRAM:  # its file alone knows which sizes it takes
+        wiring.target(kind.method)(kind.people, side)
