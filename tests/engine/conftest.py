@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_graph import DVC_YAML, WORK, Repository
+from engine_graph import DVC_YAML, WORK, Repository, quiet
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def finished(fresh: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """One that `dvc repro` has finished. Not to be changed: `plain` is a copy."""
     made = fresh.copy(tmp_path_factory.mktemp("finished") / "repository")
-    made.dvc("repro", "--quiet")
+    subprocess.run(["dvc", "repro", "--quiet"], cwd=made.root, env=quiet(), check=True)
     return made
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
+
+import forked
 
 DVC_YAML = """\
 stages:
@@ -62,11 +63,9 @@ class Repository:
         (self.root / "params.yaml").write_text("rows:\n" + "".join(lines), encoding="utf-8")
 
     def dvc(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            ["dvc", *words], cwd=self.root, capture_output=True, text=True, env=quiet()
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        ended, printed = forked.python(("-m", "dvc", *words), self.root, quiet())
+        assert ended == code, printed
+        return printed
 
     @property
     def lock(self) -> str:

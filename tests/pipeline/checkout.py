@@ -23,6 +23,7 @@ import pytest
 from graph import Stage
 from ruamel.yaml import YAML
 
+import forked
 from trapmid.profiles.compose import compose
 from trapmid.profiles.sections import FANNED
 
@@ -126,9 +127,8 @@ class Checkout:
 
     def dvc(self, *words: str) -> str:
         """Runs DVC; returns what it printed."""
-        done = self.start(sys.executable, "-m", "dvc", *words)
-        printed, _ = done.communicate()
-        assert done.returncode == 0, f"dvc {' '.join(words)}:\n{printed}"
+        code, printed = self.python("-m", "dvc", *words)
+        assert code == 0, f"dvc {' '.join(words)}:\n{printed}"
         return printed
 
     @contextmanager
@@ -146,14 +146,22 @@ class Checkout:
 
     def trapmid(self, *words: str) -> tuple[int, str]:
         """Runs the copy's `trapmid`; returns exit code and what it printed."""
-        process = self.start(sys.executable, "-m", "trapmid.cli", *words)
-        printed, _ = process.communicate()
-        return process.returncode, printed
+        if words[0] in ("audit", "run"):  # which start processes, and look after them
+            return self.process(sys.executable, "-m", "trapmid.cli", *words)
+        return self.python("-m", "trapmid.cli", *words)
 
     def stage(self, command: str) -> tuple[int, str]:
         """Runs `stages/<command>`; returns exit code and what it printed."""
         script, *words = command.split()
-        process = self.start(sys.executable, f"stages/{script}.py", *words)
+        return self.python(f"stages/{script}.py", *words)
+
+    def python(self, *words: str) -> tuple[int, str]:
+        """Runs Python, as a fork of a process that has loaded torch and DVC; as `process`."""
+        return forked.python(words, self.root, self.environment())
+
+    def process(self, *words: str) -> tuple[int, str]:
+        """Runs a process of its own; returns exit code and what it printed."""
+        process = self.start(*words)
         printed, _ = process.communicate()
         return process.returncode, printed
 

@@ -6,16 +6,69 @@ The stages of the second study ran one by one, without DVC, in another folder.
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from graph import FROM_CHECKPOINTS
 
+import audit
 from trapmid.artifacts.sources import Sources
 from trapmid.config import params
 
 pytestmark = pytest.mark.slow
+
+FUNCTIONS = """\
+import functools
+
+@functools.cache
+def decorated(): pass
+
+def documented():
+    "Its docstring."
+    return [one for one
+            in "ab"]
+
+def generator():
+    yield
+
+def around():
+    def inside(): return 1
+    return (
+        inside()
+    )
+
+nameless = lambda: (
+    {one: 1 for one in ()}
+)
+
+def while_importing(): pass
+while_importing()
+"""
+
+
+def test_every_kind_of_function_is_seen_when_it_is_called(tmp_path, monkeypatch):
+    file = tmp_path / "functions.py"
+    file.write_text(FUNCTIONS, encoding="utf-8")
+    called = audit.Called()
+    monkeypatch.setattr(builtins, audit.PROBE, called, raising=False)
+    made = ModuleType("functions")
+    exec(audit.compiled(file), vars(made))
+    assert called.places == set()
+    assert made.documented.__doc__ == "Its docstring."
+    expected = {
+        made.decorated: {3},
+        made.documented: {6, 8},
+        lambda: list(made.generator()): {11},
+        made.around: {14, 15},
+        made.nameless: {20, 21},
+    }
+    for call, lines in expected.items():
+        call()
+        assert called.places == {(str(file), line) for line in lines}
+        called.places.clear()
 
 
 def test_a_stage_opens_only_its_dependencies(audited):
@@ -49,7 +102,6 @@ def test_a_stage_calls_only_code_of_its_digests(audited):
         undeclared += [
             f"{name}: {module}:{definition}"
             for file, line in audited.watched[name].called
-            if file.suffix == ".py"  # a template of the report is a file beside its module
             for module, definition in [(modules[root / file], defined(root / file, line))]
             if f"{module}:{definition}" not in listed and not stage.from_a_checkpoint(module)
         ]

@@ -272,9 +272,8 @@ def test_weights_that_do_not_fit_are_refused(study, fails):
 def test_a_broken_contract_stops_the_study(tmp_path_factory, study):
     """The real commands: DVC stops at the contract, and nothing trains."""
     study.edit("params.yaml", "images_per_class: [12, 12]", "images_per_class: [13, 20]")
-    process = study.start(sys.executable, "-m", "dvc", "repro", "train_target@none-0")
-    printed, _ = process.communicate()
-    assert process.returncode != 0
+    code, printed = study.process(sys.executable, "-m", "dvc", "repro", "train_target@none-0")
+    assert code != 0
     assert "validate_data: error: toy breaks its contract" in printed
     assert "expect_column_values_to_be_between(images)" in printed
     assert "Running stage 'train_target" not in printed
@@ -283,6 +282,7 @@ def test_a_broken_contract_stops_the_study(tmp_path_factory, study):
 
 def test_a_real_command_ends_with_exit_code_1(study):
     study.edit("params.yaml", "beta: 0.3", "beta: abc")
-    code, printed = study.stage(TARGET)
+    script, *words = TARGET.split()
+    code, printed = study.process(sys.executable, f"stages/{script}.py", *words)
     assert code == 1
     assert printed == "train_target: error: trapdoor.beta: must be float, is 'abc' (str)\n"

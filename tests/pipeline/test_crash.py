@@ -36,9 +36,15 @@ def first_step(printed: str) -> int:
     return int(re.findall(r"\| *(\d+)/\d+ \[", printed)[0])
 
 
+def stage(study: Checkout, command: str) -> tuple[int, str]:
+    """Runs it as a process of its own, as the one that is killed is."""
+    script, *words = command.split()
+    return study.process("python", f"stages/{script}.py", *words)
+
+
 def resumed(study: Checkout, command: str) -> str:
     """What a run prints that must go on: a process, since it finds a state by what it imported."""
-    code, printed = study.stage(command)
+    code, printed = stage(study, command)
     assert code == 0, printed
     return printed
 
@@ -70,7 +76,7 @@ def test_a_killed_training_resumes(study, command, edit, model, curve):
     for path in (Path(model).parent, Path(curve).parent):  # as DVC does before a stage
         shutil.rmtree(study.root / path)
     process = start_and_stop(study, command)
-    code, printed = study.stage(command)  # while the first one still holds its lock
+    code, printed = stage(study, command)  # while the first one still holds its lock
     assert code == 1
     assert len(printed.splitlines()) == 1
     assert "another process is at work on it (pid " in printed
