@@ -3,8 +3,9 @@
     python audit.py RESULT < STAGES    in the root of the study
 
 STAGES and RESULT are JSON: {stage: [script, word, ...]} in running order, and {stage: {"opened":
-[file, ...], "called": [[file, line], ...]}}: where a function that was called begins. What runs
-while a module is being imported is left out: it matters by the names that it makes.
+[file, ...], "called": [[file, line], ...], "asked": [parameter, ...]}}: where a function that was
+called begins, and which parts of params.yaml were asked for. What runs while a module is being
+imported is left out: it matters by the names that it makes.
 The heavy libraries are imported once; every stage then is a fork, and costs no start of its own.
 """
 
@@ -95,7 +96,9 @@ def _run(script: str, words: list[str], into: Path) -> None:
     sys.path.insert(0, str(Path(script).parent.resolve()))
     runpy.run_path(str(Path(script).resolve()), run_name="__main__")
     sys.settrace(None)
-    found = {"opened": sorted(opened.files), "called": called.places}
+    stage = sys.modules.get("_stage")  # the stage `code` has none, and no parameters
+    asked = sorted(stage._watch._study.asked) if stage else []
+    found = {"opened": sorted(opened.files), "called": called.places, "asked": asked}
     into.write_text(json.dumps(found), encoding="utf-8")
 
 
