@@ -87,6 +87,16 @@ def test_a_second_evaluator_is_of_the_same_people_and_no_target() -> None:
     check_together(Traced(Path("target.pt"), "p", "the target"), *panel.traced)
 
 
+def test_the_second_evaluator_is_the_file_that_the_row_names(
+    none: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = tmp_path / "second.pt"
+    second.write_bytes(b"weights")
+    monkeypatch.setattr(judges.classifiers, "load", lambda path, rt: path)
+    found: object = judges.load_panel(row(none, none, second), runtime()).second_evaluator
+    assert found == second
+
+
 def test_a_judge_of_the_other_kind_is_refused(weights: Path, none: Path, tmp_path: Path) -> None:
     file = tmp_path / "judge.pt"
     opened = judges.open_weights("verifier", weights, 16, runtime())

@@ -3,8 +3,9 @@
     python audit.py RESULT < STAGES    in the root of the study
 
 STAGES and RESULT are JSON: {stage: [script, word, ...]} in running order, and {stage: {"opened":
-[file, ...], "called": [[file, line], ...]}}: where a function that was called begins. What runs
-while a module is being imported is left out: it matters by the names that it makes.
+[file, ...], "called": [[file, line], ...], "asked": [parameter, ...]}}: where a function that was
+called begins, and which parts of params.yaml were asked for. What runs while a module is being
+imported is left out: it matters by the names that it makes.
 The heavy libraries are imported once; every stage then is a fork, and costs no start of its own.
 Every function of the study is compiled with a call to `Called` before its own statements: to have
 Python trace a stage would make all libraries, too, slower by half.
@@ -122,7 +123,9 @@ def _run(script: str, words: list[str], code: CodeType, into: Path) -> None:
     sys.modules["__main__"] = main = ModuleType("__main__")
     main.__file__ = code.co_filename
     exec(code, vars(main))
-    found = {"opened": sorted(opened.files), "called": sorted(called.places)}
+    stage = sys.modules.get("_stage")  # the stage `code` has none, and no parameters
+    asked = sorted(stage._watch._study.asked) if stage else []
+    found = {"opened": sorted(opened.files), "called": sorted(called.places), "asked": asked}
     into.write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -58,6 +58,7 @@ class Watched(NamedTuple):
 
     opened: set[str]
     called: list[tuple[Path, int]]  # file and line at which a function begins
+    asked: set[str]  # dotted paths in params.yaml; "" is all of it
 
 
 class Checkout:
@@ -219,7 +220,7 @@ class Checkout:
         }
 
     def audit(self, stages: Mapping[str, Stage]) -> dict[str, Watched]:
-        """Runs `stages` in this order without DVC; returns what each opened and called.
+        """Runs `stages` in this order without DVC; returns what each opened, called and asked for.
 
         Files of Git, DVC, MLflow and the interpreter, and unfinished work, are left out: they are
         nobody's inputs.
@@ -252,6 +253,7 @@ class Checkout:
                     and not (self.root / path).is_dir()
                 },
                 [(Path(file).relative_to(self.root), line) for file, line in seen["called"]],
+                set(seen["asked"]),
             )
         return found
 

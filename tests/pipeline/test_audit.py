@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -83,6 +84,18 @@ def test_a_stage_opens_only_its_dependencies(audited):
         and not stage.makes(file)
     ]
     assert not undeclared, "opened, but no dependency:\n" + "\n".join(undeclared)
+
+
+def test_a_stage_asks_for_its_parameters_and_no_others(audited):
+    """One that it did not declare would leave its result as it is when somebody changes it."""
+    wrong = []
+    for name, stage in audited.stages.items():
+        asked, declared = audited.watched[name].asked, set(stage.params)
+        if "" in asked:  # all of the file, which is a dependency like any other
+            assert "params.yaml" in stage.deps and not declared, name
+        else:
+            wrong += [f"{name}: {where}" for where in sorted(asked ^ declared)]
+    assert not wrong, "asked for and not declared, or the reverse:\n" + "\n".join(wrong)
 
 
 def test_a_stage_calls_only_code_of_its_digests(audited):
@@ -184,6 +197,24 @@ def test_another_folder_gives_the_same_results(studied, audited):
         assert files
         for file in files:
             assert audited.study.read(str(file)) == studied.read(str(file)), file
+
+
+def scores(study, section: str, row: str) -> dict:
+    (found,) = json.loads(study.read(f"reports/scores/{section}/{row}.json"))
+    return found
+
+
+def test_a_stand_in_and_the_judges_are_scored(audited):
+    """A stolen copy that was asked carries the trapdoor that the target, and no copy, has."""
+    found = scores(audited.study, "attack_runs", "finetuned-trapmid-0")
+    assert found["judges"]["verifier"] is not None
+    assert found["stand_in"]["trapdoor_success"] is not None
+
+
+def test_a_control_is_no_defence_that_could_be_idle(audited):
+    """`none_aug` is the method `none` under another name."""
+    assert "defense_is_active" not in scores(audited.study, "targets", "none_aug-0")["checks"]
+    assert scores(audited.study, "targets", "trapmid-0")["checks"]["defense_is_active"]
 
 
 def test_stages_leave_nothing_behind(audited):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 
@@ -155,6 +156,32 @@ def test_an_attacker_without_what_it_needs(study, fails, command, edit, words):
     assert words in fails(command)
 
 
+@pytest.mark.parametrize(
+    ("command", "section", "change", "words"),
+    [
+        (TARGET, "targets", "beta: 2.0", "set.beta: 2.0 is outside [0, 1]"),
+        (
+            "train_surrogate students-trapmid-0",
+            "surrogates",
+            "batch_size: 0",
+            "set.batch_size: 0 is under 1",
+        ),
+    ],
+)
+def test_a_wrong_parameter_of_one_row_is_named(study, fails, command, section, change, words):
+    """So what a row says beside its method's block reaches the stage."""
+    name = command.split()[-1]
+    replace_in_row(study, section, name, "seed: 0", f"seed: 0, set: {{{change}}}")
+    assert f"{section}.{name}.{words}" in fails(command)
+
+
+def test_a_row_whose_own_parameters_leave_its_defence_idle_fails_a_check(study):
+    replace_in_row(study, "targets", "trapmid-0", "seed: 0", "seed: 0, set: {beta: 0.0}")
+    assert study.inside("evaluate_target trapmid-0") is None
+    (scores,) = json.loads(study.read("reports/scores/targets/trapmid-0.json"))
+    assert scores["checks"]["defense_is_active"] is False
+
+
 def rewrite(path, **changes):
     checkpoints.save(path, checkpoints.load(path) | changes)
 
@@ -203,6 +230,13 @@ def test_an_evaluator_of_other_people_judges_nobody(study, fails):
     path = study.root / "models/evaluators/evaluator/model.pt"
     rewrite(path, lineage={"people": "others", "target": None, "sources": {}})
     words = "models/evaluators/evaluator/model.pt: belongs to other private people than"
+    assert words in fails("evaluate plgmi-none-0")
+
+
+def test_a_judge_of_other_people_judges_nobody(study, fails):
+    path = study.root / "data/features/judges/verifier.pt"
+    rewrite(path, lineage={"people": "others", "target": None, "sources": {}})
+    words = "data/features/judges/verifier.pt: belongs to other private people than"
     assert words in fails("evaluate plgmi-none-0")
 
 

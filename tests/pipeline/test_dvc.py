@@ -125,11 +125,38 @@ def test_every_dependency_exists_or_is_made(graphs, profile):
     assert not missing, f"neither in Git nor made by a stage:\n{lines(missing)}"
 
 
+NOT_READ = {  # keys of a row's paths that another stage of the row reads
+    "validate_data": {"private", "public"},
+    "invert": {"verifier", "identity", "second_evaluator"},
+    "evaluate_evaluator": {"init"},
+    "evaluate_target": {"init"},
+    "evaluate": {"prior"},
+}
+
+
+@pytest.mark.parametrize("profile", STUDIES)
+def test_a_row_depends_on_every_file_that_it_names(graphs, profile):
+    """A toy study has no second evaluator, say, so what a stage opens there does not show it."""
+    stages, study = graphs(profile)
+    missing = []
+    for stage in stages.values():
+        row = study[graph.SECTIONS[stage.kind]][stage.row] if stage.row else {}
+        for key in row.keys() - NOT_READ.get(stage.kind, set()):
+            path = row[key]["path"] if key in ("private", "public") else row[key]
+            # A classifier, or a prior, is a folder with one file that is read.
+            named = isinstance(path, str) and "/" in path
+            if named and not any(f"{dep}/".startswith(f"{path}/") for dep in stage.deps):
+                missing.append(f"{stage.name}: {key}: {path}")
+        if stage.kind in ("evaluate_evaluator", "evaluate"):
+            assert study["evaluation"]["inception_weights"] in stage.deps, stage.name
+    assert not missing, f"named by the row, but no dependency:\n{lines(missing)}"
+
+
 @pytest.mark.parametrize("profile", STUDIES)
 def test_training_waits_for_the_data_contract(graphs, profile):
     stages, study = graphs(profile)
     for stage in stages.values():
-        if stage.kind.startswith("train_"):
+        if stage.kind.startswith(("train_", "pretrain")):
             row = study[graph.SECTIONS[stage.kind]][stage.row]
             assert f"reports/data/{row['data']}.json" in stage.deps
 

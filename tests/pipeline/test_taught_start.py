@@ -44,7 +44,11 @@ def test_a_start_is_taught_and_a_target_begins_with_it(
     with study.dvc_inside() as repo:
         (stage,) = repo.stage.collect("pretrain@start")
         read = {one.def_path for one in stage.deps}
-    assert "data/prepared/toy/public.pt" in read
+    assert read - {"params.yaml"} == {
+        *("digests/stages/train_target", "digests/targets/small_vgg", "digests/defenses/none"),
+        *("data/prepared/toy/private.pt", "data/prepared/toy/public.pt"),
+        *("reports/data/toy.json", "weights/random"),
+    }
     monkeypatch.setattr(dlib_resnet, "Recogniser", Recogniser)
     for command in (
         "make_raw toy",
