@@ -207,8 +207,8 @@ def scores(study, section: str, row: str) -> dict:
 def test_a_stand_in_and_the_judges_are_scored(audited):
     """A stolen copy that was asked carries the trapdoor that the target, and no copy, has."""
     found = scores(audited.study, "attack_runs", "finetuned-trapmid-0")
-    assert found["judges"]["verifier"] is not None
-    assert found["stand_in"]["trapdoor_success"] is not None
+    assert found["judges"] and found["judges"]["verifier"] is not None
+    assert found["stand_in"] and found["stand_in"]["trapdoor_success"] is not None
 
 
 def test_a_control_is_no_defence_that_could_be_idle(audited):
