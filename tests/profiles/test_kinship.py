@@ -300,7 +300,7 @@ def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
 @pytest.mark.slow
 def test_a_seed_of_one_experiment_is_there_once() -> None:
     """The report would refuse it, when all is done."""
-    small = YAML(typ="safe").load(compose("small", [0, 1], folder=shipped.PROFILES))
+    small = YAML(typ="safe").load(shipped.text("small", (0, 1)))
     for section, name in (("attack_runs", "gmi-none-1"), ("targets", "none-1")):
         assert seeds((f"{section}.other-1", small[section][name])) == [
             f"{section}.other-1: is {name} again, with the same seed; one of them is enough"
