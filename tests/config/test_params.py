@@ -136,6 +136,8 @@ def test_a_section_by_its_path() -> None:
     ("text", "message"),
     [
         ("a: &x 1\nb: 2\n", "line 1: the anchor x: write the value out"),
+        ("a: 1\nb: &x 2\nc: *x\n", "line 2: the anchor x: write the value out"),
+        ("a: *x\n", "found undefined alias"),
         ("a: {b: 1}\nc:\n  <<: {d: 1}\n", "line 3: the merge key <<: write"),
         ("a: ${b}\n", "line 1: the variable in '\\$\\{b\\}'"),
         ("a: {1: x}\n", "a: the key 1 must be in quotes"),
