@@ -17,7 +17,7 @@ import atexit, json, os, random, sys, threading
 atexit.register(print, "ended")
 found = {
     "folder": os.getcwd(),
-    "environment": dict(os.environ),
+    "environment": {k: v for k, v in os.environ.items() if k != "PATH"},  # it has more commands
     "words": sys.argv,
     "path": sys.path,
     "name": __name__,
@@ -66,3 +66,17 @@ def test_a_killed_fork_says_so(tmp_path):
     text = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     (tmp_path / "script.py").write_text(text, encoding="utf-8")
     assert forked.python(["script.py"], tmp_path, os.environ) == (-9, "")
+
+
+@pytest.mark.parametrize("word", ["script.py", "stages/script.py"])
+def test_a_stage_that_dvc_starts_is_a_fork(tmp_path, word):
+    """Whatever else is called `python` in its shell is a new interpreter."""
+    command = f"exec python {word} one 'two words'"
+    text = f"import subprocess, sys\nsys.exit(subprocess.call({command!r}, shell=True))"
+    (tmp_path / "dvc.py").write_text(text, encoding="utf-8")
+    (tmp_path / word).parent.mkdir(exist_ok=True)
+    said = "import sys\nprint(sys.argv, 'torch' in sys.modules)\nsys.exit(7)\n"
+    (tmp_path / word).write_text(said, encoding="utf-8")
+    code, printed = forked.python(["dvc.py"], tmp_path, os.environ)
+    assert code == 7
+    assert printed == f"{[word, 'one', 'two words']} {word.startswith('stages')}\n"
