@@ -62,10 +62,16 @@ class Watched(NamedTuple):
 
 
 class Checkout:
-    """One such copy."""
+    """One such copy.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: its folder.
+        real: whether every command is a process of its own, never a fork.
+    """
+
+    def __init__(self, root: Path, real: bool = False) -> None:
         self.root = root
+        self._real = real
 
     @classmethod
     def make(cls, root: Path, profile: str = "toy", seeds: list[int] | None = None) -> Checkout:
@@ -89,7 +95,7 @@ class Checkout:
     def copy(self, root: Path) -> Checkout:
         """All of it, results and DVC's cache included, at `root`; MLflow's store stays behind."""
         shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
-        return Checkout(root)
+        return Checkout(root, self._real)
 
     def choose(self, profile: str, seeds: list[int] | None = None) -> None:
         """Writes params.yaml, as `trapmid profile` does."""
@@ -157,7 +163,9 @@ class Checkout:
         return self.python(f"stages/{script}.py", *words)
 
     def python(self, *words: str) -> tuple[int, str]:
-        """Runs Python, as a fork of a process that has loaded torch and DVC; as `process`."""
+        """As `process`, Python: as a fork of a process that has loaded torch and DVC."""
+        if self._real:
+            return self.process(sys.executable, *words)
         return forked.python(words, self.root, self.environment())
 
     def process(self, *words: str) -> tuple[int, str]:

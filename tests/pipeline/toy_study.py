@@ -35,6 +35,8 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
 def studied(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkout:
     """A finished toy study. Look, do not touch: take a `study` to change something.
 
+    Its commands, and those of its copies, are processes of their own: `test_side_by_side` is about
+    what DVC and its stages do as a person starts them.
     Where several processes share the tests, the first that needs it makes it, and the others wait.
     """
     base = tmp_path_factory.getbasetemp()
@@ -47,10 +49,10 @@ def studied(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkou
             assert code == 0, printed
             finished.touch()
             print(f"\nthe toy study took {time.perf_counter() - begun:.0f} s")
-    return Checkout(root)
+    return Checkout(root, real=True)
 
 
 @pytest.fixture
 def study(studied: Checkout, tmp_path) -> Checkout:
     """A copy of the finished toy study, results and cache included."""
-    return studied.copy(tmp_path / "study")
+    return Checkout(studied.copy(tmp_path / "study").root)
