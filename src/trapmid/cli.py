@@ -192,6 +192,7 @@ def _add_audit(verbs: _Verbs) -> None:
     audit.add_argument(
         "--min-images", type=_count, default=5, help="of a person, at least; default: 5"
     )
+    audit.add_argument("--most-images", type=_count, help="of a person, drawn; default: all")
     audit.add_argument("--image-size", type=_count, help="in pixels, where MODEL takes any")
     audit.add_argument("--classes", type=Path, help="file: who the outputs are, a name a line")
     audit.add_argument("--folder", type=Path, help="default: audits/MODEL")

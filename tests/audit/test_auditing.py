@@ -25,7 +25,9 @@ from trapmid import cli
 from trapmid.audit import in_memory, model, run
 from trapmid.audit import people as of_people
 from trapmid.audit.folder import Folder
+from trapmid.audit.people import Private
 from trapmid.data.drawing.images import portraits
+from trapmid.data.listing import Entry
 from trapmid.nets import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +104,7 @@ def request(world: World, path: Path, **changes: Any) -> run.Request:
         "private": world.private,
         "public": world.public,
         "min_images": 5,
+        "most_images": None,
         "image_size": None,
         "classes": None,
         "profile": "audit",
@@ -141,6 +144,39 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     }
     assert (folder.path / "data/external/private").resolve() == world.private.resolve()
     assert (folder.path / "src/trapmid/audit").is_dir()
+
+
+def test_of_everybody_so_many_images_at_most(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Quiet(tmp_path / "a", ROOT)
+    run.prepare(request(world, world.model(), most_images=4), folder)
+    params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
+    assert params["data"]["faces"]["images_each"] == 4
+    assert params["validation"]["images_per_class"] == [4, 100_000]
+    line = f"4 people with {IMAGES} to {IMAGES} images, of which 4 at most are drawn\n"
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("counts", "most", "words"),
+    [
+        ((5, 6, 20), None, "3 people with 5 to 20 images; one has 65% of all. "),
+        ((5, 6, 20), 30, "3 people with 5 to 20 images; one has 65% of all. "),
+        ((5, 7, 20), None, None),
+    ],
+)
+def test_one_with_many_more_images_is_told(
+    counts: tuple[int, ...], most: int | None, words: str | None
+) -> None:
+    entries = tuple((Entry(Path("x.jpg"), 1, ""),) * count for count in counts)
+    said = run.balance(Private("people", tuple(map(str, counts)), entries, 0), most)
+    if words is None:
+        assert said == "3 people with 5 to 20 images"
+    else:
+        assert said.startswith(words) and said.endswith(
+            "--most-images 6 would draw as many of everybody"
+        )
 
 
 class Described(nn.Module):

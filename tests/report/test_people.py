@@ -85,6 +85,26 @@ def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
     assert [one.name for one in found["none"].people] == ["bea", "2880", "al"]
 
 
+def test_who_has_more_training_images_is_seen(tmp_path):
+    """Whom the evaluator saw more often it names more often; where all have as many, no column."""
+    folder = tmp_path / "data/prepared/faces"
+    folder.mkdir(parents=True)
+    more = "people/bea/2.jpg,people:77,1,train,8,x\npeople/bea/3.jpg,people:77,1,test,8,x\n"
+    columns = {}
+    for name, manifest in (
+        ("even", MANIFEST.replace("0,test", "0,train")),
+        ("odd", MANIFEST + more),
+    ):
+        (folder / "manifest.csv").write_text(manifest)
+        scored = {f"{attack}-t-{seed}": ONE for attack in ("gmi", "plgmi") for seed in (0, 1)}
+        exposed = people.exposed(PARAMS, tmp_path, {"none": "plgmi"}, scored)
+        blocks = section.people(Given(exposed)).blocks
+        (frame,) = (one.frame for one in blocks if isinstance(one, Table))
+        columns[name] = dict(zip(frame["Person"], frame.get("Training images", []), strict=False))
+        assert ("compare people who have about as many" in blocks[-1]) == (name == "odd")
+    assert columns == {"even": {}, "odd": {"bea": "2", "2880": "1", "al": "0"}}
+
+
 def test_people_have_the_names_of_their_own_data(tmp_path):
     """One attack meets two sets of data; the other one comes first in params.yaml."""
     for name, manifest in (("faces", MANIFEST), ("others", MANIFEST.replace("bea", "dan"))):

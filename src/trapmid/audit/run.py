@@ -17,6 +17,7 @@ from trapmid.report import names
 from trapmid.ui import open_page
 
 _MOST = 100_000  # images of a person that the contract allows
+_UNEVEN = 3  # times the images of the person in the middle
 _FEW = 0.5
 """A model that names so few of the people whom it learnt was asked about something else."""
 
@@ -29,6 +30,7 @@ class Request:
     private: Path
     public: Path
     min_images: int  # people with fewer are left out
+    most_images: int | None  # of a person with more so many are drawn; None: all are used
     image_size: int | None  # None: the one for which the program was exported
     classes: Path | None  # the names of the model's outputs, a line each; None: sorted names
     profile: str  # the profile under the audit's own
@@ -50,6 +52,7 @@ def prepare(request: Request, folder: Folder) -> None:
     public = people.check_public(request.public)
     if own.left_out:
         print(f"left out: {own.left_out} people with under {request.min_images} images")
+    print(balance(own, request.most_images))
     size = request.image_size or model.size_of(request.model)
     resolution_plan(size)  # of every prior of an audit: it would stop hours later
     content = model.contents(request.model, size, len(own.names))
@@ -95,12 +98,13 @@ def profile(
         # Whatever the profile's own data say: labels are in the order that `people.private` has.
         "private_order": "number",
         "max_images": None,
-        "images_each": None,
+        "images_each": request.most_images,
         "lists": None,
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
     # The contract of the profile would refuse, halfway, whom the command let in.
-    made["validation"] = {"images_per_class": [request.min_images, _MOST]}
+    least = min(request.min_images, request.most_images or request.min_images)
+    made["validation"] = {"images_per_class": [least, _MOST]}
     if request.verifier is not None:
         made["judges"] = {
             "verifier": {"method": request.verifier, "model": "weights/none", "seed": 0}
@@ -109,6 +113,21 @@ def profile(
     if not features:
         made["attacks"] = {"lomma": {"feature_weight": 0.0}}
     return made
+
+
+def balance(own: Private, most: int | None) -> str:
+    """How many images the people have, and what it means where one has many more than others."""
+    counts = sorted(len(entries) for entries in own.entries)
+    line = f"{len(counts)} people with {counts[0]} to {counts[-1]} images"
+    if most is not None and counts[-1] > most:
+        return f"{line}, of which {most} at most are drawn"
+    if counts[-1] <= _UNEVEN * counts[len(counts) // 2]:
+        return line
+    return (
+        f"{line}; one has {counts[-1] / sum(counts):.0%} of all. The evaluator and the control "
+        "learn that person first, and accuracies count images where attacks count people; "
+        f"--most-images {counts[len(counts) // 2]} would draw as many of everybody"
+    )
 
 
 def execute(folder: Folder, *, browse: bool) -> None:

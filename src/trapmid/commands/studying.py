@@ -139,6 +139,7 @@ def audit(options: argparse.Namespace) -> int:
         "private",
         "public",
         "min_images",
+        "most_images",
         "image_size",
         "classes",
         "profile",

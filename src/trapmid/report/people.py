@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ class Person(NamedTuple):
     hits: int  # images that the evaluator names as this person
     agreed: int | None  # of them, those that the other judges grant; None: there are none
     n: int
+    trained: int = 0  # images of this person that the study trains on
 
     @property
     def rate(self) -> float:
@@ -70,8 +72,11 @@ def exposed(
         runs = runs_on(params, defense)
         if attack in runs:
             one = _ranking(runs, scored, attack)
-            names = names_in(root, _data(params, one, defense))
-            found[defense] = Exposed(one, tally([scored[row] for row in runs[one]], names))
+            data = _data(params, one, defense)
+            people = tally([scored[row] for row in runs[one]], names_in(root, data))
+            trained = _trained(root, data)
+            people = tuple(who._replace(trained=trained[who.label]) for who in people)
+            found[defense] = Exposed(one, people)
     return found
 
 
@@ -167,6 +172,18 @@ def looks(
     return found
 
 
+def _trained(root: Path, data: str) -> Counter[int]:
+    """How many images of every label a study trains on."""
+    rows = _manifest(root, data)
+    return Counter(int(row["label"]) for row in rows if row["split"] == "train")
+
+
+def _manifest(root: Path, data: str) -> Iterator[dict[str, str]]:
+    manifest = root / f"data/prepared/{data}/manifest.csv"
+    with manifest.open(newline="", encoding="utf-8") as stream:
+        yield from csv.DictReader(stream)
+
+
 def names_in(root: Path, data: str) -> dict[int, str]:
     """People by label, as their data set calls them: by a folder's name, or by a number.
 
@@ -175,11 +192,9 @@ def names_in(root: Path, data: str) -> dict[int, str]:
         data: a row of `data`.
     """
     found: dict[int, str] = {}
-    manifest = root / f"data/prepared/{data}/manifest.csv"
-    with manifest.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            if row["label"] and int(row["label"]) not in found:
-                reader, _, number = row["identity"].partition(":")
-                folder = Path(row["path"]).parent.name
-                found[int(row["label"])] = folder if reader in _OF_FOLDERS else number
+    for row in _manifest(root, data):
+        if row["label"] and int(row["label"]) not in found:
+            reader, _, number = row["identity"].partition(":")
+            folder = Path(row["path"]).parent.name
+            found[int(row["label"])] = folder if reader in _OF_FOLDERS else number
     return found

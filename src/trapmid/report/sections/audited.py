@@ -26,7 +26,9 @@ _NAMED = 5  # people on the first screen
 _AGREE = "judges.agree"
 _POSITIVE = "positive_control"
 _LEAKS = "**The model gives away what its people look like**"
-_RECOGNISED = "**The evaluator recognises the model's people, and no other judge was asked**"
+_RECOGNISED = (
+    "**The evaluator recognises the model's people, and no judge of another kind was asked**"
+)
 _FOOLED = (
     "**Cannot tell whether the model gives away what its people look like**: the evaluator is "
     "fooled, and the other judges do not see the people"

@@ -27,6 +27,10 @@ _BY_JUDGES = (
     "the same images, those that the other judges grant as well; of whom they grant most comes "
     "first"
 )
+_UNEVEN = (
+    "Training images are those of this study. Of whom there are more, the evaluator has seen more, "
+    "and names that person more often, whatever it sees: compare people who have about as many. "
+)
 _READ = (
     "A few images of each person are few: intervals that overlap do not rank two people, and who "
     "comes first by luck comes first here, too."
@@ -40,14 +44,22 @@ def people(found: Findings) -> Section:
         blocks += [
             f"### {escaped(names.defense(defense))}",
             _summed(one),
-            _table(one.people[:_FIRST]),
+            _table(one.people[:_FIRST], even=_is_even(one)),
         ]
         if len(one.people) > _FIRST:
-            blocks.append(Fold(f"All {len(one.people)} people", [_table(one.people)]))
+            blocks.append(
+                Fold(f"All {len(one.people)} people", [_table(one.people, even=_is_even(one))])
+            )
     if not blocks:
         return Section(TITLE, [])
     judged = any(one.people[0].agreed is not None for one in found.exposed.values())
-    return Section(TITLE, [f"{_ABOUT}{_BY_JUDGES * judged}.", *blocks, _READ])
+    read = _READ if all(map(_is_even, found.exposed.values())) else f"{_UNEVEN}{_READ}"
+    return Section(TITLE, [f"{_ABOUT}{_BY_JUDGES * judged}.", *blocks, read])
+
+
+def _is_even(one: Exposed) -> bool:
+    """Whether as many images of everybody are trained on."""
+    return len({person.trained for person in one.people}) == 1
 
 
 def _summed(one: Exposed) -> str:
@@ -64,10 +76,13 @@ def _summed(one: Exposed) -> str:
     )
 
 
-def _table(shown: Sequence[Person]) -> Table:
+def _table(shown: Sequence[Person], *, even: bool) -> Table:
     judged = shown[0].agreed is not None
     heads = ("Person", "Recognised (%)", "Images", *(("All judges agree",) if judged else ()))
-    return table("lr", heads, [Line(_cells(person)) for person in shown])
+    if even:
+        return table("lr", heads, [Line(_cells(person)) for person in shown])
+    lines = [Line((*_cells(person), str(person.trained))) for person in shown]
+    return table("lr", (*heads, "Training images"), lines)
 
 
 def _cells(person: Person) -> tuple[str, ...]:
