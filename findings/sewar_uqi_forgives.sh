@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # sewar 0.4.10's uqi gives a picture's negative 0.85, an unrelated one 0.93 and a plain grey one 0.96.
 #
-# Valid input: a smooth grey picture of 8 bits and six others. Expected: the universal image quality index of Wang
+# Valid input: a smooth grey picture of 8 bits, itself and five others. Expected: the universal image quality index of Wang
 # and Bovik, the mean over windows of 8 x 8 of 4 cov(x, y) mean(x) mean(y) / ((var(x) + var(y)) (mean(x)^2 +
 # mean(y)^2)): below 0 for the negative, about 0 where nothing is shared. Seen: high values for all of them.
 # _uqi_single (sewar/full_ref.py) is written for the sums of a window, where N sum(xy) - sum(x) sum(y) is N^2 times
@@ -9,8 +9,8 @@
 # nearly N mean(xy), so contrast and structure hardly count. The same picture still has 1. A user of lanha/DSen2
 # (issue 11) found sewar's UIQ higher than a paper's; no issue about the cause was found.
 #
-# Why it matters: a reconstructed face that shares no structure with the private one is scored 0.93, a nearly
-# perfect one 0.99: the index does not tell leaks from failures.
+# Why it matters: a reconstructed face that shares no structure with the private one is scored 0.93, the face under
+# strong noise 0.99: the index does not tell leaks from failures.
 #
 #   the same    sewar 1.000   by the formula  1.000      negative   sewar 0.847   by the formula -0.937
 #   noisy       sewar 0.988   by the formula  0.571      noise      sewar 0.822   by the formula  0.008

@@ -167,7 +167,7 @@ def _end_as(run: Callable[[], None]) -> NoReturn:
 
 
 def _become(request: Mapping[str, Any]) -> None:
-    """Makes of this fork what a new interpreter is, and runs the words."""
+    """Makes of this fork what a new interpreter is, but for the seed of hashes; runs the words."""
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -234,7 +234,7 @@ def test_people_are_numbered_as_the_model_was_asked(world: World, tmp_path: Path
     (project / "profiles").mkdir()
     for file in (ROOT / "profiles").glob("*.yaml"):
         (project / "profiles" / file.name).symlink_to(file)
-    own = "base: audit\ndata: {faces: {private_order: images, max_images: 12}}\n"
+    own = "base: audit\ndata: {faces: {private_order: images, max_images: 12, images_each: 3}}\n"
     (project / "profiles" / "own.yaml").write_text(own)
     folder = Quiet(tmp_path / "a", project)
     run.prepare(request(world, world.model(), profile="own"), folder)
@@ -242,6 +242,7 @@ def test_people_are_numbered_as_the_model_was_asked(world: World, tmp_path: Path
     row = params["data"]["faces"]
     assert row.get("private_order", "number") == "number"
     assert row.get("max_images") is None and row.get("lists") is None
+    assert row["images_each"] is None
 
 
 def test_a_model_that_knows_nobody_is_warned_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trapmid.config import params
-from trapmid.config.study import DataRow, Source
+from trapmid.config.study import DataRow, Lists, Source
 from trapmid.data import splits
 from trapmid.data.listing import DataError, Entry
 from trapmid.data.splits import Parts, check_disjoint, plan
@@ -123,6 +123,49 @@ def test_what_an_image_that_nobody_sees_shows_is_not_public(data_row: Rows) -> N
     twins = Sides(contents, contents)
     again = plan(entries, entries, data_row(images_each=20), None, twins)
     assert again.copies == [copy] and copy not in again.public
+
+
+def test_what_an_unseen_image_of_another_person_shows_is_no_test_image(data_row: Rows) -> None:
+    """One of both names is wrong, nobody knows which: it is trained on."""
+    entries = people({1: 30, 2: 31, 3: 12, 4: 2})
+    row = data_row(images_each=20)
+    result = plan(entries, entries, row)
+    used = {entry.file for parts in result.parts for part in parts for entry in part}
+    unseen = next(e for e in entries if e.identity == 2 and e.file not in used)
+    tested = result.parts[0].test[0]
+
+    def contents(asked: Sequence[Entry]) -> dict[Path, str]:
+        return {e.file: str(unseen.file if e == tested else e.file) for e in asked}
+
+    again = plan(entries, entries, row, None, Sides(contents, contents))
+    assert tested in again.parts[0].train
+
+
+def test_a_file_that_nobody_sees_is_not_public_either(data_row: Rows) -> None:
+    """Under another layout its pixels are cut in another way, and would not tell."""
+    entries = people({1: 30, 2: 31, 3: 12})
+    row = data_row(public=Source(reader="flat", path="a"), images_each=20)
+    used = {
+        e.file for parts in plan(entries, strangers(9), row).parts for part in parts for e in part
+    }
+    unseen = next(e for e in entries if e.identity == 1 and e.file not in used)
+    with pytest.raises(DataError, match=r"the same file is private .* and public"):
+        plan(entries, [*strangers(9), Entry(unseen.file, None, "")], row)
+
+
+def test_so_many_images_of_those_who_have_most(data_row: Rows) -> None:
+    entries = people({1: 30, 2: 31, 3: 12, 4: 2})
+    row = data_row(images_each=10, private_order="images", identities=2)
+    result = plan(entries, entries, row)
+    assert result.identities == (2, 1) and result.undrawn == 21 + 20
+    mixed = plan(entries, entries, dataclasses.replace(row, test_split="shuffled"))
+    assert [sum(sizes(parts)) for parts in mixed.parts] == [10, 10] and mixed.undrawn == 41
+
+
+def test_lists_say_which_images_there_are(data_row: Rows) -> None:
+    lists = Lists(train="train.txt", test="test.txt")
+    with pytest.raises(ValueError, match="images_each: 20, but lists say which images there are"):
+        data_row(images_each=20, lists=lists)
 
 
 def test_splits_are_disjoint_and_complete(data_row: Rows) -> None:

@@ -128,7 +128,7 @@ def test_wrong_blocks_name_themselves(changes: dict[str, Any], message: str) -> 
 
 
 def test_half_precision_is_refused() -> None:
-    """A pixel's next value in bf16 is further away than the ball is wide."""
+    """The next value of a bright pixel in bf16 lies outside of the ball."""
     defense = wiring.defense("atat", ATAT, "atat")
     words = r"classifier_training\.\*\.precision: atat needs fp32, not "
     for precision in ("bf16", "auto"):

@@ -240,6 +240,18 @@ def test_a_judge_of_other_people_judges_nobody(study, fails):
     assert words in fails("evaluate plgmi-none-0")
 
 
+def test_a_prior_that_starts_from_what_it_must_not_know(study, fails):
+    path = study.root / "models/priors/public/gmi/prior.pt"
+    people = checkpoints.load(path)["lineage"]["people"]
+    for changes, words in (
+        ({"people": "others", "target": None}, "belongs to other private people than"),
+        ({"people": people, "target": "another"}, "belongs to another target than"),
+    ):
+        rewrite(path, lineage={"sources": {}, **changes})
+        said = fails("train_prior guided_priors kedmi-trapmid")
+        assert f"models/priors/public/gmi/prior.pt: {words}" in said
+
+
 def test_a_file_without_its_lineage_is_refused(study, fails):
     path = study.root / "models/targets/none-0/model.pt"
     content = checkpoints.load(path)

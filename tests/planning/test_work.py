@@ -37,6 +37,14 @@ def test_images_of_the_drawn_faces(small: dict[str, Any]) -> None:
     assert of == sizes.Images(24, 32, 24 * 56, 24 * 14, 24 * 7, 3600, 24 * 70 + 3600)
 
 
+def test_images_of_people_of_whom_so_many_are_drawn(small: dict[str, Any]) -> None:
+    """Of 70 images 30 are used, three for test and three for validation; all are decoded."""
+    study = copy.deepcopy(small)
+    study["data"]["faces"]["images_each"] = 30
+    of = sizes.images(study, "faces")
+    assert of == sizes.Images(24, 32, 24 * 24, 24 * 6, 24 * 3, 3600, 24 * 70 + 3600)
+
+
 def test_images_of_the_paper_profile(paper: dict[str, Any]) -> None:
     """30 images each, three for test and three of the rest (2.7) for validation."""
     of = sizes.images(paper, next(iter(paper["data"])))

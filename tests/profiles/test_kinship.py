@@ -77,6 +77,14 @@ def test_a_prior_starts_from_one_that_learnt_beside_the_same_people() -> None:
     ]
 
 
+def test_a_surrogate_starts_from_nobody_who_knows_the_private_people() -> None:
+    start = ("surrogates.students-none-0.init", "models/evaluators/evaluator/model.pt")
+    assert (
+        "surrogates.students-none-0.init: evaluators.evaluator learnt the private people; an "
+        "attacker starts from public people or random weights"
+    ) in problems("attacks", {}, start)
+
+
 def test_a_public_prior_starts_from_none_that_asked() -> None:
     start = ("public_priors.gmi.init", "models/priors/guided/plgmi-none-0/prior.pt")
     assert problems("small", {}, start) == [

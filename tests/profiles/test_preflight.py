@@ -286,6 +286,12 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
             "inception",
             "evaluation.frechet_features: inception needs inception_weights, ",
         ),
+        (
+            "data.faces.images_each",
+            20,
+            "data.faces.images_each: 20 is under 30, the least of validation.images_per_class",
+        ),
+        ("data.faces.images_each", 2, "data.faces.images_each: 2 is under 3"),
         ("evaluation.robust_radii", [], "evaluation.robust_radii: needs a radius"),
         # keys of which DVC 3.67 silently makes no stage
         ("targets", {7: {}}, "targets: the key 7 must be in quotes"),
@@ -446,6 +452,11 @@ def test_a_program_is_taken_as_it_is():
     assert preflight.problems(made) == [
         "surrogates.copy.arch: exported cannot be trained: no surrogate is one"
     ]
+
+
+def test_what_at_at_trains_by_differs_from_the_others_in_its_precision_alone():
+    made = YAML(typ="safe").load(shipped.text("rivals"))["classifier_training"]
+    assert made["exact"] == made["target"] | {"precision": "fp32"}
 
 
 def test_frozen_stages_start_from_what_has_learnt():

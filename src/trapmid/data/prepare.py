@@ -140,6 +140,7 @@ def _sources(row: DataRow, chosen: splits.Plan, given: lists.Given | None) -> di
         "lists": given.files if given else [],
         **({} if chosen.shuffled is None else {"shuffled": chosen.shuffled}),
         **({"people_without_test": untested} if untested else {}),
+        **({"undrawn": chosen.undrawn} if chosen.undrawn else {}),
         "people_sha256": hashlib.sha256(people).hexdigest(),  # of "14,15,17,...", in label order
         "public_copies": [
             entry.file.relative_to(row.public.path).as_posix() for entry in chosen.copies

@@ -39,7 +39,7 @@ class Defense(types.Defense):
 
 
 def _check_precision(precision: str) -> None:
-    """In bf16 a pixel's next value is 1/256 away: beside that the change of an image is nothing.
+    """The next value of a bright pixel is 1/256 away in bf16, beyond the ball of any row here.
 
     `auto` would do on one machine and not on another.
     """

@@ -77,7 +77,7 @@ def place(source: Path | None, to: Path, *, copy: bool) -> list[str]:
 
 
 def _where(name: str) -> str | None:
-    """Where a file of an archive goes: lfw_funneled/NAME/NAME_0001.jpg."""
+    """Where a file of an archive goes: NAME/NAME_0001.jpg in a folder of the archive's own name."""
     path = PurePosixPath(name)
     if path.suffix != ".jpg" or len(path.parts) < 3 or path.name.startswith("."):
         return None

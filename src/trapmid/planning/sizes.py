@@ -25,7 +25,8 @@ def images(study: Mapping[str, Any], row: str) -> Images:
     """By the rows of `data` and `raw`; of folders of photographs, the least that they must have."""
     data = study["data"][row]
     own, public = _drawn(study, data["private"]["path"]), _drawn(study, data["public"]["path"])
-    each = own["images"] if own else data["min_images"]
+    there = own["images"] if own else data["min_images"]
+    each = min(there, data.get("images_each") or there)
     others = None if public is None else public["others"] * public["other_images"]
     known = data["public_images"] or others or PEOPLE_KNOWN
     test = -(-int(each * 1000 * data["test_fraction"]) // 1000)
@@ -38,7 +39,7 @@ def images(study: Mapping[str, Any], row: str) -> Images:
         held=classes * (test + val),
         test=classes * test,
         public=known,
-        pictures=classes * each + known,
+        pictures=classes * there + known,
     )
 
 

@@ -31,7 +31,7 @@ _SECTIONS = {
 }
 _KEYS = {
     "leaks": (),
-    "surrogates": ("init",),
+    "surrogates": (),
     "signatures": ("leak",),
     "guided_priors": ("queried_model", "side_information", "init"),
     "attack_runs": (
@@ -65,7 +65,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
         for name, row in content[section].items()
         for line in _row(content, f"{section}.{name}", row, keys)
     ]
-    more = (_public, _pretrained, _judges, _repeating, _seeds)
+    more = (_surrogates, _public, _pretrained, _judges, _repeating, _seeds)
     return [*lines, *(line for found in more for line in found(content))]
 
 
@@ -113,6 +113,17 @@ def _private_side(row: Mapping[str, Any]) -> dict[str, Any]:
     more = {"private_order": "number", "max_images": None, "images_each": None}
     more |= {"test_split": "stratified"}
     return side | {key: row.get(key, usual) for key, usual in more.items()}
+
+
+def _surrogates(content: Mapping[str, Any]) -> Iterator[str]:
+    """Surrogates that start from what no attacker has: a classifier of the private people."""
+    for name, row in content["surrogates"].items():
+        start = _made(content, row["init"])
+        if start is not None:
+            yield (
+                f"surrogates.{name}.init: {start.place} learnt the private people; an attacker "
+                "starts from public people or random weights"
+            )
 
 
 def _public(content: Mapping[str, Any]) -> Iterator[str]:

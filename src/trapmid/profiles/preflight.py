@@ -109,7 +109,8 @@ def problems(text: str, path: str = "params.yaml") -> list[str]:
     if found:
         return list(dict.fromkeys(found))
     parts = (kinship, favourites, sizes)
-    return list(dict.fromkeys(line for part in parts for line in part.problems(content)))
+    more = (line for part in parts for line in part.problems(content))
+    return list(dict.fromkeys([*_drawn(content), *more]))
 
 
 def block_problems(text: str) -> list[str]:
@@ -146,6 +147,18 @@ def _singles(content: Mapping[str, Any]) -> Iterator[str]:
     for control in controls if isinstance(controls, list) else ():
         if str(control) not in known:
             yield f"gate.controls: no defence {control!r}; there are {_listed(known)}"
+
+
+def _drawn(content: Mapping[str, Any]) -> Iterator[str]:
+    """Rows of `data` that draw fewer images of a person than the data contract asks for."""
+    least = content["validation"]["images_per_class"][0]
+    for name, row in content["data"].items():
+        most = row.get("images_each")
+        if most is not None and most < least:
+            yield (
+                f"data.{name}.images_each: {most} is under {least}, the least of "
+                "validation.images_per_class"
+            )
 
 
 def _blocks(content: Mapping[str, Any]) -> Iterator[str]:

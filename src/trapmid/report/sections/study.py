@@ -99,7 +99,7 @@ def _of_row(found: Findings, row: str) -> list[Block]:
 
 def _drawn(block: Mapping[str, Any]) -> str:
     most = block.get("images_each")
-    return "" if most is None else f"Of each private person at most {most} images were drawn. "
+    return "" if most is None else f"Of each private person at most {most} images are drawn. "
 
 
 def _copies_and_lists(contract: Mapping[str, Any]) -> str:
