@@ -29,7 +29,7 @@ help:
 	@echo "make repro  the whole study: install, run every stage, write reports/report.html"
 	@echo "            (as many stages at a time as there are cores, four at most; JOBS=1: one, with all cores)"
 	@echo "make install  nothing but install into .venv; then: source .venv/bin/activate"
-	@echo "make test   install, run every test (sixteen minutes on two fast cores, forty on slow ones)"
+	@echo "make test   install, run every test (sixteen minutes on two fast cores, twenty-five on slow ones)"
 	@echo "make check  format, lint, types, import rules, fast tests (two minutes on two fast cores, five on slow ones)"
 	@echo "make faults plant faults in a finished study; each must be named (fifteen minutes at most)"
 	@echo "make docs   the Python interface as HTML, in build/api (one minute)"

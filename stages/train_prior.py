@@ -38,8 +38,7 @@ def main(kind: str, name: str) -> None:
         check_together(queried_model.traced, about)
         about = queried_model.traced
     priors.check_start(Path(row.init), about)
-    folder = Path(f"reports/training/{kind}/{name}")
-    size = public.shape[-1]
+    folder, size = Path(f"reports/training/{kind}/{name}"), public.shape[-1]
     with resumable(f"{kind} {name}", [asdict(row), block], files, rt) as checkpointer:
         classes = 1 if target is None else target.num_classes
         prior = priors.start(training, size, classes, Path(row.init), rt)

@@ -9,6 +9,7 @@ import ast
 import builtins
 import functools
 import json
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -67,7 +68,10 @@ def test_every_kind_of_function_is_seen_when_it_is_called(tmp_path, monkeypatch)
         made.nameless: {20, 21},
     }
     for call, lines in expected.items():
-        call()
+        # In a thread of its own: a process of pytest-xdist runs tests below a module of its own.
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
         assert called.places == {(str(file), line) for line in lines}
         called.places.clear()
 

@@ -248,7 +248,7 @@ def test_a_prior_that_starts_from_what_it_must_not_know(study, fails):
         ({"people": people, "target": "another"}, "belongs to another target than"),
     ):
         rewrite(path, lineage={"sources": {}, **changes})
-        said = fails("train_prior guided_priors kedmi-trapmid")
+        said = fails("train_prior guided_priors kedmi-trapmid-0")
         assert f"models/priors/public/gmi/prior.pt: {words}" in said
 
 

@@ -84,7 +84,7 @@ def test_every_question_has_a_line(found: Findings) -> None:
 @pytest.mark.parametrize(
     ("aa1", "low", "control", "kind", "words"),
     [
-        (0.6, 0.5, True, "caution", "The evaluator recognises the model's people, and no other"),
+        (0.6, 0.5, True, "caution", "The evaluator recognises the model's people, and no judge"),
         (
             0.6,
             0.5,
