@@ -18,6 +18,7 @@ from trapmid.data import folders, sample
 from trapmid.data import people as people_layout
 from trapmid.data.listing import DataError
 from trapmid.data.prepare import Prepared, prepare, to_csv
+from trapmid.data.splits import SPLITS
 
 Rows = Callable[..., DataRow]
 
@@ -91,6 +92,19 @@ def test_one_source_gives_both_sides(data_row: Rows, celeba: Path) -> None:
     prepared = prepare(data_row(celeba, celeba, public_max_images=4), reader, reader)
     public = {line.identity for line in prepared.manifest if line.split == "public"}
     assert public == {"celeba:2", "celeba:9"}
+
+
+def test_sources_say_how_many_images_nobody_sees(data_row: Rows, celeba: Path) -> None:
+    reader = celeba_layout.Reader()
+    made = {
+        most: prepare(data_row(celeba, celeba, images_each=most), reader, reader)
+        for most in (None, 4)
+    }
+    assert "undrawn" not in made[None].sources
+    used = {
+        most: sum(len(one.private[f"{s}_images"]) for s in SPLITS) for most, one in made.items()
+    }
+    assert made[4].sources["undrawn"] == used[None] - used[4] > 0
 
 
 def test_two_folders_of_one_layout_keep_their_paths_apart(

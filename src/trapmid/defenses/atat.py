@@ -17,7 +17,8 @@ from torch import Tensor
 from trapmid import losses, types
 from trapmid.augment import TrapAugmentation
 from trapmid.config.bounds import Count, OpenShare, Positive
-from trapmid.runtime import Runtime, eval_mode, frozen
+from trapmid.runtime import eval_mode, frozen
+from trapmid.training.precision import check_exact
 from trapmid.types import Loss, Progress, Setting, Target
 
 
@@ -30,29 +31,21 @@ class Defense(types.Defense):
     augmentation: TrapAugmentation | None  # before an image is moved
 
     def check_training(self, batch_size: int, precision: str) -> None:
+        """A bright pixel's next value in bf16 is 1/256 away, beyond the ball of any row here."""
         del batch_size
-        _check_precision(precision)
+        check_exact("atat", precision)
 
     def objective(self, setting: Setting) -> types.Objective:
-        _check_precision(setting.rt.precision)
-        return Objective(self, setting.num_classes, setting.rt)
-
-
-def _check_precision(precision: str) -> None:
-    """The next value of a bright pixel is 1/256 away in bf16, beyond the ball of any row here.
-
-    `auto` would do on one machine and not on another.
-    """
-    if precision != "fp32":
-        raise ValueError(f"classifier_training.*.precision: atat needs fp32, not {precision}")
+        check_exact("atat", setting.rt.precision)
+        return Objective(self, setting.num_classes)
 
 
 class Objective(types.Objective):
     """Cross-entropy of the images, and `weight` times that of the moved ones with wrong labels."""
 
-    def __init__(self, defense: Defense, num_classes: int, rt: Runtime) -> None:
+    def __init__(self, defense: Defense, num_classes: int) -> None:
         super().__init__()
-        self._defense, self._num_classes, self._rt = defense, num_classes, rt
+        self._defense, self._num_classes = defense, num_classes
 
     def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
         """The loss; its part `turned` is the share of moved images that have the wrong label."""
@@ -62,8 +55,7 @@ class Objective(types.Objective):
             images = d.augmentation(images)
         wrong, start = self._draws(images, labels)
         moved = self._moved(model, images, wrong, start)
-        with self._rt.autocast():  # one forward: both share batch statistics
-            logits = model(torch.cat([images, moved])).logits.float()
+        logits = model(torch.cat([images, moved])).logits  # one forward: shared batch statistics
         own, other = logits[:n], logits[n:]
         main = losses.cross_entropy(own, labels).mean()
         turned = losses.cross_entropy(other, wrong).mean()
@@ -91,8 +83,7 @@ class Objective(types.Objective):
         with eval_mode(model), frozen(model):  # the search leaves batch statistics alone
             for _ in range(d.steps):
                 x.requires_grad_(True)
-                with self._rt.autocast():
-                    logits = model(x).logits.float()
-                (slope,) = torch.autograd.grad(losses.cross_entropy(logits, wrong).sum(), x)
+                loss = losses.cross_entropy(model(x).logits, wrong).sum()
+                (slope,) = torch.autograd.grad(loss, x)
                 x = torch.clamp(x.detach() - d.step * slope.sign(), low, high)
         return x

@@ -29,6 +29,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trapmid import types
 from trapmid.config.bounds import OpenShare, Positive
 from trapmid.training.objectives import Classify
+from trapmid.training.precision import check_exact
 from trapmid.types import Loss, Progress, Setting, Target
 
 
@@ -43,7 +44,7 @@ class Defense(types.Defense):
 
     def check_training(self, batch_size: int, precision: str) -> None:
         del batch_size
-        _check_precision(precision)
+        check_exact("dpsgd", precision)
 
     def adapt(self, model: Target) -> Target:
         """Normalises every image by itself: batch normalisation would mix the images of a batch.
@@ -69,14 +70,8 @@ class Defense(types.Defense):
         return model
 
     def objective(self, setting: Setting) -> types.Objective:
-        _check_precision(setting.rt.precision)
+        check_exact("dpsgd", setting.rt.precision)
         return Objective(self, setting)
-
-
-def _check_precision(precision: str) -> None:
-    """`auto` would do on one machine and not on another."""
-    if precision != "fp32":
-        raise ValueError(f"classifier_training.*.precision: dpsgd needs fp32, not {precision}")
 
 
 def _group_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.GroupNorm:
