@@ -30,7 +30,7 @@ from torch import Tensor
 from trapmid import cli
 from trapmid.attacks import brepmi, ppa
 from trapmid.attacks import plgmi as plgmi_search
-from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics import clusters
 from trapmid.priors import gmi, kedmi, plgmi
 from trapmid.runtime import counter_normal, counter_uniform
 from trapmid.search import distribution, latents
@@ -242,7 +242,7 @@ def test_a_bootstrap_draws_whenever_it_is_timed(
 ) -> None:
     """Else what grows with people, the drawing, is timed by nobody."""
     drawn: list[int] = []
-    draw = intervals._drawn
+    draw = clusters._drawn
 
     def counted(number: int, seed: int) -> Any:
         drawn.append(number)
@@ -250,7 +250,7 @@ def test_a_bootstrap_draws_whenever_it_is_timed(
 
     pair, rows = scores.PAIRS[f"bootstrap of people{name}"], scores.Rows.drawn(scores.TOY)
     pair.ours(rows)  # warms up
-    monkeypatch.setattr(intervals, "_drawn", counted)
+    monkeypatch.setattr(clusters, "_drawn", counted)
     for _ in range(3):
         pair.ours(rows)
     assert drawn == [scores.TOY.people] * times

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 
 from trapmid.metrics.accuracy import (
     balanced_labels,
@@ -14,6 +16,7 @@ from trapmid.metrics.accuracy import (
     hits,
     mean_of_stds,
     rate,
+    rate_by_class,
     within_run_std,
 )
 
@@ -99,6 +102,18 @@ def test_hit_shares_are_of_every_class_that_was_attacked() -> None:
     labels = torch.tensor([7, 2, 7, 7, 7, 2])
     assert hit_shares(hit, labels) == {2: 0.5, 7: 0.75}
     assert list(hit_shares(hit, labels)) == [2, 7]
+    assert rate_by_class(hit, labels) == 0.625  # each class once; of the images four of six
+
+
+def test_a_rate_by_class_is_scikit_learns_balanced_accuracy() -> None:
+    draw = np.random.default_rng(4)
+    labels, logits = (
+        np.repeat(np.arange(5), [60, 12, 9, 6, 3]),
+        torch.from_numpy(draw.random((90, 5))),
+    )
+    hit = hits(logits, torch.from_numpy(labels))
+    theirs = balanced_accuracy_score(labels, logits.argmax(dim=1))
+    assert rate_by_class(hit, torch.from_numpy(labels)) == pytest.approx(theirs)
 
 
 def test_balanced_labels() -> None:

@@ -57,7 +57,7 @@ def test_own_and_others_part_the_row() -> None:
 @pytest.mark.parametrize("count", [1, 2, 100, 101])
 def test_the_threshold_is_the_largest_that_keeps_the_share(share: float, count: int) -> None:
     distances = torch.rand(count, generator=torch.Generator().manual_seed(count)).double()
-    limit = verification.threshold(distances, share)
+    limit = verification.threshold(distances[:, None], torch.arange(count), share)
     accepted = int((distances < limit).sum())
     assert accepted <= share * count + 1e-9
     # One step further and one impostor more would be accepted: too many.
@@ -66,13 +66,13 @@ def test_the_threshold_is_the_largest_that_keeps_the_share(share: float, count: 
 
 
 def test_the_threshold_counts_ties_as_accepted_only_together() -> None:
-    distances = torch.tensor([1.0, 1.0, 1.0, 2.0])
-    limit = verification.threshold(distances, 0.5)
+    distances, whose = torch.tensor([[1.0, 1.0], [1.0, 2.0]]), torch.tensor([3, 1])
+    limit = verification.threshold(distances, whose, 0.5)
     assert limit == 1.0  # all three or none: three are too many
     images = torch.tensor([[1.0, 9.0], [9.0, 0.5]])
     accepted = verification.verdicts(images, torch.tensor([0, 1]), limit).accepted
     assert accepted.tolist() == [False, True]  # at the threshold is no nearer than it
-    assert verification.threshold(distances, 0.75) == 2.0
+    assert verification.threshold(distances, whose, 0.75) == 2.0
 
 
 def test_the_threshold_is_on_the_roc_curve() -> None:
@@ -84,14 +84,28 @@ def test_the_threshold_is_on_the_roc_curve() -> None:
     false, true, _ = roc_curve(
         truth, -torch.cat([genuine, impostors]).numpy(), drop_intermediate=False
     )
-    limit = verification.threshold(impostors, 0.1)
+    limit = verification.threshold(impostors[:, None], torch.arange(200) // 4, 0.1)
     best = max(t for f, t in zip(false, true, strict=True) if f <= 0.1)
     assert float((genuine < limit).double().mean()) == pytest.approx(best)
 
 
 def test_no_impostors_set_no_threshold() -> None:
     with pytest.raises(ValueError, match=r"^threshold: no impostors$"):
-        verification.threshold(torch.zeros(0, 3), 0.01)
+        verification.threshold(torch.zeros(0, 3), torch.zeros(0), 0.01)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.3, 0.6])
+def test_the_threshold_counts_everybody_once(share: float) -> None:
+    """One of 6 people has 60 of 65 images: as if each of the others' images were there 60 times."""
+    draw = torch.Generator().manual_seed(2)
+    distances = torch.rand(65, 5, generator=draw).double()
+    labels = torch.tensor([0] * 60 + [1, 2, 3, 4, 5])
+    alike = torch.cat([torch.arange(60), torch.arange(60, 65).repeat_interleave(60)])
+    limit = verification.threshold(distances, labels, share)
+    assert limit == verification.threshold(distances[alike], labels[alike], share)
+    assert limit != verification.threshold(distances, torch.arange(65), share)
+    order = torch.randperm(65, generator=draw)
+    assert limit == verification.threshold(distances[order], labels[order], share)
 
 
 def test_verdicts_are_those_of_a_loop() -> None:

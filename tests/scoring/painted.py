@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -169,6 +169,18 @@ def score(
 ) -> AttackScores:
     """Scores of an attack that asked the target itself."""
     return score_all(evaluator, target, private, public, made, **changes).scores
+
+
+def crowded(private: Private, *, wrong: Iterable[int]) -> dict[str, Tensor]:
+    """The first of four people has 40 of 52 test images; what is `wrong` shows the next person."""
+    labels, images = private["test_labels"], private["test_images"]
+    times = torch.where(labels == 0, 10, 1)
+    more = labels.repeat_interleave(times).sort(stable=True)
+    shown = images.repeat_interleave(times, dim=0)[more.indices].clone()
+    for place in wrong:
+        next_ = (more.values[place] + 1) % CLASSES
+        shown[place] = images[labels == next_][0]
+    return dict(private) | {"test_images": shown, "test_labels": more.values}
 
 
 def score_of_evaluator(

@@ -185,15 +185,17 @@ ONE = torch.arange(5)
 
 ROW_CHECKS = {
     "judges_agree_on_real": (
-        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG ^ WRONG}, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG}, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG.flip(0)}, 0.8),
-        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG, "b": ~WRONG}, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG ^ WRONG}, ONE, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG}, ONE, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG.flip(0)}, ONE, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": WRONG, "b": ~WRONG}, ONE, 0.8),
         # Each of two agrees on four of five, but on others: all three on three.
         lambda: judge_checks.judges_agree_on_real(
-            WRONG, {"a": WRONG & (ONE != 0), "b": WRONG & (ONE != 1)}, 0.8
+            WRONG, {"a": WRONG & (ONE != 0), "b": WRONG & (ONE != 1)}, ONE, 0.8
         ),
-        lambda: judge_checks.judges_agree_on_real(WRONG[:0], {"a": WRONG[:0]}, 0.8),
+        # Four of five images, but all are of one person, and the other's is the fifth.
+        lambda: judge_checks.judges_agree_on_real(WRONG, {"a": ~WRONG ^ WRONG}, ONE // 4, 0.8),
+        lambda: judge_checks.judges_agree_on_real(WRONG[:0], {"a": WRONG[:0]}, ONE[:0], 0.8),
     ),
     "reader_recognises_real": (
         lambda: judge_checks.reader_recognises_real(0.78, intervals.wilson(39, 50), 0.8),

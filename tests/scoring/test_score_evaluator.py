@@ -6,7 +6,7 @@ import statistics
 from dataclasses import replace
 
 import pytest
-from painted import Checkpoint, score_of_evaluator
+from painted import CLASSES, Checkpoint, crowded, score_of_evaluator
 from torch import Tensor
 
 
@@ -48,3 +48,23 @@ def test_people_without_a_test_image_are_counted_in_the_message(
     }
     scores = score_of_evaluator(evaluator, fewer)
     assert scores.failed_checks["evaluator_accuracy"].endswith("; 1 people have no test image")
+
+
+def test_what_an_attack_is_held_against_counts_everybody_once(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    """One of four people has 40 of 52 images and is known, nobody else is: 77 % of the images."""
+    scores = score_of_evaluator(evaluator, crowded(private, wrong=range(40, 52)))
+    assert scores.test_accuracy == pytest.approx(40 / 52, abs=1e-6)
+    assert scores.ceiling.aa1 == 1 / CLASSES
+    assert scores.ceiling.aa5 == 1  # of four classes
+
+
+def test_an_evaluator_that_knows_one_image_of_whom_there_are_most_is_refused_by_people(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    scores = score_of_evaluator(evaluator, crowded(private, wrong=range(1, 52)))
+    assert scores.test_accuracy == pytest.approx(1 / 52, abs=1e-6)
+    assert scores.failed_checks["evaluator_accuracy"].startswith("0.0063 (")  # 1/40 of a fourth
+    # Four people's shares are surer than images of which three in four are one person's
+    assert 0.0063 < scores.ceiling.intervals["aa1"].high < scores.intervals["test_accuracy"].high

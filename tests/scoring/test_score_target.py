@@ -15,6 +15,7 @@ from painted import (
     Checkpoint,
     EvaluatorNetwork,
     Trapped,
+    crowded,
     reconstruction,
     score,
     score_of_evaluator,
@@ -149,3 +150,12 @@ def test_without_a_validation_split_the_test_accuracy_is_repeated(
     # A manifest with images of a split that the tensors lack is a broken one.
     odd = score_target("none-0", recorded, given, MANIFEST, None, SETUP)
     assert {"private_public_disjoint", "splits_disjoint"} <= set(odd.failed_checks)
+
+
+def test_an_undefended_target_is_to_know_everybody(
+    private: dict[str, Tensor], evaluator: Checkpoint
+) -> None:
+    few = crowded(private, wrong=range(1, 52))
+    scores = score_target("none-0", evaluator, few, MANIFEST, None, SETUP)
+    assert scores.test_accuracy == pytest.approx(1 / 52, abs=1e-6)
+    assert scores.failed_checks["undefended_accuracy"].startswith("0.0063 (")

@@ -125,7 +125,7 @@ def balance(own: Private, most: int | None) -> str:
         return line
     return (
         f"{line}; one has {counts[-1] / sum(counts):.0%} of all. The evaluator and the control "
-        "learn that person first, and accuracies count images where attacks count people; "
+        "learn that person first, and test accuracy is mostly about that person; "
         f"--most-images {counts[len(counts) // 2]} would draw as many of everybody"
     )
 

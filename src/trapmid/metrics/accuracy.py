@@ -32,12 +32,25 @@ def rate(hit: Tensor) -> float:
     return float(hit.double().mean())
 
 
+def rate_by_class(hit: Tensor, labels: Tensor) -> float:
+    """The mean of the classes' shares of hits, in [0, 1]: each class of `labels` (N,) counts once.
+
+    The same as `rate` where the classes have equally many images, as an attack makes them. Of real
+    images one person may have a fifth of all.
+    """
+    return float(_shares(hit, labels).mean())
+
+
 def hit_shares(hit: Tensor, labels: Tensor) -> dict[int, float]:
     """Every class of `labels` (N,), ascending, with the share of hits among its images."""
+    shares = _shares(hit, labels).tolist()
+    return dict(zip(sorted(set(labels.tolist())), shares, strict=True))
+
+
+def _shares(hit: Tensor, labels: Tensor) -> Tensor:
     row, classes = _ranks(labels)
     hits = torch.bincount(row, weights=hit.double(), minlength=classes)
-    shares = hits / torch.bincount(row, minlength=classes)
-    return dict(zip(sorted(set(labels.tolist())), shares.tolist(), strict=True))
+    return hits / torch.bincount(row, minlength=classes)
 
 
 def within_run_std(hit: Tensor, labels: Tensor, draws: Tensor, attack_batch: int) -> float | None:

@@ -68,11 +68,15 @@ def others(values: Tensor, labels: Tensor) -> Tensor:
     return values[column != labels[:, None]].reshape(n, num_classes - 1)
 
 
-def threshold(impostors: Tensor, false_accepts: float) -> float:
+def threshold(impostors: Tensor, labels: Tensor, false_accepts: float) -> float:
     """The largest distance below which no more than this share of impostors lies.
 
+    Everybody counts once, however many images show them: of one person's images all pass for the
+    same others.
+
     Args:
-        impostors: distances of images to people whom they do not show, of any shape.
+        impostors: (N, M) distances of images to people whom they do not show.
+        labels: (N,) int64, whom the images show.
         false_accepts: the share, in [0, 1).
 
     Raises:
@@ -80,8 +84,14 @@ def threshold(impostors: Tensor, false_accepts: float) -> float:
     """
     if not impostors.numel():
         raise ValueError("threshold: no impostors")
-    ascending = impostors.flatten().double().sort().values
-    return float(ascending[int(false_accepts * len(ascending) + 1e-9)])
+    _, person, counts = labels.unique(return_inverse=True, return_counts=True)
+    # 1 each where people have equally many images
+    weights = len(labels) / (len(counts) * counts.double())
+    ascending = impostors.flatten().double().sort()
+    weight = weights[person][:, None].expand_as(impostors).flatten()[ascending.indices]
+    below = weight.cumsum(dim=0) - weight
+    least = int((below <= false_accepts * impostors.numel() + 1e-9).sum())
+    return float(ascending.values[least - 1])
 
 
 def nearest(values: Tensor) -> Tensor:

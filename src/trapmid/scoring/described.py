@@ -71,12 +71,23 @@ class Shown(NamedTuple):
         return cls(private[f"{split}_images"], labels, torch.arange(len(labels)), found)
 
 
+class ByPerson(NamedTuple):
+    """How much of a person's images a classifier gets right, the mean over people.
+
+    Where one has a fifth of the images, an accuracy of images is mostly about that person.
+    """
+
+    rate: float
+    interval: Interval
+
+
 class Examined(NamedTuple):
     """Test images as a classifier sees them, its accuracies, and every classifier's checks."""
 
     test: Description
     test_accuracy: float
     interval: Interval  # of the test accuracy, over people
+    knows: ByPerson
     val_accuracy: float | None  # None: there is no validation split
     checks: list[checks.Check]
 
@@ -92,9 +103,13 @@ class Success(NamedTuple):
 def examine(loaded: Loaded, private: Private, setup: Setup) -> Examined:
     """Describes the private test images and holds the classifier against its own record."""
     described = describe(loaded, private["test_images"], setup)
-    hit = accuracy.hits(described.logits, private["test_labels"])
+    labels = private["test_labels"]
+    hit = accuracy.hits(described.logits, labels)
     test_accuracy = accuracy.rate(hit)
-    interval = intervals.of_rate(hit, private["test_labels"])
+    interval = intervals.of_rate(hit, labels)
+    knows = ByPerson(
+        accuracy.rate_by_class(hit, labels), intervals.of_rate(hit, labels, equal=True)
+    )
     val_accuracy = _val_accuracy(loaded, private, setup)
     results = [
         _repeats_its_record(loaded, private, test_accuracy, val_accuracy),
@@ -102,7 +117,7 @@ def examine(loaded: Loaded, private: Private, setup: Setup) -> Examined:
     ]
     if not loaded.model.stochastic:
         results.append(checks.deterministic(loaded.model, probes(private, setup.rt)[0]))
-    return Examined(described, test_accuracy, interval, val_accuracy, results)
+    return Examined(described, test_accuracy, interval, knows, val_accuracy, results)
 
 
 def describe(

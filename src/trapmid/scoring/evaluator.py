@@ -15,8 +15,7 @@ def score_evaluator(
     """Scores of one evaluator, and the table's ceiling: real test images scored as an attack."""
     examined = examine(evaluator.loaded, private, setup)
     least = setup.bounds.evaluator_accuracy
-    found = examined.test_accuracy, examined.interval
-    accurate = checks.reaches("evaluator_accuracy", *found, least)
+    accurate = checks.reaches("evaluator_accuracy", *examined.knows, least)
     if untested := evaluator.loaded.model.num_classes - len(private["test_labels"].unique()):
         detail = f"{accurate.detail}; {untested} people have no test image"
         accurate = accurate._replace(detail=detail)

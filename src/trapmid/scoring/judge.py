@@ -52,7 +52,7 @@ def score_judge(
         judge = LoadedJudge(network, reference, traced)
         reading = read(judge, shown, setup)
         identity = identity_scores(judge, reading, shown)
-        within = {"identity.aa1": of_rate(reading.hit, shown.labels)}
+        within = {"identity.aa1": of_rate(reading.hit, shown.labels, equal=True)}
         reference["test_accepted"] = reading.hit
         if network.votes:
             least = setup.bounds.reader_recognises_real
@@ -123,7 +123,9 @@ def _verifier(
     templates = verification.templates(embeddings, private["train_labels"], classes)
     split = "val" if len(private["val_labels"]) else "test"
     limit = verification.threshold(
-        _impostors(opened, templates, private, split, setup), setup.evaluation.verifier_fpr
+        _impostors(opened, templates, private, split, setup),
+        private[f"{split}_labels"],
+        setup.evaluation.verifier_fpr,
     )
     reference = {"templates": templates, "threshold": torch.tensor(limit, dtype=torch.float64)}
     judge = LoadedJudge(opened.judge, reference, traced)
@@ -132,22 +134,22 @@ def _verifier(
     impostors = _impostors(opened, templates, private, "test", setup)
     blanks = _blanks(opened, templates, private, setup)
     right = found.nearest == shown.labels
+    passed, whose = (impostors < limit).flatten(), shown.labels[:, None].expand_as(impostors)
     quality = VerifierQuality(
         threshold=limit,
         threshold_split=split,
-        false_accepts=accuracy.rate(impostors < limit),
+        false_accepts=accuracy.rate_by_class(passed, whose.flatten()),
         n_impostors=impostors.numel(),
-        true_accepts=accuracy.rate(found.accepted),
-        aa1=accuracy.rate(right),
+        true_accepts=accuracy.rate_by_class(found.accepted, shown.labels),
+        aa1=accuracy.rate_by_class(right, shown.labels),
         blanks_accepted=accuracy.rate(blanks < limit),
         n_blanks=blanks.numel(),
     )
-    whose = shown.labels[:, None].expand_as(impostors)
     within = {
-        "verifier.true_accepts": of_rate(found.accepted, shown.labels),
-        "verifier.aa1": of_rate(right, shown.labels),
+        "verifier.true_accepts": of_rate(found.accepted, shown.labels, equal=True),
+        "verifier.aa1": of_rate(right, shown.labels, equal=True),
         # A person whose pictures pass for one other person pass often: the images' people.
-        "verifier.false_accepts": of_rate((impostors < limit).flatten(), whose.flatten()),
+        "verifier.false_accepts": of_rate(passed, whose.flatten(), equal=True),
     }
     return reference | {"test_accepted": found.accepted}, quality, within
 

@@ -8,28 +8,31 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
+from trapmid.metrics import accuracy
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring.checks import Check, at_least, reaches
 
 
-def judges_agree_on_real(recognised: Tensor, accepted: Mapping[str, Tensor], bound: float) -> Check:
+def judges_agree_on_real(
+    recognised: Tensor, accepted: Mapping[str, Tensor], labels: Tensor, bound: float
+) -> Check:
     """All say the same of real private test images: the evaluator, and judges that have a vote.
 
     Args:
         recognised: (n,) bool, of the evaluator.
         accepted: likewise of every judge, by name; at least one.
+        labels: (n,) int64, whom the images show; everybody counts once.
         bound: least share of the images.
     """
     same = {name: recognised == answer for name, answer in accepted.items()}
-    found = at_least(
-        "judges_agree_on_real", _share(torch.stack([*same.values()]).all(dim=0)), bound
-    )
-    each = ", ".join(f"{name} {_share(one):.4f}" for name, one in same.items())
+    all_ = _share(torch.stack([*same.values()]).all(dim=0), labels)
+    found = at_least("judges_agree_on_real", all_, bound)
+    each = ", ".join(f"{name} {_share(one, labels):.4f}" for name, one in same.items())
     return found._replace(detail=f"{found.detail} ({each})")
 
 
-def _share(held: Tensor) -> float:
-    return float(held.double().mean()) if len(held) else math.nan
+def _share(held: Tensor, labels: Tensor) -> float:
+    return accuracy.rate_by_class(held, labels) if len(held) else math.nan
 
 
 def reader_recognises_real(rate: float, interval: Interval, bound: float) -> Check:

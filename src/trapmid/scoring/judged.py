@@ -93,7 +93,7 @@ class JudgedScores:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifierQuality:
-    """How far a verifier can be believed: what it says of real private images.
+    """How far a verifier can be believed: what it says of real private images, everybody counted once.
 
     Templates are of training images. The threshold is set on images of one split and measured on
     the test images, unless there is no other split than these.

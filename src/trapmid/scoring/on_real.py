@@ -24,7 +24,7 @@ class OnReal(NamedTuple):
 
     checks: list[Check]
     refused: dict[str, RefusedReal]  # by judge
-    agree: float | None  # share of the images on which all of them agree, as of an attack's
+    agree: float | None  # share of a person's images on which all of them agree, over people
     intervals: dict[str, Interval]  # over people, by the number's path in an attack's scores
 
 
@@ -37,7 +37,7 @@ def on_real(evaluator: Evaluator, panel: Panel, private: Private, setup: Setup) 
     seen = describe(evaluator.loaded, private["test_images"], setup)
     recognised = accuracy.hits(seen.logits, labels)
     agreed = torch.stack([recognised, *answers.values()]).all(dim=0)
-    refused, within = {}, {"judges.agree_on_real": of_rate(agreed, labels)}
+    refused, within = {}, {"judges.agree_on_real": of_rate(agreed, labels, equal=True)}
     for name, accepted in answers.items():
         of_recognised = ~accepted[recognised]
         some = bool(recognised.any())
@@ -49,8 +49,8 @@ def on_real(evaluator: Evaluator, panel: Panel, private: Private, setup: Setup) 
             path = f"judges.ceiling.{name}.refused_of_recognised"
             within[path] = of_rate(of_recognised, labels[recognised])
     bound = setup.bounds.judges_agree_on_real
-    check = judge_checks.judges_agree_on_real(recognised, answers, bound)
-    return OnReal([check], refused, accuracy.rate(agreed), within)
+    check = judge_checks.judges_agree_on_real(recognised, answers, labels, bound)
+    return OnReal([check], refused, accuracy.rate_by_class(agreed, labels), within)
 
 
 def _answers(panel: Panel) -> dict[str, Tensor]:

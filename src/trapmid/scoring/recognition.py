@@ -42,17 +42,21 @@ class Recognised(NamedTuple):
     frechet: float | None
 
     def recognition(self, more: Mapping[str, Interval] | None = None) -> Recognition:
-        """Rates and mean distances; `more`: intervals of other numbers of the row, by path."""
+        """Rates and mean distances; `more`: intervals of other numbers of the row, by path.
+
+        Rates count people, not images: an attack makes equally many of each, and the ceiling's real
+        images are as many as there happen to be.
+        """
         return Recognition(
-            aa1=accuracy.rate(self.hit),
-            aa5=accuracy.rate(self.hit5),
+            aa1=accuracy.rate_by_class(self.hit, self.labels),
+            aa5=accuracy.rate_by_class(self.hit5, self.labels),
             knn_dist=mean_distance(self.knn, self.found),
             frechet=self.frechet,
             n_success=int(self.hit.sum()),
             n=len(self.hit),
             intervals={
-                "aa1": intervals.of_rate(self.hit, self.labels),
-                "aa5": intervals.of_rate(self.hit5, self.labels),
+                "aa1": intervals.of_rate(self.hit, self.labels, equal=True),
+                "aa5": intervals.of_rate(self.hit5, self.labels, equal=True),
                 **(more or {}),
             },
         )

@@ -120,8 +120,7 @@ def _checks(
         results.append(checks.reaches("trapdoor_success", success.rate, success.interval, least))
     if loaded.meta["defense"] == UNDEFENDED:
         least = setup.bounds.target_accuracy
-        found = examined.test_accuracy, examined.interval
-        results.append(checks.reaches("undefended_accuracy", *found, least))
+        results.append(checks.reaches("undefended_accuracy", *examined.knows, least))
     return results
 
 

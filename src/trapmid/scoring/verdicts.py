@@ -68,19 +68,19 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
         logits = describe(panel.second_evaluator, shown.images, setup).logits
         second = accuracy.hits(logits, shown.labels) & shown.found
         answers["second_evaluator"] = second
-        within["judges.second_aa1"] = of_rate(second, shown.labels)
+        within["judges.second_aa1"] = of_rate(second, shown.labels, equal=True)
     if not answers and identified is None:
         return Judged(None, {}, {})
     scores = JudgedScores(
-        agree=None if agreed is None else accuracy.rate(agreed),
+        agree=None if agreed is None else accuracy.rate_by_class(agreed, shown.labels),
         n_agree=None if agreed is None else int(agreed.sum()),
         verifier=verified,
         identity=identified,
-        second_aa1=None if second is None else accuracy.rate(second),
+        second_aa1=None if second is None else accuracy.rate_by_class(second, shown.labels),
         disagreement={name: _disagreement(hit, answer) for name, answer in answers.items()},
     )
     if agreed is not None:
-        within["judges.agree"] = of_rate(agreed, shown.labels)
+        within["judges.agree"] = of_rate(agreed, shown.labels, equal=True)
     for name, answer in answers.items():
         within |= _disagreement_intervals(name, hit, answer, shown.labels)
     rows |= answers if agreed is None else {**answers, "agreed": agreed}
@@ -108,8 +108,8 @@ def verifier_scores(verifier: LoadedJudge, found: Verdicts, shown: Shown) -> Ver
     mean = float(found.distances[shown.found].mean()) if shown.found.any() else None
     return VerifierScores(
         threshold=float(verifier.reference["threshold"]),
-        accepted=accuracy.rate(found.accepted),
-        aa1=accuracy.rate(_right(found, shown)),
+        accepted=accuracy.rate_by_class(found.accepted, shown.labels),
+        aa1=accuracy.rate_by_class(_right(found, shown), shown.labels),
         distance=mean,
     )
 
@@ -121,8 +121,8 @@ def _right(found: Verdicts, shown: Shown) -> Tensor:
 
 def _verifier_intervals(found: Verdicts, shown: Shown) -> dict[str, Interval]:
     return {
-        "judges.verifier.accepted": of_rate(found.accepted, shown.labels),
-        "judges.verifier.aa1": of_rate(_right(found, shown), shown.labels),
+        "judges.verifier.accepted": of_rate(found.accepted, shown.labels, equal=True),
+        "judges.verifier.aa1": of_rate(_right(found, shown), shown.labels, equal=True),
     }
 
 
@@ -158,7 +158,7 @@ def identity_scores(identity: LoadedJudge, reading: Reading, shown: Shown) -> Id
     labels, found = shown.labels[shown.found], shown.found
     parameters = reading.parameters[found]
     return IdentityScores(
-        aa1=accuracy.rate(reading.hit),
+        aa1=accuracy.rate_by_class(reading.hit, shown.labels),
         distance=_likeness(reading.distances[found], labels),
         farther=identification.farther(reading.distances[found], labels),
         attributes=_attributes(identity, parameters, labels),
@@ -200,7 +200,7 @@ def _identity_intervals(
     identity: LoadedJudge, reading: Reading, shown: Shown
 ) -> dict[str, Interval]:
     """Of the share of hits, and of `farther` unless all people are alike between 0 and 1."""
-    found = {"judges.identity.aa1": of_rate(reading.hit, shown.labels)}
+    found = {"judges.identity.aa1": of_rate(reading.hit, shown.labels, equal=True)}
     if not shown.found.any():
         return found
     groups = _by_group(identity, reading.parameters[shown.found])

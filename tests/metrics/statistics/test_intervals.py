@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics import clusters, intervals
 
 PEOPLE = np.repeat(np.arange(20), 6)
 
@@ -178,6 +178,37 @@ def test_no_hit_among_many_images_of_few_people():
     assert score_interval(0, 5)[1] < found.high < score_interval(0, 4)[1]
 
 
+UNEVEN = np.repeat(np.arange(6), [53, 4, 4, 3, 3, 2])
+
+
+def test_images_of_one_person_are_worth_little_where_most_are_of_that_person():
+    """The variance of a mean of 69 images, from their whole matrix of correlations."""
+    matrix = np.where(UNEVEN[:, None] == UNEVEN, 0.4, 0.0)
+    np.fill_diagonal(matrix, 1.0)
+    for equal, weight in (
+        (False, np.full(69, 1 / 69)),
+        (True, (1 / 6) / np.bincount(UNEVEN)[UNEVEN]),
+    ):
+        found = clusters.Clusters.of(np.zeros(69), UNEVEN, equal=equal)
+        assert found.worth == pytest.approx(1 / (weight @ matrix @ weight))
+        assert found.independent == pytest.approx(1 / (weight @ weight))
+        none = intervals.of_rate(np.zeros(69), UNEVEN, equal=equal)
+        assert none.high == pytest.approx(1.96**2 / (found.worth + 1.96**2), abs=1e-4)
+
+
+def test_equal_clusters_are_people_of_whom_each_counts_once():
+    """All images of the one who has most, none of the others': a sixth, not 77 %."""
+    hit = UNEVEN == 0
+    each, every = (intervals.of_rate(hit, UNEVEN, equal=equal) for equal in (True, False))
+    assert each.low <= 1 / 6 <= each.high < 53 / 69 < every.high
+    of_shares = intervals.of_mean([1.0] + [0.0] * 5, np.arange(6))
+    assert each.high >= of_shares.high
+    assert each.n == 6
+    even = np.arange(120) % 7 < 2
+    alike, plain = (intervals.of_rate(even, PEOPLE, equal=equal) for equal in (True, False))
+    assert (alike.low, alike.high) == pytest.approx((plain.low, plain.high))
+
+
 @pytest.mark.parametrize("people", [PEOPLE, np.repeat(np.arange(12), np.arange(1, 13))])
 def test_more_hits_never_lower_an_end(people):
     """AA-5 counts every hit of AA-1 and more; so do two hits, one and none."""
@@ -285,7 +316,7 @@ def test_the_order_of_rows_changes_no_mean_either():
 def test_paper_size_goes_through_memory_in_parts(monkeypatch):
     hit, people = np.random.default_rng(6).random(300) < 0.3, np.repeat(np.arange(100), 3)
     whole = intervals.of_rate(hit, people)
-    monkeypatch.setattr(intervals, "_CHUNK", 1700)  # 425 resamples of four kinds
+    monkeypatch.setattr(clusters, "_CHUNK", 1700)  # 425 resamples of four kinds
     assert intervals.of_rate(hit, people) == whole
 
 

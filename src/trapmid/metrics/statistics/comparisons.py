@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from trapmid.metrics.statistics.intervals import Numbers, finite
+from trapmid.metrics.statistics.values import Numbers, finite
 
 Verdict = Literal["lower", "higher", "cannot tell"]
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from trapmid.metrics.statistics.intervals import CONFIDENCE, Numbers, finite
+from trapmid.metrics.statistics.intervals import CONFIDENCE
+from trapmid.metrics.statistics.values import Numbers, finite
 
 _ENUMERATED = 8  # items whose 40,320 orders are all tried
 
