@@ -93,10 +93,11 @@ class JudgedScores:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifierQuality:
-    """How far a verifier can be believed: what it says of real private images, everybody counted once.
+    """How far a verifier can be believed: what it says of real private images.
 
-    Templates are of training images. The threshold is set on images of one split and measured on
-    the test images, unless there is no other split than these.
+    Everybody counts once, however many images there are. Templates are of training images. The
+    threshold is set on images of one split and measured on the test images, unless there is no
+    other split than these.
     """
 
     threshold: float
