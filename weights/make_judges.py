@@ -1,4 +1,4 @@
-"""Trains the judges of drawn faces at 32 pixels: `make judges`, ten minutes on two cores.
+"""Trains the judges of drawn faces at 32 pixels: `make judges`, 11 minutes of CPU.
 
     python weights/make_judges.py FOLDER
 
