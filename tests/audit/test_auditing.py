@@ -154,7 +154,7 @@ def test_of_everybody_so_many_images_at_most(
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
     assert params["data"]["faces"]["images_each"] == 4
     assert params["validation"]["images_per_class"] == [4, 100_000]
-    line = f"4 people with {IMAGES} to {IMAGES} images, of which 4 at most are drawn\n"
+    line = f"4 people with {IMAGES} images each, of which 4 at most are drawn\n"
     assert line in capsys.readouterr().out
 
 
@@ -498,6 +498,18 @@ def occupied(world: World, tmp: Path) -> tuple[list[str], str]:
     (tmp / "a").mkdir()
     (tmp / "a" / "thesis.tex").touch()
     return [str(world.model())], "holds something else than an audit"
+
+
+@pytest.mark.parametrize(("most", "allowed"), [(None, 2), (60, 1), (10, 0)])
+def test_one_private_picture_in_a_hundred_may_be_public(
+    world: World, most: int | None, allowed: int
+) -> None:
+    """As the contract counts them: of those that the study draws."""
+    entries = ((Entry(Path("x.jpg"), 1, ""),) * 60, (Entry(Path("y.jpg"), 2, ""),) * 150)
+    own = Private("people", ("1", "2"), entries, 0)
+    asked = request(world, world.model(), most_images=most)
+    made = run.profile(asked, own, "flat", SIZE, features=True)
+    assert made["data"]["faces"]["public_near_twins"] == allowed
 
 
 def no_profile(world: World, tmp: Path) -> tuple[list[str], str]:

@@ -18,6 +18,9 @@ from trapmid.ui import open_page
 
 _MOST = 100_000  # images of a person that the contract allows
 _UNEVEN = 3  # times the images of the person in the middle
+_TWINS = 100
+"""One in so many private images may be public, too, saved again: photographs of people are often
+under two names, and so few teach an attacker nothing."""
 _FEW = 0.5
 """A model that names so few of the people whom it learnt was asked about something else."""
 
@@ -99,6 +102,7 @@ def profile(
         "private_order": "number",
         "max_images": None,
         "images_each": request.most_images,
+        "public_near_twins": _drawn(own, request.most_images) // _TWINS,
         "lists": None,
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
@@ -115,10 +119,16 @@ def profile(
     return made
 
 
+def _drawn(own: Private, most: int | None) -> int:
+    """How many private images the study draws."""
+    return sum(min(len(one), most or len(one)) for one in own.entries)
+
+
 def balance(own: Private, most: int | None) -> str:
     """How many images the people have, and what it means where one has many more than others."""
     counts = sorted(len(entries) for entries in own.entries)
-    line = f"{len(counts)} people with {counts[0]} to {counts[-1]} images"
+    several = f"{counts[0]} to {counts[-1]} images" if counts[0] < counts[-1] else ""
+    line = f"{len(counts)} people with {several or f'{counts[0]} images each'}"
     if most is not None and counts[-1] > most:
         return f"{line}, of which {most} at most are drawn"
     if counts[-1] <= _UNEVEN * counts[len(counts) // 2]:
