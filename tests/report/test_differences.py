@@ -331,3 +331,57 @@ def test_p_values_over_seeds_are_no_bounds():
     told = one | {"identities": 40, "these_targets": within}
     shown = compared.compared(Told([told])).blocks[2].frame["p (Holm)"]
     assert not shown.str.startswith("≤").any()
+
+
+def broken(row, check="target_agreement", seeds=(0, 1, 2), rates=RATES, measure="aa1"):
+    """The comparisons of a study in which a row fails a check."""
+    study = fake_study.params(seeds)
+    scores = fake_study.scores(study)
+    scores[2][row].checks[check] = False
+    shares = {measure: hit_shares(study, rates)}
+    return summary.summarise(study, *scores, {}, shares)["comparisons"]
+
+
+def test_a_search_that_broke_on_a_defence_is_no_verdict_for_it():
+    """Otherwise a broken attack passes for protection; the other attack's verdict stands."""
+    found = broken("plgmi-trapmid-1")
+    one = of(found, "plgmi", "trapmid", "none")
+    assert one["verdict"] == one["these_targets"]["verdict"] == "cannot tell"
+    assert one["over_seeds"]["verdict"] == "cannot tell"
+    assert one["reason"] == "a check of the attack failed: target_agreement"
+    assert one["doubted"] == ["target_agreement"]
+    assert one["difference"] < 0 and one["these_targets"]["p_holm"] < 0.05
+    assert of(found, "worst case", "trapmid", "none")["verdict"] == "cannot tell"
+    whole = of(found, "gmi", "trapmid", "none")
+    assert whole["verdict"] == "lower" and "doubted" not in whole
+
+
+def test_a_search_that_broke_on_the_leaking_side_changes_nothing():
+    """It got more than on the defence all the same; any other failed check leaves no verdict."""
+    assert of(broken("gmi-none-1"), "gmi", "trapmid", "none")["verdict"] == "lower"
+    other = of(broken("gmi-none-1", "every_class_attacked"), "gmi", "trapmid", "none")
+    assert (other["verdict"], other["doubted"]) == ("cannot tell", ["every_class_attacked"])
+    higher = {"none": 0.2, "none_aug": 0.2, "trapmid": 0.8}
+    one = of(broken("gmi-trapmid-1", rates=higher), "gmi", "trapmid", "none")
+    assert one["verdict"] == "higher"
+    one = of(broken("gmi-none-1", rates=higher), "gmi", "trapmid", "none")
+    assert (one["verdict"], one["doubted"]) == ("cannot tell", ["target_agreement"])
+
+
+def test_judges_that_do_not_know_real_people_leave_no_verdict_of_theirs():
+    check = "judges_agree_on_real"
+    found = broken("gmi-none-0", check, measure="agree")
+    assert of(found, "gmi", "trapmid", "none")["doubted"] == [check]
+    assert "doubted" not in of(found, "plgmi", "trapmid", "none")
+    assert "doubted" not in of(broken("gmi-none-0", check), "gmi", "trapmid", "none")
+
+
+def test_the_report_stars_what_broke():
+    told = compared.compared(Told(broken("plgmi-trapmid-1"))).blocks
+    assert told[-1].startswith("A star: a check of the attack failed (target agreement)")
+    frame = told[2].frame
+    starred = frame[frame["Attack"].str.endswith("*")]
+    assert set(starred["Attack"]) == {"PLG-MI*", "worst case*"}
+    assert set(starred["Defence, against"].str.partition(",")[0]) == {"Trap-MID"}
+    whole = compared.compared(Told(made((0,), RATES)[0])).blocks
+    assert not whole[2].frame["Attack"].str.endswith("*").any() and len(whole) == 3

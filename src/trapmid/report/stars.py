@@ -30,12 +30,24 @@ def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> l
 
     What the evaluator recognises has leaked all the same, so such an attack can be the worst case.
     """
-    found = {
-        block["attack"]
-        for row, block in params["attack_runs"].items()
-        if attack_run_label(params, block) == defense and _failed(attack_runs[row].checks)
-    }
-    return sorted(found - {FLOOR})
+    return sorted(failed(params, attack_runs, defense))
+
+
+def failed(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> dict[str, set[str]]:
+    """By attack on a defence: its checks that failed, with any seed; without the judges' checks.
+
+    An attack of which none failed is not there, nor is the floor.
+    """
+    found: dict[str, set[str]] = {}
+    for row, block in params["attack_runs"].items():
+        if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
+            found.setdefault(block["attack"], set()).update(_failed(attack_runs[row].checks))
+    return {attack: names for attack, names in found.items() if names}
+
+
+def at_least(names: Iterable[str]) -> bool:
+    """Whether an attack of which these checks failed has at least leaked what its number says."""
+    return set(names) <= {_REACHED}
 
 
 def meaning(params: Mapping[str, Any], attack_runs: Attacks) -> str:

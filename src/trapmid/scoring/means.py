@@ -130,6 +130,7 @@ class Comparison:
     over_seeds: Tested | None  # for the defence; None: fewer than three seeds
     verdict: Verdict  # for the defence
     reason: str  # one line
+    doubted: tuple[str, ...] = ()  # the checks that failed and leave no verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,7 @@ class StudyMeans:
 LATER_NUMBERS = ("farther", "second_aa1", "signature_auc")
 """Numbers that older files lack."""
 
-_LATER = ("intervals", "comparisons", "judges", "robust_accuracy", "computed_on")
+_LATER = ("intervals", "comparisons", "judges", "robust_accuracy", "computed_on", "doubted")
 """What older files lack; left out where it is empty, so that a file comes back as it was."""
 
 

@@ -21,6 +21,10 @@ stands before one as small as the permutations that were drawn can tell; the int
 correction, so it may lie on one side of zero beside “cannot tell”. “Would find” is the least \
 true difference that the test finds in four of five studies, before that correction."""
 
+_DOUBTED = (
+    "A star: a check of the attack failed ({checks}), so the lower rate may be that of a search "
+    "that broke. There is no verdict."
+)
 _HEADS = (
     *("Attack", "Defence, against", "Verdict", "These targets"),
     *("Difference", "95 % interval", "p (Holm)", "Would find", "Seeds, people"),
@@ -41,6 +45,11 @@ def compared(found: Findings) -> Section:
         compared = found.metrics.get("comparisons", ())
         if lines := [_line(one) for one in compared if one.get("measure", "aa1") == measure]:
             blocks += [title, table("lpllr", _HEADS, lines)]
+    if doubted := {
+        name for one in found.metrics.get("comparisons", ()) for name in one.get("doubted", ())
+    }:
+        checks = ", ".join(name.replace("_", " ") for name in sorted(doubted))
+        blocks.append(_DOUBTED.format(checks=checks))
     return Section("Comparisons", blocks if len(blocks) > 1 else [])
 
 
@@ -49,7 +58,7 @@ def _line(one: Mapping[str, Any]) -> Line:
     ends = tested["interval"]
     return Line(
         (
-            names.attack(one["attack"]),
+            names.attack(one["attack"]) + "*" * bool(one.get("doubted")),
             f"{names.defense(one['defense'])}, against: {names.defense(one['against'])}",
             *(one["verdict"], one["these_targets"]["verdict"]),
             _signed(one["difference"]),
