@@ -95,6 +95,10 @@ def test_intervals_judges_and_seeds_are_told_where_they_are():
         ({"interval": Ends(0.0, 0.25, "range")}, " (from 0.0 to 25.0 %)."),
         ({}, "**10.0 %**."),
         ({"doubted": True}, "**10.0 %**\\*."),
+        (
+            {"broken": ("ppa", "lomma_gmi")},
+            "A check failed of PPA\\*, LOMMA (GMI)\\*: a search that works may get more.",
+        ),
         ({"partial": True}, "**10.0 %**†."),
     ],
 )
@@ -112,11 +116,11 @@ def test_what_all_judges_agree_on_may_be_of_another_attack_and_is_said_so():
         .sentence()
         .endswith(
             "At worst, all judges agree on **5.0 %** (PPA, 95 % interval 1.0 to 10.0 %): verifier "
-            "10.0 %. PPA is not the attack with the highest AA-1: of the images of GMI all judges "
+            "10.0 %. That is another attack: of the images of GMI all judges "
             "agree on 2.0 %."
         )
     )
-    assert Headline(**other).sentence().endswith("PPA is not the attack with the highest AA-1.")
+    assert Headline(**other).sentence().endswith("That is another attack.")
     assert "**5.0 %**† (PPA" in Headline(**other, agreed_partly=True).sentence()
 
 
@@ -232,6 +236,18 @@ def test_a_doubtful_number_has_a_star_and_its_meaning(tmp_path):
     assert "**96.0 %**\\* (from 95.0 to 97.0 %, mean of 2 seeds)" in top and top.count("\\*") == 2
     assert "\\*: the search of this attack did not reach what it asked for, so its AA-1 is a" in top
     assert "says nothing about the defence" not in top
+
+
+def test_an_attack_that_broke_on_a_defence_is_named_there_even_where_another_got_more(tmp_path):
+    """It got little because it broke: the worst case is that of the others."""
+    made = fake_study.write(tmp_path)
+    edit_attack_run(tmp_path, "gmi-trapmid-0", checks={"target_agreement": False})
+    top = first_screen(written(tmp_path, made).markdown)
+    (line,) = [one for one in top.splitlines() if one.startswith("- **Trap-MID**")]
+    assert "A check failed of GMI\\*: a search that works may get more." in line
+    assert "%**\\*" not in line
+    assert "\\*: the search of this attack did not reach what it asked for" in top
+    assert top.count("a search that works") == 1
 
 
 def test_a_check_of_the_judges_marks_what_they_agree_on_and_not_aa1(tmp_path):

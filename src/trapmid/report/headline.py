@@ -62,6 +62,7 @@ class Headline:
     agreed_of_strongest: float | None = None  # the same share of the strongest by AA-1
     beyond: tuple[str, float] | None = None  # an attack on a part of the people that gets more
     doubted: bool = False  # a check of the attack failed
+    broken: tuple[str, ...] = ()  # the other attacks of which one failed
     partial: bool = False  # it attacked a part of the people
     accuracy: float | None = None  # of the target on test images
     accuracy_within: Ends | None = None  # its interval
@@ -80,7 +81,7 @@ class Headline:
             explained: the attack has a few words on what it does.
         """
         got = self._got(names.gloss(self.attack or "") if explained else "")
-        parts = [got, self._agreed(), self._cost()]
+        parts = [got, self._broken(), self._agreed(), self._cost()]
         return f"**{names.defense(self.defense)}**: {' '.join(part for part in parts if part)}"
 
     def _got(self, gloss: str) -> str:
@@ -95,6 +96,13 @@ class Headline:
             f"{strongest}, {attack}, gets AA-1 "
             f"**{percent(self.aa1, 1)}**{self.mark}" + (f" ({details})" if details else "") + "."
         ) + self._beyond()
+
+    def _broken(self) -> str:
+        """That the worst case is one of the attacks that worked: others may get more."""
+        if not self.broken:
+            return ""
+        attacks = ", ".join(f"{names.attack(one)}\\*" for one in self.broken)
+        return f"A check failed of {attacks}: a search that works may get more."
 
     def _beyond(self) -> str:
         if self.beyond is None:
@@ -121,7 +129,7 @@ class Headline:
         """That most was brought to light by another attack than the strongest by AA-1."""
         if self.attack is None or self.agreeing in (None, self.attack):
             return ""
-        words = f" {names.attack(str(self.agreeing))} is not the attack with the highest AA-1"
+        words = " That is another attack"
         if self.agreed_of_strongest is None:
             return f"{words}."
         share = percent(self.agreed_of_strongest, 1)
@@ -170,6 +178,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         agreed_of_strongest=agreed(found.metrics, attack, defense),
         beyond=_beyond(apart, worst["aa1"]),
         doubted=attack in worst["failed"],
+        broken=tuple(one for one in worst["failed"] if one != attack),
         partial=bool(attack) and bool(marks.dagger(attack, defense)),
         accuracy=found.metrics["targets"][defense]["test_accuracy"],
         accuracy_within=accuracy_interval(found.metrics, defense),

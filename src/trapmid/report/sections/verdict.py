@@ -77,7 +77,7 @@ def front(found: Findings) -> list[Block]:
         _AA1,
         *_agreement(found),
         *([] if audited.is_audit(found) else [_by_defence(lines)]),
-        *([f"\\*: {found.star}."] if any(one.doubted for one in lines) else []),
+        *([f"\\*: {found.star}."] if any(one.doubted or one.broken for one in lines) else []),
         *filter(None, [stars.about_judges(found.judged_in_doubt.values())]),
         *([f"†: {_PARTLY}"] if any(one.partial or one.agreed_partly for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
