@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from programs import exported
 from trapmid import cli
 from trapmid.audit import in_memory, model, run
 from trapmid.audit import people as of_people
-from trapmid.audit.folder import Folder
+from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
 from trapmid.data.drawing.images import portraits
 from trapmid.data.listing import Entry
@@ -144,6 +145,19 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     }
     assert (folder.path / "data/external/private").resolve() == world.private.resolve()
     assert (folder.path / "src/trapmid/audit").is_dir()
+
+
+def test_the_file_that_was_given_is_named_by_its_digest(world: World, tmp_path: Path) -> None:
+    """The copy that is attacked is another file where its outputs were put in order."""
+    faces = tmp_path / "faces"
+    shutil.copytree(world.private, faces)
+    save(world.faces[0], faces / "ed" / "0.png")
+    folder = Quiet(tmp_path / "a", ROOT)
+    run.prepare(replace(request(world, world.model()), private=faces), folder)
+    params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
+    given = world.model().read_bytes()
+    assert (folder.path / MODEL).read_bytes() != given
+    assert params["audit"] == {"sha256": hashlib.sha256(given).hexdigest(), "left_out": 1}
 
 
 def test_of_everybody_so_many_images_at_most(

@@ -16,7 +16,11 @@ from trapmid.report.findings import Findings
 from trapmid.report.people import Exposed, Person
 from trapmid.report.sections import audited, verdict
 
-PEOPLE = (Person("ada", 0, 4, None, 5), Person("b*b", 1, 1, None, 5), Person("cy", 2, 0, None, 5))
+PEOPLE = (
+    Person("ada", 0, 4, None, 5, 20),
+    Person("b*b", 1, 1, None, 5, 8),
+    Person("cy", 2, 0, None, 5, 9),
+)
 
 
 def rates(aa1: float, low: float, high: float) -> dict[str, Any]:
@@ -62,23 +66,44 @@ def front(found: Findings) -> tuple[Note, str]:
 def test_every_question_has_a_line(found: Findings) -> None:
     _, text = front(audit(found, aa1=0.6, low=0.5))
     lines = text.splitlines()
-    assert lines[0].startswith(
+    assert lines[1].startswith(
         "- **Whoever has the model's file** gets AA-1 **60.0 %** (95 % interval 50.0 to 90.0 %) by "
         "PLG-MI, which trains its generator"
     )
-    assert lines[1].startswith(
+    assert lines[2].startswith(
         "- **Whoever sees its labels alone** gets AA-1 **20.0 %** (95 % interval 10.0 to 31.0 %) "
         "by BREP-MI."
     )
-    assert "random faces, for which nobody asks a model, get 6.0 %; real test images" in lines[2]
-    assert "get 97.0 %, and all judges agree on 94.0 % of them." in lines[2]
+    assert "random faces, for which nobody asks a model, get 6.0 %; real test images" in lines[3]
+    assert "get 97.0 %, and all judges agree on 94.0 % of them." in lines[3]
     assert (
-        "2 of 3 people" in lines[3]
-        and "by PLG-MI, most often ada (4 of 5), b\\*b (1 of 5) (" in lines[3]
+        "2 of 3 people" in lines[4]
+        and "by PLG-MI, most often ada (4 of 5), b\\*b (1 of 5) (" in lines[4]
     )
-    controls = lines[4:]
+    controls = lines[5:]
     assert len(controls) == len(found.targets) - 1
     assert all(line.startswith("- **The control**") for line in controls)
+
+
+def test_which_model_is_said(found: Findings) -> None:
+    given = audit(found, aa1=0.6, low=0.5)
+    _, text = front(given)
+    assert text.splitlines()[0] == (
+        "- **Which model**: 20 people, images of 32 pixels. Evaluator and control learnt 8 to 20 "
+        "(9 in the middle) images of each. Of test images the evaluator names 97.0 % rightly, the "
+        "model, which may have learnt them, 95.5 %."
+    )
+    given.exposed["audited"] = Exposed("plgmi", PEOPLE[:1])
+    given.params["audit"] = {"sha256": "0123456789ab" + 52 * "c", "left_out": 0}
+    given.params["data"]["faces"]["min_images"] = 6
+    for left_out, words in ((0, ""), (3, "Left out: 3 with under 6 images. ")):
+        given.params["audit"]["left_out"] = left_out
+        _, text = front(given)
+        assert text.startswith(
+            "- **Which model**: SHA-256 0123456789ab…, 20 people, images of 32 pixels. "
+            f"{words}Evaluator and control learnt 20 images of each. "
+        )
+    del given.params["audit"]
 
 
 @pytest.mark.parametrize(

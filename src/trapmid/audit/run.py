@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmid.artifacts import results
+from trapmid.artifacts.lineage import file_digest
 from trapmid.audit import model, people
 from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
@@ -106,6 +107,8 @@ def profile(
         "lists": None,
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
+    # The audit attacks a copy whose outputs may be in another order: the page names this file.
+    made["audit"] = {"sha256": file_digest(request.model), "left_out": own.left_out}
     # The contract of the profile would refuse, halfway, whom the command let in.
     least = min(request.min_images, request.most_images or request.min_images)
     made["validation"] = {"images_per_class": [least, _MOST]}

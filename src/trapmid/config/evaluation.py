@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trapmid.config.bounds import Count, OpenShare, Radii, Share
+from trapmid.config.bounds import Count, Natural, OpenShare, Radii, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,14 @@ class Gate:
             raise ValueError(f"why: no tolerance {unknown}; there are {', '.join(TOLERANCES)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """What `trapmid audit` was given. It changes no result; the report says it."""
+
+    sha256: str  # of the model's file, or of the names and contents of the files in its folder
+    left_out: Natural  # people with under `min_images` images
+
+
 TOLERANCES = (
     *("accuracy", "trapdoor_success", "attack_accuracy", "control_accuracy", "agreement"),
     *("looks", "signature", "robust", "knn", "distance"),
@@ -98,3 +106,6 @@ said. Any other check that fails makes the study invalid."""
 
 UNDEFENDED = "none"
 """The defence name of the positive control."""
+
+AUDITED = "audited"
+"""The defence name of the model of `trapmid audit`, see profiles/audit_drawn.yaml."""

@@ -11,10 +11,10 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from trapmid.config.renamed import old_names
-from trapmid.profiles.sections import CLASSIFIERS, ROWS, STAR, ProfileError
+from trapmid.profiles.sections import AUDIT, CLASSIFIERS, ROWS, STAR, ProfileError
 from trapmid.profiles.text import round_trip
 
-_OWN_KEYS = ("base", "defaults", "profile", "seeds")
+_OWN_KEYS = (AUDIT, "base", "defaults", "profile", "seeds")
 _REMARK = re.compile(r"^(\w+):[^#'\"\n]*# (.*)$", re.MULTILINE)
 
 

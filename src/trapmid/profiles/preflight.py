@@ -14,7 +14,7 @@ from trapmid import wiring
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
 from trapmid.profiles import favourites, kinship, sizes, starts
-from trapmid.profiles.sections import BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
+from trapmid.profiles.sections import AUDIT, BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 from trapmid.types import Defense
 
@@ -142,6 +142,8 @@ def _singles(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"profile: must be a name, is {content['profile']!r}"
     for name, cls in SINGLE.items():
         yield from _complaint(params.build, cls, content[name], name)
+    if AUDIT in content:
+        yield from _complaint(params.build, evaluation.Audited, content[AUDIT], AUDIT)
     known = defenses(content)
     controls = content["gate"].get("controls")
     for control in controls if isinstance(controls, list) else ():

@@ -37,6 +37,9 @@ NO_DEFENSES = (
 )
 """Sections that are no block of a defence."""
 
+AUDIT = "audit"
+"""Nor is this one, which the profile of an audit alone has: see `config.evaluation.Audited`."""
+
 CLASSIFIERS = ("evaluators", "pretrained", "targets")
 """Sections whose rows are trained classifiers, each with the `block` of its defence."""
 
@@ -64,4 +67,4 @@ def defenses(params: Mapping[str, Any]) -> set[str]:
     """What a control may be called: a defence of a target, or a block that one could name."""
     blocks = {name for name, block in params.items() if isinstance(block, Mapping)}
     rows = [row for row in params["targets"].values() if isinstance(row, Mapping)]
-    return blocks - set(NO_DEFENSES) | {str(row.get("defense")) for row in rows}
+    return blocks - {*NO_DEFENSES, AUDIT} | {str(row.get("defense")) for row in rows}

@@ -8,9 +8,9 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 
 from trapmid.config import params
-from trapmid.profiles.sections import BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
+from trapmid.profiles.sections import AUDIT, BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 
-_SETTINGS = ("profile", "seeds", *NO_DEFENSES)
+_SETTINGS = ("profile", "seeds", AUDIT, *NO_DEFENSES)
 
 
 def drop_unused(tree: CommentedMap) -> None:

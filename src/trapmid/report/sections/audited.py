@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from trapmid.config.evaluation import AUDITED
 from trapmid.report import names
 from trapmid.report.blocks import Block, Note
 from trapmid.report.findings import Findings
@@ -12,13 +13,10 @@ from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.judged import agreed_on_real
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.people import Person
-from trapmid.report.sections import hits
+from trapmid.report.sections import hits, which_model
 from trapmid.report.sections import people as of_people
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
-
-AUDITED = "audited"
-"""The model's name among the defences, see profiles/audit_drawn.yaml."""
 
 LABELS_ALONE = ("brepmi",)
 """Methods of attacks that see no more of the model than what it names."""
@@ -49,8 +47,9 @@ def is_audit(found: Findings) -> bool:
 
 
 def front(found: Findings) -> list[Block]:
-    """The verdict, then an answer to each question, a line each."""
+    """The verdict, what was audited, then an answer to each question, a line each."""
     lines = [
+        which_model.line(found),
         _to("Whoever has the model's file", _of_kind(found, labels_alone=False), found),
         _to("Whoever sees its labels alone", _of_kind(found, labels_alone=True), found),
         _scale(found),
