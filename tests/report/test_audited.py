@@ -53,7 +53,7 @@ def audit(found: Findings, *, aa1: float, low: float, control: bool = True) -> F
         metrics["attacks"].setdefault(attack, {})["audited"] = own
     metrics["references"] |= {"floor": rates(0.06, 0.03, 0.09), "ceiling": rates(0.97, 0.9, 1.0)}
     metrics["checks"]["positive_control"] = control
-    exposed = {"audited": Exposed("plgmi", PEOPLE)}
+    exposed = {"audited": Exposed("plgmi", PEOPLE, PEOPLE)}
     return Findings(inputs=found.inputs, metrics=metrics, pictures={}, exposed=exposed)
 
 
@@ -78,7 +78,7 @@ def test_every_question_has_a_line(found: Findings) -> None:
     assert "get 97.0 %, and all judges agree on 94.0 % of them." in lines[3]
     assert (
         "2 of 3 people" in lines[4]
-        and "by PLG-MI, most often ada (4 of 5), b\\*b (1 of 5) (" in lines[4]
+        and "by PLG-MI (by chance 0.7), most often ada (4 of 5), b\\*b (1 of 5) (" in lines[4]
     )
     controls = lines[5:]
     assert len(controls) == len(found.targets) - 1
@@ -93,7 +93,7 @@ def test_which_model_is_said(found: Findings) -> None:
         "(9 in the middle) images of each. Of test images the evaluator names 97.0 % rightly, the "
         "model, which may have learnt them, 95.5 %."
     )
-    given.exposed["audited"] = Exposed("plgmi", PEOPLE[:1])
+    given.exposed["audited"] = Exposed("plgmi", PEOPLE[:1], PEOPLE)
     given.params["audit"] = {"sha256": "0123456789ab" + 52 * "c", "left_out": 0}
     given.params["data"]["faces"]["min_images"] = 6
     for left_out, words in ((0, ""), (3, "Left out: 3 with under 6 images. ")):
@@ -146,12 +146,15 @@ FLOOR = (0.008, 0.0, 0.046)
 def test_of_whom_judges_grant_an_image_is_said(found: Findings) -> None:
     judged = (Person("ada", 0, 4, 2, 5), Person("b*b", 1, 1, 0, 5), Person("cy", 2, 0, 0, 5))
     given = audit(found, aa1=0.6, low=0.5)
-    given.exposed["audited"] = Exposed("plgmi", judged)
+    overall = (judged[0]._replace(n=16), judged[1]._replace(n=16, agreed=1), judged[2])
+    given.exposed["audited"] = Exposed("plgmi", judged, overall)
     _, text = front(given)
     assert (
-        "2 of 3 people are recognised in an image or more by PLG-MI, 1 of them by all judges, "
-        "most often ada (4 of 5, 2 by all judges), b\\*b (1 of 5) (" in text
+        "2 of 3 people are recognised in an image or more by PLG-MI (by chance 0.7), 1 of them by "
+        "all judges, most often ada (4 of 5, 2 by all judges), b\\*b (1 of 5) (" in text
     )
+    # Blind guesses among 20 people: 1 - 0.95 ** 16 is 0.56, 1 - 0.95 ** 5 is 0.23
+    assert "By any of the 3 attacks it is 2 of 3 (by chance 1.3), 2 of them by all judges. " in text
 
 
 def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:

@@ -85,6 +85,28 @@ def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
     assert [one.name for one in found["none"].people] == ["bea", "2880", "al"]
 
 
+def test_all_attacks_together_are_counted_beside_the_one(tmp_path):
+    """One gets the second person, the other one, without judges, the third."""
+    folder = tmp_path / "data/prepared/faces"
+    folder.mkdir(parents=True)
+    (folder / "manifest.csv").write_text(MANIFEST)
+    other = {"labels": torch.tensor([2]), "hit": torch.tensor([True])}
+    params = {**PARAMS, "attack_runs": {f"{a}-t-0": block(a) for a in ("gmi", "plgmi", "random")}}
+    scored = {"gmi-t-0": other, "plgmi-t-0": ONE, "random-t-0": TWO}  # the floor counts nowhere
+    found = people.exposed(params, tmp_path, {"none": "plgmi"}, scored)["none"]
+    counts = {one.label: (one.hits, one.agreed, one.n, one.trained) for one in found.overall}
+    assert counts == {0: (1, 0, 2, 0), 1: (2, 1, 2, 1), 2: (1, 0, 3, 1)}
+    assert {one.label: one.n for one in found.people} == {0: 2, 1: 2, 2: 2}
+
+
+def test_by_chance_is_that_of_blind_guesses():
+    """Against guesses that are drawn."""
+    made = [people.Person("a", 0, 0, None, 3), people.Person("b", 1, 0, None, 1)]
+    guesses = torch.randint(4, (20_000, 4), generator=torch.Generator().manual_seed(0))
+    hit = (guesses[:, :3] == 0).any(dim=1).double() + (guesses[:, 3] == 1).double()
+    assert abs(people.by_chance(made, 4) - float(hit.mean())) < 0.01
+
+
 def test_who_has_more_training_images_is_seen(tmp_path):
     """Whom the evaluator saw more often it names more often; where all have as many, no column."""
     folder = tmp_path / "data/prepared/faces"
@@ -183,7 +205,7 @@ def test_looks_of_people_are_means_over_images_that_were_found(tmp_path):
 def test_the_section_shows_ten_and_folds_the_rest():
     labels = torch.arange(12).repeat_interleave(4)
     run = {"labels": labels, "hit": torch.arange(48) % 4 < (labels % 5)}
-    made = section.people(Given({"none": Exposed("plgmi", people.tally([run], {}))}))
+    made = section.people(Given({"none": Exposed("plgmi", people.tally([run], {}), ())}))
     tables = [block for block in made.blocks if isinstance(block, Table)]
     assert len(tables[0].frame) == 10
     (fold,) = [block for block in made.blocks if isinstance(block, Fold)]
@@ -199,7 +221,7 @@ def test_the_section_shows_ten_and_folds_the_rest():
 
 
 def test_the_section_says_of_whom_all_judges_agree():
-    made = section.people(Given({"none": Exposed("plgmi", people.tally([ONE], {}))}))
+    made = section.people(Given({"none": Exposed("plgmi", people.tally([ONE], {}), ())}))
     text = " ".join(block for block in made.blocks if isinstance(block, str))
     assert "1 in more than half; of 1, all judges agree on one or more." in text
     assert "the one of whose images all of them agree on most" in text

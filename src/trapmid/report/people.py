@@ -47,6 +47,7 @@ class Exposed(NamedTuple):
 
     attack: str
     people: tuple[Person, ...]
+    overall: tuple[Person, ...]  # the same by the images of all attacks together
 
 
 def exposed(
@@ -73,11 +74,19 @@ def exposed(
         if attack in runs:
             one = _ranking(runs, scored, attack)
             data = _data(params, one, defense)
-            people = tally([scored[row] for row in runs[one]], names_in(root, data))
-            trained = _trained(root, data)
-            people = tuple(who._replace(trained=trained[who.label]) for who in people)
-            found[defense] = Exposed(one, people)
+            every = [row for rows in runs.values() for row in rows]
+            people, overall = (
+                _named(root, data, [scored[row] for row in rows]) for rows in (runs[one], every)
+            )
+            found[defense] = Exposed(one, people, overall)
     return found
+
+
+def _named(root: Path, data: str, scored: Iterable[Mapping[str, Any]]) -> tuple[Person, ...]:
+    """The tally of attack runs, with people's names and how many images of each are trained on."""
+    trained = _trained(root, data)
+    people = tally(scored, names_in(root, data))
+    return tuple(person._replace(trained=trained[person.label]) for person in people)
 
 
 def _data(params: Mapping[str, Any], attack: str, defense: str) -> str:
@@ -121,8 +130,8 @@ def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tupl
     Among equals and without judges by the share of hits, then in the order of labels.
 
     Args:
-        scored: of attack runs that are seeds of one: `labels` (N,), `hit` (N,) bool, and of judges
-            `judged`, with `agreed` (N,) bool.
+        scored: of attack runs: `labels` (N,), `hit` (N,) bool, and of judges `judged`, with
+            `agreed` (N,) bool; an image of a run without judges counts as not granted.
         names: of people by label; one without a name is called by the label.
     """
     hits: dict[int, list[tuple[bool, bool | None]]] = {}
@@ -138,12 +147,24 @@ def tally(scored: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> tupl
             name=names.get(label, str(label)),
             label=label,
             hits=sum(hit for hit, _ in own),
-            agreed=None if own[0][1] is None else sum(bool(voice) for _, voice in own),
+            agreed=None
+            if all(voice is None for _, voice in own)
+            else sum(bool(voice) for _, voice in own),
             n=len(own),
         )
         for label, own in hits.items()
     ]
     return tuple(sorted(people, key=lambda one: (-(one.agreed or 0) / one.n, -one.rate, one.label)))
+
+
+def by_chance(people: Iterable[Person], known: int) -> float:
+    """How many of them an image or more would be recognised of if every image had a blind guess.
+
+    Args:
+        people: with the images that were made of each.
+        known: how many people the evaluator can name.
+    """
+    return sum(1 - (1 - 1 / known) ** person.n for person in people)
 
 
 def looks(

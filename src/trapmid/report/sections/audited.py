@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trapmid.config.evaluation import AUDITED
@@ -11,16 +11,12 @@ from trapmid.report.blocks import Block, Note
 from trapmid.report.findings import Findings
 from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.judged import agreed_on_real
-from trapmid.report.markdown import anchor, escaped
-from trapmid.report.people import Person
-from trapmid.report.sections import hits, which_model
-from trapmid.report.sections import people as of_people
+from trapmid.report.sections import hits, of_whom, which_model
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
 
 LABELS_ALONE = ("brepmi",)
 """Methods of attacks that see no more of the model than what it names."""
-_NAMED = 5  # people on the first screen
 _AGREE = "judges.agree"
 _POSITIVE = "positive_control"
 _LEAKS = "**The model gives away what its people look like**"
@@ -53,7 +49,7 @@ def front(found: Findings) -> list[Block]:
         _to("Whoever has the model's file", _of_kind(found, labels_alone=False), found),
         _to("Whoever sees its labels alone", _of_kind(found, labels_alone=True), found),
         _scale(found),
-        _most(found),
+        of_whom.line(found),
         *_controls(found),
     ]
     return [_verdict(found), "\n".join(f"- {line}" for line in lines if line)]
@@ -193,38 +189,6 @@ def _scale(found: Findings) -> str:
         f"{percent(ends['floor']['aa1'], 1)}; real test images of these people get "
         f"{percent(ends['ceiling']['aa1'], 1)}{granted}."
     )
-
-
-def _most(found: Findings) -> str:
-    """Of how many people something was got, and of whom most."""
-    if AUDITED not in found.exposed:
-        return ""
-    attack, everybody = found.exposed[AUDITED]
-    some = sum(person.hits > 0 for person in everybody)
-    return (
-        f"**Of whom**: {some} of {len(everybody)} people are recognised in an image or more by "
-        f"{names.attack(attack)}{_by_judges(everybody)}, most often {_names(everybody)} "
-        f"([all of them](#{anchor(of_people.TITLE)}))."
-    )
-
-
-def _by_judges(everybody: Collection[Person]) -> str:
-    """Of how many people all judges agree on an image; nothing where no judge has a voice."""
-    granted = [person.agreed for person in everybody if person.agreed is not None]
-    some = sum(one > 0 for one in granted)
-    return f", {some} of them by all judges" if granted else ""
-
-
-def _names(everybody: Iterable[Person]) -> str:
-    """The first people with their counts; nobody of whom nothing was got."""
-    hit = [one for one in everybody if one.hits]
-    return ", ".join(f"{escaped(one.name)} ({_counted(one)})" for one in hit[:_NAMED]) or "nobody"
-
-
-def _counted(one: Person) -> str:
-    """How many images of a person are recognised, and by how many of them all judges."""
-    by_all = f", {one.agreed} by all judges" if one.agreed else ""
-    return f"{one.hits} of {one.n}{by_all}"
 
 
 def _controls(found: Findings) -> list[str]:
