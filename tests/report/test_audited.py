@@ -157,6 +157,41 @@ def test_of_whom_judges_grant_an_image_is_said(found: Findings) -> None:
     assert "By any of the 3 attacks it is 2 of 3 (by chance 1.3), 2 of them by all judges. " in text
 
 
+def compared(measure: str, verdict: str, difference: float, **changes: Any) -> dict[str, Any]:
+    """A worst case of the audited model against a control, as metrics.json has it."""
+    ends = {"low": difference - 0.1, "high": difference + 0.1}
+    within = {"verdict": verdict, "interval": ends}
+    one = {"measure": measure, "attack": "worst case", "defense": "audited", "identities": 3}
+    return one | {"against": "none@a", "difference": difference, "these_targets": within} | changes
+
+
+def test_it_is_held_against_the_control(found: Findings) -> None:
+    given = audit(found, aa1=0.6, low=0.5)
+    _, text = front(given)
+    assert "More than the control" not in text
+    others = [{"attack": "gmi"}, {"defense": "none@b", "against": "none@a"}]
+    given.metrics["comparisons"] = [
+        compared("aa1", "lower", -0.2),
+        *(compared("aa1", "higher", 0.9, **other) for other in others),
+        compared("agree", "cannot tell", 0.05),
+        compared("aa1", "higher", 0.5, against="none@c", identities=2),
+    ]
+    _, text = front(given)
+    first, second = text.splitlines()[-2:]
+    assert first == (
+        "- **More than the control?** Against “No defence (a)”, person by person, each under the "
+        "attack that got most of it: **less** by AA-1 (−20.0 points, 95 % interval −30.0 to "
+        "−10.0, 3 people); **cannot tell** by what all judges agree on (+5.0 points, 95 % interval "
+        "−5.0 to +15.0, 3 people). That holds for these two trained networks, whose architectures "
+        "may differ: it says nothing of another training, nor what a difference comes from "
+        "([attack by attack](#comparisons))."
+    )
+    assert "Against “No defence (c)”" in second and "**more** by AA-1 (+50.0 points" in second
+    given.metrics["comparisons"][0]["these_targets"]["interval"] = None
+    _, text = front(given)
+    assert "**less** by AA-1 (−20.0 points, 3 people)" in text
+
+
 def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:
     """AA-1 is far above that of random faces, what all judges agree on is not."""
     seen = {"gmi": (0.017, 0.0, 0.059), "plgmi": (0.01, 0.0, 0.05), "floor": FLOOR}

@@ -195,6 +195,27 @@ def test_other_data_has_its_own_controls():
     assert pairs == {("trapmid@faces_ffhq", "none@faces_ffhq")}
 
 
+def test_an_audited_model_meets_a_control_of_another_architecture():
+    """On the same people alone: a label of other data is another person."""
+    study = fake_study.params((0,))
+    evaluators, targets, attack_runs = fake_study.scores(study)
+    first = study["targets"].pop("trapmid-0")
+    audited = first | {"defense": "audited", "arch": "exported"}
+    study["targets"] = {"trapmid-0": audited, **study["targets"]}
+    study["attack_runs"]["elsewhere"] = study["attack_runs"]["gmi-none-0"] | {"data": "others"}
+    attack_runs["elsewhere"] = attack_runs["gmi-none-0"]
+    arch = study["targets"]["none-0"]["arch"]
+    shares = hit_shares(study, RATES | {"audited": 0.2})
+    made = summary.summarise(study, evaluators, targets, attack_runs, {}, {"aa1": shares})
+    own = [one for one in made["comparisons"] if one["defense"] == "audited"]
+    assert {one["against"] for one in own} == {f"none@{arch}", f"none_aug@{arch}"}
+    wanted = grid(shares, "gmi", "trapmid", "none", [0]).mean()
+    one = of(own, "gmi", "audited", f"none@{arch}")
+    assert one["difference"] == pytest.approx(wanted, abs=1e-6)
+    assert of(own, differences.WORST, "audited", f"none@{arch}")
+    assert not [o for o in made["comparisons"] if o["against"] == "audited"]
+
+
 def test_the_order_of_people_changes_nothing():
     found, shares = made((0, 1, 2), RATES)
     turned = {row: dict(reversed(one.items())) for row, one in shares.items()}

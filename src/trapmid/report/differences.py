@@ -7,14 +7,14 @@ the evaluator recognises, and apart from it what all judges agree on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from trapmid.config.evaluation import UNDEFENDED
+from trapmid.config.evaluation import AUDITED, UNDEFENDED
 from trapmid.metrics.accuracy import hit_shares
 from trapmid.metrics.statistics import comparisons as tests
 from trapmid.metrics.statistics import intervals
@@ -140,19 +140,27 @@ def _pairs(params: Mapping[str, Any], strongest: Mapping[str, str | None]) -> It
     controls = dict.fromkeys((UNDEFENDED, *params["gate"]["controls"]))
     for attack, by_defense in cells.items():
         for defense, rows in by_defense.items():
-            for against in _references(defense, list(controls)):
-                if against in by_defense:
+            for against in _references(defense, list(controls), by_defense):
+                if _data(params, rows) == _data(params, by_defense[against]):
                     yield _Pair(attack, defense, against, rows, by_defense[against])
 
 
-def _references(defense: str, controls: Sequence[str]) -> list[str]:
+def _data(params: Mapping[str, Any], rows: Sequence[str]) -> str:
+    return str(params["attack_runs"][rows[0]]["data"])
+
+
+def _references(defense: str, controls: Sequence[str], there: Collection[str]) -> list[str]:
     """What a defence is held against, on its own data and architecture: `mid@digits` has those.
 
-    A control is compared with those before it alone.
+    A control is compared with those before it alone. An audited model has an architecture that no
+    network of the project has, so it is held against a control of any.
     """
     name, at, setting = defense.partition("@")
+    if name == AUDITED:
+        return [other for other in there if other.partition("@")[0] in controls]
     before = controls[: controls.index(name)] if name in controls else controls
-    return [control + at + setting for control in before]
+    own = [control + at + setting for control in before]
+    return [control for control in own if control in there]
 
 
 def _paired(

@@ -22,6 +22,11 @@ def rate(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f}"
 
 
+def signed(difference: float) -> str:
+    """A difference of shares in percentage points, with a sign that is no hyphen."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
 def within(text: str, ends: Mapping[str, Any] | None) -> str:
     """A number in percent with the ends of its interval, whole to keep a table narrow.
 

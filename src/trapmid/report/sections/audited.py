@@ -11,7 +11,7 @@ from trapmid.report.blocks import Block, Note
 from trapmid.report.findings import Findings
 from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.judged import agreed_on_real
-from trapmid.report.sections import hits, of_whom, which_model
+from trapmid.report.sections import against_control, hits, of_whom, which_model
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
 
@@ -51,6 +51,7 @@ def front(found: Findings) -> list[Block]:
         _scale(found),
         of_whom.line(found),
         *_controls(found),
+        *against_control.lines(found.metrics),
     ]
     return [_verdict(found), "\n".join(f"- {line}" for line in lines if line)]
 

@@ -9,7 +9,9 @@ from trapmid.metrics.statistics.comparisons import LEAST_SEEDS, bounded_by_draws
 from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Section, table
 from trapmid.report.findings import Findings
-from trapmid.report.words import rate
+from trapmid.report.words import rate, signed
+
+TITLE = "Comparisons"
 
 _ABOUT = f"""\
 The difference of a rate on the same people and seeds, in percentage points; below zero, the \
@@ -50,7 +52,7 @@ def compared(found: Findings) -> Section:
     }:
         checks = ", ".join(name.replace("_", " ") for name in sorted(doubted))
         blocks.append(_DOUBTED.format(checks=checks))
-    return Section("Comparisons", blocks if len(blocks) > 1 else [])
+    return Section(TITLE, blocks if len(blocks) > 1 else [])
 
 
 def _line(one: Mapping[str, Any]) -> Line:
@@ -61,8 +63,8 @@ def _line(one: Mapping[str, Any]) -> Line:
             names.attack(one["attack"]) + "*" * bool(one.get("doubted")),
             f"{names.defense(one['defense'])}, against: {names.defense(one['against'])}",
             *(one["verdict"], one["these_targets"]["verdict"]),
-            _signed(one["difference"]),
-            "–" if ends is None else f"{_signed(ends['low'])} to {_signed(ends['high'])}",
+            signed(one["difference"]),
+            "–" if ends is None else f"{signed(ends['low'])} to {signed(ends['high'])}",
             f"{'≤ ' * _bounded(one)}{tested['p_holm']:.2g}",
             rate(tested["detectable"], 1),
             f"{len(one['seeds'])}, {one['identities']}",
@@ -74,8 +76,3 @@ def _bounded(one: Mapping[str, Any]) -> bool:
     """Whether the p value that is shown is one that draws bound."""
     within = one["these_targets"]
     return one["over_seeds"] is None and bounded_by_draws(within["p"], one["identities"])
-
-
-def _signed(value: float) -> str:
-    """In percentage points, with a sign that is no hyphen."""
-    return f"{100 * value:+.1f}".replace("-", "−")
