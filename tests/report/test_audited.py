@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import fake_study
 from fake_report import read
 from trapmid import wiring
+from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report.blocks import Note
 from trapmid.report.findings import Findings
 from trapmid.report.people import Exposed, Person
@@ -155,6 +157,30 @@ def test_of_whom_judges_grant_an_image_is_said(found: Findings) -> None:
     )
     # Blind guesses among 20 people: 1 - 0.95 ** 16 is 0.56, 1 - 0.95 ** 5 is 0.23
     assert "By any of the 3 attacks it is 2 of 3 (by chance 1.3), 2 of them by all judges. " in text
+
+
+def test_what_a_second_evaluator_recognises_is_said(found: Findings) -> None:
+    given = audit(found, aa1=0.6, low=0.5)
+    _, text = front(given)
+    assert "second evaluator" not in text
+    scores = dict(found.inputs.attack_runs)
+    for row in found.attack_runs["plgmi", "audited"]:
+        own = scores[row].judges
+        assert own is not None
+        missed = replace(own.disagreement["verifier"], false_positive_share=0.125)
+        judges = replace(
+            own, second_aa1=0.85, disagreement=own.disagreement | {"second_evaluator": missed}
+        )
+        ends = {"judges.second_aa1": Interval(low=0.8, high=0.9, kind="identities", n=20)}
+        within = scores[row].intervals | ends
+        scores[row] = replace(scores[row], judges=judges, intervals=within)
+    _, text = front(replace(given, inputs=replace(found.inputs, attack_runs=scores)))
+    (line,) = (one for one in text.splitlines() if "second evaluator" in one)
+    assert line.startswith(
+        "- **A second evaluator**, another network that learnt the same people, recognises 85.0 % "
+        "of the images of PLG-MI ("
+    )
+    assert "), not 12.5 % of the first one's hits. It may be fooled" in line
 
 
 def compared(measure: str, verdict: str, difference: float, **changes: Any) -> dict[str, Any]:

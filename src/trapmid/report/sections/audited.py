@@ -10,7 +10,7 @@ from trapmid.report import names
 from trapmid.report.blocks import Block, Note
 from trapmid.report.findings import Findings
 from trapmid.report.headline import Ends, headlines, interval_of
-from trapmid.report.judged import agreed_on_real
+from trapmid.report.judged import agreed_on_real, measured
 from trapmid.report.sections import against_control, hits, of_whom, which_model
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
@@ -48,6 +48,7 @@ def front(found: Findings) -> list[Block]:
         which_model.line(found),
         _to("Whoever has the model's file", _of_kind(found, labels_alone=False), found),
         _to("Whoever sees its labels alone", _of_kind(found, labels_alone=True), found),
+        _second(found),
         _scale(found),
         of_whom.line(found),
         *_controls(found),
@@ -178,6 +179,24 @@ def _agreed(found: Findings, attack: str | None) -> str:
     ends = interval_of(found.metrics, attack, AUDITED, _AGREE)
     between = "" if ends is None else f", {ends.words()}"
     return f" At worst, all judges agree on {share} ({names.attack(attack)}{between})."
+
+
+def _second(found: Findings) -> str:
+    """What another evaluator makes of the strongest attack's images; empty where none was asked."""
+    attack = found.metrics["worst"][AUDITED]["attack"]
+    rows = [found.inputs.attack_runs[row] for row in found.attack_runs.get((attack, AUDITED), ())]
+    share = measured(rows, "judges.second_aa1")
+    if share.value is None:
+        return ""
+    missed = measured(rows, f"{hits.SECOND}.false_positive_share").value
+    ends = share.interval
+    between = "" if ends is None else f" ({Ends(ends.low, ends.high, ends.kind).words()})"
+    of_hits = "" if missed is None else f", not {percent(missed, 1)} of the first one's hits"
+    return (
+        f"**A second evaluator**, another network that learnt the same people, recognises "
+        f"{percent(share.value, 1)} of the images of {names.attack(attack)}{between}{of_hits}. It "
+        "may be fooled by what fools the first, so it has no voice in what all judges agree on."
+    )
 
 
 def _scale(found: Findings) -> str:

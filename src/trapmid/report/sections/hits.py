@@ -23,7 +23,9 @@ from trapmid.scoring.scores import AttackScores, JudgeScores
 NAMES = {"verifier": "verifier", "identity": "reader"}
 """What the judges are called against whom the evaluator's errors are counted."""
 
-_SECOND = "judges.disagreement.second_evaluator"
+SECOND = "judges.disagreement.second_evaluator"
+"""Where an attack's scores have what the second evaluator says of the evaluator's hits."""
+
 _HALF = 0.5
 _STRICT = 0.8  # a judge that takes fewer real images for their person refuses too much
 _REFUSED = (
@@ -132,7 +134,7 @@ def meaning(found: Findings, asked: Sequence[Cell]) -> list[str]:
 def second(found: Findings, asked: Sequence[Cell]) -> str:
     """What another evaluator makes of the evaluator's hits; empty where none was asked."""
     lost = {
-        (one.attack, one.defense): measured(one.rows, f"{_SECOND}.false_positive_share")
+        (one.attack, one.defense): measured(one.rows, f"{SECOND}.false_positive_share")
         for one in asked
     }
     there = [
