@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -666,6 +667,13 @@ def test_a_whole_audit(world: World, tmp_path: Path) -> None:
     assert "PLG-MI on The audited model: AA-1" in printed
     page = (folder / "reports" / "report.md").read_text()
     assert "## Which people leak most" in page and "| bo b |" in page
+    digest = hashlib.sha256(world.model().read_bytes()).hexdigest()
+    assert f"- **Which model**: SHA-256 {digest[:12]}…, 4 people, images of 16 pixels." in page
+    assert "- **A second evaluator**" not in page  # the toy's rows name none
+    assert "- **More than the control?** Against “No defence (small\\_vgg)”" in page
+    assert "By any of the 4 attacks" in page
+    table = (folder / "reports" / "people.csv").read_text(encoding="utf-8")
+    assert {line["name"] for line in csv.DictReader(table.splitlines())} == set(NAMES)
     assert project.read("params.yaml") == params and not (project.root / "dvc.lock").exists()
     code, printed = project.trapmid(*words)
     assert code == 0 and re.search(r"^\d+ unchanged; ", printed, re.MULTILINE), printed

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import torch
 from scipy.stats import binomtest
 
 from trapmid.artifacts import checkpoints
-from trapmid.report import people
+from trapmid.report import people, people_table
 from trapmid.report.blocks import Fold, Table
 from trapmid.report.people import Exposed
 from trapmid.report.sections import people as section
@@ -16,6 +19,7 @@ ONE = {
     "hit": torch.tensor([0, 1, 1, 1, 0, 0]).bool(),
     "judged": {"agreed": torch.tensor([0, 0, 1, 0, 0, 0]).bool()},
 }
+TOLD = people.Person("Zoë", 7, 3, None, 5, 12)
 TWO = {
     "labels": torch.tensor([2, 1, 0]),
     "hit": torch.tensor([1, 1, 0]).bool(),
@@ -218,6 +222,28 @@ def test_the_section_shows_ten_and_folds_the_rest():
     assert tables[0].frame["Recognised (%)"].iloc[0] == "100 (51 to 100)"
     assert "all judges" not in text and "by luck comes first" in text
     assert section.people(Given({})).blocks == []
+
+
+def test_the_list_is_a_table_for_a_spreadsheet():
+    """Names as they are; a study without judges has empty places."""
+    judged = people.tally([ONE], {1: "bea, b", 2: 'c"y'})
+    own = {"none": Exposed("plgmi", judged, ()), "mid@x": Exposed("gmi", (TOLD,), ())}
+    lines = list(csv.DictReader(io.StringIO(people_table.table(own))))
+    assert lines[0] == {
+        "defence": "none",
+        "attack": "plgmi",
+        "label": "1",
+        "name": "bea, b",
+        "training_images": "0",
+        "recognised": "2",
+        "agreed": "1",
+        "images": "2",
+    }
+    assert [line["name"] for line in lines] == ["bea, b", "0", 'c"y', "Zoë"]
+    assert list(lines[3].values()) == ["mid@x", "gmi", "7", "Zoë", "12", "3", "", "5"]
+    assert people_table.table({}).count("\n") == 1
+    made = section.people(Given(own))
+    assert made.blocks[-1].endswith("[people.csv](people.csv).")
 
 
 def test_the_section_says_of_whom_all_judges_agree():

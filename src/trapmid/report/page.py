@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from trapmid.report import leaderboard, markdown, model_cards, scores_table, webpage
+from trapmid.report import leaderboard, markdown, model_cards, people_table, scores_table, webpage
 from trapmid.report.blocks import Section
 from trapmid.report.findings import Findings
 from trapmid.report.sections import (
@@ -87,6 +87,7 @@ def files(found: Findings, root: Path) -> dict[str, bytes]:
         "paper.html": beside.html.encode(),
         "paper.md": beside.markdown.encode(),
         "scores.csv": scores_table.tidy(found.inputs, found.metrics).encode(),
+        people_table.FILE: people_table.table(found.exposed).encode(),
         **leaderboard.entries(found.inputs, digests),
         **model_cards.cards(found),
     }

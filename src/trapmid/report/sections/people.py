@@ -9,6 +9,7 @@ from trapmid.report.blocks import Block, Fold, Line, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.markdown import escaped
 from trapmid.report.people import Exposed, Person
+from trapmid.report.people_table import FILE
 from trapmid.report.words import rate
 
 TITLE = "Which people leak most"
@@ -54,7 +55,8 @@ def people(found: Findings) -> Section:
         return Section(TITLE, [])
     judged = any(one.people[0].agreed is not None for one in found.exposed.values())
     read = _READ if all(map(_is_even, found.exposed.values())) else f"{_UNEVEN}{_READ}"
-    return Section(TITLE, [f"{_ABOUT}{_BY_JUDGES * judged}.", *blocks, read])
+    link = f"All of it as a table: [{FILE}]({FILE})."
+    return Section(TITLE, [f"{_ABOUT}{_BY_JUDGES * judged}.", *blocks, f"{read} {link}"])
 
 
 def _is_even(one: Exposed) -> bool:
