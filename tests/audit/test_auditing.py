@@ -670,7 +670,7 @@ def test_a_whole_audit(world: World, tmp_path: Path) -> None:
     digest = hashlib.sha256(world.model().read_bytes()).hexdigest()
     assert f"- **Which model**: SHA-256 {digest[:12]}…, 4 people, images of 16 pixels." in page
     assert "- **A second evaluator**" not in page  # the toy's rows name none
-    assert "- **More than the control?** Against “No defence (small\\_vgg)”" in page
+    assert "- **More than the control?** Against “No defence (small_vgg)”" in page
     assert "By any of the 4 attacks" in page
     table = (folder / "reports" / "people.csv").read_text(encoding="utf-8")
     assert {line["name"] for line in csv.DictReader(table.splitlines())} == set(NAMES)
