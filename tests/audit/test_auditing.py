@@ -451,19 +451,22 @@ def test_what_an_audit_says_at_its_end() -> None:
             "plgmi": {"audited": means(0.5), "none@small_vgg": means(None)},
         },
         "references": {"floor": means(0.03), "ceiling": means(0.98)},
+        "worst": {"audited": {"failed": ["gmi"]}, "none@small_vgg": {"failed": []}},
         "checks": {"deterministic": True, "target_agreement": False},
     }
     lines = run.summary(metrics)
-    assert lines[0] == "GMI on The audited model: AA-1 25.0 % (10.0 to 40.0)"
+    assert lines[0] == "GMI on The audited model: AA-1 25.0 % (10.0 to 40.0)*"
     assert lines[1] == "PLG-MI on The audited model: AA-1 50.0 %"
     assert lines[2].startswith("PLG-MI on ") and lines[2].endswith(": none")
-    assert lines[3:5] == [
+    assert lines[3:6] == [
+        "*: a check of the attack failed; a search that works may get more",
         "floor (random faces): AA-1 3.0 %",
         "ceiling (real test images): AA-1 98.0 %",
     ]
-    assert lines[5:] == ["checks that failed: target_agreement; the page says what that means"]
+    assert lines[6:] == ["checks that failed: target_agreement; the page says what that means"]
     sound = {**metrics, "checks": {"deterministic": True}}
-    assert run.summary(sound) == lines[:5]
+    sound["worst"] = dict.fromkeys(metrics["worst"], {"failed": []})
+    assert run.summary(sound) == [lines[0].rstrip("*"), *lines[1:3], *lines[4:6]]
 
 
 def other_size(world: World, tmp: Path) -> tuple[list[str], str]:

@@ -106,6 +106,10 @@ def test_which_model_is_said(found: Findings) -> None:
             f"{words}Evaluator and control learnt 20 images of each. "
         )
     del given.params["audit"]
+    assert "features" not in text
+    given.params["attacks"]["lomma"] = {"feature_weight": 0.0}
+    assert "It returns no features, so LOMMA gets less of it" in front(given)[1]
+    del given.params["attacks"]["lomma"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,8 @@ def test_which_model_is_said(found: Findings) -> None:
             ": the evaluator recognises 60.0 % of the images of PLG-MI (95 % interval 50.0 to 90.0 "
             "%), of random faces 6.0 % (95 % interval up to 9.0 %).",
         ),
-        (0.1, 0.05, True, "warning", "did not get more than chance"),
+        (0.1, 0.05, True, "warning", "**Cannot tell whether these attacks got more than random"),
+        (0.05, 0.02, True, "warning", "**These attacks got no more out of the model than random"),
         (0.1, 0.05, False, "warning", "shows nothing about the model"),
     ],
 )
@@ -218,14 +223,73 @@ def test_it_is_held_against_the_control(found: Findings) -> None:
     assert "**less** by AA-1 (−20.0 points, 3 people)" in text
 
 
+def against_random(measure: str, verdict: str, difference: float) -> dict[str, Any]:
+    return compared(measure, verdict, difference, against="random")
+
+
+def test_people_in_pairs_tell_what_two_intervals_cannot(found: Findings) -> None:
+    """And the reverse: intervals that do not meet are no verdict where the pairs have none."""
+    given = audit(found, aa1=0.1, low=0.05)
+    given.metrics["comparisons"] = [against_random("aa1", "higher", 0.04)]
+    note, text = front(given)
+    assert note.kind == "caution" and "The evaluator recognises the model's people" in note.text
+    assert "More than the control" not in text
+    given = audit(found, aa1=0.6, low=0.5)
+    given.metrics["comparisons"] = [against_random("aa1", "cannot tell", 0.54)]
+    assert "**Cannot tell whether these attacks got more" in front(given)[0].text
+    seen = {"plgmi": (0.1, 0.02, 0.2), "floor": FLOOR}
+    given = with_judges(audit(found, aa1=0.6, low=0.5), seen)
+    given.metrics["comparisons"] = [
+        against_random("aa1", "higher", 0.54),
+        against_random("agree", "higher", 0.09),
+    ]
+    assert front(given)[0].text.startswith("**The model gives away what its people look like**")
+
+
+def test_searches_that_broke_on_the_model_show_nothing_of_it(found: Findings) -> None:
+    """All that had the file; where one of them worked, its number stands."""
+    scores = dict(found.inputs.attack_runs)
+    for attack in ("gmi", "plgmi"):
+        for row in found.attack_runs[attack, "audited"]:
+            failed = scores[row].checks | {"target_agreement": False}
+            scores[row] = replace(scores[row], checks=failed)
+    own = [one for (one, defense) in found.attack_runs if defense == "audited"]
+    for attack in set(own) - {"gmi", "plgmi"}:
+        for row in found.attack_runs[attack, "audited"]:
+            scores[row] = replace(scores[row], checks={"target_agreement": False})
+    low = audit(found, aa1=0.05, low=0.02)
+    broken = replace(low, inputs=replace(found.inputs, attack_runs=scores))
+    note, _ = front(broken)
+    assert note.text.startswith(
+        "**This audit shows nothing about whoever has the model's file**: no search with it "
+        "reached what it asked for (target agreement). **These attacks got no more"
+    )
+    for row in found.attack_runs["gmi", "audited"]:
+        scores[row] = found.inputs.attack_runs[row]
+    assert front(broken)[0].text.startswith("**These attacks got no more")
+
+
+def test_a_model_that_does_not_know_these_people_is_said(found: Findings) -> None:
+    given = audit(found, aa1=0.05, low=0.02)
+    for accuracy, said in ((0.1, True), (0.6, False)):
+        given.metrics["targets"]["audited"] = given.metrics["targets"]["none"] | {
+            "test_accuracy": accuracy
+        }
+        words = (
+            "**This audit shows little about the model**: it names only 10.0 % of these people's"
+        )
+        assert (words in front(given)[0].text) == said
+
+
 def test_judges_that_see_nobody_leave_the_verdict_open(found: Findings) -> None:
     """AA-1 is far above that of random faces, what all judges agree on is not."""
     seen = {"gmi": (0.017, 0.0, 0.059), "plgmi": (0.01, 0.0, 0.05), "floor": FLOOR}
     note, text = front(with_judges(audit(found, aa1=0.6, low=0.5), seen))
     assert note.kind == "warning" and note.text == (
-        "**Cannot tell whether the model gives away what its people look like**: the evaluator is "
-        "fooled, and the other judges do not see the people. The evaluator recognises 60.0 % of "
-        "the images of PLG-MI (95 % interval 50.0 to 90.0 %), of random faces 6.0 % (95 % interval "
+        "**Cannot tell whether the model gives away what its people look like**: the evaluator "
+        "recognises them, but it is not sure that all judges agree on more than of random faces. "
+        "The evaluator recognises 60.0 % of the images of PLG-MI (95 % interval 50.0 to 90.0 %), "
+        "of random faces 6.0 % (95 % interval "
         "up to 9.0 %); but all judges agree on 1.7 % of the images of GMI (95 % interval 0.0 to "
         "5.9 %), on 0.8 % of random faces (95 % interval up to 4.6 %)."
     )
@@ -247,8 +311,8 @@ def test_looks_are_given_away_where_all_judges_say_so(found: Findings) -> None:
 
 def test_an_evaluator_that_is_not_fooled_either_shows_nothing(found: Findings) -> None:
     seen = {"plgmi": (0.0, 0.0, 0.046), "floor": FLOOR}
-    for control, words in ((True, "did not get more than chance"), (False, "shows nothing about")):
-        low = audit(found, aa1=0.1, low=0.05, control=control)
+    for control, words in ((True, "These attacks got no more"), (False, "shows nothing about")):
+        low = audit(found, aa1=0.05, low=0.02, control=control)
         note, _ = front(with_judges(low, seen))
         assert note.kind == "warning" and words in note.text
 

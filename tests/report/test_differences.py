@@ -406,3 +406,26 @@ def test_the_report_stars_what_broke():
     assert set(starred["Defence, against"].str.partition(",")[0]) == {"Trap-MID"}
     whole = compared.compared(Told(made((0,), RATES)[0])).blocks
     assert not whole[2].frame["Attack"].str.endswith("*").any() and len(whole) == 3
+
+
+def audit_of(floor_on):
+    """The comparisons with random faces of an audit, which were made for the people of a target."""
+    study = fake_study.params((0,))
+    study["targets"]["trapmid-0"]["defense"] = "audited"
+    (floor,) = [row for row, block in study["attack_runs"].items() if block["attack"] == "random"]
+    study["attack_runs"][floor]["target"] = floor_on
+    rates = {"none": 0.2, "none_aug": 0.2, "audited": 0.9}
+    shares = {"aa1": hit_shares(study, rates)}
+    shares["aa1"][floor] = dict.fromkeys(range(PEOPLE), 0.2)
+    made = summary.summarise(study, *fake_study.scores(study), {}, shares)
+    return [one for one in made["comparisons"] if one["against"] == "random"]
+
+
+def test_an_audited_model_is_held_against_random_faces():
+    """At its worst alone, and only against those that were made for its people."""
+    assert audit_of("none-0") == []
+    (one,) = audit_of("trapmid-0")
+    assert (one["attack"], one["defense"]) == ("worst case", "audited")
+    assert one["these_targets"]["verdict"] == "higher" and one["difference"] > 0.5
+    shown = compared.compared(Told([one])).blocks[2].frame["Defence, against"]
+    assert list(shown) == ["The audited model, against: random faces"]

@@ -162,11 +162,15 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     Args:
         metrics: the content of reports/metrics.json.
     """
+    broken = {(a, d) for d, worst in metrics["worst"].items() for a in worst["failed"]}
     lines = [
         f"{names.attack(attack)} on {names.defense(defense)}: {_rate(means)}"
+        + "*" * ((attack, defense) in broken)
         for attack, groups in metrics["attacks"].items()
         for defense, means in groups.items()
     ]
+    if broken:
+        lines.append("*: a check of the attack failed; a search that works may get more")
     ends = metrics["references"]
     lines.append(f"floor (random faces): {_rate(ends['floor'])}")
     lines.append(f"ceiling (real test images): {_rate(ends['ceiling'])}")

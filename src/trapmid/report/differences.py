@@ -8,7 +8,6 @@ the evaluator recognises, and apart from it what all judges agree on.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +18,8 @@ from trapmid.metrics.accuracy import hit_shares
 from trapmid.metrics.statistics import comparisons as tests
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.report import stars
-from trapmid.report.groups import Groups
-from trapmid.scoring.checks import OF_JUDGES
+from trapmid.report.doubts import Side, doubted, without_verdict
+from trapmid.report.groups import FLOOR, Groups, attack_run_label
 from trapmid.scoring.means import Comparison, Measure, Tested
 from trapmid.scoring.scores import Attacks, rounded
 
@@ -31,7 +29,6 @@ WORST = "worst case"
 Shares = Mapping[int, float]
 """Person -> share of the images in which the person is recognised."""
 
-_CANNOT: tests.Verdict = "cannot tell"
 _DIGITS = 9  # of a p value more than of a rate
 
 Numbers = npt.NDArray[np.float64]
@@ -90,7 +87,8 @@ def comparisons(
 ) -> tuple[Comparison, ...]:
     """Each defence against `none` and every other control, for each attack that both met.
 
-    And for the worst case, in which each has met its strongest attack. What two runs have no
+    And for the worst case, in which each has met its strongest attack; that of an audited model
+    against random faces, too. What two runs have no
     person, no seed or no judge in common for is not compared. Holm's correction is over all of
     a study by one measure; a worst case that is the same pair of runs as an attack's own counts
     once. There is no verdict where the lower rate may be that of a search that broke.
@@ -112,9 +110,9 @@ def comparisons(
     over = _tested([one for one in found if _enough(one[1])], _over_seeds)
     return tuple(
         rounded(
-            _without_the_broken(
+            without_verdict(
                 _comparison(measure, pair, paired, within[_runs(pair)], over.get(_runs(pair))),
-                _doubted(params, attack_runs, measure, pair, float(paired.grid.mean())),
+                doubted(params, attack_runs, measure, _sides(pair, float(paired.grid.mean()))),
             ),
             _DIGITS,
         )
@@ -143,6 +141,25 @@ def _pairs(params: Mapping[str, Any], strongest: Mapping[str, str | None]) -> It
             for against in _references(defense, list(controls), by_defense):
                 if _data(params, rows) == _data(params, by_defense[against]):
                     yield _Pair(attack, defense, against, rows, by_defense[against])
+    if AUDITED in cells[WORST] and (floor := _floor(params, AUDITED)):
+        yield _Pair(WORST, AUDITED, FLOOR, cells[WORST][AUDITED], floor)
+
+
+def _floor(params: Mapping[str, Any], defense: str) -> list[str]:
+    """The rows of random faces that are held against the people of a defence's data."""
+    return [
+        row
+        for row, block in params["attack_runs"].items()
+        if block["attack"] == FLOOR and attack_run_label(params, block) == defense
+    ]
+
+
+def _sides(pair: _Pair, difference: float) -> tuple[Side, Side]:
+    attack = None if pair.attack == WORST else pair.attack
+    return (
+        Side(pair.defense, attack, pair.rows, lower=difference <= 0),
+        Side(pair.against, attack, pair.others, lower=difference >= 0),
+    )
 
 
 def _data(params: Mapping[str, Any], rows: Sequence[str]) -> str:
@@ -237,7 +254,7 @@ def _comparison(
         identities=paired.grid.shape[1],
         these_targets=within,
         over_seeds=over,
-        verdict=_CANNOT if over is None else over.verdict,
+        verdict="cannot tell" if over is None else over.verdict,
         reason=_reason(len(paired.seeds), within, over),
     )
 
@@ -249,50 +266,7 @@ def _reason(seeds: int, within: Tested, over: Tested | None) -> str:
             f"{seeds} of the {tests.LEAST_SEEDS} seeds that a verdict needs; these trained targets "
             f"alone: {within.verdict}, p {within.p_holm:.2g}"
         )
-    if over.verdict != _CANNOT:
+    if over.verdict != "cannot tell":
         return f"p {over.p_holm:.2g} over {seeds} seeds"
     least = "" if over.detectable is None else f"; it would find {over.detectable:.3f}"
     return f"p {over.p_holm:.2g} over {seeds} seeds{least}"
-
-
-def _doubted(
-    params: Mapping[str, Any],
-    attack_runs: Attacks,
-    measure: Measure,
-    pair: _Pair,
-    difference: float,
-) -> set[str]:
-    """The checks that failed of an attack of the pair, if that leaves no verdict.
-
-    A search that did not reach what it asked for would have got more: it says nothing of a defence
-    whose rate is the lower one, and one that is higher all the same would be higher still. The
-    worst case of a defence is as doubtful as any attack on it.
-    """
-    sides = (
-        (pair.defense, pair.rows, difference <= 0),
-        (pair.against, pair.others, difference >= 0),
-    )
-    found: set[str] = set()
-    for defense, rows, is_lower in sides:
-        by_attack = stars.failed(params, attack_runs, defense)
-        among = by_attack if pair.attack == WORST else {pair.attack}
-        names = {name for attack in among for name in by_attack.get(attack, ())}
-        if is_lower or not stars.at_least(names):
-            found |= names
-        if measure == "agree":
-            checks = [check for row in rows for check in attack_runs[row].checks.items()]
-            found |= {name for name, passed in checks if not passed and name in OF_JUDGES}
-    return found
-
-
-def _without_the_broken(found: Comparison, doubted: set[str]) -> Comparison:
-    if not doubted:
-        return found
-    return replace(
-        found,
-        these_targets=replace(found.these_targets, verdict=_CANNOT),
-        over_seeds=found.over_seeds and replace(found.over_seeds, verdict=_CANNOT),
-        verdict=_CANNOT,
-        reason=f"a check of the attack failed: {', '.join(sorted(doubted))}",
-        doubted=tuple(sorted(doubted)),
-    )

@@ -8,6 +8,7 @@ from typing import Any
 from trapmid.config.evaluation import AUDITED
 from trapmid.report import names
 from trapmid.report.differences import WORST
+from trapmid.report.groups import FLOOR
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.sections import compared
 from trapmid.report.words import signed
@@ -29,7 +30,7 @@ def lines(metrics: Mapping[str, Any]) -> list[str]:
     own = [
         one
         for one in metrics.get("comparisons", ())
-        if (one["attack"], one["defense"]) == (WORST, AUDITED)
+        if (one["attack"], one["defense"]) == (WORST, AUDITED) and one["against"] != FLOOR
     ]
     controls = dict.fromkeys(str(one["against"]) for one in own)
     return [_line(name, [one for one in own if one["against"] == name]) for name in controls]

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trapmid.config.evaluation import AUDITED
-from trapmid.report import names
+from trapmid.report import names, stars
 from trapmid.report.blocks import Block, Note
+from trapmid.report.differences import WORST
 from trapmid.report.findings import Findings
+from trapmid.report.groups import FLOOR
 from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.judged import agreed_on_real, measured
 from trapmid.report.sections import against_control, hits, of_whom, which_model
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
+from trapmid.scoring.means import Measure
 
 LABELS_ALONE = ("brepmi",)
 """Methods of attacks that see no more of the model than what it names."""
@@ -24,17 +27,30 @@ _RECOGNISED = (
     "**The evaluator recognises the model's people, and no judge of another kind was asked**"
 )
 _FOOLED = (
-    "**Cannot tell whether the model gives away what its people look like**: the evaluator is "
-    "fooled, and the other judges do not see the people"
+    "**Cannot tell whether the model gives away what its people look like**: the evaluator "
+    "recognises them, but it is not sure that all judges agree on more than of random faces"
 )
 _NOTHING = (
     "**This audit shows nothing about the model**: the attacks fail on the control, too, or none "
     "ran."
 )
-_UNSHOWN = (
-    "**These attacks did not get more than chance out of the model.** That is no proof that nobody "
-    "can: other attackers have more images, other priors and more time."
+_UNSURE = "**Cannot tell whether these attacks got more than random faces do out of the model**"
+_UNSHOWN = "**These attacks got no more out of the model than random faces get**"
+_MORE = "More people, or more images of each, would tell."
+_NO_PROOF = (
+    "That is no proof that nobody can: other attackers have more images, other priors and more "
+    "time."
 )
+_BROKEN = (
+    "**This audit shows nothing about whoever has the model's file**: no search with it reached "
+    "what it asked for ({checks})."
+)
+_STRANGER = (
+    "**This audit shows little about the model**: it names only {share} of these people's test "
+    "images, as one that learnt others does. Are they cut as it got them, and its outputs in the "
+    "order of the names?"
+)
+_KNOWN = 0.5  # of its people's test images a model names more than this, or they are not its own
 
 
 def is_audit(found: Findings) -> bool:
@@ -73,7 +89,7 @@ def _label_only(found: Findings) -> set[str]:
 
 
 def _verdict(found: Findings) -> Note:
-    """Whether an attack got more than random faces get, beyond both intervals.
+    """Whether an attack surely got more than random faces get.
 
     An evaluator names somebody for every image, so where judges have a voice it takes all of them.
     What the evaluator alone recognises may be an image that fools it.
@@ -89,13 +105,28 @@ def _verdict(found: Findings) -> Note:
         return Note("warning", " ".join([words, *strict]))
     if recognised is None or not found.metrics["checks"].get(_POSITIVE, True):
         return Note("warning", _NOTHING)
-    return Note("warning", _UNSHOWN)
+    unsure = recognised.more or (granted is not None and granted.more)
+    words = "; ".join(one.words for one in (recognised, granted) if one is not None)
+    said, after = (_UNSURE, _MORE) if unsure else (_UNSHOWN, _NO_PROOF)
+    return Note("warning", " ".join([*_doubts(found), f"{said}: {words}.", after]))
+
+
+def _doubts(found: Findings) -> list[str]:
+    """Why little that was got says little."""
+    by_attack = stars.failed(found.params, found.inputs.attack_runs, AUDITED)
+    failed = [by_attack.get(attack, set()) for attack in _of_kind(found, labels_alone=False)]
+    checks = sorted({name.replace("_", " ") for names in failed for name in names})
+    said = [_BROKEN.format(checks=", ".join(checks))] * (bool(failed) and all(failed))
+    accuracy = found.metrics["targets"][AUDITED]["test_accuracy"]
+    stranger = accuracy is not None and accuracy < _KNOWN
+    return said + [_STRANGER.format(share=percent(accuracy, 1))] * stranger
 
 
 class _Held(NamedTuple):
     """A rate of the audited model held against that of random faces."""
 
-    above: bool  # the whole interval lies above that of random faces
+    above: bool  # surely more
+    more: bool  # more, surely or not
     words: str
 
 
@@ -106,9 +137,13 @@ def _recognised(found: Findings) -> _Held | None:
     if worst["aa1"] is None:
         return None
     got, of_floor = interval_of(found.metrics, worst["attack"], AUDITED), _ends(floor, "aa1")
+    chance = floor["aa1"] or 0.0
+    apart = (worst["aa1"] if got is None else got.low) > (
+        chance if of_floor is None else of_floor.high
+    )
     return _Held(
-        (worst["aa1"] if got is None else got.low)
-        > ((floor["aa1"] or 0.0) if of_floor is None else of_floor.high),
+        _surely(found, "aa1", apart=apart),
+        worst["aa1"] > chance,
         f"the evaluator recognises {percent(worst['aa1'], 1)} of the images of "
         f"{names.attack(worst['attack'])}{_between(got)}, of random faces "
         f"{percent(floor['aa1'], 1)}{_up_to(of_floor)}",
@@ -124,12 +159,26 @@ def _granted(found: Findings) -> _Held | None:
         return None
     got = interval_of(found.metrics, attack, AUDITED, _AGREE)
     of_floor = _ends(floor, _AGREE)
+    apart = (share if got is None else got.low) > (of_random if of_floor is None else of_floor.high)
     return _Held(
-        (share if got is None else got.low) > (of_random if of_floor is None else of_floor.high),
+        _surely(found, "agree", apart=apart),
+        share > of_random,
         f"all judges agree on {percent(share, 1)} of the images of "
         f"{names.attack(attack)}{_between(got)}, on {percent(of_random, 1)} of random "
         f"faces{_up_to(of_floor)}",
     )
+
+
+def _surely(found: Findings, measure: Measure, *, apart: bool) -> bool:
+    """Whether more was got than of random faces: person by person, where that was compared.
+
+    Two intervals may meet where the differences of people do not; `apart`: they do not meet.
+    """
+    for one in found.metrics.get("comparisons", ()):
+        pair = (one["attack"], one["defense"], one["against"])
+        if pair == (WORST, AUDITED, FLOOR) and one["measure"] == measure:
+            return bool(one["these_targets"]["verdict"] == "higher")
+    return apart
 
 
 def _ends(means: Mapping[str, Any], rate: str) -> Ends | None:
@@ -215,7 +264,7 @@ def _controls(found: Findings) -> list[str]:
     """What the same attacks get of a network that was trained here."""
     return [
         f"**The control**, a network that learnt the same people here without a defence: AA-1 "
-        f"{percent(one.aa1, 1)} by {names.attack(one.attack)}"
+        f"{percent(one.aa1, 1)}{one.mark} by {names.attack(one.attack)}"
         + (f" ({one.interval.words()})" if one.interval else "")
         + ". Where attacks fail on it, they show nothing about your model."
         for one in headlines(found)

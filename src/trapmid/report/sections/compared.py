@@ -9,6 +9,7 @@ from trapmid.metrics.statistics.comparisons import LEAST_SEEDS, bounded_by_draws
 from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Section, table
 from trapmid.report.findings import Findings
+from trapmid.report.groups import FLOOR
 from trapmid.report.words import rate, signed
 
 TITLE = "Comparisons"
@@ -61,7 +62,7 @@ def _line(one: Mapping[str, Any]) -> Line:
     return Line(
         (
             names.attack(one["attack"]) + "*" * bool(one.get("doubted")),
-            f"{names.defense(one['defense'])}, against: {names.defense(one['against'])}",
+            f"{names.defense(one['defense'])}, against: {_reference(one['against'])}",
             *(one["verdict"], one["these_targets"]["verdict"]),
             signed(one["difference"]),
             "–" if ends is None else f"{signed(ends['low'])} to {signed(ends['high'])}",
@@ -70,6 +71,10 @@ def _line(one: Mapping[str, Any]) -> Line:
             f"{len(one['seeds'])}, {one['identities']}",
         )
     )
+
+
+def _reference(name: str) -> str:
+    return "random faces" if name == FLOOR else names.defense(name)
 
 
 def _bounded(one: Mapping[str, Any]) -> bool:

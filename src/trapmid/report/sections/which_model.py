@@ -12,6 +12,7 @@ from trapmid.report.markdown import escaped
 from trapmid.report.people import Person
 from trapmid.report.words import percent
 
+_NO_FEATURES = "It returns no features, so LOMMA gets less of it than it could."
 _DIGITS = 12  # of a digest, enough to tell two files apart
 
 
@@ -25,8 +26,15 @@ def line(found: Findings) -> str:
         _left_out(given, row),
         _trained(found.exposed[AUDITED].people) if AUDITED in found.exposed else "",
         _accuracies(found.metrics),
+        _NO_FEATURES if _without_features(found.params) else "",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _without_features(params: Mapping[str, Any]) -> bool:
+    """`trapmid audit` switches LOMMA's regulariser off for a model without them."""
+    lomma = params["attacks"].get("lomma")
+    return lomma is not None and lomma["feature_weight"] == 0
 
 
 def _file(given: Mapping[str, Any] | None) -> str:
