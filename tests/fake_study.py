@@ -504,6 +504,7 @@ def _target(row: str, block: dict[str, Any]) -> dict[str, Any]:
         "defense": block["defense"],
         "seed": block["seed"],
         "test_accuracy": test_accuracy,
+        "balanced_accuracy": test_accuracy,
         "val_accuracy": 0.94,
         "n_test": 60,
         "trapdoor_success": 1.0 if protected else None,

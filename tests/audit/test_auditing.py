@@ -465,7 +465,7 @@ def test_what_an_audit_says_at_its_end() -> None:
     ]
     assert lines[6:] == ["checks that failed: target_agreement; the page says what that means"]
     sound = {**metrics, "checks": {"deterministic": True}}
-    sound["worst"] = dict.fromkeys(metrics["worst"], {"failed": []})
+    sound["worst"] = {name: {"failed": []} for name in metrics["worst"]}
     assert run.summary(sound) == [lines[0].rstrip("*"), *lines[1:3], *lines[4:6]]
 
 

@@ -76,7 +76,10 @@ def test_every_question_has_a_line(found: Findings) -> None:
         "- **Whoever sees its labels alone** gets AA-1 **20.0 %** (95 % interval 10.0 to 31.0 %) "
         "by BREP-MI."
     )
-    assert "random faces, for which nobody asks a model, get 6.0 %; real test images" in lines[3]
+    assert (
+        "random faces, for which nobody asks a model, get 6.0 %; the real test images of"
+        in lines[3]
+    )
     assert "get 97.0 %, and all judges agree on 94.0 % of them." in lines[3]
     assert (
         "2 of 3 people" in lines[4]

@@ -429,3 +429,14 @@ def test_an_audited_model_is_held_against_random_faces():
     assert one["these_targets"]["verdict"] == "higher" and one["difference"] > 0.5
     shown = compared.compared(Told([one])).blocks[2].frame["Defence, against"]
     assert list(shown) == ["The audited model, against: random faces"]
+
+
+def test_few_people_find_nothing_whatever_the_difference():
+    """Of five, every way of signs alike is one in sixteen: no p is below 0.05."""
+    study = fake_study.params((0,))
+    shares = hit_shares(study, RATES)
+    for people, finds in ((5, False), (6, True)):
+        few = {row: {who: by[who] for who in range(people)} for row, by in shares.items()}
+        made_ = summary.summarise(study, *fake_study.scores(study), {}, {"aa1": few})
+        within = of(made_["comparisons"], "plgmi", "trapmid", "none")["these_targets"]
+        assert (within["detectable"] is not None) == finds == (within["p"] < 0.05)

@@ -348,7 +348,7 @@ def test_the_first_screen_and_the_section_of_judges_say_one_number(tmp_path):
 def test_what_judges_agree_on_has_its_own_scale(pages):
     """How many real photographs all judges grant; the fake scores say .94 of them."""
     page, _ = pages
-    assert "Of real test images they agree on 94.0 %." in words(page)
+    assert "Of a person's real test images they agree on 94.0 %." in words(page)
 
 
 def test_no_text_has_what_is_meant_for_machines(pages):

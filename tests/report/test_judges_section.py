@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, replace
 
@@ -12,7 +13,7 @@ from fake_report import edit_attack_run, read, rendered, written
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report import findings
 from trapmid.report.headline import headlines
-from trapmid.report.judged import Measured, measured
+from trapmid.report.judged import Measured, agreed_on_real, measured
 from trapmid.report.sections import hits, judges, verdict
 from trapmid.report.sections.hits import Cell
 from trapmid.report.sections.likeness import likeness
@@ -124,7 +125,10 @@ def test_a_study_without_judges_has_no_such_section(tmp_path):
 
 def test_the_judges_own_errors_are_said(two):
     text = "\n".join(block for block in judges.judges(two).blocks if isinstance(block, str))
-    assert "Of 60 real test images it takes 95.0 % for their person, and 1.2 % for any" in text
+    assert (
+        "Of 60 real test images, everybody counted once, it takes 95.0 % for their person, and "
+        "1.2 % for any" in text
+    )
     assert "98.0 % are nearest to their person: 0.51 deviations away, 1.20 from others" in text
 
 
@@ -186,7 +190,7 @@ def test_with_three_seeds_it_is_said_of_the_defence(two):
 def test_a_strict_verifier_is_said_to_say_little(tmp_path):
     found = found_of(tmp_path)
     own = found.inputs.judges
-    words = "The verifier refuses 59 % of real images of these people, so its refusals say little."
+    words = "The verifier refuses 59 % of a person's real images, so its refusals say little."
     assert not any(words in str(block) for block in [about_agreement(found)])
     quality = replace(own["verifier"].verifier, true_accepts=0.41)
     own["verifier"] = replace(own["verifier"], verifier=quality)
@@ -211,6 +215,36 @@ def test_every_attack_is_in_one_sentence():
         "cannot tell."
     )
     assert true.startswith("**Mostly real**") and "PLG-MI on No defence 30.0 %." in true
+
+
+def test_hits_of_one_seed_of_three_are_said_of_the_targets_alone(two):
+    """Where two seeds have no hit, there is nothing of them to be mostly false."""
+    one = two.inputs.attack_runs["plgmi-trapmid-0"]
+    none = replace(one, n_success=0)
+    for rows, few in (([one, none, none], True), ([one, one, one], False)):
+        (said,) = hits.by_kind([cell(0.8, 0.6, 0.9)._replace(rows=rows)], "verifier")
+        assert ("With fewer than 3 seeds" in said) == few
+
+
+def test_random_latents_of_other_people_are_no_floor_of_these(tmp_path):
+    found = found_of(tmp_path)
+    (floor,) = [r for r, b in found.params["attack_runs"].items() if b["attack"] == "random"]
+    other = floor.replace("none", "other")
+    found.params["attack_runs"][other] = found.params["attack_runs"][floor] | {"data": "digits"}
+    found.inputs.attack_runs[other] = replace(found.inputs.attack_runs[floor], aa1=0.5)
+    assert lines_of(judges.judges(found))[-2][:2] == ["floor: random latents", "5.0"]
+
+
+def test_several_evaluators_are_no_seeds_of_one(two):
+    """Their mean has no interval, of real images as of attacks."""
+    runs = dict(two.inputs.attack_runs)
+    assert agreed_on_real(two.params, runs).words() == "94.0 (89–99)"
+    params = json.loads(json.dumps(two.params))
+    params["evaluators"]["wide"] = params["evaluators"]["evaluator"]
+    row = next(row for row in runs if row.startswith("plgmi-none"))
+    params["attack_runs"][row]["evaluator"] = "wide"
+    runs[row] = replace(runs[row], judges=replace(runs[row].judges, agree_on_real=0.5))
+    assert agreed_on_real(params, runs).words() == "72.0"
 
 
 def test_the_most_that_all_judges_grant_is_that_of_the_best_attack(two):

@@ -124,6 +124,23 @@ def test_from_three_seeds_on_the_difference_is_between_seeds():
     assert found.value == pytest.approx(-0.25) and found.p == pytest.approx(wanted.pvalue)
     assert (found.interval.low, found.interval.high) == pytest.approx((ends.low, ends.high))
     assert found.interval.kind == "seeds"
+    assert found.seeds == 3
+
+
+def test_seeds_in_common_decide_of_what_a_difference_is():
+    """Three seeds each, one of them in common; and a seed in which nothing was found is none."""
+    plain, less = dict.fromkeys(range(8), 0.9), dict.fromkeys(range(8), 0.7)
+    ours, theirs = dict.fromkeys((0, 1, 2), less), dict.fromkeys((2, 3, 4), plain)
+    found = looks.difference(ours, theirs)
+    assert (found.seeds, found.p) == (1, pytest.approx(2 / 2**8))
+    base = leak("none", number(0.9))._replace(people=theirs)
+    one = leak("trapmid", number(0.7))._replace(people=ours)
+    assert attributes.sentence(one, base, found).startswith(
+        "**Trap-MID**: in these targets, looks leak less; of the defence: cannot tell."
+    )
+    empty = looks.difference(ours | {2: {}}, dict.fromkeys(range(3), plain))
+    assert (empty.seeds, empty.value) == (2, pytest.approx(-0.2))
+    assert looks.difference({0: {}}, {0: plain}) is None
 
 
 def test_what_is_left_is_counted_above_chance():
@@ -240,6 +257,20 @@ def test_the_attack_that_brings_most_to_light_counts_not_the_one_of_the_highest_
     some = dataclasses.replace(inputs.attack_runs["gmi-trapmid-0"], left_out=5)
     inputs.attack_runs["gmi-trapmid-0"] = some
     assert leakage.leakages(inputs, metrics)["trapmid"].attack == "plgmi_distil"
+
+
+def test_an_attack_that_found_few_people_does_not_rank_beside_those_that_found_all(study):
+    """Of a few whose looks are easily found it brings all to light."""
+    inputs, metrics = read(*study)
+    for seed in (0, 1):
+        row = f"gmi-trapmid-{seed}"
+        scores = inputs.attack_runs[row]
+        seen = dataclasses.replace(scores.judges.identity, farther=0.99)
+        judged = dataclasses.replace(scores.judges, identity=seen)
+        inputs.attack_runs[row] = dataclasses.replace(scores, judges=judged, coverage=1.0)
+    assert leakage.leakages(inputs, metrics)["trapmid"].attack == "gmi"
+    inputs.attack_runs[row] = dataclasses.replace(inputs.attack_runs[row], coverage=0.1)
+    assert leakage.leakages(inputs, metrics)["trapmid"].attack != "gmi"
 
 
 def test_a_judge_of_other_people_is_no_ceiling(study):

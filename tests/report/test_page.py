@@ -392,7 +392,10 @@ def test_several_evaluators_are_named(tmp_path, pages):
     scores = [row[:3] for row in table(marked, "All scores:") if row[0]]
     assert ["PLG-MI", "No defence (wide)", "mean of 2"] in scores
     assert ["GMI", "No defence (evaluator)", "mean of 2"] in scores
-    assert scores[-1][:2] == ["ceiling", "real private test images (evaluator)"]
+    assert scores[-1][:2] == [
+        "ceiling",
+        "real private test images, everybody counted once (evaluator)",
+    ]
     for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
         assert text.count("More than one evaluator judged these attacks") == 4
         assert text.count("More than one evaluator judged; the matrix") >= 2

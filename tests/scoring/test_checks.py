@@ -394,8 +394,9 @@ def test_a_defense_that_is_turned_off_is_named() -> None:
 def test_a_check_that_passed_says_what_it_saw(name: str, shown: str) -> None:
     """An image that was not found counts as refused: of 0.9 found, 0.8 agree."""
     evaluators, targets, attack_runs, judges = with_judges()
-    evaluators["evaluator"] = replace(evaluators["evaluator"], test_accuracy=0.95)
-    targets["none-0"] = replace(targets["none-0"], test_accuracy=0.91)
+    one = evaluators["evaluator"]
+    evaluators["evaluator"] = replace(one, ceiling=replace(one.ceiling, aa1=0.95))
+    targets["none-0"] = replace(targets["none-0"], balanced_accuracy=0.91)
     targets["trap-0"] = replace(targets["trap-0"], trapdoor_success=0.995)
     for row, coverage, agreement in (("plgmi-none-0", 0.9, 0.8), ("plgmi-trap-0", 1.0, 0.84)):
         attack_runs[row] = replace(attack_runs[row], coverage=coverage, queried_agreement=agreement)

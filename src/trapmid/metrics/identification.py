@@ -93,12 +93,22 @@ def distances(readings: Tensor, truth: Tensor, deviation: Tensor, weights: Tenso
 
 
 def likeness(values: Tensor, labels: Tensor) -> Likeness:
-    """The means of a value (N, C) of each image and person: of attacked people, and of others."""
+    """The means of a value (N, C) of each image and person: of attacked people, and of others.
+
+    Everybody counts once, however many images show a person.
+    """
     if not len(values):
         return Likeness(None, None)
     return Likeness(
-        float(own(values, labels).double().mean()), float(others(values, labels).double().mean())
+        _over_people(own(values, labels).double(), labels),
+        _over_people(others(values, labels).double().mean(dim=1), labels),
     )
+
+
+def _over_people(values: Tensor, labels: Tensor) -> float:
+    """The mean of the people's means of a value (N,) of each image."""
+    _, person = labels.unique(return_inverse=True)
+    return float((torch.bincount(person, weights=values) / torch.bincount(person)).mean())
 
 
 def equal(marks: Tensor, truth: Tensor) -> Tensor:
@@ -110,7 +120,8 @@ def farther(values: Tensor, labels: Tensor) -> float | None:
     """Share of pairs of an image and another person who is farther from it than the attacked one.
 
     It is 0.5 where images say nothing of whom they are to show, 1 where each is nearest to that
-    person; a tie counts half. It is the area under the ROC curve of every image, averaged.
+    person; a tie counts half. Everybody counts once. It is the area under the ROC curve of every
+    image, averaged.
 
     Args:
         values: (N, C) distances.
@@ -119,7 +130,7 @@ def farther(values: Tensor, labels: Tensor) -> float | None:
     Returns:
         None without an image.
     """
-    return float(farther_by_image(values, labels).mean()) if len(values) else None
+    return _over_people(farther_by_image(values, labels), labels) if len(values) else None
 
 
 def farther_by_image(values: Tensor, labels: Tensor) -> Tensor:

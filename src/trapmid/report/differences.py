@@ -57,6 +57,7 @@ class _Test(NamedTuple):
     differences: Numbers  # (n,)
     interval: Interval | None
     p: float
+    detectable: float | None
 
 
 def shares(scored: Mapping[str, Mapping[str, Any]]) -> dict[Measure, dict[str, Shares]]:
@@ -223,7 +224,7 @@ def _tested(
             interval=one.interval,
             p=one.p,
             p_holm=p_holm,
-            detectable=tests.detectable(one.differences),
+            detectable=one.detectable,
             verdict=tests.verdict(float(one.differences.mean()), p_holm),
         )
         for (runs, one), p_holm in zip(made.items(), corrected, strict=True)
@@ -233,12 +234,14 @@ def _tested(
 def _over_people(paired: _Paired) -> _Test:
     by_person = paired.grid.mean(axis=0)
     interval = intervals.of_mean(by_person, np.arange(len(by_person)))
-    return _Test(by_person, interval, tests.sign_flip_p(by_person))
+    found = tests.detectable(by_person) if tests.can_find(len(by_person)) else None
+    return _Test(by_person, interval, tests.sign_flip_p(by_person), found)
 
 
 def _over_seeds(paired: _Paired) -> _Test:
     by_seed = paired.grid.mean(axis=1)
-    return _Test(by_seed, intervals.over_seeds(by_seed.tolist()), tests.paired_t_p(by_seed))
+    interval, found = intervals.over_seeds(by_seed.tolist()), tests.detectable(by_seed)
+    return _Test(by_seed, interval, tests.paired_t_p(by_seed), found)
 
 
 def _comparison(

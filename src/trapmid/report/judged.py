@@ -72,7 +72,9 @@ def agreed_on_real(params: Mapping[str, Any], runs: Mapping[str, AttackScores]) 
         for row, block in params["attack_runs"].items()
         if block["evaluator"] in of_first and at(runs[row], "judges.agree_on_real") is not None
     }
-    return measured([*by_evaluator.values()], "judges.agree_on_real")
+    found = measured([*by_evaluator.values()], "judges.agree_on_real")
+    # Several evaluators are no seeds of one
+    return found if len(by_evaluator) == 1 else Measured(found.value)
 
 
 def at(scores: Any, path: str) -> Any:

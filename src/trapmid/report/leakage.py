@@ -86,7 +86,8 @@ def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
     """By defence, the most that an attack brings to light; none where no judge reads it.
 
     That is the attack with the highest `farther` over all parameters. One on a part of the people
-    does not rank beside those on all.
+    does not rank beside those on all, nor one that found images of a part alone: whom it found may
+    be whose looks are easily found.
 
     Args:
         inputs: the study.
@@ -98,7 +99,7 @@ def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
         rows = {attack: by[defense] for attack, by in groups.items() if defense in by}
         attack = greatest(
             {one: _brought(inputs, own) for one, own in rows.items()},
-            marks.partial_on(defense),
+            [*marks.partial_on(defense), *_with_gaps(inputs, rows)],
             worst["attack"],
         )
         attack = attack or worst["attack"]  # nothing was found: the first among equals
@@ -106,6 +107,15 @@ def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
         if leak is not None:
             found[defense] = leak
     return found
+
+
+def _with_gaps(inputs: Inputs, rows: Mapping[str, Iterable[str]]) -> list[str]:
+    """The attacks that did not find every image."""
+    return [
+        attack
+        for attack, own in rows.items()
+        if any(inputs.attack_runs[row].coverage < 1 for row in own)
+    ]
 
 
 def _brought(inputs: Inputs, rows: Iterable[str]) -> float | None:

@@ -25,6 +25,7 @@ class Difference(NamedTuple):
     value: float  # below zero: less leaks
     interval: Interval | None  # over seeds from three on; of fewer, over people
     p: float  # of the permutation test, or over seeds Student's t test
+    seeds: int  # that both have
 
 
 def difference(ours: Mapping[int, Shares], theirs: Mapping[int, Shares]) -> Difference | None:
@@ -36,7 +37,7 @@ def difference(ours: Mapping[int, Shares], theirs: Mapping[int, Shares]) -> Diff
     Returns:
         None: no seed or no person is common to both.
     """
-    seeds = sorted(ours.keys() & theirs.keys())
+    seeds = [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed] and theirs[seed]]
     both = [set(side[seed]) for seed in seeds for side in (ours, theirs)]
     people = sorted(set.intersection(*both)) if both else []
     if not people:
@@ -45,7 +46,9 @@ def difference(ours: Mapping[int, Shares], theirs: Mapping[int, Shares]) -> Diff
     if len(seeds) >= comparisons.LEAST_SEEDS:
         by_seed = grid.mean(axis=1)
         within = intervals.over_seeds(by_seed.tolist())
-        return Difference(float(grid.mean()), within, comparisons.paired_t_p(by_seed))
+        p = comparisons.paired_t_p(by_seed)
+        return Difference(float(grid.mean()), within, p, len(seeds))
     by_person: npt.NDArray[np.float64] = grid.mean(axis=0)
     within = intervals.of_mean(by_person, np.arange(len(by_person)))
-    return Difference(float(grid.mean()), within, comparisons.sign_flip_p(by_person))
+    p = comparisons.sign_flip_p(by_person)
+    return Difference(float(grid.mean()), within, p, len(seeds))

@@ -86,8 +86,8 @@ class JudgedScores:
     disagreement: dict[str, Disagreement]  # by judge: verifier, identity, second_evaluator
     # By judge with a voice; the floor of its `false_positive_share`. Empty: the file is older.
     ceiling: dict[str, RefusedReal] = field(default_factory=dict)
-    # Share of real test images on which all judges agree: what `agree` would be if an attack gave
-    # back photographs. None: no judge has a voice, or the file is older.
+    # Share of a person's real test images on which all judges agree, over people: what `agree`
+    # would be if an attack gave back photographs. None: no judge has a voice, or the file is older.
     agree_on_real: float | None = None
 
 

@@ -141,6 +141,7 @@ class TargetScores(RowScores):
     defense: str
     seed: int
     test_accuracy: float
+    balanced_accuracy: float  # of a person's test images, the mean over people
     val_accuracy: float | None  # None: there is no validation split
     n_test: int
     trapdoor_success: float | None  # None: no trapdoor

@@ -91,9 +91,9 @@ def _number(name: str, scores: RowScores) -> float | None:
     """What a row's check looked at; None: it is no number, or the scores do not have it."""
     match name, scores:
         case "evaluator_accuracy", EvaluatorScores():
-            return scores.test_accuracy
+            return scores.ceiling.aa1
         case "undefended_accuracy", TargetScores():
-            return scores.test_accuracy
+            return scores.balanced_accuracy
         case "trapdoor_success", TargetScores():
             return scores.trapdoor_success
         case "target_agreement", AttackScores():

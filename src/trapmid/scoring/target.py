@@ -64,6 +64,7 @@ def score_target(
         defense=loaded.meta["defense"],
         seed=setup.rt.seed,
         test_accuracy=examined.test_accuracy,
+        balanced_accuracy=examined.knows.rate,
         val_accuracy=examined.val_accuracy,
         n_test=len(private["test_images"]),
         trapdoor_success=None if success is None else success.rate,

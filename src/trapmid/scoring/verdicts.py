@@ -209,7 +209,7 @@ def _identity_intervals(
     }
     labels = shown.labels[shown.found]
     for path, distances in measured.items():
-        interval = of_share(identification.farther_by_image(distances, labels), labels)
+        interval = of_share(identification.farther_by_image(distances, labels), labels, equal=True)
         if interval is not None:
             found[f"judges.identity.{path}farther"] = interval
     return found

@@ -204,6 +204,11 @@ def test_equal_clusters_are_people_of_whom_each_counts_once():
     of_shares = intervals.of_mean([1.0] + [0.0] * 5, np.arange(6))
     assert each.high >= of_shares.high
     assert each.n == 6
+    shares = np.where(hit, 0.9, 0.1) + 0.05 * np.random.default_rng(0).random(69)
+    means = [shares[who == UNEVEN].mean() for who in range(6)]
+    weighed = intervals.of_share(shares, UNEVEN, equal=True)
+    unweighed = intervals.of_mean(means, np.arange(6))
+    assert (weighed.low, weighed.high) == pytest.approx((unweighed.low, unweighed.high), abs=0.05)
     even = np.arange(120) % 7 < 2
     alike, plain = (intervals.of_rate(even, PEOPLE, equal=equal) for equal in (True, False))
     assert (alike.low, alike.high) == pytest.approx((plain.low, plain.high))

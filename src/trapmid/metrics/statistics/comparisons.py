@@ -78,6 +78,14 @@ def detectable(differences: npt.ArrayLike, power: float = 0.8) -> float | None:
     return float(quantiles * numbers.std(ddof=1) / math.sqrt(n))
 
 
+def can_find(people: int) -> bool:
+    """Whether a permutation test of so many differences has a p below the level at all.
+
+    Where every sign is the same, as few have it by chance as any: p is 2 / 2^n.
+    """
+    return float(2**-people) * 2 < LEVEL
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p values after Holm's correction (Scand. J. Statist. 1979), in their order.
 

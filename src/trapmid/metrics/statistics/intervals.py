@@ -132,9 +132,17 @@ def of_rate(
 
 
 def of_mean(
-    values: npt.ArrayLike, clusters: npt.ArrayLike, kind: Kind = "identities", seed: int = 0
+    values: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    kind: Kind = "identities",
+    seed: int = 0,
+    *,
+    equal: bool = False,
 ) -> Interval | None:
     """The interval of a mean of numbers (N,) that come in clusters, by bootstrap of these.
+
+    Args:
+        equal: as of `of_rate`.
 
     Returns:
         None: one cluster, or clusters of one mean, which show no deviation.
@@ -142,14 +150,19 @@ def of_mean(
     Raises:
         ValueError: there is no value, or one that is not finite.
     """
-    found = Clusters.of(values, clusters)
+    found = Clusters.of(values, clusters, equal=equal)
     if np.ptp(found.means) <= 1e-12 * np.abs(found.means).max():
         return None
     return _bootstrap(found, kind, seed)
 
 
 def of_share(
-    values: npt.ArrayLike, clusters: npt.ArrayLike, kind: Kind = "identities", seed: int = 0
+    values: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    kind: Kind = "identities",
+    seed: int = 0,
+    *,
+    equal: bool = False,
 ) -> Interval | None:
     """The interval of a mean of shares (N,) that come in clusters.
 
@@ -167,8 +180,8 @@ def of_share(
     if numbers.min() < 0 or numbers.max() > 1:
         raise ValueError("interval: a share must be in [0, 1]")
     if numbers.min() == numbers.max() and numbers[0] in (0, 1):
-        return of_rate(numbers, clusters, kind, seed)
-    return of_mean(numbers, clusters, kind, seed)
+        return of_rate(numbers, clusters, kind, seed, equal=equal)
+    return of_mean(numbers, clusters, kind, seed, equal=equal)
 
 
 def over_seeds(values: Sequence[float]) -> Interval | None:

@@ -168,7 +168,10 @@ def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores]) -> list[s
 
 
 def _references(found: Findings, marks: Marks) -> list[Line]:
-    sources = {"floor": "random latents, public prior", "ceiling": "real private test images"}
+    sources = {
+        "floor": "random latents, public prior",
+        "ceiling": "real private test images, everybody counted once",
+    }
     references, judges = found.metrics["references"], _judges_of_references(found, marks)
     return [
         Line(

@@ -137,7 +137,8 @@ def _apart(paired: Difference | None) -> str:
 def _verdict(one: Leakage, base: Leakage, paired: Difference | None) -> str:
     """Of the defence from three seeds on; of fewer, of these targets."""
     said = compared(one, base, paired)
-    if said == "cannot tell" or min(one.seeds, base.seeds) >= LEAST_SEEDS:
+    seeds = min(one.seeds, base.seeds) if paired is None else paired.seeds
+    if said == "cannot tell" or seeds >= LEAST_SEEDS:
         return _VERDICTS[said]
     return _OF_TARGETS.format(verdict=said)
 

@@ -255,7 +255,7 @@ def _scale(found: Findings) -> str:
     granted = "" if real is None else f", and all judges agree on {percent(real, 1)} of them"
     return (
         f"**The scale**: random faces, for which nobody asks a model, get "
-        f"{percent(ends['floor']['aa1'], 1)}; real test images of these people get "
+        f"{percent(ends['floor']['aa1'], 1)}; the real test images of a person get "
         f"{percent(ends['ceiling']['aa1'], 1)}{granted}."
     )
 

@@ -48,6 +48,11 @@ class Cell(NamedTuple):
     refused: float | None = None  # share of real images that the judge refuses; None: not known
 
     @property
+    def seeds(self) -> int:
+        """Of how many of them the evaluator has a hit at all."""
+        return sum(one.n_success > 0 for one in self.rows)
+
+    @property
     def limit(self) -> float:
         """What is refused of the hits above a half, and above what is refused of real images."""
         return max(_HALF, self.refused or 0.0)
@@ -117,7 +122,7 @@ def strict(own: Iterable[JudgeScores]) -> list[str]:
         if one.votes and (share := refused(one)) is not None and 1 - share < _STRICT
     }
     return [
-        f"The {name} refuses {percent(share, 0)} of real images of these people, so its refusals "
+        f"The {name} refuses {percent(share, 0)} of a person's real images, so its refusals "
         "say little."
         for name, share in shares.items()
     ]
@@ -176,7 +181,7 @@ def by_kind(asked: Sequence[Cell], judge: str) -> list[str]:
     lines = []
     for kind, words in said.items():
         some = [one for one in asked if one.kind == kind]
-        few = kind != "unknown" and any(len(one.rows) < LEAST_SEEDS for one in some)
+        few = kind != "unknown" and any(one.seeds < LEAST_SEEDS for one in some)
         if some:
             lines.append(f"{words}: {_listed(some)}." + f" {_FEW}" * few)
     return lines

@@ -9,7 +9,7 @@ from trapmid.report import names, stars
 from trapmid.report.averages import mean_of
 from trapmid.report.blocks import Block, Line, Section, Table, table
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR
+from trapmid.report.groups import Groups
 from trapmid.report.judged import agreed_on_real, at, measured
 from trapmid.report.markdown import escaped
 from trapmid.report.sections.hits import NAMES, Cell, cells, judge_of, meaning, named, refused
@@ -42,8 +42,8 @@ _TABLE = (
     "judges agree: the evaluator names the attacked person{voices}. False positives are a share of "
     "the evaluator's hits, false negatives of the images that the {judge} takes for the person. "
     "Distance: from the attacked person by parameters, in deviations between people; in "
-    "brackets from others. In the last line, false positives are the share of all real images that "
-    "the {judge} refuses."
+    "brackets from others. In the last line, everybody counts once, as in an attack's, and false "
+    "positives are the share of a person's real images that the {judge} refuses."
 )
 _SECOND = "AA-1, second evaluator"
 _HEADS = (
@@ -118,7 +118,8 @@ def _quality(own: Iterable[JudgeScores]) -> list[str]:
     """What each judge says of real private images, a line each."""
     return [
         f"**{_title(one)}**, learnt from "
-        f"{escaped(one.learnt_from)}. Of {one.n_test} real test images {_of_real(one)}"
+        f"{escaped(one.learnt_from)}. Of {one.n_test} real test images, everybody counted once, "
+        f"{_of_real(one)}"
         for one in own
     ]
 
@@ -204,12 +205,9 @@ def _distance(attacked: float | None, others: float | None) -> str:
 
 
 def _floor(found: Findings, judge: str) -> list[Line]:
-    """Random latents, where judges were asked about them."""
-    rows = [
-        found.inputs.attack_runs[row]
-        for row, block in found.params["attack_runs"].items()
-        if block["attack"] == FLOOR and found.inputs.attack_runs[row].judges is not None
-    ]
+    """Random latents of the study's first data, where judges were asked about them."""
+    floor = [found.inputs.attack_runs[row] for row in Groups.of(found.params).floor]
+    rows = [one for one in floor if one.judges is not None]
     head = "floor: random latents"
     return [Line((head, *_numbers(rows, judge)), "reference")] if rows else []
 

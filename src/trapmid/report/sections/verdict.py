@@ -39,7 +39,7 @@ _AGREE = (
     "**All judges agree**: besides, {voices}. What they do not agree on may be an image that fools "
     "the classifier."
 )
-_OF_REAL = "Of real test images they agree on {share}."
+_OF_REAL = "Of a person's real test images they agree on {share}."
 _ACCEPTS = "a verifier{strange} accepts the image as the person's"
 _STRANGE = " that never saw the private people"
 _NEARER = "by its appearance (skin, hair, glasses, ...) no other private person is nearer"
