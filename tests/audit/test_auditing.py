@@ -30,6 +30,7 @@ from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
 from trapmid.data.drawing.images import portraits
 from trapmid.data.listing import Entry
+from trapmid.metrics.statistics import intervals
 from trapmid.nets import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -353,6 +354,26 @@ def test_an_attack_in_memory_leaves_the_model_as_it_was(monkeypatch: pytest.Monk
     with pytest.raises(InterruptedError):
         in_memory.attack(network, people, torch.zeros(1, 3, 8, 8))  # type: ignore[arg-type]
     assert frozen == [True] and all(p.requires_grad for p in network.parameters())
+
+
+def test_an_attack_in_memory_says_where_its_search_broke() -> None:
+    """Else the AA-1 of a model that lets no gradient through reads like protection."""
+    found = in_memory.Found(
+        model_accuracy=0.9,
+        evaluator_accuracy=0.9,
+        aa1=0.1,
+        interval=intervals.wilson(2, 20),
+        floor=0.05,
+        accepted=0.3,
+        images=torch.zeros(20, 3, 8, 8),
+        labels=torch.arange(20) % 4,
+        hit=torch.arange(20) < 2,
+        private=torch.zeros(4, 3, 8, 8),
+    )
+    words = "AA-1 10% (95 % interval 3% to 30%) of 20 images, of which the model takes 30%"
+    assert words in str(found)
+    assert "\nthe search did not reach what it asked for, so it shows nothing" in str(found)
+    assert "did not reach" not in str(replace(found, accepted=0.9))
 
 
 def test_accents_may_be_written_as_macos_does(tmp_path: Path) -> None:

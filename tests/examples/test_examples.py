@@ -57,6 +57,8 @@ def test_attack_your_own_model(tmp_path: Path) -> None:
     assert aa1 > floor + 0.3  # 90 against 8 % of 40 images
     ends = re.search(r"^GMI: .* interval (\d+)% to (\d+)%\)", text, re.M)
     assert ends and int(ends[1]) / 100 < aa1 < int(ends[2]) / 100
+    taken = re.search(r"^GMI: .*, of which the model takes (\d+)% for their person$", text, re.M)
+    assert taken and int(taken[1]) >= 90 and "did not reach" not in text
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.width > grid.height  # eight people side by side
 

@@ -46,6 +46,11 @@ _SEARCH = gmi.Attack(
     reference_batch=60,
 )
 _STEPS = {True: 10, False: 3000}  # of the prior: from given weights, from random ones
+_REACHED = 0.9  # of its images a search that works has the model take as much, and mostly all
+_FAILED = (
+    "\nthe search did not reach what it asked for, so it shows nothing about the model: does it "
+    "return logits (no probabilities), and let gradients through to the image?"
+)
 _SHOWN = 8  # people in the picture
 
 
@@ -69,6 +74,7 @@ class Found:
     aa1: float
     interval: Interval  # of AA-1, over people
     floor: float  # AA-1 of random faces
+    accepted: float  # share of the reconstructions that the model itself takes for their person
     images: Tensor  # (N, 3, S, S) float32, the reconstructions
     labels: Tensor  # (N,) int64, whom they are to show
     hit: Tensor  # (N,) bool, whether the evaluator recognises them
@@ -80,8 +86,9 @@ class Found:
             f"your model: {self.model_accuracy:.0%} of its test images\n"
             f"evaluator: {self.evaluator_accuracy:.0%}\n"
             f"random faces: AA-1 {self.floor:.0%}\n"
-            f"GMI: AA-1 {self.aa1:.0%} (95 % interval {ends}) of {len(self.hit)} images"
-        )
+            f"GMI: AA-1 {self.aa1:.0%} (95 % interval {ends}) of {len(self.hit)} images, of which "
+            f"the model takes {self.accepted:.0%} for their person"
+        ) + _FAILED * (self.accepted < _REACHED)
 
     def save_grid(self, path: Path) -> None:
         """Writes a PNG: private faces above, the first reconstruction of each below."""
@@ -125,6 +132,7 @@ def attack(
     with frozen(target):  # the caller's own network, which may be trained on
         rows, hit = _search(_SEARCH, target, prior, judge.model, rt)
         _, chance = _search(random.Attack(), target, prior, judge.model, rt)
+        taken = _recognised(target, rows, rt)
     train = private.train
     first = [int((train.labels == label).nonzero()[0]) for label in range(private.num_classes)]
     return Found(
@@ -133,6 +141,7 @@ def attack(
         aa1=accuracy.rate(hit),
         interval=of_rate(hit, rows["labels"]),
         floor=accuracy.rate(chance),
+        accepted=accuracy.rate(taken),
         images=rows["images"],
         labels=rows["labels"],
         hit=hit,
@@ -156,5 +165,9 @@ def _search(
 ) -> tuple[dict[str, Any], Tensor]:
     """The reconstructions, and which of them the judge recognises."""
     rows = invert_all(method, target, prior, NOTHING, _ASKED, rt, InMemory()).rows
-    seen = features.describe(judge, rows["images"], batch_size=64, rt=rt)
-    return rows, accuracy.hits(seen.logits, rows["labels"])
+    return rows, _recognised(judge, rows, rt)
+
+
+def _recognised(network: Target, rows: dict[str, Any], rt: Runtime) -> Tensor:
+    seen = features.describe(network, rows["images"], batch_size=64, rt=rt)
+    return accuracy.hits(seen.logits, rows["labels"])

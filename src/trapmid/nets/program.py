@@ -179,8 +179,8 @@ def _check_answer(answer: Answer, num_classes: int) -> None:
     sums = logits.sum(dim=1)
     if bool((logits >= 0).all()) and bool(((sums - 1).abs() < _SUM).all()):
         raise ProgramError(
-            "answers probabilities (rows sum to 1); export what is before the softmax, or its "
-            "logarithm: attacks climb logits"
+            "answers probabilities (rows sum to 1); export what is before the softmax: attacks "
+            "climb logits"
         )
 
 
