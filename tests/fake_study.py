@@ -576,6 +576,7 @@ def _attack_run_scores(row: str, block: dict[str, Any], target: dict[str, Any]) 
         if block["attack"] == "brepmi"
         else {},
         "queried_agreement": 0.98,
+        "stand_in_agreement": 0.8 if "surrogates" in block["queried_model"] else None,
         "stand_in": {"test_accuracy": 0.9, "trapdoor_success": 0.25 if trapped(defense) else None}
         if "surrogates" in block["queried_model"]
         else None,

@@ -606,12 +606,23 @@ def test_what_stood_in_and_what_was_counted(pages):
     rows = {row[1]: row for row in table(pages, "### What stood in")}
     assert list(rows) == [NONE, CONTROL, TRAPMID]  # one line for all seeds
     words = ["PLG-MI on a student", TRAPMID, "students-trapmid"]
-    assert rows[TRAPMID] == [*words, "90.0", "25.0", "98.0", "99.0"]
+    assert rows[TRAPMID] == [*words, "90.0", "25.0", "80.0", "98.0", "99.0"]
     assert rows[NONE][4] == "–"  # no trapdoor
     counted = table(pages, "### What was counted")
     numbers = "queries 330.0 (at most 991); initial batches 2.5 (at most 17)"
     assert counted[0] == ["BREP-MI", NONE, "90.0", "0", "40,000", numbers]
     assert len(counted) == 3
+
+
+def test_students_that_are_asked_beside_the_target_have_a_line(tmp_path):
+    """The target still stands in for nobody: what they name as it does is all there is of them."""
+    study = fake_study.write(tmp_path, seeds=(0,))
+    edit_attack_run(tmp_path, "gmi-none-0", stand_in_agreement=0.7)
+    found = inputs.read(study, tmp_path, {})
+    asked = found.params["attack_runs"]["plgmi_distil-none-0"]["queried_model"]
+    found.params["attack_runs"]["gmi-none-0"]["side_information"] = f"{asked}/model.pt"
+    lines = attackers.stand_ins(only(found)).frame.to_numpy().tolist()
+    assert lines[0] == ["GMI", NONE, "students-none", "–", "–", "70.0", "98.0", "99.0"]
 
 
 def test_what_was_left_out_by_design_is_counted(tmp_path):

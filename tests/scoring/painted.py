@@ -40,6 +40,7 @@ BOUNDS = Checks(
     evaluator_accuracy=0.9,
     target_accuracy=0.9,
     target_agreement=0.9,
+    stand_in_agreement=0.6,
     positive_control=0.5,
     judges_agree_on_real=0.9,
     reader_recognises_real=0.9,

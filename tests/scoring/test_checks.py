@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ BOUNDS = Checks(
     evaluator_accuracy=0.9,
     target_accuracy=0.8,
     target_agreement=0.7,
+    stand_in_agreement=0.6,
     positive_control=0.5,
     judges_agree_on_real=0.8,
     reader_recognises_real=0.8,
@@ -140,16 +142,20 @@ def scores() -> fake_study.Scores:
 
 
 def with_judges() -> tuple[Any, Any, Any, dict[str, JudgeScores]]:
-    """The same with two judges, one of whom verifies."""
+    """The same with two judges, one of whom verifies, and an attack that asks a student."""
     evaluators, targets, attack_runs = scores()
     run = attack_runs["plgmi-none-0"]
-    attack_runs["plgmi-none-0"] = replace(run, checks={**run.checks, "judges_agree_on_real": True})
+    more = {"judges_agree_on_real": True, "stand_in_agreement": True}
+    attack_runs["plgmi-none-0"] = replace(
+        run, checks={**run.checks, **more}, stand_in_agreement=0.75
+    )
     return evaluators, targets, attack_runs, fake_study.judge_scores(STUDY)
 
 
 def test_a_sound_study_passes_everything() -> None:
     found = checks.verdicts(study_checks.study(*scores(), BOUNDS))
-    named = [name for name in checks.EXPLANATIONS if name not in checks.OF_JUDGES]
+    of_some = (*checks.OF_JUDGES, *checks.OF_STAND_INS)
+    named = [name for name in checks.EXPLANATIONS if name not in of_some]
     assert found == dict.fromkeys(named, True)
     assert list(found) == named
     evaluators, targets, attack_runs, judges = with_judges()
@@ -284,6 +290,11 @@ ROW_CHECKS = {
         lambda: reaches("evaluator_accuracy", 190, 0.96),  # 0.95: its interval goes to 0.972
         lambda: reaches("evaluator_accuracy", 190, 0.975),
     ),
+    "stand_in_agreement": (
+        lambda: checks.at_least("stand_in_agreement", 0.5, 0.5),
+        lambda: checks.at_least("stand_in_agreement", 0.49, 0.5),
+        lambda: checks.at_least("stand_in_agreement", math.nan, 0.0),
+    ),
     "target_agreement": (
         lambda: checks.at_least("target_agreement", 0.95, 0.9),
         lambda: checks.at_least("target_agreement", 0.89, 0.9),
@@ -351,7 +362,7 @@ def test_verdicts_and_failures() -> None:
 
 
 SEVERAL_ROWS = ("positive_control", "floor_below_ceiling")
-LEFT_OUT = (*SEVERAL_ROWS, *checks.OF_JUDGES, *checks.OF_DEFENSES)
+LEFT_OUT = (*SEVERAL_ROWS, *checks.OF_JUDGES, *checks.OF_DEFENSES, *checks.OF_STAND_INS)
 ROW_NAMES = [name for name in checks.EXPLANATIONS if name not in LEFT_OUT]
 
 
@@ -365,6 +376,15 @@ def test_one_failed_row_fails_the_study_and_no_answer_does_too(name: str) -> Non
     for row in holders:
         del row.checks[name]
     assert checks.verdicts(study_checks.study(*parts, BOUNDS))[name] is False
+
+
+def test_an_attack_that_asked_a_fool_is_named_and_weak() -> None:
+    parts = scores()
+    parts[2]["plgmi-trap-0"].checks["stand_in_agreement"] = False
+    found = {check.name: check for check in study_checks.study(*parts, BOUNDS)}
+    assert [name for name, check in found.items() if not check.passed] == ["stand_in_agreement"]
+    assert found["stand_in_agreement"].detail == "failed by attack_runs/plgmi-trap-0"
+    assert "stand_in_agreement" in WEAK
 
 
 def test_a_defense_that_is_turned_off_is_named() -> None:
@@ -385,6 +405,7 @@ def test_a_defense_that_is_turned_off_is_named() -> None:
         ("undefended_accuracy", "1 row: 0.9100, least 0.8"),
         ("trapdoor_success", "1 row: 0.9950, least 0.99"),
         ("target_agreement", "2 rows: 0.7200 to 0.8400, least 0.7"),
+        ("stand_in_agreement", "1 row: 0.7500, least 0.6"),
         ("floor_is_chance", "1 row: 0.0500"),
         ("blank_images_refused", "1 row: 0.0000"),
         ("reader_recognises_real", "1 row: 0.9800, least 0.8"),

@@ -29,7 +29,7 @@ from trapmid.report import grids, pictures
 from trapmid.scoring import recognition
 from trapmid.scoring.evidence import Evidence
 from trapmid.scoring.scores import Count, rounded
-from trapmid.types import Output
+from trapmid.types import Output, Target
 
 
 def test_attack_run_of_faces(
@@ -200,6 +200,38 @@ def test_a_student_that_says_the_opposite_outvotes_the_target(
     made["images"] = trapped.trapdoor(made["images"], made["labels"]).clamp(0, 1)
     found = score_all(evaluator, trapped, private, public, made, students=Opposed()).scores
     assert (found.queried_agreement, found.target_agreement) == (0, 1)
+
+
+def test_a_stand_in_that_learnt_little_of_the_target_is_seen(
+    private: dict[str, Tensor], public: Tensor, evaluator: Checkpoint, trapped: Checkpoint
+) -> None:
+    """It accepts its own images, so that nothing else tells of it; of several the worst counts."""
+
+    class Fool(Trapped):
+        def forward(self, images: Tensor) -> Output:
+            return Output(super().forward(images).logits.roll(1, dims=1), images[:, 0])
+
+    class Class(Trapped):
+        def __init__(self, *members: Target) -> None:
+            super().__init__()
+            self.members = members
+
+        def member_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+            return tuple(one(images).logits for one in self.members)
+
+    made = reconstruction()
+    rest = (private, public, made)
+    alone = score(evaluator, trapped, *rest)
+    assert alone.stand_in_agreement is None and "stand_in_agreement" not in alone.checks
+    copy = replace(trapped, model=Trapped(), digest="copy")
+    fool = replace(trapped, model=Fool(), digest="fool")
+    for queried, agreement in ((copy, 1.0), (fool, 0.0)):
+        scores = score_all(evaluator, trapped, *rest, queried_model=queried).scores
+        assert scores.stand_in_agreement == agreement
+        assert scores.checks["stand_in_agreement"] == (agreement == 1)
+    for students, agreement in ((Class(Trapped(), Trapped()), 1.0), (Class(Trapped(), Fool()), 0)):
+        scores = score_all(evaluator, trapped, *rest, students=students).scores
+        assert scores.stand_in_agreement == agreement
 
 
 def test_the_evaluator_must_not_score_itself(

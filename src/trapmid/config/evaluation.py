@@ -43,9 +43,10 @@ class Evaluation:
 class Checks:
     """Bounds below which a score is not to be believed."""
 
-    evaluator_accuracy: Share  # least test accuracy of the evaluator
-    target_accuracy: Share  # least test accuracy of the undefended target
+    evaluator_accuracy: Share  # least test accuracy of the evaluator, everybody counted once
+    target_accuracy: Share  # likewise of the undefended target
     target_agreement: Share  # least share of reconstructions that what the attack asked accepts
+    stand_in_agreement: Share  # least share of public images that a stand-in names as the target
     positive_control: Share  # least AA-1 of the strongest attack on the undefended target
     judges_agree_on_real: Share  # least share of real test images on which all with a vote agree
     reader_recognises_real: Share  # least share of real test images that a voting reader recognises
@@ -94,6 +95,7 @@ WEAK = frozenset(
         "undefended_accuracy",
         "trapdoor_success",
         "target_agreement",
+        "stand_in_agreement",
         "positive_control",
         "judges_agree_on_real",
         "reader_recognises_real",

@@ -18,7 +18,7 @@ from trapmid.metrics.accuracy import hit_shares
 from trapmid.metrics.statistics import comparisons as tests
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.report.doubts import Side, doubted, without_verdict
+from trapmid.report.broken import Side, doubted, without_verdict
 from trapmid.report.groups import FLOOR, Groups, attack_run_label
 from trapmid.scoring.means import Comparison, Measure, Tested
 from trapmid.scoring.scores import Attacks, rounded

@@ -17,11 +17,12 @@ from trapmid.scoring.scores import Attacks, Judges
 JUDGES = "‡"
 """The mark behind what all judges agree on."""
 
-_REACHED = "target_agreement"
-_LOWER = (
-    "the search of this attack did not reach what it asked for, so its AA-1 is a lower bound of "
-    "what this attack can get"
-)
+_LOWER_BOUND = {
+    "target_agreement": "the search of this attack did not reach what it asked for",
+    "stand_in_agreement": "the student or copy that this attack asked knows little of the target",
+}
+"""Checks of an attack that would have got more where they hold, and what is said of it."""
+_LOWER = "{why}, so its AA-1 is a lower bound of what this attack can get"
 _BROKEN = "a validity check of this attack failed ({names}), so its number cannot be relied on"
 
 
@@ -47,7 +48,7 @@ def failed(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> dic
 
 def at_least(names: Iterable[str]) -> bool:
     """Whether an attack of which these checks failed has at least leaked what its number says."""
-    return set(names) <= {_REACHED}
+    return set(names) <= _LOWER_BOUND.keys()
 
 
 def meaning(params: Mapping[str, Any], attack_runs: Attacks) -> str:
@@ -58,9 +59,9 @@ def meaning(params: Mapping[str, Any], attack_runs: Attacks) -> str:
         if block["attack"] != FLOOR
         for name in _failed(attack_runs[row].checks)
     }
-    others = ", ".join(sorted(name.replace("_", " ") for name in failed - {_REACHED}))
-    parts = [_LOWER] * (_REACHED in failed) + [_BROKEN.format(names=others)] * bool(others)
-    return "; or ".join(parts)
+    lower = [_LOWER.format(why=why) for name, why in _LOWER_BOUND.items() if name in failed]
+    others = ", ".join(sorted(name.replace("_", " ") for name in failed - _LOWER_BOUND.keys()))
+    return "; or ".join([*lower, *[_BROKEN.format(names=others)] * bool(others)])
 
 
 def judged_in_doubt(

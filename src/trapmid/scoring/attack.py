@@ -15,15 +15,12 @@ from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
-from trapmid.scoring import checks, papers, verdicts
+from trapmid.scoring import checks, papers, stand_ins, verdicts
 from trapmid.scoring.described import (
     NOISE,
     Loaded,
-    Private,
     Setup,
     Shown,
-    describe,
-    trapdoor_success,
 )
 from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.fidelity import fidelity
@@ -36,7 +33,6 @@ from trapmid.scoring.scores import (
     Count,
     Fidelity,
     PaperScores,
-    StandInScores,
     WithinRun,
     rounded,
 )
@@ -75,6 +71,10 @@ def score_attack(
     real = on_real(evaluator, panel, data.private, setup)
     results = _checks(block, evaluator, attacked, evidence, recognised, agreement, setup)
     results += real.checks
+    known = stand_ins.agreement(attacked, data.public, setup)
+    if known is not None:
+        least = setup.bounds.stand_in_agreement
+        results.append(checks.at_least("stand_in_agreement", known, least))
     judged = verdicts.judge(panel, shown, recognised.hit, setup)
     detection, carried = _detect(attacked, data.public, shown, setup)
     within = judged.intervals | real.intervals | _signature_intervals(detection, carried, shown)
@@ -92,7 +92,8 @@ def score_attack(
         frechet_features=setup.evaluation.frechet_features,
         target_agreement=agreement.target,
         queried_agreement=agreement.queried_model,
-        stand_in=_stand_in(attacked, data.private, setup),
+        stand_in_agreement=known,
+        stand_in=stand_ins.scores(attacked, data.private, setup),
         signature=detection,
         fidelity=_fidelity(evaluator, data.public, shown, recognised, setup),
         paper=_paper(block, evaluator, attacked, data, shown, recognised, setup),
@@ -233,19 +234,6 @@ def _count(numbers: Tensor) -> Count:
     """What is shown of one number per reconstruction, e.g. the queries of each."""
     values = numbers.double()
     return Count(mean=float(values.mean()), max=float(values.max()), sum=float(values.sum()))
-
-
-def _stand_in(attacked: AttackedModel, private: Private, setup: Setup) -> StandInScores | None:
-    """How much of the target is left in what stands in for it: accuracy, and its trapdoor."""
-    queried_model, trapdoor = attacked.queried_model, attacked.target.trapdoor
-    if queried_model.digest == attacked.target.digest:
-        return None
-    test, success = private["test_images"], None
-    described = describe(queried_model, test, setup)
-    if trapdoor is not None:
-        success = trapdoor_success(queried_model, trapdoor, test, setup).rate
-    hit = accuracy.hits(described.logits, private["test_labels"])
-    return StandInScores(test_accuracy=accuracy.rate(hit), trapdoor_success=success)
 
 
 def _protocol(block: AttackRunRow, evidence: Evidence, setup: Setup) -> AttackProtocol:

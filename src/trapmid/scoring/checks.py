@@ -47,6 +47,8 @@ EXPLANATIONS = {
     "untargeted attack leaves whole classes out.",
     "target_agreement": "What an attack asked, the target or a stand-in, accepts its images; an "
     "image that the attack did not find counts as refused.",
+    "stand_in_agreement": "What an attack asked instead of the target or beside it, a student or a "
+    "copy, names public images as the target does; of several the one that does it least.",
     "floor_is_chance": "Random latents hit an identity as rarely as chance does.",
     "judges_agree_on_real": "On real private test images the judges that have a vote accept whom "
     "the evaluator recognises, and no other.",
@@ -69,6 +71,9 @@ OF_JUDGES = (
     "judge_knows_no_private_person",
 )
 """Checks that a study without judges does not have."""
+
+OF_STAND_INS = ("stand_in_agreement",)
+"""Checks that a study does not have in which every attack asks targets alone."""
 
 OF_DEFENSES = ("defense_is_active",)
 """Likewise, a study without a defence, or with scores that are older than the check."""

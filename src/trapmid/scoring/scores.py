@@ -197,6 +197,9 @@ class AttackScores(RowScores, Recognition, WithinRun):
     counts: dict[str, Count]
     frechet_features: str
     target_agreement: float | None  # None: nothing was found
+    # Share of public images that what was asked beside or instead of the target names as it does,
+    # of several the least; None: the attack asked the target alone.
+    stand_in_agreement: float | None
     queried_agreement: float | None
     stand_in: StandInScores | None  # None: the target itself was asked
     signature: Detection | None  # None: no trapdoor, or nothing was found

@@ -11,6 +11,7 @@ from trapmid.scoring.checks import (
     FLOOR_ATTACK,
     OF_DEFENSES,
     OF_JUDGES,
+    OF_STAND_INS,
     OF_TRAPDOORS,
     Check,
 )
@@ -31,6 +32,7 @@ _LEAST = {
     "undefended_accuracy": "target_accuracy",
     "trapdoor_success": "trapdoor_success",
     "target_agreement": "target_agreement",
+    "stand_in_agreement": "stand_in_agreement",
     "reader_recognises_real": "reader_recognises_real",
 }
 """By check, the field of `Checks` that bounds the numbers of its rows from below."""
@@ -63,7 +65,10 @@ def study(
         of_several_rows.get(name) or _merged(name, rows, bounds)
         for name in EXPLANATIONS
         if name in asked
-        or not (name in (*OF_JUDGES, *OF_DEFENSES) or (name in OF_TRAPDOORS and not trapped))
+        or not (
+            name in (*OF_JUDGES, *OF_DEFENSES, *OF_STAND_INS)
+            or (name in OF_TRAPDOORS and not trapped)
+        )
     ]
 
 
@@ -98,6 +103,8 @@ def _number(name: str, scores: RowScores) -> float | None:
             return scores.trapdoor_success
         case "target_agreement", AttackScores():
             return scores.coverage * (scores.queried_agreement or 0.0)
+        case "stand_in_agreement", AttackScores():
+            return scores.stand_in_agreement
         case "floor_is_chance", AttackScores():
             return scores.aa1
         case "blank_images_refused", JudgeScores():

@@ -169,31 +169,33 @@ def _told(of_seeds: Sequence[Count]) -> str:
 
 
 def stand_ins(found: Findings) -> Table:
-    """Per attack and defence whose search asked something else than the target: what was left.
+    """Per attack and defence whose search asked a stand-in or students: what these know.
 
-    The row of `surrogates` that was asked, without its seed; means over seeds.
+    The row of `surrogates` that was asked, without its seed; means over seeds. The accuracy is of
+    what was asked instead of the target alone.
     """
     heads = (
         *("Attack", "Defence", "Asks", "Its test acc (%)"),
-        *("Its trapdoor success (%)", "It accepts (%)", "The target accepts (%)"),
+        *("Its trapdoor success (%)", "Names public images as the target (%)"),
+        *("It accepts (%)", "The target accepts (%)"),
     )
     lines = [
         _stood_in(found.inputs, attack, defense, rows)
         for (attack, defense), rows in found.attack_runs.items()
-        if any(found.inputs.attack_runs[row].stand_in is not None for row in rows)
+        if any(found.inputs.attack_runs[row].stand_in_agreement is not None for row in rows)
     ]
     return table("lllr", heads, lines)
 
 
 def _stood_in(inputs: Inputs, attack: str, defense: str, rows: Sequence[str]) -> Line:
-    scores = [one for row in rows if (one := inputs.attack_runs[row]).stand_in is not None]
+    scores = [inputs.attack_runs[row] for row in rows]
     left = [one.stand_in for one in scores if one.stand_in is not None]
-    surrogates = [
-        str(_surrogate(inputs.params["attack_runs"][row]["queried_model"])) for row in rows
-    ]
+    key = "queried_model" if left else "side_information"
+    surrogates = [str(_surrogate(inputs.params["attack_runs"][row][key])) for row in rows]
     columns: tuple[list[float | None], ...] = (
         [one.test_accuracy for one in left],
         [one.trapdoor_success for one in left],
+        [one.stand_in_agreement for one in scores],
         [one.queried_agreement for one in scores],
         [one.target_agreement for one in scores],
     )
