@@ -68,6 +68,18 @@ def test_the_accuracy_has_its_interval_and_room_for_it():
     assert low < 75.0 and high > 93.75
 
 
+def test_what_stands_behind_a_number_stands_in_the_charts():
+    """Behind the digits of a bar; beside the mark of a worst case, and in the legend."""
+    one = Point(attack="a", defense="d", accuracy=0.9, aa1=0.5, mark="*†")
+    ax = axes()
+    charts._draw_bar(ax, 0, [one])
+    assert [text.get_text() for text in ax.texts] == ["50.0*†"]
+    ax = axes()
+    charts._draw_marks(ax, 0, "d", [one])
+    assert [text.get_text() for text in ax.texts] == ["*†"]
+    assert ax.get_legend_handles_labels()[1] == ["d*†"]
+
+
 def test_an_interval_is_a_line_through_its_mark():
     ax = axes()
     given = {"attack": "a", "defense": "d", "accuracy": 0.9, "aa1": 0.5}

@@ -35,7 +35,7 @@ def test_like_numbers_have_no_mark(study, attack_runs):
     """The floor is no attack, whoever judged it."""
     judge(attack_runs, "other", "random-none-0")
     marks = Marks.of(study, attack_runs)
-    assert not marks.partial and not marks.several and marks.notes() == []
+    assert not marks.partial and not marks.several and marks.notes() == [] and not marks.failed
     assert marks.named() == ({}, {}, {})
     assert marks.dagger("brepmi", "none") == marks.judges("brepmi", "none") == ""
 
@@ -57,6 +57,23 @@ def test_people_are_counted_not_images(study, attack_runs):
 def test_one_seed_is_enough_for_a_dagger(study, attack_runs):
     attack_runs["gmi-trapmid-1"] = leave_out(attack_runs["gmi-trapmid-1"], 1, 19)
     assert Marks.of(study, attack_runs).partial == {("gmi", "trapmid"): ["1 of 20"]}
+
+
+def test_a_failed_check_has_a_star_before_the_dagger(study, attack_runs):
+    """One seed is enough; a check of the judges says nothing of the attack."""
+    attack_runs["gmi-trapmid-1"] = replace(
+        leave_out(attack_runs["gmi-trapmid-1"], 1, 19), checks={"target_agreement": False}
+    )
+    judged = replace(attack_runs["gmi-none-0"], checks={"judges_agree_on_real": False})
+    attack_runs["gmi-none-0"] = judged
+    attack_runs["random-none-0"] = replace(
+        attack_runs["random-none-0"], checks={"floor_is_chance": False}
+    )
+    marks = Marks.of(study, attack_runs)
+    assert marks.failed == {("gmi", "trapmid")}
+    assert marks.behind("gmi", "trapmid") == "*†" and marks.behind("gmi", "none") == ""
+    assert marks.among([("gmi", "trapmid")]).failed == {("gmi", "trapmid")}
+    assert not marks.among([("gmi", "none")]).failed
 
 
 def test_an_attack_of_one_evaluator_is_named_as_a_column(study, attack_runs):

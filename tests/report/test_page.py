@@ -315,12 +315,40 @@ def test_a_failed_check_marks_its_number(tmp_path, pages):
 
 
 @pytest.mark.slow
-def test_a_failed_check_marks_the_picture_of_the_matrix(tmp_path):
+def test_a_failed_check_marks_every_picture_of_its_number(tmp_path):
+    """The bars and the matrix; of a worst case what is drawn of worst cases, and its looks."""
     study = fake_study.write(tmp_path, seeds=(0,), defenses={"none": "none"})
     before = build(tmp_path, study)[1]
     edit_attack_run(tmp_path, "gmi-none-0", checks={"target_agreement": False})
+    weaker = build(tmp_path, study)[1]
+    every = {"figures/attacks.png", "figures/matrix.png"}
+    assert {path for path in weaker if weaker[path] != before[path]} == every
+    edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     after = build(tmp_path, study)[1]
-    assert {path for path in after if after[path] != before[path]} == {"figures/matrix.png"}
+    every |= {"figures/trade_off.png", "figures/robustness.png", "figures/attributes/none.png"}
+    assert {path for path in after if after[path] != weaker[path]} == every
+
+
+def test_a_picture_of_a_number_in_doubt_says_what_a_star_is(tmp_path, pages):
+    """Where the picture has one: that of worst cases has none of a weaker attack."""
+    study = fake_study.write(tmp_path)
+    star = "A star: the search of this attack did not reach what it asked for"
+    edit_attack_run(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
+    weaker = captions(written(tmp_path, study))
+    assert star in weaker["figures/attacks.png"] and star in weaker["figures/matrix.png"]
+    assert "A star" not in weaker["figures/trade_off.png"] + weaker["figures/robustness.png"]
+    edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
+    marked = captions(written(tmp_path, study))
+    assert star in marked["figures/trade_off.png"] and star in marked["figures/robustness.png"]
+    assert r"AA-1 96.0 %\*; " in marked["figures/trade_off.png"]  # for those who do not see it
+    assert not any("A star" in words for words in captions(pages).values())
+
+
+def captions(pages):
+    """What stands around each picture, by its path."""
+    parts = re.split(r"\((figures/[\w/]+\.png)\)", pages.markdown)
+    words = (part.rpartition("\n\n")[2] for part in parts[0::2])
+    return dict(zip(parts[1::2], words, strict=False))
 
 
 def attack_a_part(root, row):
@@ -748,10 +776,9 @@ def test_many_attacks_fit_on_a_page():
     names = [f"plgmi_plus_plus_{i}" for i in range(11)]
     rates = {name: {f"defence_{i}": 0.3 for i in range(12)} for name in names}
     worst = {f"defence_{i}": names[0] for i in range(12)}
-    unmarked = Marks(partial={}, evaluators={})
-    assert size(charts.matrix(rates, worst, dict.fromkeys(worst, ()), unmarked))[0] < 1600
-    nobody = {"none": [], "mid": []}
-    one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, nobody, unmarked)
+    unmarked = Marks(failed=(), partial={}, evaluators={})
+    assert size(charts.matrix(rates, worst, unmarked))[0] < 1600
+    one = charts.matrix({"plgmi": {"none": 0.3}}, {"none": "plgmi", "mid": None}, unmarked)
     assert 400 < size(one)[0] < 700
     points = [
         charts.Point(attack=name, defense=NONE, accuracy=0.9, aa1=0.1 + 0.5 * (name == "b"))

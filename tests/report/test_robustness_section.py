@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 import fake_study
 from fake_report import read, written
 from trapmid.report import scatter
+from trapmid.report.marks import Marks
+
+UNMARKED = Marks(failed=(), partial={}, evaluators={})
 
 
 def section(root, study):
@@ -73,7 +76,7 @@ def metrics(tmp_path):
 
 
 def test_a_spot_has_the_numbers_of_its_defence(metrics):
-    found = {(one.radius, one.defense): one for one in scatter.spots(metrics)}
+    found = {(one.radius, one.defense): one for one in scatter.spots(metrics, UNMARKED)}
     assert len(found) == 2 * 3
     one = found["0.0039", "Trap-MID"]
     assert (one.accuracy, one.aa1) == (0.4, 0.42)
@@ -82,7 +85,7 @@ def test_a_spot_has_the_numbers_of_its_defence(metrics):
 
 
 def test_the_chart_has_a_panel_per_radius_and_no_words_over_others(metrics):
-    figure = scatter.draw(scatter.spots(metrics))
+    figure = scatter.draw(scatter.spots(metrics, UNMARKED))
     assert isinstance(figure, Figure)
     assert [ax.get_title() for ax in figure.axes] == ["radius 0.0039", "radius 0.0157"]
     for ax, x in zip(figure.axes, (80, 20), strict=True):
@@ -101,12 +104,19 @@ def test_the_chart_has_a_panel_per_radius_and_no_words_over_others(metrics):
     assert not any(frame.overlaps(one.get_window_extent()) for one in words if one.get_text())
 
 
+def test_a_worst_case_in_doubt_has_its_star_in_the_legend(metrics):
+    marks = Marks(failed={("plgmi_distil", "trapmid"), ("gmi", "none")}, partial={}, evaluators={})
+    figure = scatter.draw(scatter.spots(metrics, marks))
+    found = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert found[0] == "No defence" and found[-1] == "Trap-MID*"  # GMI is not the worst case
+
+
 def test_equal_numbers_give_equal_bytes(metrics):
-    first, again = scatter.robustness(metrics), scatter.robustness(metrics)
+    first, again = scatter.robustness(metrics, UNMARKED), scatter.robustness(metrics, UNMARKED)
     assert first == again and re.match(rb"\x89PNG", first[scatter.PATH])
 
 
 def test_an_unattacked_study_has_an_empty_chart(metrics):
     bare = {"targets": metrics["targets"], "worst": {n: {"aa1": None} for n in metrics["targets"]}}
-    assert scatter.spots(bare) == []
-    assert scatter.robustness(bare)[scatter.PATH].startswith(b"\x89PNG")
+    assert scatter.spots(bare, UNMARKED) == []
+    assert scatter.robustness(bare, UNMARKED)[scatter.PATH].startswith(b"\x89PNG")

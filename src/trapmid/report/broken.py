@@ -38,7 +38,7 @@ def doubted(
     """
     found: set[str] = set()
     for side in sides:
-        by_attack = stars.failed(params, attack_runs, side.defense)
+        by_attack = stars.failed_by_attack(params, attack_runs, side.defense)
         among = by_attack if side.attack is None else {side.attack}
         names = {name for attack in among for name in by_attack.get(attack, ())}
         if side.lower or not stars.at_least(names):

@@ -52,7 +52,7 @@ class Point:
     aa1: float  # in [0, 1]
     interval: tuple[float, float] | None = None  # of the mean of its attack and defence, in [0, 1]
     across: tuple[float, float] | None = None  # of the mean accuracy of its defence, in [0, 1]
-    mark: str = ""  # behind the mean of its attack and defence: it is unlike those beside it
+    mark: str = ""  # behind the mean of its attack and defence: `Marks.behind`
 
     def is_of(self, attack: str, defense: str) -> bool:
         """Whether the attack and the defence are these, whatever the seed."""
@@ -82,19 +82,13 @@ def attack_bars(points: Sequence[Point], floor: float | None, ceiling: float | N
     return png(figure)
 
 
-def matrix(
-    attacks: Rates,
-    worst: Mapping[str, str | None],
-    failed: Mapping[str, Sequence[str]],
-    marks: Marks,
-) -> bytes:
+def matrix(attacks: Rates, worst: Mapping[str, str | None], marks: Marks) -> bytes:
     """AA-1 of every attack on every defence; the worst case of a defence is framed.
 
     Args:
         attacks: AA-1 in [0, 1] by the codes of attack and defence; a defence may lack an attack.
         worst: by defence, the attack that got most; the rows of the picture.
-        failed: by defence, the attacks that failed a check: their numbers get a star.
-        marks: the numbers that get a dagger, and where evaluators are named.
+        marks: the numbers that get a star or a dagger, and where evaluators are named.
     """
     codes, defenses, named = list(attacks), list(worst), marks.named()
     column = 1.2 if named.cells else 0.85  # room for the name of an evaluator
@@ -107,7 +101,7 @@ def matrix(
         for column, attack in enumerate(codes):
             value = grid[row][column]
             text = "–" if math.isnan(value) else f"{value:.1f}"
-            text += "*" * (attack in failed[defense]) + marks.dagger(attack, defense)
+            text += marks.behind(attack, defense)
             if judges := named.cells.get((attack, defense)):
                 text += f"\n{judges}"
             _draw_cell(ax, column, row, text, framed=worst[defense] == attack)
@@ -123,8 +117,9 @@ def matrix(
 def trade_off(points: Sequence[Point]) -> bytes:
     """What protection costs: accuracy of the target against AA-1 of the strongest attack.
 
-    A large mark is a defence's mean over seeds, a small one is one seed. The accuracy's axis ends
-    where the study's targets and their intervals do, and at 100 %.
+    A large mark is a defence's mean over seeds, a small one is one seed. What stands behind AA-1 in
+    tables stands beside the large mark, and in the legend. The accuracy's axis ends where the
+    study's targets and their intervals do, and at 100 %.
 
     Args:
         points: of every defence its strongest attack, whatever the attack.
@@ -275,9 +270,8 @@ def _draw_marks(ax: Axes, index: int, name: str, points: Sequence[Point]) -> Non
     mean = [math.fsum(values) / len(values) for values in zip(*spots, strict=True)]
     if len(spots) > 1:
         ax.plot(*zip(*spots, strict=True), alpha=0.5, markersize=4, **style)
-    ax.plot(
-        *([value] for value in mean), markeredgecolor="white", markersize=10, label=name, **style
-    )
+    large: dict[str, Any] = {"markeredgecolor": "white", "markersize": 10, **style}
+    ax.plot(*([value] for value in mean), label=name + points[0].mark, **large)
     if points[0].across is not None:
         ends = [100 * end for end in points[0].across]
         ax.plot(ends, [mean[1]] * 2, color=style["color"], linewidth=1.2)

@@ -22,7 +22,6 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
     marks = Marks.of(inputs.params, inputs.attack_runs)
     points, references = _points(inputs, marks, metrics), metrics["references"]
     strongest = worst.strongest(metrics)
-    failed = {name: case["failed"] for name, case in metrics["worst"].items()}
     rates = {
         attack: {name: scores["aa1"] for name, scores in groups.items()}
         for attack, groups in metrics["attacks"].items()
@@ -32,9 +31,9 @@ def draw_all(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
             points, references["floor"]["aa1"], references["ceiling"]["aa1"]
         ),
         "figures/trade_off.png": charts.trade_off(worst_points(points, strongest)),
-        "figures/matrix.png": charts.matrix(rates, strongest, failed, marks),
+        "figures/matrix.png": charts.matrix(rates, strongest, marks),
     }
-    overviews |= scatter.robustness(metrics)
+    overviews |= scatter.robustness(metrics, marks)
     return _trainings(inputs) | overviews | _signatures(inputs) | _attributes(inputs, metrics)
 
 
@@ -67,12 +66,13 @@ def _signatures(inputs: Inputs) -> dict[str, bytes]:
 
 
 def _attributes(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
-    found = leakages(inputs, metrics)
+    found, marks = leakages(inputs, metrics), Marks.of(inputs.params, inputs.attack_runs)
     charts = {}
     for defense, one in found.items():
         base = undefended(found, defense)
         charts[attributes_path(defense)] = trait_chart.draw(
-            f"{names.attack(one.attack)} on\n{wrapped(names.defense(defense))}",
+            f"{names.attack(one.attack)}{marks.behind(one.attack, defense)} on\n"
+            f"{wrapped(names.defense(defense))}",
             [one.overall, *one.traits],
             [] if base is None else [base.overall, *base.traits],
         )
@@ -111,7 +111,7 @@ def _points(inputs: Inputs, marks: Marks, metrics: Mapping[str, Any]) -> list[Po
                 defense=names.defense(defense),
                 accuracy=inputs.targets[block["target"]].test_accuracy,
                 aa1=inputs.attack_runs[row].aa1,
-                mark=marks.dagger(attack, defense),
+                mark=marks.behind(attack, defense),
                 interval=None if ends is None else (ends.low, ends.high),
                 across=None if across is None else (across.low, across.high),
             )

@@ -11,7 +11,7 @@ from trapmid.config.evaluation import WEAK
 from trapmid.report import stars
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
-from trapmid.report.marks import Marks
+from trapmid.report.marks import Cell, Marks
 from trapmid.report.people import Exposed
 from trapmid.report.published.comparison import Comparison, compare
 from trapmid.report.published.study import Study
@@ -78,10 +78,15 @@ class Findings:
         """The name of an attack run's defence in tables."""
         return attack_run_label(self.params, self.params["attack_runs"][attack_run])
 
+    def about_star(self, shown: Marks) -> str:
+        """A sentence that says what a star means, for behind others; empty where none is shown."""
+        return f" A star: {self.star}." if shown.failed else ""
+
     @property
-    def doubted(self) -> bool:
-        """Whether an attack failed a check: then there is a star in the tables."""
-        return any(worst["failed"] for worst in self.metrics["worst"].values())
+    def strongest(self) -> set[Cell]:
+        """The worst case of every defence that was attacked."""
+        worst = self.metrics["worst"].items()
+        return {(case["attack"], name) for name, case in worst if case["attack"] is not None}
 
     @property
     def star(self) -> str:

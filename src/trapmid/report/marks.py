@@ -1,7 +1,7 @@
 """Numbers of attacks that are unlike those beside them, and how tables and charts mark them.
 
-An attack on a part of the people has rates over these alone, and no evaluator recognises as much as
-another one.
+An attack of which a check failed has a star, see `stars`. One on a part of the people has rates
+over these alone, and no evaluator recognises as much as another one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from trapmid.report import names as known
 from trapmid.report.groups import FLOOR, attack_run_label
 from trapmid.report.markdown import escaped
+from trapmid.report.stars import STAR, failed
 from trapmid.scoring.scores import Attacks, AttackScores
 
 K = TypeVar("K")
@@ -47,6 +48,7 @@ class Named(NamedTuple):
 class Marks:
     """What there is to mark of one study; the floor is no attack."""
 
+    failed: Collection[Cell]  # a check of the attack failed, with any seed
     partial: Mapping[Cell, Sequence[str]]  # "5 of 20" people; not there: all were attacked
     evaluators: Mapping[Cell, Sequence[str]]  # who judged, of all seeds
 
@@ -59,6 +61,7 @@ class Marks:
             if block["attack"] != FLOOR
         ]
         return cls(
+            failed={cell for cell, one in cells if failed(one.checks)},
             partial=_gathered((cell, _people(one)) for cell, one in cells if one.left_out),
             evaluators=_gathered((cell, one.protocol.evaluator) for cell, one in cells),
         )
@@ -66,6 +69,7 @@ class Marks:
     def among(self, cells: Collection[Cell]) -> Marks:
         """The marks of a table that has these cells alone."""
         return Marks(
+            failed={cell for cell in self.failed if cell in cells},
             partial={cell: one for cell, one in self.partial.items() if cell in cells},
             evaluators={cell: one for cell, one in self.evaluators.items() if cell in cells},
         )
@@ -75,8 +79,12 @@ class Marks:
         """Whether more than one evaluator judged the attacks."""
         return len({name for names in self.evaluators.values() for name in names}) > 1
 
+    def behind(self, attack: str, defense: str) -> str:
+        """What stands behind a number: a star where a check failed, a dagger of `dagger`."""
+        return STAR * ((attack, defense) in self.failed) + self.dagger(attack, defense)
+
     def dagger(self, attack: str, defense: str) -> str:
-        """What stands behind a number: a dagger where a part of the people was attacked."""
+        """A dagger where a part of the people was attacked."""
         return DAGGER if (attack, defense) in self.partial else ""
 
     def partial_on(self, defense: str) -> list[str]:

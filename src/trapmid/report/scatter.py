@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from trapmid.report import names
 from trapmid.report.canvas import MARKERS, PALETTE, finish, legend, panels, png
+from trapmid.report.marks import Marks
 
 PATH = "figures/robustness.png"
 
@@ -25,13 +26,15 @@ class Spot(NamedTuple):
     aa1: float  # of the strongest attack
     across: Range | None  # the interval of `accuracy`
     along: Range | None  # that of `aa1`
+    mark: str  # behind `aa1`
 
 
-def spots(metrics: Mapping[str, Any]) -> list[Spot]:
+def spots(metrics: Mapping[str, Any], marks: Marks) -> list[Spot]:
     """Every defence that was attacked, at every radius.
 
     Args:
         metrics: the content of reports/metrics.json.
+        marks: of the study's attacks.
     """
     return [
         Spot(
@@ -41,6 +44,7 @@ def spots(metrics: Mapping[str, Any]) -> list[Spot]:
             aa1=metrics["worst"][name]["aa1"],
             across=_ends(target, f"robust_accuracy.{radius}"),
             along=_ends(metrics["worst"][name], "aa1"),
+            mark=marks.behind(metrics["worst"][name]["attack"], name),
         )
         for name, target in metrics["targets"].items()
         for radius, rate in target.get("robust_accuracy", {}).items()
@@ -48,13 +52,14 @@ def spots(metrics: Mapping[str, Any]) -> list[Spot]:
     ]
 
 
-def robustness(metrics: Mapping[str, Any]) -> dict[str, bytes]:
+def robustness(metrics: Mapping[str, Any], marks: Marks) -> dict[str, bytes]:
     """The chart by its path under reports/.
 
     Args:
         metrics: the content of reports/metrics.json.
+        marks: of the study's attacks.
     """
-    return {PATH: png(draw(spots(metrics)))}
+    return {PATH: png(draw(spots(metrics, marks)))}
 
 
 def draw(found: Sequence[Spot]) -> Figure:
@@ -88,7 +93,7 @@ def _draw_spot(ax: Axes, one: Spot, index: int) -> None:
     if one.along is not None:
         ax.plot([x, x], [100 * end for end in one.along], **style)
     mark: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none"}
-    ax.plot([x], [y], markeredgecolor="white", markersize=9, label=one.defense, **mark)
+    ax.plot([x], [y], markeredgecolor="white", markersize=9, label=one.defense + one.mark, **mark)
 
 
 def _ends(scores: Mapping[str, Any], name: str) -> Range | None:

@@ -14,6 +14,9 @@ from trapmid.report.groups import FLOOR, attack_run_label
 from trapmid.scoring.checks import OF_JUDGES
 from trapmid.scoring.scores import Attacks, Judges
 
+STAR = "*"
+"""The mark behind the number of an attack of which a check failed."""
+
 JUDGES = "‡"
 """The mark behind what all judges agree on."""
 
@@ -31,10 +34,12 @@ def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> l
 
     What the evaluator recognises has leaked all the same, so such an attack can be the worst case.
     """
-    return sorted(failed(params, attack_runs, defense))
+    return sorted(failed_by_attack(params, attack_runs, defense))
 
 
-def failed(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> dict[str, set[str]]:
+def failed_by_attack(
+    params: Mapping[str, Any], attack_runs: Attacks, defense: str
+) -> dict[str, set[str]]:
     """By attack on a defence: its checks that failed, with any seed; without the judges' checks.
 
     An attack of which none failed is not there, nor is the floor.
@@ -42,7 +47,7 @@ def failed(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> dic
     found: dict[str, set[str]] = {}
     for row, block in params["attack_runs"].items():
         if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
-            found.setdefault(block["attack"], set()).update(_failed(attack_runs[row].checks))
+            found.setdefault(block["attack"], set()).update(failed(attack_runs[row].checks))
     return {attack: names for attack, names in found.items() if names}
 
 
@@ -53,14 +58,14 @@ def at_least(names: Iterable[str]) -> bool:
 
 def meaning(params: Mapping[str, Any], attack_runs: Attacks) -> str:
     """What a star says in this study, by the checks that failed; ends without a full stop."""
-    failed = {
+    found = {
         name
         for row, block in params["attack_runs"].items()
         if block["attack"] != FLOOR
-        for name in _failed(attack_runs[row].checks)
+        for name in failed(attack_runs[row].checks)
     }
-    lower = [_LOWER.format(why=why) for name, why in _LOWER_BOUND.items() if name in failed]
-    others = ", ".join(sorted(name.replace("_", " ") for name in failed - _LOWER_BOUND.keys()))
+    lower = [_LOWER.format(why=why) for name, why in _LOWER_BOUND.items() if name in found]
+    others = ", ".join(sorted(name.replace("_", " ") for name in found - _LOWER_BOUND.keys()))
     return "; or ".join([*lower, *[_BROKEN.format(names=others)] * bool(others)])
 
 
@@ -70,19 +75,19 @@ def judged_in_doubt(
     """By attack and defence: the failed checks of the judges that were asked about it."""
     found: dict[tuple[str, str], list[str]] = {}
     for row, block in params["attack_runs"].items():
-        failed = [name for name in OF_JUDGES if not attack_runs[row].checks.get(name, True)]
+        wrong = [name for name in OF_JUDGES if not attack_runs[row].checks.get(name, True)]
         for key in ("verifier", "identity"):
             judge = judges.get(Path(block[key]).stem)
-            failed += [name for name, passed in judge.checks.items() if not passed] if judge else []
-        if failed and attack_runs[row].judges is not None:
+            wrong += [name for name, passed in judge.checks.items() if not passed] if judge else []
+        if wrong and attack_runs[row].judges is not None:
             cell = (block["attack"], attack_run_label(params, block))
-            found[cell] = sorted({*found.get(cell, ()), *failed})
+            found[cell] = sorted({*found.get(cell, ()), *wrong})
     return found
 
 
-def about_judges(failed: Iterable[Iterable[str]]) -> str:
+def about_judges(doubts: Iterable[Iterable[str]]) -> str:
     """What the mark of the judges says; nothing where no check of theirs failed."""
-    names = sorted({name.replace("_", " ") for one in failed for name in one})
+    names = sorted({name.replace("_", " ") for one in doubts for name in one})
     if not names:
         return ""
     return (
@@ -91,6 +96,6 @@ def about_judges(failed: Iterable[Iterable[str]]) -> str:
     )
 
 
-def _failed(checks: Mapping[str, bool]) -> list[str]:
+def failed(checks: Mapping[str, bool]) -> list[str]:
     """The checks of an attack that failed; the judges' are left out."""
     return [name for name, passed in checks.items() if not passed and name not in OF_JUDGES]

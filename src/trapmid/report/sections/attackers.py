@@ -85,10 +85,8 @@ def matrix(metrics: Mapping[str, Any], marks: Marks) -> Table:
 def _matrix_cell(metrics: Mapping[str, Any], marks: Marks, attack: str, defense: str) -> str:
     if defense not in metrics["attacks"][attack]:
         return "–"
-    strongest = metrics["worst"][defense]
-    text = _over_seeds(metrics, attack, defense) + "*" * (attack in strongest["failed"])
-    text += marks.dagger(attack, defense)
-    shown = f"[{text}]" if attack == strongest["attack"] else text
+    text = _over_seeds(metrics, attack, defense) + marks.behind(attack, defense)
+    shown = f"[{text}]" if attack == metrics["worst"][defense]["attack"] else text
     return with_names(shown, marks.named().cells.get((attack, defense), ""))
 
 

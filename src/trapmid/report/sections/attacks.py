@@ -61,12 +61,12 @@ def attacks(found: Findings) -> Section:
     marks = found.marks
     shown, folded = _charts(found, marks)
     blocks: list[Block] = [
-        _starred(found, _MATRIX),
+        _MATRIX + found.about_star(marks),
         attackers.matrix(found.metrics, marks),
         *marks.notes(),
         *shown,
         "### Worst case",
-        _starred(found, _WORST),
+        _WORST + found.about_star(marks),
         attackers.worst(found.metrics, marks),
         *marks.notes(),
         Fold(
@@ -92,19 +92,14 @@ def _about_scores(evaluation: Mapping[str, Any]) -> str:
     return text + (_FEATURES if evaluation["frechet_features"] != "inception" else "")
 
 
-def _starred(found: Findings, text: str) -> str:
-    """The text, and what a star in the table below it means, where there is one."""
-    return f"{text} A star: {found.star}." if found.doubted else text
-
-
 def _charts(found: Findings, marks: Marks) -> tuple[list[Block], list[Block]]:
     """The bars, and behind a click the matrix as a picture."""
-    star = f" A star: {found.star}." if found.doubted else ""
-    unlike = f" {DAGGER}: over a part of the people." if marks.partial else ""
+    unlike = found.about_star(marks)
+    unlike += f" {DAGGER}: over a part of the people." if marks.partial else ""
     unlike += " More than one evaluator judged; the matrix names them." if marks.several else ""
     seeds = _OF_SEEDS * (len(found.seeds) > 1)
     seen = {
-        path: Picture(path, words.format(seeds=seeds) + star * (path == _MATRIX_CHART) + unlike)
+        path: Picture(path, words.format(seeds=seeds) + unlike)
         for path, words in _CHARTS.items()
         if path in found.pictures
     }

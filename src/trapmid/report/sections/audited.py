@@ -113,7 +113,7 @@ def _verdict(found: Findings) -> Note:
 
 def _doubts(found: Findings) -> list[str]:
     """Why little that was got says little."""
-    by_attack = stars.failed(found.params, found.inputs.attack_runs, AUDITED)
+    by_attack = stars.failed_by_attack(found.params, found.inputs.attack_runs, AUDITED)
     failed = [by_attack.get(attack, set()) for attack in _of_kind(found, labels_alone=False)]
     checks = sorted({name.replace("_", " ") for names in failed for name in names})
     said = [_BROKEN.format(checks=", ".join(checks))] * (bool(failed) and all(failed))

@@ -80,9 +80,8 @@ def judges(found: Findings) -> Section:
 
 def _marks(found: Findings) -> str:
     """What the marks in the table mean."""
-    star = f"A star: {found.star}." if found.doubted else ""
-    about = [star, stars.about_judges(found.judged_in_doubt.values())]
-    return "".join(f" {one}" for one in about if one)
+    doubts = stars.about_judges(found.judged_in_doubt.values())
+    return found.about_star(found.marks) + (f" {doubts}" if doubts else "")
 
 
 def heard(found: Findings) -> list[JudgeScores]:
@@ -165,8 +164,7 @@ def _table(found: Findings, asked: Iterable[Cell], judge: str) -> Table:
 
 
 def _head(found: Findings, one: Cell) -> str:
-    star = "*" * (one.attack in found.metrics["worst"][one.defense]["failed"])
-    mark = star + found.marks.dagger(one.attack, one.defense)
+    mark = found.marks.behind(one.attack, one.defense)
     return f"{names.attack(one.attack)}{mark} on {names.defense(one.defense)}"
 
 

@@ -48,7 +48,8 @@ def robustness(found: Findings) -> Section:
     if _failed(found):
         blocks.append(_STAR)
     if scatter.PATH in found.pictures:
-        blocks.append(Pictures([Picture(scatter.PATH, _HOW)]))
+        star = found.about_star(found.marks.among(found.strongest))
+        blocks.append(Pictures([Picture(scatter.PATH, _HOW + star)]))
     lines = _detections(found)
     if lines:
         blocks += ["### Does the trapdoor notice?", _DETECTION, table("llllr", _DETECTED, lines)]
