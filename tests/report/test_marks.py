@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import fake_study
-from trapmid.report.marks import Marks
+from trapmid.report.marks import Marks, of_row
 
 
 @pytest.fixture
@@ -74,6 +74,8 @@ def test_a_failed_check_has_a_star_before_the_dagger(study, attack_runs):
     assert marks.behind("gmi", "trapmid") == "*†" and marks.behind("gmi", "none") == ""
     assert marks.among([("gmi", "trapmid")]).failed == {("gmi", "trapmid")}
     assert not marks.among([("gmi", "none")]).failed
+    assert of_row(attack_runs["gmi-trapmid-1"]) == "*†"
+    assert of_row(attack_runs["gmi-trapmid-0"]) == of_row(judged) == ""
 
 
 def test_an_attack_of_one_evaluator_is_named_as_a_column(study, attack_runs):

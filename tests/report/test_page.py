@@ -351,6 +351,42 @@ def captions(pages):
     return dict(zip(parts[1::2], words, strict=False))
 
 
+def test_a_failed_check_marks_its_number_in_every_table(tmp_path, pages):
+    """The mean of two seeds and the seed that failed; the cost of a defence, its looks, more."""
+    study = fake_study.write(tmp_path)
+    edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
+    edit_attack_run(tmp_path, "gmi-trapmid-1", checks={"target_agreement": False})
+    marked = written(tmp_path, study)
+    rows = [(row[0], row[1], row[2], row[4], row[5]) for row in table(marked, "All scores:")]
+    first = rows.index(next(row for row in rows if row[:2] == ("PLG-MI", NONE)))
+    ends = [row[2:] for row in rows[first : first + 3]]
+    assert ends == [
+        ("mean of 2", "96.00 ± 1.00 (s 1.41)*", "100.00 ± 0.00 (s 0.00)*"),
+        ("0", "95.00 ± 1.10*", "100.00 ± 2.00*"),
+        ("1", "97.00 ± 1.10", "100.00 ± 2.00"),
+    ]
+    assert sum("*" in row[3] for row in rows) == 4
+    costs = {row[0]: row[4] for row in table(marked, "## What each defence costs")}
+    assert costs[NONE].endswith("*") and not costs[TRAPMID].endswith("*")
+    likeness = [row[0] for row in table(marked, "Likeness to private images")]
+    assert f"PLG-MI* on {NONE}" in likeness and f"GMI* on {TRAPMID}" in likeness
+    robust = {row[0]: row[1] for row in table(marked, "## Robustness")}
+    assert robust[NONE] == "96.0*" and robust[TRAPMID] == "43.0"
+    told = captions(marked)
+    assert f"AA-1: {NONE} 95.0 %\\*; " in told["figures/comparison/plgmi.png"]
+    assert f"{TRAPMID} 4.0 %\\*." in told["figures/comparison/gmi.png"]
+    assert "A star:" in told["figures/comparison/gmi.png"]
+    assert "A star:" not in told["figures/comparison/brepmi.png"]
+    assert rf"at worst, on: {NONE} 23.8 %\* (PLG-MI); " in marked.markdown
+    looks = marked.markdown.split("## Attributes that leak")[1].split("\n## ")[0]
+    assert r"PLG-MI 65.8 %\* (" in looks and r"| PLG-MI\* on No defence |" in looks
+    assert r"of the highest AA-1, 45 %\*." in looks  # a ratio to the number in doubt
+    assert looks.count("A star:") == 1 and "A star:" not in pages.markdown.split("Attributes")[1]
+    for heading in ("All scores:", "## What each defence costs", "## Robustness"):
+        words = marked.markdown.split(heading)[1].split("\n| ")[0]
+        assert "A star:" in words and "A star:" not in pages.markdown.split(heading)[1][:900]
+
+
 def attack_a_part(root, row):
     """Makes the row an attack on 5 of 20 people that recovered all five."""
     protocol = protocol_of(root, row) | {"identities": 5, "images_per_identity": 1}
@@ -377,7 +413,8 @@ def test_a_part_of_the_people_has_a_dagger(tmp_path, pages):
     assert rows[TRAPMID] == ["5.0 ± 1.0", "13.0 ± 1.0", "[43.0 ± 1.0]", "100.0 ± 0.0†"]
     assert "†" not in "".join(rows[NONE] + rows[CONTROL])
     assert table(marked, "### Worst case") == table(pages, "### Worst case")
-    assert ["BREP-MI†", TRAPMID] in [row[:2] for row in table(marked, "All scores:")]
+    scores = {(row[0], row[1]): row[4] for row in table(marked, "All scores:")}
+    assert scores["BREP-MI", TRAPMID].endswith("†") and "†" not in scores["BREP-MI", NONE]
     words = "†: BREP-MI attacked 5 of 20 people."
     for text, before in ((marked.html, pages.html), (marked.markdown, pages.markdown)):
         assert text.count(words) == 3  # worst case, matrix, all scores

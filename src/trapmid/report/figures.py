@@ -66,13 +66,12 @@ def _signatures(inputs: Inputs) -> dict[str, bytes]:
 
 
 def _attributes(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, bytes]:
-    found, marks = leakages(inputs, metrics), Marks.of(inputs.params, inputs.attack_runs)
+    found = leakages(inputs, metrics)
     charts = {}
     for defense, one in found.items():
         base = undefended(found, defense)
         charts[attributes_path(defense)] = trait_chart.draw(
-            f"{names.attack(one.attack)}{marks.behind(one.attack, defense)} on\n"
-            f"{wrapped(names.defense(defense))}",
+            f"{names.attack(one.attack)}{one.mark} on\n{wrapped(names.defense(defense))}",
             [one.overall, *one.traits],
             [] if base is None else [base.overall, *base.traits],
         )

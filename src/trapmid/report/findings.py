@@ -11,7 +11,7 @@ from trapmid.config.evaluation import WEAK
 from trapmid.report import stars
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.inputs import Inputs
-from trapmid.report.marks import Cell, Marks
+from trapmid.report.marks import DAGGER, Cell, Marks
 from trapmid.report.people import Exposed
 from trapmid.report.published.comparison import Comparison, compare
 from trapmid.report.published.study import Study
@@ -81,6 +81,11 @@ class Findings:
     def about_star(self, shown: Marks) -> str:
         """A sentence that says what a star means, for behind others; empty where none is shown."""
         return f" A star: {self.star}." if shown.failed else ""
+
+    def about_marks(self, shown: Marks) -> str:
+        """Likewise of stars and daggers, for captions."""
+        dagger = f" {DAGGER}: over a part of the people." if shown.partial else ""
+        return self.about_star(shown) + dagger
 
     @property
     def strongest(self) -> set[Cell]:

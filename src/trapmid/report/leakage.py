@@ -67,6 +67,8 @@ class Leakage(NamedTuple):
     # Yes/no attributes: share of images with the attacked person's mark.
     marks: Sequence[Trait] = ()
     people: Mapping[int, Shares] = {}  # by seed
+    mark: str = ""  # behind numbers of `attack`: `Marks.behind`
+    aa1_mark: str = ""  # behind `aa1`
 
     @property
     def readable(self) -> list[Trait]:
@@ -105,7 +107,10 @@ def leakages(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Leakage]:
         attack = attack or worst["attack"]  # nothing was found: the first among equals
         leak = None if attack is None else _of(inputs, defense, attack, worst, rows[attack])
         if leak is not None:
-            found[defense] = leak
+            found[defense] = leak._replace(
+                mark=marks.behind(leak.attack, defense),
+                aa1_mark=marks.behind(worst["attack"], defense),
+            )
     return found
 
 

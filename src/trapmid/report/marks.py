@@ -130,6 +130,11 @@ class Marks:
         return [f"{DAGGER}: {attacked}. {_PARTIAL}"]
 
 
+def of_row(scores: AttackScores) -> str:
+    """What stands behind the numbers of one seed."""
+    return STAR * bool(failed(scores.checks)) + DAGGER * bool(scores.left_out)
+
+
 def with_names(text: str, names: str) -> str:
     """The text, and the names in brackets where there are any."""
     return f"{text} ({names})" if names else text

@@ -10,7 +10,7 @@ from trapmid.report import names
 from trapmid.report.blocks import Block, Fold, Line, Picture, Pictures, Section, Table, table
 from trapmid.report.findings import Findings
 from trapmid.report.groups import Groups
-from trapmid.report.marks import DAGGER, Marks, with_names
+from trapmid.report.marks import Marks, of_row, with_names
 from trapmid.report.sections import attackers
 from trapmid.report.sections.likeness import likeness
 from trapmid.report.words import plain, rate, spread, whole
@@ -71,7 +71,11 @@ def attacks(found: Findings) -> Section:
         *marks.notes(),
         Fold(
             "All scores: accuracy, AA-5, distances, every seed",
-            [_about_scores(found.params["evaluation"]), _scores(found, marks), *marks.notes()],
+            [
+                _about_scores(found.params["evaluation"]) + found.about_star(marks),
+                _scores(found, marks),
+                *marks.notes(),
+            ],
         ),
         *likeness(found),
         *folded,
@@ -94,8 +98,7 @@ def _about_scores(evaluation: Mapping[str, Any]) -> str:
 
 def _charts(found: Findings, marks: Marks) -> tuple[list[Block], list[Block]]:
     """The bars, and behind a click the matrix as a picture."""
-    unlike = found.about_star(marks)
-    unlike += f" {DAGGER}: over a part of the people." if marks.partial else ""
+    unlike = found.about_marks(marks)
     unlike += " More than one evaluator judged; the matrix names them." if marks.several else ""
     seeds = _OF_SEEDS * (len(found.seeds) > 1)
     seen = {
@@ -134,28 +137,28 @@ def _of_attack(found: Findings, marks: Marks, attack: str, defense: str) -> list
         for row in rows
     ]
     own = [
-        (seed, rate(accuracy), *_recognition(one, one.aa1_std, one.aa5_std))
+        (seed, rate(accuracy), *_recognition(one, one.aa1_std, one.aa5_std, of_row(one)))
         for seed, accuracy, one in zip(
             found.seeds_of("attack_runs", rows), accuracies, scores, strict=True
         )
     ]
     heads = (
-        names.attack(attack) + marks.dagger(attack, defense),
+        names.attack(attack),
         with_names(names.defense(defense), marks.judges(attack, defense)),
     )
     if len(own) == 1:
         return [Line((*heads, *own[0]))]
-    mean = Line((*heads, *_mean(accuracies, scores)), "mean")
+    mean = Line((*heads, *_mean(accuracies, scores, marks.behind(attack, defense))), "mean")
     return [mean, *(Line(("", "", *entries)) for entries in own)]
 
 
-def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores]) -> list[str]:
+def _mean(accuracies: Sequence[float], scores: Sequence[AttackScores], mark: str) -> list[str]:
     hits, made = sum(one.n_success for one in scores), sum(one.n for one in scores)
     return [
         f"mean of {len(scores)}",
         spread(accuracies, rate),
-        spread([one.aa1 for one in scores], rate),
-        spread([one.aa5 for one in scores], rate),
+        spread([one.aa1 for one in scores], rate) + mark,
+        spread([one.aa5 for one in scores], rate) + mark,
         spread([one.knn_dist for one in scores], plain),
         spread([one.frechet for one in scores], plain),
         f"{whole(hits)} / {whole(made)}",
@@ -196,10 +199,13 @@ def _plain(means: Mapping[str, Any]) -> Recognition:
 
 
 def _recognition(
-    scores: Recognition, aa1_std: float | None = None, aa5_std: float | None = None
+    scores: Recognition,
+    aa1_std: float | None = None,
+    aa5_std: float | None = None,
+    mark: str = "",
 ) -> tuple[str, ...]:
     """AA-1 ... n_success of one row; ± is the paper's deviation inside one run, where known."""
     within = ["" if std is None else f" ± {rate(std)}" for std in (aa1_std, aa5_std)]
-    rates = (rate(scores.aa1) + within[0], rate(scores.aa5) + within[1])
+    rates = (rate(scores.aa1) + within[0] + mark, rate(scores.aa5) + within[1] + mark)
     share = f"{whole(scores.n_success)} / {whole(scores.n)}"
     return (*rates, plain(scores.knn_dist), plain(scores.frechet), share)

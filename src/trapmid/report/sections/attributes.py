@@ -74,12 +74,14 @@ def attributes(found: Findings) -> Section:
         if (path := attributes_path(defense)) in found.pictures
     ]
     tested = differences(leaks)
+    brought = {(one.attack, defense) for defense, one in leaks.items()}
+    marks = found.marks.among(brought | found.strongest)
     blocks: list[Block] = [
         _CLAIM,
         "\n".join(
             f"- {sentence(one, undefended(leaks, d), tested.get(d))}" for d, one in leaks.items()
         ),
-        f"{_rule(leaks, paired=bool(tested))} {_EACH}",
+        f"{_rule(leaks, paired=bool(tested))} {_EACH}{found.about_marks(marks)}",
     ]
     blocks += _marks(list(leaks.values()))
     if shown:
@@ -119,7 +121,8 @@ def sentence(one: Leakage, base: Leakage | None, paired: Difference | None = Non
     verdict = "" if base is None else f"{_verdict(one, base, paired)} "
     attack, leaked = names.attack(one.attack), one.overall.leaked
     ends = "" if leaked.ends is None else f" ({_percents(leaked.ends)})"
-    got = f"by {attack} {percent(leaked.value, 1)}{ends} of others are farther away"
+    share = percent(leaked.value, 1) + escaped(one.mark)
+    got = f"by {attack} {share}{ends} of others are farther away"
     got = got[0].upper() + got[1:] if verdict else got
     return f"{head}{verdict}{got}{_apart(paired)}. {_left(one, base)}{_groups(one)}"
 
@@ -154,7 +157,8 @@ def _left(one: Leakage, base: Leakage | None) -> str:
         return ""
     words = f"Of what leaks without a defence above chance, {percent(share, 0)} is left"
     if one.aa1 is not None and base.aa1:
-        words += f"; of the highest AA-1, {percent(one.aa1 / base.aa1, 0)}"
+        mark = escaped(one.aa1_mark or base.aa1_mark)  # a ratio is no surer than either
+        words += f"; of the highest AA-1, {percent(one.aa1 / base.aa1, 0)}{mark}"
     return f"{words}. "
 
 
@@ -189,7 +193,7 @@ def _unreadable(leaks: Mapping[str, Leakage]) -> str:
 
 
 def _caption(one: Leakage) -> str:
-    return f"{names.attack(one.attack)} on {names.defense(one.defense)}"
+    return f"{names.attack(one.attack)}{one.mark} on {names.defense(one.defense)}"
 
 
 def _told(one: Leakage) -> str:

@@ -194,7 +194,7 @@ def granted(found: Findings) -> str:
         attack = most_agreed(found.metrics, defense, found.marks.partial_on(defense))
         if attack is not None:
             share = percent(agreed(found.metrics, attack, defense), 1)
-            mark = found.marks.dagger(attack, defense)
+            mark = found.marks.behind(attack, defense)
             mark += JUDGES * ((attack, defense) in found.judged_in_doubt)
             parts.append(f"{names.defense(defense)} {share}{mark} ({names.attack(attack)})")
     return f"**All judges agree**, at worst, on: {escaped('; '.join(parts))}." if parts else ""

@@ -40,7 +40,7 @@ def likeness(found: Findings) -> list[Block]:
     scores = found.inputs.attack_runs
     lines = [
         _line(
-            f"{names.attack(attack)}{found.marks.dagger(attack, defense)} on "
+            f"{names.attack(attack)}{found.marks.behind(attack, defense)} on "
             f"{names.defense(defense)}",
             [scores[row].fidelity for row in found.attack_runs[attack, defense]],
         )
@@ -61,7 +61,8 @@ def likeness(found: Findings) -> list[Block]:
     kernel = _KERNEL[features]
     but = " (these two distances in Inception's)" if features == "inception" else ""
     heads = ("Attack and defence", f"{kernel} ↓", *_HEADS)
-    return [Fold(_TITLE, [_READ.format(kernel=kernel, but=but), table("pr", heads, there)])]
+    read = _READ.format(kernel=kernel, but=but) + found.about_marks(found.marks)
+    return [Fold(_TITLE, [read, table("pr", heads, there)])]
 
 
 def _line(head: str, rows: Sequence[Fidelity | None], kind: str = "") -> Line | None:

@@ -52,15 +52,18 @@ def _compared(found: Findings, attack: str) -> Pictures | None:
     compared = side_by_side(found.params).get(attack)
     if path not in found.pictures or compared is None:
         return None
+    marks = found.marks.among([(attack, defense) for defense in compared.by_defense])
     first = {defense: found.inputs.attack_runs[row] for defense, row in compared.by_defense.items()}
     # Random latents ask no target, so theirs is no rate of a defence
     rates = "; ".join(
-        f"{names.defense(defense)} " * (attack != FLOOR) + percent(scores.aa1, 1)
+        f"{names.defense(defense)} " * (attack != FLOOR)
+        + percent(scores.aa1, 1)
+        + marks.behind(attack, defense)
         for defense, scores in first.items()
     )
     seed = next(iter(first.values())).seed
     gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
-    words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}."
+    words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}.{found.about_marks(marks)}"
     return Pictures([Picture(path, words, f"Private images and their reconstructions. {words}")])
 
 

@@ -19,8 +19,8 @@ to 1; 0.0039 is one of 255 grey levels. In brackets: the 95 % interval; of two s
 It is an upper bound: another attack may find more."""
 
 _STAR = """\
-A star: the check `attack_strength` failed for a target of this defence. Its gradients may be \
-masked, and its robust accuracy says nothing."""
+A star behind a defence: the check `attack_strength` failed for a target of it. Its gradients may \
+be masked, and its robust accuracy says nothing."""
 
 _HOW = """\
 How to read it: a mark is a defence, its lines are its intervals. Up and right: hard to fool, and \
@@ -44,12 +44,12 @@ _NORMS = {"linf": "L∞", "l2": "L2"}
 
 def robustness(found: Findings) -> Section:
     """Robust accuracy of every defence beside its worst case, and what signatures notice."""
-    blocks: list[Block] = [_ABOUT, _accuracies(found)]
+    marks = found.marks.among(found.strongest)
+    blocks: list[Block] = [_ABOUT + found.about_marks(marks), _accuracies(found)]
     if _failed(found):
         blocks.append(_STAR)
     if scatter.PATH in found.pictures:
-        star = found.about_star(found.marks.among(found.strongest))
-        blocks.append(Pictures([Picture(scatter.PATH, _HOW + star)]))
+        blocks.append(Pictures([Picture(scatter.PATH, _HOW + found.about_marks(marks))]))
     lines = _detections(found)
     if lines:
         blocks += ["### Does the trapdoor notice?", _DETECTION, table("llllr", _DETECTED, lines)]
@@ -65,7 +65,7 @@ def _accuracies(found: Findings) -> Block:
         Line(
             (
                 names.defense(name) + "*" * (name in failed),
-                rate(worst[name]["aa1"], 1),
+                rate(worst[name]["aa1"], 1) + found.marks.behind(worst[name]["attack"], name),
                 rate(one["test_accuracy"], 1),
                 *(_cell(one["robust_accuracy"], one["intervals"], radius) for radius in radii),
             )

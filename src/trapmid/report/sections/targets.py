@@ -91,7 +91,12 @@ def defenses(found: Findings) -> list[Block]:
     if all(len(rows) == 1 for rows in found.targets.values()):
         silent.append(_EVERY_SEED)  # it would repeat the mean
     said = _without(shown, silent)
-    return ["### What each defence costs and buys", _DEFENSES, said, *marks.notes()]
+    return [
+        "### What each defence costs and buys",
+        _DEFENSES + found.about_star(marks),
+        said,
+        *marks.notes(),
+    ]
 
 
 def _without(shown: Table, heads: Sequence[str]) -> Table:
@@ -114,7 +119,7 @@ def _defense_line(found: Findings, marks: Marks, defense: str, rows: Sequence[st
         spread([one.test_accuracy for one in scores], rate),
         spread([one.trapdoor_success for one in scores], rate),
         with_names(names.attack(attack), marks.judges(attack, defense)) if attack else "–",
-        spread(aa1, rate) + (marks.dagger(attack, defense) if attack else ""),
+        spread(aa1, rate) + (marks.behind(attack, defense) if attack else ""),
         ", ".join(map(rate, aa1)) or "–",
         spread(_times(found, rows), seconds),
         "–" if factor is None else f"{factor:.2f}",

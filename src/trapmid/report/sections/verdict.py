@@ -14,7 +14,6 @@ from trapmid.report.headline import Headline, headlines, sentences, unlike
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import agreed_on_real
 from trapmid.report.markdown import anchor, escaped
-from trapmid.report.marks import DAGGER
 from trapmid.report.sections import audited, hits, judges
 from trapmid.report.sections.study import deviations
 from trapmid.report.words import percent
@@ -80,11 +79,7 @@ def front(found: Findings) -> list[Block]:
         *([] if audited.is_audit(found) else [_by_defence(lines)]),
         *([f"\\*: {found.star}."] if any(one.doubted or one.broken for one in lines) else []),
         *filter(None, [stars.about_judges(found.judged_in_doubt.values())]),
-        *(
-            [f"{DAGGER}: {_PARTLY}"]
-            if any(one.partial or one.agreed_partly for one in lines)
-            else []
-        ),
+        *([f"†: {_PARTLY}"] if any(one.partial or one.agreed_partly for one in lines) else []),
         *([Note("warning", unmet)] if unmet else []),
         *weak,
         *_overview(found, lines),
@@ -142,7 +137,7 @@ def _overview(found: Findings, lines: Iterable[Headline]) -> list[Block]:
     line = " A small mark is one seed." * (len(found.seeds) > 1)
     line += " Lines through a mark are 95 % intervals." * bool(kinds)
     line += " Of two seeds they go from one to the other." * ("range" in kinds)
-    line += found.about_star(marks) + f" {DAGGER}: {_PARTLY}" * bool(marks.partial)
+    line += found.about_marks(marks)
     pictures = (
         Picture(
             _TRADE_OFF, _READ_TRADE_OFF + line, f"Scatter plot of accuracy and AA-1. {points}."
