@@ -72,7 +72,7 @@ def test_a_card_has_the_intervals(found):
 def test_a_line_is_one_number(numbers):
     assert list(numbers[0]) == [
         *("row", "section", "attack", "defence", "seed", "metric", "value", "low", "high"),
-        *("interval", "computed_on"),
+        *("interval", "computed_on", "failed_checks"),
     ]
     keys = [
         tuple(line[k] for k in ("row", "section", "attack", "defence", "metric"))
@@ -96,6 +96,7 @@ def test_the_numbers_are_those_of_the_files(found, numbers):
         "high": "0.19",
         "interval": "identities",
         "computed_on": "cpu AVX2, oneDNN AVX2, torch 2.14.1",
+        "failed_checks": "",
     }
     (agreed,) = of(numbers, "plgmi-trapmid-1", "judges.agree")
     assert (agreed["value"], agreed["low"], agreed["high"]) == ("0.035", "0.0", "0.085")
@@ -120,9 +121,29 @@ def test_an_interval_has_its_columns(found):
     attacks = {"gmi": {"none": {"aa1": 0.5, "aa5": 0.7, "intervals": {"aa1": ENDS}}}}
     text = scores_table.tidy(found.inputs, {"targets": {}, "attacks": attacks})
     assert text.endswith(
-        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6,t over seeds,\n"
-        ",attack_runs,gmi,none,mean,aa5,0.7,,,,\n"
+        ",attack_runs,gmi,none,mean,aa1,0.5,0.4,0.6,t over seeds,,\n"
+        ",attack_runs,gmi,none,mean,aa5,0.7,,,,,\n"
     )
+
+
+def test_a_line_names_the_checks_that_its_row_failed(found):
+    """A mean those of all its seeds; nobody else's line does."""
+    failed = {"gmi-none-0": ("a", "b"), "gmi-none-1": ("b", "c")}
+    runs, targets = dict(found.inputs.attack_runs), dict(found.inputs.targets)
+    for row, names in failed.items():
+        runs[row] = replace(runs[row], checks={"held": True, **dict.fromkeys(names, False)})
+    targets["none-1"] = replace(targets["none-1"], checks={"attack_strength": False})
+    inputs = replace(found.inputs, attack_runs=runs, targets=targets)
+    lines = list(csv.DictReader(io.StringIO(scores_table.tidy(inputs, found.metrics))))
+    keys = ("row", "section", "attack", "defence", "failed_checks")
+    assert {tuple(line[key] for key in keys) for line in lines if line["failed_checks"]} == {
+        ("gmi-none-0", "attack_runs", "gmi", "none", "a b"),
+        ("gmi-none-1", "attack_runs", "gmi", "none", "b c"),
+        ("", "attack_runs", "gmi", "none", "a b c"),
+        ("none-1", "targets", "", "none", "attack_strength"),
+        ("", "targets", "", "none", "attack_strength"),
+    }
+    assert of(lines, "gmi-none-0", "aa1")[0]["failed_checks"] == "a b"
 
 
 def test_an_interval_inside_a_part_is_beside_its_number(numbers):

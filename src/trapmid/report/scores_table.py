@@ -3,18 +3,21 @@
 Columns: row (of params.yaml; empty for a mean over seeds), section, attack, defence, seed, metric,
 value, low, high and interval (the ends of its interval and how it was computed, where it has one;
 the range of two seeds is none of 95 %), computed_on (device, instruction
-sets and torch of the row's evaluation; empty for a mean). Rates are fractions. What could not be
-measured has no line.
+sets and torch of the row's evaluation; empty for a mean), failed_checks (names of the checks that
+the row failed, of a mean those that any seed failed, with a space between; what failed of the
+target, the evaluator or a judge of an attack stands in their own lines). Rates are fractions. What
+could not be measured has no line.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from trapmid.report.groups import Groups
 from trapmid.report.inputs import Inputs
 from trapmid.scoring.scores import RowScores
 
@@ -38,6 +41,7 @@ class Number(NamedTuple):
     high: float | None = None
     interval: str = ""
     computed_on: str = ""
+    failed_checks: str = ""
 
 
 def tidy(inputs: Inputs, metrics: Mapping[str, Any]) -> str:
@@ -50,7 +54,7 @@ def tidy(inputs: Inputs, metrics: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(Number._fields)
-    for number in (*_of_rows(inputs), *_means(metrics)):
+    for number in (*_of_rows(inputs), *_means(inputs, metrics)):
         writer.writerow(["" if value is None else value for value in number])
     return stream.getvalue()
 
@@ -65,19 +69,30 @@ def _of_rows(inputs: Inputs) -> Iterator[Number]:
     for scores in rows:
         seed = inputs.params[scores.section][scores.row]["seed"]
         attack, defence = (getattr(scores, name, "") for name in ("attack", "defense"))
-        machine = str(scores.computed_on or "")
+        head = (scores.row, scores.section, attack, defence, str(seed))
+        tail = (str(scores.computed_on or ""), _failed([scores]))
         for found in _bounded(asdict(scores)):
-            yield Number(scores.row, scores.section, attack, defence, str(seed), *found, machine)
+            yield Number(*head, *found, *tail)
 
 
-def _means(metrics: Mapping[str, Any]) -> Iterator[Number]:
+def _means(inputs: Inputs, metrics: Mapping[str, Any]) -> Iterator[Number]:
+    rows = Groups.of(inputs.params)
     for defence, scores in metrics["targets"].items():
+        failed = _failed(inputs.targets[row] for row in rows.targets[defence])
         for found in _bounded(scores):
-            yield Number("", "targets", "", defence, "mean", *found)
+            yield Number("", "targets", "", defence, "mean", *found, failed_checks=failed)
     for attack, groups in metrics["attacks"].items():
         for defence, scores in groups.items():
+            failed = _failed(inputs.attack_runs[row] for row in rows.attacks[attack][defence])
             for found in _bounded(scores):
-                yield Number("", "attack_runs", attack, defence, "mean", *found)
+                head = ("", "attack_runs", attack, defence, "mean")
+                yield Number(*head, *found, failed_checks=failed)
+
+
+def _failed(rows: Iterable[RowScores]) -> str:
+    """The checks that any of these rows failed."""
+    names = (name for one in rows for name, passed in one.checks.items() if not passed)
+    return " ".join(dict.fromkeys(names))
 
 
 def _bounded(
