@@ -157,7 +157,8 @@ def test_an_interval_inside_a_part_is_beside_its_number(numbers):
 def entries(found, **params):
     given = dict.fromkeys(found.params["attack_runs"], DIGESTS)
     inputs = replace(found.inputs, params=found.params | params)
-    return {p: json.loads(c) for p, c in leaderboard.entries(inputs, given).items()}
+    made = leaderboard.entries(inputs, given, found.metrics["checks"])
+    return {path: json.loads(content) for path, content in made.items()}
 
 
 def test_an_attack_run_has_an_entry(found):
@@ -178,7 +179,7 @@ def test_an_attack_run_has_an_entry(found):
     }
     unasked = made["leaderboard/brepmi-none-0.json"]["measurement"]["judges"]
     assert set(unasked.values()) == {None}
-    assert one["claims"] == [] and one["unreliable"] is False
+    assert one["claims"] == [] and one["unreliable"] is False and one["failed_checks"] == {}
     assert one["protocol"]["seed"] == 0 and one["protocol"]["images_per_identity"] == 5
     assert DIGESTS.items() <= one["digests"].items()
 
@@ -187,8 +188,8 @@ def test_claims_are_the_papers_in_fractions(found):
     """Table 1 prints 6.23 ± 5.60 of 81.37 ± 1.04 for PLG-MI on Trap-MID."""
     published = tables.read(Path(__file__).resolve().parents[2] / "reports" / "paper")
     inputs = replace(found.inputs, published=published)
-    made = leaderboard.entries(inputs, dict.fromkeys(found.params["attack_runs"], DIGESTS))
-    first, *others = json.loads(made["leaderboard/plgmi-trapmid-1.json"])["claims"]
+    made = entries(replace(found, inputs=inputs))
+    first, *others = made["leaderboard/plgmi-trapmid-1.json"]["claims"]
     assert first["source"] == "Trap-MID (NeurIPS 2024), table 1" and first["target"] == "vgg16"
     assert [first[k] for k in ("acc", "acc_deviation", "aa1", "aa1_deviation")] == [
         0.8137,
@@ -197,7 +198,7 @@ def test_claims_are_the_papers_in_fractions(found):
         0.056,
     ]
     assert {one["public"] for one in others} == {"celeba", "ffhq"}
-    assert json.loads(made["leaderboard/gmi-none_aug-1.json"])["claims"] == []
+    assert made["leaderboard/gmi-none_aug-1.json"]["claims"] == []
 
 
 def test_the_digest_of_parameters_knows_what_scores_depend_on(found):
@@ -237,8 +238,56 @@ def test_one_failed_check_makes_an_entry_unreliable(found):
     failed = replace(own, checks={"every_class_attacked": True, "target_agreement": False})
     runs = found.inputs.attack_runs | {"plgmi-trapmid-0": failed}
     made = entries(replace(found, inputs=replace(found.inputs, attack_runs=runs)))
-    assert made["leaderboard/plgmi-trapmid-0.json"]["unreliable"] is True
+    one = made["leaderboard/plgmi-trapmid-0.json"]
+    assert one["unreliable"] is True and one["failed_checks"] == {"attack": ["target_agreement"]}
     assert made["leaderboard/plgmi-trapmid-1.json"]["unreliable"] is False
+
+
+def failing(found, part, row, check):
+    """The study, of which a row of this part failed a check; the study's checks stay."""
+    rows = getattr(found.inputs, part)
+    changed = {**rows, row: replace(rows[row], checks={"deterministic": True, check: False})}
+    return replace(found, inputs=replace(found.inputs, **{part: changed}))
+
+
+@pytest.mark.parametrize(
+    ("part", "row", "check", "whose"),
+    [
+        ("targets", "trapmid-0", "gradients_reach_images", "target"),
+        ("targets", "trapmid-0", "attack_strength", "target"),
+        ("targets", "trapmid-0", "checkpoint_verified", "target"),
+        ("evaluators", "evaluator", "evaluator_accuracy", "evaluator"),
+        ("judges", "verifier", "blank_images_refused", "judges"),
+        ("judges", "identity", "reader_recognises_real", "judges"),
+    ],
+)
+def test_what_failed_behind_an_entry_makes_it_unreliable(found, part, row, check, whose):
+    """And nobody else's entry: another target's, and one of which no judge was asked."""
+    made = entries(failing(found, part, row, check))
+    one = made["leaderboard/plgmi-trapmid-0.json"]
+    assert one["unreliable"] is True and one["failed_checks"] == {whose: [check]}
+    assert one["checks"] == found.inputs.attack_runs["plgmi-trapmid-0"].checks
+    other = made["leaderboard/brepmi-none-0.json"]
+    assert other["unreliable"] is (whose == "evaluator")
+
+
+@pytest.mark.parametrize(
+    ("check", "counts"),
+    [
+        ("positive_control", True),  # needs several rows
+        ("floor_is_chance", True),  # of one row, and makes the study invalid
+        ("undefended_accuracy", False),  # of another target, and makes its own numbers weak
+    ],
+)
+def test_what_failed_of_the_study_makes_every_entry_unreliable(found, check, counts):
+    part = "attack_runs" if check == "floor_is_chance" else "targets"
+    row = "random-none-0" if check == "floor_is_chance" else "none-1"
+    broken = found if check == "positive_control" else failing(found, part, row, check)
+    checks = {**found.metrics["checks"], check: False}
+    made = entries(replace(broken, metrics={**found.metrics, "checks": checks}))
+    one = made["leaderboard/plgmi-trapmid-0.json"]
+    assert one["unreliable"] is counts
+    assert one["failed_checks"] == ({"study": [check]} if counts else {})
 
 
 def test_digests_are_those_of_the_file(tmp_path):

@@ -15,7 +15,7 @@ from typing import Any
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.lineage import file_digest
-from trapmid.report import names
+from trapmid.report import doubts, names
 from trapmid.report.groups import FLOOR
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import at
@@ -43,22 +43,28 @@ def digests(root: Path, attack_run: str) -> dict[str, Any]:
     }
 
 
-def entries(inputs: Inputs, found: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+def entries(
+    inputs: Inputs, found: Mapping[str, Mapping[str, Any]], checks: Mapping[str, bool]
+) -> dict[str, bytes]:
     """JSON by path under reports/; the floor attacks nothing and has none.
 
     Args:
         inputs: the study.
         found: digests by attack run.
+        checks: the study's, of reports/metrics.json.
     """
     return {
-        f"{FOLDER}/{row}.json": _json(_entry(inputs, row, found[row]))
+        f"{FOLDER}/{row}.json": _json(_entry(inputs, row, found[row], checks))
         for row, block in inputs.params["attack_runs"].items()
         if block["attack"] != FLOOR
     }
 
 
-def _entry(inputs: Inputs, row: str, found: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(
+    inputs: Inputs, row: str, found: Mapping[str, Any], checks: Mapping[str, bool]
+) -> dict[str, Any]:
     scores, block = inputs.attack_runs[row], inputs.params["attack_runs"][row]
+    failed = doubts.of_run(inputs, checks, row)
     return {
         "row": row,
         "attack": _method(block["attack"], names.ATTACKS),
@@ -68,7 +74,8 @@ def _entry(inputs: Inputs, row: str, found: Mapping[str, Any]) -> dict[str, Any]
         "protocol": _protocol(inputs, row),
         "digests": {**found, "parameters": _parameters_digest(inputs.params, row)},
         "checks": dict(scores.checks),
-        "unreliable": not all(scores.checks.values()),
+        "failed_checks": failed,
+        "unreliable": bool(failed),
     }
 
 

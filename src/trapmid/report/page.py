@@ -88,7 +88,7 @@ def files(found: Findings, root: Path) -> dict[str, bytes]:
         "paper.md": beside.markdown.encode(),
         "scores.csv": scores_table.tidy(found.inputs, found.metrics).encode(),
         people_table.FILE: people_table.table(found.exposed).encode(),
-        **leaderboard.entries(found.inputs, digests),
+        **leaderboard.entries(found.inputs, digests, found.metrics["checks"]),
         **model_cards.cards(found),
     }
 

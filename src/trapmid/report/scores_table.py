@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from trapmid.report.doubts import of_rows
 from trapmid.report.groups import Groups
 from trapmid.report.inputs import Inputs
 from trapmid.scoring.scores import RowScores
@@ -70,7 +71,7 @@ def _of_rows(inputs: Inputs) -> Iterator[Number]:
         seed = inputs.params[scores.section][scores.row]["seed"]
         attack, defence = (getattr(scores, name, "") for name in ("attack", "defense"))
         head = (scores.row, scores.section, attack, defence, str(seed))
-        tail = (str(scores.computed_on or ""), _failed([scores]))
+        tail = (str(scores.computed_on or ""), " ".join(of_rows([scores])))
         for found in _bounded(asdict(scores)):
             yield Number(*head, *found, *tail)
 
@@ -78,21 +79,16 @@ def _of_rows(inputs: Inputs) -> Iterator[Number]:
 def _means(inputs: Inputs, metrics: Mapping[str, Any]) -> Iterator[Number]:
     rows = Groups.of(inputs.params)
     for defence, scores in metrics["targets"].items():
-        failed = _failed(inputs.targets[row] for row in rows.targets[defence])
+        failed = " ".join(of_rows(inputs.targets[row] for row in rows.targets[defence]))
         for found in _bounded(scores):
             yield Number("", "targets", "", defence, "mean", *found, failed_checks=failed)
     for attack, groups in metrics["attacks"].items():
         for defence, scores in groups.items():
-            failed = _failed(inputs.attack_runs[row] for row in rows.attacks[attack][defence])
+            own = (inputs.attack_runs[row] for row in rows.attacks[attack][defence])
+            failed = " ".join(of_rows(own))
             for found in _bounded(scores):
                 head = ("", "attack_runs", attack, defence, "mean")
                 yield Number(*head, *found, failed_checks=failed)
-
-
-def _failed(rows: Iterable[RowScores]) -> str:
-    """The checks that any of these rows failed."""
-    names = (name for one in rows for name, passed in one.checks.items() if not passed)
-    return " ".join(dict.fromkeys(names))
 
 
 def _bounded(
