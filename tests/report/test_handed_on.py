@@ -337,3 +337,61 @@ def test_a_card_says_what_leaks(found):
     assert "PLG-MI on a student gets AA-1 44.0 % (95 % interval 39.0 to 49.0 %), and" in text
     assert "Random latents" not in model_cards.card(found, "none-0")
     assert '"alpha": 0.1' in text and "They are not people" in text
+
+
+def test_a_card_marks_an_attack_that_failed_a_check(found):
+    """In the table and in the sentence on the worst; and it lists what failed, by whose it is."""
+    before = model_cards.card(found, "trapmid-1")
+    assert not any(word in before for word in ("\\*:", "†", "‡", "Checks that failed", "invalid"))
+    broken = failing(found, "attack_runs", "plgmi_distil-trapmid-1", "target_agreement")
+    broken = failing(broken, "targets", "trapmid-1", "attack_strength")
+    broken = failing(broken, "judges", "verifier", "blank_images_refused")
+    text = model_cards.card(broken, "trapmid-1")
+    assert "| PLG-MI on a student\\* | 44.0 (39–49) |" in text and "| PLG-MI | 14.0 (" in text
+    assert "PLG-MI on a student gets AA-1 44.0 %\\* (95 % interval 39.0 to 49.0 %), and" in text
+    assert text.count("\\*: a check of this attack failed") == 2
+    assert "‡: a check of the judges failed" in text and "(6–16)‡ |" in text
+    assert text.partition("Checks that failed, by whose they are:\n\n")[2].startswith(
+        "- target: `attack_strength`\n"
+        "- judges: `blank_images_refused`\n"
+        "- PLG-MI on a student: `target_agreement`\n\n"
+    )
+    assert "The study is invalid" not in text
+    other = model_cards.card(broken, "none-0")
+    assert "\\*:" not in other and "attack_strength" not in other
+
+
+def test_a_check_of_judges_on_one_attack_is_no_star_of_a_card(found):
+    broken = failing(found, "attack_runs", "plgmi-trapmid-1", "judges_agree_on_real")
+    text = model_cards.card(broken, "trapmid-1")
+    (line,) = [one for one in text.splitlines() if one.startswith("| PLG-MI |")]
+    assert line.endswith("‡ |") and "\\*" not in text and text.count("‡ |") == 1
+
+
+def test_an_attack_on_a_part_of_the_people_is_no_worst_case_of_a_card(found):
+    """Its rate has a dagger, and is the worst where no other attack ran."""
+    runs = found.inputs.attack_runs
+    some = replace(runs["brepmi-trapmid-1"], aa1=0.875, left_out=5)
+    both = {"plgmi-trapmid-1": runs["plgmi-trapmid-1"], "brepmi-trapmid-1": some}
+    made = [
+        model_cards.card(replace(found, inputs=replace(found.inputs, attack_runs=own)), "trapmid-1")
+        for own in (both, {"brepmi-trapmid-1": some})
+    ]
+    assert "leaks: PLG-MI gets AA-1 14.0 %" in made[0] and "| BREP-MI† | 87.5 (" in made[0]
+    assert made[0].count("†: over a part of the people.") == 1
+    assert "leaks: BREP-MI gets AA-1 87.5 %† (" in made[1]
+    assert made[1].count("†: over a part of the people.") == 2
+
+
+def test_a_card_of_an_invalid_study_says_so_first(found):
+    """A check that makes a number weak does not; it is listed even where nobody attacked."""
+    found = failing(found, "targets", "none-0", "attack_strength")
+    for check, invalid in (("floor_is_chance", True), ("positive_control", False)):
+        checks = {**found.metrics["checks"], check: False}
+        inputs = replace(found.inputs, attack_runs={})
+        metrics = {**found.metrics, "checks": checks}
+        text = model_cards.card(replace(found, inputs=inputs, metrics=metrics), "none-0")
+        top = text.partition("## Model Details")[0]
+        assert (f"**The study is invalid: `{check}` failed." in top) is invalid
+        assert f"- target: `attack_strength`\n- study: `{check}`\n" in text
+        assert "No attack ran on it." in text

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from trapmid.report import markdown, names
-from trapmid.report.blocks import table
+from trapmid.report import card_scores, names
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR, label
-from trapmid.report.judged import at
+from trapmid.report.groups import label
 from trapmid.report.sections.verdict import cautions, origins
-from trapmid.report.words import listed, percent, plain, rate, seconds, whole, within
-from trapmid.scoring.scores import AttackScores, TargetScores
+from trapmid.report.words import listed, seconds, whole
 
 FOLDER = "model_cards"
 
@@ -28,7 +24,7 @@ metrics: [accuracy]
 
 # Model Card for {row}
 
-{summary}
+{summary}{invalid}
 
 ## Model Details
 
@@ -133,7 +129,7 @@ def cards(found: Findings) -> dict[str, bytes]:
 def card(found: Findings, row: str) -> str:
     """The card of one target."""
     return _CARD.format(
-        row=row, **_identity(found, row), **_training(found, row), **_scores(found, row)
+        row=row, **_identity(found, row), **_training(found, row), **card_scores.scores(found, row)
     )
 
 
@@ -181,60 +177,3 @@ def _training(found: Findings, row: str) -> dict[str, str]:
 def _infrastructure(stats: Mapping[str, Any]) -> str:
     known = ("device", "torch", "precision", "instructions", "onednn")
     return f"{', '.join(f'{name} {stats[name]}' for name in known if name in stats)}."
-
-
-def _scores(found: Findings, row: str) -> dict[str, str]:
-    """What it recognises, and what attacks got out of it."""
-    scores = found.inputs.targets[row]
-    attacked = [
-        one
-        for one in found.inputs.attack_runs.values()
-        if one.target == row and one.attack != FLOOR
-    ]
-    lines = [
-        (
-            *(_attack(found, one), _bounded(one, "aa1"), _bounded(one, "aa5")),
-            *(plain(one.knn_dist), _bounded(one, "judges.agree")),
-        )
-        for one in attacked
-    ]
-    heads = ("Attack", "AA-1 (%)", "AA-5 (%)", "KNN distance", "All judges agree (%)")
-    known = markdown.written(table("lr", heads, lines))
-    strongest = max(attacked, key=lambda one: one.aa1, default=None)
-    trapdoor = scores.trapdoor_success
-    return {
-        "results": f"Test accuracy {percent(scores.test_accuracy)}"
-        + _between(scores, "test_accuracy")
-        + (
-            ""
-            if trapdoor is None
-            else f", trapdoor success {percent(trapdoor)}{_between(scores, 'trapdoor_success')}"
-        )
-        + f".\n\n{known if lines else 'No attack ran on it.'}",
-        "attacked": "No attack ran on it: nothing is known of what it leaks."
-        if strongest is None
-        else f"Assume that it leaks: {_attack(found, strongest)} gets AA-1 "
-        f"{percent(strongest.aa1, 1)}{_between(strongest, 'aa1')}, and a stronger attack may get "
-        "more.",
-    }
-
-
-def _bounded(scores: AttackScores, path: str) -> str:
-    """A rate in percent, with the ends of its interval."""
-    ends = scores.intervals.get(path)
-    return within(rate(at(scores, path), 1), asdict(ends) if ends else None)
-
-
-def _between(scores: AttackScores | TargetScores, name: str) -> str:
-    """The interval of a rate, to stand behind it in a sentence."""
-    ends = scores.intervals.get(name)
-    if ends is None:
-        return ""
-    return f" (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f} %)"
-
-
-def _attack(found: Findings, scores: AttackScores) -> str:
-    """The attack's name, and its data where they are not the target's own."""
-    data = found.params["attack_runs"][scores.row]["data"]
-    own = found.params["targets"][scores.target]["data"]
-    return names.attack(scores.attack) + (f" ({data})" if data != own else "")
