@@ -251,6 +251,18 @@ def test_an_attack_that_broke_on_a_defence_is_named_there_even_where_another_got
     assert top.count("a search that works") == 1
 
 
+def test_a_defence_without_an_undefended_twin_is_said_to_prove_little(tmp_path):
+    """Attacks that fail on every target of a network may not work on that network at all."""
+    made = fake_study.write(tmp_path)
+    words = "No target of this network was attacked without a defence"
+    assert words not in first_screen(written(tmp_path, made).markdown)
+    for row in [row for row in made["targets"] if row.startswith("trapmid-")]:
+        made["targets"][row]["arch"] = "small_ir"
+    top = first_screen(written(tmp_path, made).markdown)
+    said = [one for one in top.splitlines() if words in one]
+    assert len(said) == 1 and said[0].startswith("- **Trap-MID (small_ir)**")
+
+
 def test_a_check_of_the_judges_marks_what_they_agree_on_and_not_aa1(tmp_path):
     made = fake_study.write(tmp_path)
     for row in made["attack_runs"]:

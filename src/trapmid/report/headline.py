@@ -24,6 +24,10 @@ _WORDS: dict[str, str] = {"range": "from"}
 """What an interval is called that is not one of 95 % confidence."""
 
 
+_ALONE = (
+    "No target of this network was attacked without a defence, so nothing here says that these "
+    "attacks work on it."
+)
 _JUDGES = {"accepted": "verifier", "identity_aa1": "appearance"}
 """What the judges of `means.JudgedMeans` are called in a sentence."""
 
@@ -68,6 +72,7 @@ class Headline:
     accuracy_within: Ends | None = None  # its interval
     undefended: float | None = None  # accuracy without a defence; None: this is that target
     slowdown: float | None = None  # its training time over that without a defence
+    alone: bool = False  # no target of its network and data was attacked without a defence
 
     @property
     def mark(self) -> str:
@@ -81,7 +86,7 @@ class Headline:
             explained: the attack has a few words on what it does.
         """
         got = self._got(names.gloss(self.attack or "") if explained else "")
-        parts = [got, self._broken(), self._agreed(), self._cost()]
+        parts = [got, self._broken(), self._agreed(), self._cost(), _ALONE * self.alone]
         return f"**{names.defense(self.defense)}**: {' '.join(part for part in parts if part)}"
 
     def _got(self, gloss: str) -> str:
@@ -186,7 +191,12 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         if base in (None, defense)
         else found.metrics["targets"][base]["test_accuracy"],
         slowdown=slowdown(found, defense),
+        alone=attack is not None and not _attacked(found, base),
     )
+
+
+def _attacked(found: Findings, defense: str | None) -> bool:
+    return defense is not None and found.metrics["worst"][defense]["attack"] is not None
 
 
 def _apart(found: Findings, marks: Marks, defense: str) -> dict[str, float]:
