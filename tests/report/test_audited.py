@@ -272,6 +272,19 @@ def test_searches_that_broke_on_the_model_show_nothing_of_it(found: Findings) ->
     assert front(broken)[0].text.startswith("**These attacks got no more")
 
 
+def test_every_number_of_an_attack_that_broke_has_its_star(found: Findings) -> None:
+    seen = {"gmi": (0.3, 0.2, 0.4), "plgmi": (0.1, 0.04, 0.2), "floor": FLOOR}
+    given = with_judges(audit(found, aa1=0.6, low=0.5), seen)
+    given.metrics["worst"]["audited"]["failed"] = ["gmi", "plgmi"]
+    note, text = front(given)
+    assert "all judges agree on 30.0 %\\* of the images of GMI" in note.text
+    (line,) = [one for one in text.splitlines() if one.startswith("- **Whoever has the")]
+    assert "AA-1 **60.0 %**\\* (" in line and "all judges agree on 30.0 %\\* (GMI," in line
+    given = audit(found, aa1=0.6, low=0.5)
+    given.metrics["worst"]["audited"]["failed"] = ["plgmi"]
+    assert "recognises 60.0 %\\* of the images of PLG-MI" in front(given)[0].text
+
+
 def test_a_model_that_does_not_know_these_people_is_said(found: Findings) -> None:
     given = audit(found, aa1=0.05, low=0.02)
     for accuracy, said in ((0.1, True), (0.6, False)):

@@ -122,6 +122,7 @@ def test_what_all_judges_agree_on_may_be_of_another_attack_and_is_said_so():
     )
     assert Headline(**other).sentence().endswith("That is another attack.")
     assert "**5.0 %**† (PPA" in Headline(**other, agreed_partly=True).sentence()
+    assert "**5.0 %**\\* (PPA" in Headline(**other, agreed_broken=True).sentence()
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,8 @@ def test_a_doubtful_number_has_a_star_and_its_meaning(tmp_path):
     edit_attack_run(tmp_path, "plgmi-none-0", checks={"target_agreement": False})
     top = first_screen(written(tmp_path, made).markdown)
     assert "**96.0 %**\\* (from 95.0 to 97.0 %, mean of 2 seeds)" in top
-    assert top.count("\\*") == 3  # its meaning, and the words for those who do not see the plot
+    # AA-1, what all judges agree on, the meaning, and the words for those who do not see the plot
+    assert top.count("\\*") == 4
     assert "\\*: the search of this attack did not reach what it asked for, so its AA-1 is a" in top
     assert "says nothing about the defence" not in top
 

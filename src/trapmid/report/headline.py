@@ -62,6 +62,7 @@ class Headline:
     judged: Mapping[str, float | None] | None = None  # its `means.JudgedMeans`; None: no judge
     agreed: Ends | None = None  # the interval of what all judges agree on
     agreed_partly: bool = False  # that attack attacked a part of the people
+    agreed_broken: bool = False  # a check of that attack failed
     agreed_doubted: bool = False  # a check of the judges failed
     agreed_of_strongest: float | None = None  # the same share of the strongest by AA-1
     beyond: tuple[str, float] | None = None  # an attack on a part of the people that gets more
@@ -125,7 +126,8 @@ class Headline:
             if (rate := self.judged[name]) is not None
         ]
         ends = "" if self.agreed is None else f", {self.agreed.words()}"
-        mark = "†" * self.agreed_partly + JUDGES * self.agreed_doubted
+        mark = "\\*" * self.agreed_broken + "†" * self.agreed_partly
+        mark += JUDGES * self.agreed_doubted
         agree = f"**{percent(self.judged['agree'], 1)}**{mark}"
         most = f"At worst, all judges agree on {agree} ({names.attack(self.agreeing)}{ends})"
         return f"{most}: {', '.join(parts)}.{self._another()}"
@@ -179,6 +181,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         judged=_with_a_voice(found, agreeing, defense),
         agreed=interval_of(found.metrics, agreeing, defense, "judges.agree"),
         agreed_partly=bool(marks.dagger(agreeing or "", defense)),
+        agreed_broken=agreeing in worst["failed"],
         agreed_doubted=(agreeing, defense) in found.judged_in_doubt,
         agreed_of_strongest=agreed(found.metrics, attack, defense),
         beyond=_beyond(apart, worst["aa1"]),

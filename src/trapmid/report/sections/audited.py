@@ -144,9 +144,9 @@ def _recognised(found: Findings) -> _Held | None:
     return _Held(
         _surely(found, "aa1", apart=apart),
         worst["aa1"] > chance,
-        f"the evaluator recognises {percent(worst['aa1'], 1)} of the images of "
-        f"{names.attack(worst['attack'])}{_between(got)}, of random faces "
-        f"{percent(floor['aa1'], 1)}{_up_to(of_floor)}",
+        f"the evaluator recognises {percent(worst['aa1'], 1)}"
+        f"{_mark(found, worst['attack'])} of the images of {names.attack(worst['attack'])}"
+        f"{_between(got)}, of random faces {percent(floor['aa1'], 1)}{_up_to(of_floor)}",
     )
 
 
@@ -163,7 +163,7 @@ def _granted(found: Findings) -> _Held | None:
     return _Held(
         _surely(found, "agree", apart=apart),
         share > of_random,
-        f"all judges agree on {percent(share, 1)} of the images of "
+        f"all judges agree on {percent(share, 1)}{_mark(found, attack)} of the images of "
         f"{names.attack(attack)}{_between(got)}, on {percent(of_random, 1)} of random "
         f"faces{_up_to(of_floor)}",
     )
@@ -206,13 +206,12 @@ def _to(whom: str, own: Mapping[str, Mapping[str, Any]], found: Findings) -> str
     attack = greatest({one: means["aa1"] for one, means in own.items()}, partial)
     if attack is None:
         return ""
-    means, worst = own[attack], found.metrics["worst"][AUDITED]
+    means = own[attack]
     shares = {one: agreed(found.metrics, one, AUDITED) for one in own}
     ends = interval_of(found.metrics, attack, AUDITED)
     gloss = "" if attack in _label_only(found) else names.gloss(attack)
-    star = "\\*" * (attack in worst["failed"]) + found.marks.dagger(attack, AUDITED)
     return (
-        f"**{whom}** gets AA-1 **{percent(means['aa1'], 1)}**{star}"
+        f"**{whom}** gets AA-1 **{percent(means['aa1'], 1)}**{_mark(found, attack)}"
         + (f" ({ends.words()})" if ends else "")
         + f" by {names.attack(attack)}"
         + (f", which {gloss}" if gloss else "")
@@ -227,7 +226,14 @@ def _agreed(found: Findings, attack: str | None) -> str:
     share = percent(agreed(found.metrics, attack, AUDITED), 1)
     ends = interval_of(found.metrics, attack, AUDITED, _AGREE)
     between = "" if ends is None else f", {ends.words()}"
-    return f" At worst, all judges agree on {share} ({names.attack(attack)}{between})."
+    mark = _mark(found, attack)
+    return f" At worst, all judges agree on {share}{mark} ({names.attack(attack)}{between})."
+
+
+def _mark(found: Findings, attack: str) -> str:
+    """What stands behind a number of an attack on the model: Markdown."""
+    failed = found.metrics["worst"][AUDITED]["failed"]
+    return "\\*" * (attack in failed) + found.marks.dagger(attack, AUDITED)
 
 
 def _second(found: Findings) -> str:
