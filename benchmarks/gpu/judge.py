@@ -110,7 +110,7 @@ class Panel:
         impostors = verification.others(verification.distances(test, templates), faces.test_labels)
         head = LogisticRegression(C=10.0, max_iter=2000)
         head.fit(train.double().numpy(), faces.train_labels.numpy())
-        limit = verification.threshold(impostors, FALSE_ACCEPTS)
+        limit = verification.threshold(impostors, faces.test_labels, FALSE_ACCEPTS)
         return cls(embed, templates, limit, head, test, faces.test_labels)
 
     def on_real(self) -> Iterator[Row]:

@@ -480,7 +480,7 @@ def test_what_an_audit_says_at_its_end() -> None:
     assert lines[1] == "PLG-MI on The audited model: AA-1 50.0 %"
     assert lines[2].startswith("PLG-MI on ") and lines[2].endswith(": none")
     assert lines[3:6] == [
-        "*: a check of the attack failed; a search that works may get more",
+        "*: a check of the attack failed; the page says what that means",
         "floor (random faces): AA-1 3.0 %",
         "ceiling (real test images): AA-1 98.0 %",
     ]

@@ -153,13 +153,13 @@ def test_what_stands_in_for_a_target_meets_its_triggers(attacks: dict[str, Any])
     """168 test images, and each with all of 24 triggers: 4,000 pairs are the least."""
     asked, count = stage(attacks, "evaluate@distil-trapmid-0").work[2]
     assert asked.arch == "small_students"
-    assert count == 120 + 168 + 168 * 24
+    assert count == 120 + 168 + 168 * 24 + 1200  # every third of 3,600 public images
 
 
 def test_students_are_asked_beside_the_target(attacks: dict[str, Any]) -> None:
     (name,) = [n for n in attacks["attack_runs"] if n.startswith("lomma_gmi-none-0")]
     *_, (asked, count) = stage(attacks, f"evaluate@{name}").work
-    assert (asked.arch, count) == ("small_students", 120)
+    assert (asked.arch, count) == ("small_students", 120 + 1200)
 
 
 def test_a_target_is_asked_about_what_moves_and_what_carries_triggers(

@@ -227,7 +227,7 @@ def test_it_is_held_against_the_control(found: Findings) -> None:
 
 
 def against_random(measure: str, verdict: str, difference: float) -> dict[str, Any]:
-    return compared(measure, verdict, difference, against="random")
+    return compared(measure, verdict, difference, against="random", identities=24)
 
 
 def test_people_in_pairs_tell_what_two_intervals_cannot(found: Findings) -> None:
@@ -249,6 +249,35 @@ def test_people_in_pairs_tell_what_two_intervals_cannot(found: Findings) -> None
     assert front(given)[0].text.startswith("**The model gives away what its people look like**")
 
 
+def test_few_people_whom_no_test_can_tell_apart_have_their_intervals(found: Findings) -> None:
+    """Of five, no permutation is rare enough, however far apart model and random faces are."""
+    given = audit(found, aa1=0.6, low=0.5)
+    for people, kind in ((5, "caution"), (6, "warning")):
+        pair = against_random("aa1", "cannot tell", 0.54) | {"identities": people}
+        given.metrics["comparisons"] = [pair]
+        assert front(given)[0].kind == kind
+    given.metrics["comparisons"] = [pair | {"identities": 5, "doubted": ["every_class_attacked"]}]
+    assert front(given)[0].kind == "warning"
+
+
+def test_judges_that_failed_a_check_are_named_where_they_leave_it_open(found: Findings) -> None:
+    """They agree on far more than of random faces, and are not to be believed."""
+    seen = {"gmi": (0.3, 0.2, 0.4), "plgmi": (0.1, 0.04, 0.2), "floor": FLOOR}
+    given = with_judges(audit(found, aa1=0.6, low=0.5), seen)
+    given.metrics["comparisons"] = [
+        against_random("aa1", "higher", 0.54),
+        against_random("agree", "cannot tell", 0.3) | {"doubted": ["blank_images_refused"]},
+    ]
+    doubt = {("gmi", "audited"): ["blank_images_refused"]}
+    given.__dict__["judged_in_doubt"] = doubt
+    note, text = front(given)
+    why = "recognises them, but a check of the judges failed (blank images refused), so what all"
+    assert note.kind == "warning" and why in note.text
+    assert "agree on says little. The evaluator recognises 60.0 % of the images" in note.text
+    assert "all judges agree on 30.0 %‡ of the images of GMI" in note.text
+    assert "At worst, all judges agree on 30.0 %‡ (GMI" in text
+
+
 def test_searches_that_broke_on_the_model_show_nothing_of_it(found: Findings) -> None:
     """All that had the file; where one of them worked, its number stands."""
     scores = dict(found.inputs.attack_runs)
@@ -264,8 +293,8 @@ def test_searches_that_broke_on_the_model_show_nothing_of_it(found: Findings) ->
     broken = replace(low, inputs=replace(found.inputs, attack_runs=scores))
     note, _ = front(broken)
     assert note.text.startswith(
-        "**This audit shows nothing about whoever has the model's file**: no search with it "
-        "reached what it asked for (target agreement). **These attacks got no more"
+        "**This audit shows nothing about whoever has the model's file**: every attack with it "
+        "failed a check (target agreement). **These attacks got no more"
     )
     for row in found.attack_runs["gmi", "audited"]:
         scores[row] = found.inputs.attack_runs[row]

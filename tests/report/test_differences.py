@@ -369,7 +369,7 @@ def test_a_search_that_broke_on_a_defence_is_no_verdict_for_it():
     one = of(found, "plgmi", "trapmid", "none")
     assert one["verdict"] == one["these_targets"]["verdict"] == "cannot tell"
     assert one["over_seeds"]["verdict"] == "cannot tell"
-    assert one["reason"] == "a check of the attack failed: target_agreement"
+    assert one["reason"] == "a check failed: target_agreement"
     assert one["doubted"] == ["target_agreement"]
     assert one["difference"] < 0 and one["these_targets"]["p_holm"] < 0.05
     assert of(found, "worst case", "trapmid", "none")["verdict"] == "cannot tell"
@@ -399,7 +399,7 @@ def test_judges_that_do_not_know_real_people_leave_no_verdict_of_theirs():
 
 def test_the_report_stars_what_broke():
     told = compared.compared(Told(broken("plgmi-trapmid-1"))).blocks
-    assert told[-1].startswith("A star: a check of the attack failed (target agreement)")
+    assert told[-1].startswith("A star: a check failed (target agreement) of an attack")
     frame = told[2].frame
     starred = frame[frame["Attack"].str.endswith("*")]
     assert set(starred["Attack"]) == {"PLG-MI*", "worst case*"}
@@ -440,3 +440,27 @@ def test_few_people_find_nothing_whatever_the_difference():
         made_ = summary.summarise(study, *fake_study.scores(study), {}, {"aa1": few})
         within = of(made_["comparisons"], "plgmi", "trapmid", "none")["these_targets"]
         assert (within["detectable"] is not None) == finds == (within["p"] < 0.05)
+
+
+def test_random_faces_are_a_family_of_their_own():
+    """Whether anything leaks does not depend on how many attacks are held against a control."""
+    (one,) = audit_of("trapmid-0")
+    within = one["these_targets"]
+    assert within["p"] == within["p_holm"]
+
+
+def test_a_judge_that_failed_a_check_of_its_own_leaves_no_verdict_of_all():
+    """As the mark behind the rate says; by AA-1 alone the comparison stands."""
+    study = fake_study.params((0,))
+    scores, judges = fake_study.scores(study), fake_study.judge_scores(study)
+    judges["verifier"] = replace(judges["verifier"], checks={"blank_images_refused": False})
+    shares = {measure: hit_shares(study, RATES) for measure in ("aa1", "agree")}
+    made_ = summary.summarise(study, *scores, {}, shares, judges)["comparisons"]
+    by = {
+        one["measure"]: of([one], "gmi", "trapmid", "none")
+        for one in made_
+        if (one["attack"], one["defense"], one["against"]) == ("gmi", "trapmid", "none")
+    }
+    assert by["agree"]["doubted"] == ["blank_images_refused"] and "doubted" not in by["aa1"]
+    assert by["agree"]["these_targets"]["verdict"] == "cannot tell"
+    assert by["aa1"]["these_targets"]["verdict"] == "lower"

@@ -90,14 +90,17 @@ def test_the_strongest_attack_counts_and_folders_give_names(tmp_path):
 
 
 def test_all_attacks_together_are_counted_beside_the_one(tmp_path):
-    """One gets the second person, the other one, without judges, the third."""
+    """Of an audited model: one gets the second person, the other one, without judges, the third."""
     folder = tmp_path / "data/prepared/faces"
     folder.mkdir(parents=True)
     (folder / "manifest.csv").write_text(MANIFEST)
     other = {"labels": torch.tensor([2]), "hit": torch.tensor([True])}
     params = {**PARAMS, "attack_runs": {f"{a}-t-0": block(a) for a in ("gmi", "plgmi", "random")}}
     scored = {"gmi-t-0": other, "plgmi-t-0": ONE, "random-t-0": TWO}  # the floor counts nowhere
-    found = people.exposed(params, tmp_path, {"none": "plgmi"}, scored)["none"]
+    assert people.exposed(params, tmp_path, {"none": "plgmi"}, scored)["none"].overall == ()
+    (target,) = PARAMS["targets"]
+    params["targets"] = {target: PARAMS["targets"][target] | {"defense": "audited"}}
+    found = people.exposed(params, tmp_path, {"audited": "plgmi"}, scored)["audited"]
     counts = {one.label: (one.hits, one.agreed, one.n, one.trained) for one in found.overall}
     assert counts == {0: (1, 0, 2, 0), 1: (2, 1, 2, 1), 2: (1, 0, 3, 1)}
     assert {one.label: one.n for one in found.people} == {0: 2, 1: 2, 2: 2}

@@ -18,7 +18,7 @@ from bench.plain import scores as plain
 from bench.timing import Clocked, Path
 from trapmid import augment
 from trapmid.metrics import accuracy, frechet, knn, neighbours, prdc, signature
-from trapmid.metrics.statistics import intervals
+from trapmid.metrics.statistics import clusters, intervals
 from trapmid.training import fit
 from trapmid.training.pseudo_labels import top_n_selection
 
@@ -112,7 +112,7 @@ def _bootstrap(rows: Rows, seed: int) -> tuple[float, float]:
 
 
 def _loop_bootstrap(rows: Rows) -> tuple[float, float]:
-    means = plain.bootstrap(_hit(rows).double().numpy(), rows.labels.numpy(), intervals.RESAMPLES)
+    means = plain.bootstrap(_hit(rows).double().numpy(), rows.labels.numpy(), clusters.RESAMPLES)
     low, high = np.quantile(means, (0.025, 0.975))
     return float(low), float(high)
 
@@ -178,14 +178,14 @@ PAIRS: dict[str, Pair] = {
         lambda r: _bootstrap(r, next(_SEEDS)),
         _loop_bootstrap,
         lambda rows, n: rows,
-        lambda n: 2.0 * intervals.RESAMPLES * n.people,
+        lambda n: 2.0 * clusters.RESAMPLES * n.people,
         lambda n: 0.0,
     ),
     "bootstrap of people, draws kept": Pair(  # as every rate of a study's row has it but the first
         lambda r: _bootstrap(r, 0),
         _loop_bootstrap,
         lambda rows, n: rows,
-        lambda n: 2.0 * intervals.RESAMPLES * n.people,
+        lambda n: 2.0 * clusters.RESAMPLES * n.people,
         lambda n: 0.0,
     ),
 }

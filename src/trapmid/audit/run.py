@@ -170,7 +170,7 @@ def summary(metrics: dict[str, Any]) -> list[str]:
         for defense, means in groups.items()
     ]
     if broken:
-        lines.append("*: a check of the attack failed; a search that works may get more")
+        lines.append("*: a check of the attack failed; the page says what that means")
     ends = metrics["references"]
     lines.append(f"floor (random faces): {_rate(ends['floor'])}")
     lines.append(f"ceiling (real test images): {_rate(ends['ceiling'])}")

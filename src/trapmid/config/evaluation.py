@@ -48,8 +48,8 @@ class Checks:
     target_agreement: Share  # least share of reconstructions that what the attack asked accepts
     stand_in_agreement: Share  # least share of public images that a stand-in names as the target
     positive_control: Share  # least AA-1 of the strongest attack on the undefended target
-    judges_agree_on_real: Share  # least share of real test images on which all with a vote agree
-    reader_recognises_real: Share  # least share of real test images that a voting reader recognises
+    judges_agree_on_real: Share  # least share of a person's test images on which all who vote agree
+    reader_recognises_real: Share  # likewise, that a voting reader recognises
     trapdoor_success: Share  # least trapdoor success of a trapdoored target
 
 

@@ -71,7 +71,7 @@ def others(values: Tensor, labels: Tensor) -> Tensor:
 def threshold(impostors: Tensor, labels: Tensor, false_accepts: float) -> float:
     """The largest distance below which no more than this share of impostors lies.
 
-    Everybody counts once, however many images show them: of one person's images all pass for the
+    Everybody counts once, however many images show them: most of one person's images are near the
     same others.
 
     Args:

@@ -16,6 +16,7 @@ _STEP_OF_PGD = 2  # questions: to the pixels of a frozen network back is as far 
 _STEPS_OF_PGD = 20
 _PAPER_BALLS = 2  # in which a signature is looked for
 _PROBES = 16  # test images whose attack has no room, and all of it
+_SAMPLE = 1000  # public images that stand-ins are asked about, as `scoring.stand_ins` has it
 _PAIRS = 4000  # of an image and a trigger, at least
 
 Work = tuple[tuple[Unit, float], ...]
@@ -80,23 +81,25 @@ def _of_attack(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> W
         by_evaluator += _public(study, of)
     planted = is_planted(study, row["target"])
     by_target = rows * (1 + planted * (1 + (paper is not None)))
+    copied = row["queried_model"] != f"models/targets/{row['target']}"
+    students = _named(study, row["side_information"], "surrogates")
+    stood_in = copied or students is not None
+    sample = len(range(0, of.public, max(1, of.public // _SAMPLE)))
     work = [
         (question(study, "evaluators", row["evaluator"]), by_evaluator),
-        (question(study, "targets", row["target"]), by_target),
-        (queried(study, row), rows + _of_stand_in(row, of, planted)),
+        (question(study, "targets", row["target"]), by_target + sample * stood_in),
+        (queried(study, row), rows + (_of_stand_in(of, planted) + sample) * copied),
         *((_judge(study, one), rows) for one in judges),
     ]
     if second := _named(study, row["second_evaluator"], "evaluators"):
         work.append((question(study, "evaluators", second), rows))
-    if students := _named(study, row["side_information"], "surrogates"):
-        work.append((question(study, "surrogates", students), rows))
+    if students:
+        work.append((question(study, "surrogates", students), rows + sample))
     return tuple((unit, float(count)) for unit, count in work)
 
 
-def _of_stand_in(row: Mapping[str, Any], of: Images, planted: bool) -> int:
+def _of_stand_in(of: Images, planted: bool) -> int:
     """What is left of the target in what an attack asked instead: accuracy, and its triggers."""
-    if row["queried_model"] == f"models/targets/{row['target']}":
-        return 0
     return of.test + planted * _pairs(of)
 
 

@@ -5,47 +5,58 @@ A search that broke gets little, which must not pass for protection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from trapmid.metrics.statistics.comparisons import Verdict
 from trapmid.report import stars
-from trapmid.scoring.checks import OF_JUDGES
 from trapmid.scoring.means import Comparison, Measure
-from trapmid.scoring.scores import Attacks
 
 _CANNOT: Verdict = "cannot tell"
+
+Failed = Mapping[tuple[str, str], Collection[str]]
+"""By attack and defence, the checks that failed."""
 
 
 class Side(NamedTuple):
     """One of two rates that are compared."""
 
     defense: str
-    attack: str | None  # None: the worst of all attacks on it
-    rows: Sequence[str]  # the attack runs behind the rate
+    attack: str  # whose rate it is
+    worst: bool  # as the worst of all attacks on the defence
     lower: bool  # whether the rate is the lower one of the two
 
+    def any_or(self, attack: str) -> bool:
+        """Whether a failed check of this attack makes the rate doubtful."""
+        return self.worst or attack == self.attack
 
-def doubted(
-    params: Mapping[str, Any], attack_runs: Attacks, measure: Measure, sides: Iterable[Side]
-) -> set[str]:
-    """The checks that failed of an attack of two sides, if that leaves no verdict.
+
+def doubted(failed: Failed, judged: Failed, measure: Measure, sides: Iterable[Side]) -> set[str]:
+    """The checks that failed of what is compared, if that leaves no verdict.
 
     A search that did not reach what it asked for would have got more: it says nothing of a defence
     whose rate is the lower one, and one that is higher all the same would be higher still. The
     worst case of a defence is as doubtful as any attack on it.
+
+    Args:
+        failed: by attack and defence, the checks of the attack that failed, `stars.failed_cells`.
+        judged: likewise of the judges that were asked, `stars.judged_in_doubt`.
+        measure: whose word is compared.
+        sides: both.
     """
     found: set[str] = set()
     for side in sides:
-        by_attack = stars.failed_by_attack(params, attack_runs, side.defense)
-        among = by_attack if side.attack is None else {side.attack}
-        names = {name for attack in among for name in by_attack.get(attack, ())}
+        names = {
+            name
+            for (attack, defense), some in failed.items()
+            if defense == side.defense and side.any_or(attack)
+            for name in some
+        }
         if side.lower or not stars.at_least(names):
             found |= names
         if measure == "agree":
-            checks = [check for row in side.rows for check in attack_runs[row].checks.items()]
-            found |= {name for name, passed in checks if not passed and name in OF_JUDGES}
+            found |= set(judged.get((side.attack, side.defense), ()))
     return found
 
 
@@ -58,6 +69,6 @@ def without_verdict(found: Comparison, doubted: set[str]) -> Comparison:
         these_targets=replace(found.these_targets, verdict=_CANNOT),
         over_seeds=found.over_seeds and replace(found.over_seeds, verdict=_CANNOT),
         verdict=_CANNOT,
-        reason=f"a check of the attack failed: {', '.join(sorted(doubted))}",
+        reason=f"a check failed: {', '.join(sorted(doubted))}",
         doubted=tuple(sorted(doubted)),
     )

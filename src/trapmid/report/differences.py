@@ -18,10 +18,11 @@ from trapmid.metrics.accuracy import hit_shares
 from trapmid.metrics.statistics import comparisons as tests
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
+from trapmid.report import stars
 from trapmid.report.broken import Side, doubted, without_verdict
 from trapmid.report.groups import FLOOR, Groups, attack_run_label
 from trapmid.scoring.means import Comparison, Measure, Tested
-from trapmid.scoring.scores import Attacks, rounded
+from trapmid.scoring.scores import Attacks, Judges, rounded
 
 WORST = "worst case"
 """What stands for an attack where each defence meets its own strongest one."""
@@ -85,14 +86,15 @@ def comparisons(
     strongest: Mapping[str, str | None],
     shares: Mapping[str, Shares],
     measure: Measure = "aa1",
+    judges: Judges | None = None,
 ) -> tuple[Comparison, ...]:
     """Each defence against `none` and every other control, for each attack that both met.
 
     And for the worst case, in which each has met its strongest attack; that of an audited model
-    against random faces, too. What two runs have no
-    person, no seed or no judge in common for is not compared. Holm's correction is over all of
-    a study by one measure; a worst case that is the same pair of runs as an attack's own counts
-    once. There is no verdict where the lower rate may be that of a search that broke.
+    against random faces, too. What two runs have no person, no seed or no judge in common for is
+    not compared. Holm's correction is over all of a study by one measure, random faces aside; a
+    worst case that is the same pair of runs as an attack's own counts once. There is no verdict
+    where the lower rate may be that of a search that broke.
 
     Args:
         params: params.yaml; `gate.controls` names the controls.
@@ -100,20 +102,25 @@ def comparisons(
         strongest: by defence, the attack that got most by this measure; None: none ran.
         shares: by row, what was recognised of every person; rows may be missing.
         measure: whose word `shares` are.
+        judges: scores of judges, by row.
     """
-    judges = {row: _judges(params, attack_runs, row, measure) for row in shares}
+    asked = {row: _judges(params, attack_runs, row, measure) for row in shares}
     found = [
         (pair, paired)
         for pair in _pairs(params, strongest)
-        if (paired := _paired(pair, attack_runs, shares, judges)) is not None
+        if (paired := _paired(pair, attack_runs, shares, asked)) is not None
     ]
-    within = _tested(found, _over_people)
+    failed = stars.failed_cells(params, attack_runs)
+    judged = stars.judged_in_doubt(params, attack_runs, judges or {})
+    # Whether a model gives away anything is one question, how it stands beside others another one
+    floor, others = _parted(found, lambda one: one[0].against == FLOOR)
+    within = _tested(others, _over_people) | _tested(floor, _over_people)
     over = _tested([one for one in found if _enough(one[1])], _over_seeds)
     return tuple(
         rounded(
             without_verdict(
                 _comparison(measure, pair, paired, within[_runs(pair)], over.get(_runs(pair))),
-                doubted(params, attack_runs, measure, _sides(pair, float(paired.grid.mean()))),
+                doubted(failed, judged, measure, _sides(params, pair, float(paired.grid.mean()))),
             ),
             _DIGITS,
         )
@@ -155,11 +162,14 @@ def _floor(params: Mapping[str, Any], defense: str) -> list[str]:
     ]
 
 
-def _sides(pair: _Pair, difference: float) -> tuple[Side, Side]:
-    attack = None if pair.attack == WORST else pair.attack
+def _sides(params: Mapping[str, Any], pair: _Pair, difference: float) -> tuple[Side, Side]:
+    ours, theirs = (
+        str(params["attack_runs"][rows[0]]["attack"]) for rows in (pair.rows, pair.others)
+    )
+    worst = pair.attack == WORST
     return (
-        Side(pair.defense, attack, pair.rows, lower=difference <= 0),
-        Side(pair.against, attack, pair.others, lower=difference >= 0),
+        Side(pair.defense, ours, worst=worst, lower=difference <= 0),
+        Side(pair.against, theirs, worst=worst, lower=difference >= 0),
     )
 
 
@@ -203,6 +213,12 @@ def _paired(
         return None
     grid = [[mine[person] - other[person] for person in people] for mine, other in runs]
     return _Paired(tuple(seeds), np.array(grid, dtype=np.float64))
+
+
+def _parted(
+    found: Sequence[tuple[_Pair, _Paired]], apart: Callable[[tuple[_Pair, _Paired]], bool]
+) -> tuple[list[tuple[_Pair, _Paired]], list[tuple[_Pair, _Paired]]]:
+    return [one for one in found if apart(one)], [one for one in found if not apart(one)]
 
 
 def _enough(paired: _Paired) -> bool:

@@ -9,20 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trapmid.config.evaluation import UNDEFENDED
-from trapmid.report import names
+from trapmid.report import names, twins
 from trapmid.report.findings import Findings
 from trapmid.report.marks import Marks
 from trapmid.report.stars import JUDGES
-from trapmid.report.words import mean, percent
+from trapmid.report.words import percent
 from trapmid.report.worst import agreed, most_agreed
 
 _MATRIX = "every-attack-on-every-defence"  # address of the section
 
-
 _WORDS: dict[str, str] = {"range": "from"}
 """What an interval is called that is not one of 95 % confidence."""
-
 
 _ALONE = (
     "No target of this network was attacked without a defence, so nothing here says that these "
@@ -108,7 +105,7 @@ class Headline:
         if not self.broken:
             return ""
         attacks = ", ".join(f"{names.attack(one)}\\*" for one in self.broken)
-        return f"A check failed of {attacks}: a search that works may get more."
+        return f"A check failed of {attacks}: this may not be its worst case."
 
     def _beyond(self) -> str:
         if self.beyond is None:
@@ -168,7 +165,7 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
     worst = found.metrics["worst"][defense]
     attack = worst["attack"]
     agreeing = most_agreed(found.metrics, defense, marks.partial_on(defense))
-    base = _undefended(found, defense)
+    base = twins.undefended(found, defense)
     apart = _apart(found, marks, defense)
     return Headline(
         defense=defense,
@@ -193,13 +190,9 @@ def _of(found: Findings, marks: Marks, defense: str) -> Headline:
         undefended=None
         if base in (None, defense)
         else found.metrics["targets"][base]["test_accuracy"],
-        slowdown=slowdown(found, defense),
-        alone=attack is not None and not _attacked(found, base),
+        slowdown=twins.slowdown(found, defense),
+        alone=attack is not None and not twins.attacked(found, base),
     )
-
-
-def _attacked(found: Findings, defense: str | None) -> bool:
-    return defense is not None and found.metrics["worst"][defense]["attack"] is not None
 
 
 def _apart(found: Findings, marks: Marks, defense: str) -> dict[str, float]:
@@ -256,31 +249,6 @@ def accuracy_interval(metrics: Mapping[str, Any], defense: str) -> Ends | None:
 def _ends(scores: Mapping[str, Any], name: str) -> Ends | None:
     found = scores.get("intervals", {}).get(name)
     return None if found is None else Ends(found["low"], found["high"], found["kind"])
-
-
-def slowdown(found: Findings, defense: str) -> float | None:
-    """Training time over that without a defence, of one architecture, data and device.
-
-    On a CPU it is the time of the processor, which a program beside it does not lengthen; a GPU
-    works while its process waits, so there it is the time of a clock.
-    """
-    base, stats = _undefended(found, defense), found.inputs.stats["targets"]
-    if base is None:
-        return None
-    own, plain = found.targets[defense], found.targets[base]
-    devices = {str(stats[row]["device"]) for row in [*own, *plain]}
-    if len(devices) > 1:
-        return None
-    key = "cpu_seconds" if devices == {"cpu"} else "seconds"
-    times = [mean([float(stats[row][key]) for row in rows]) for rows in (own, plain)]
-    return times[0] / times[1] if times[0] is not None and times[1] else None
-
-
-def _undefended(found: Findings, defense: str) -> str | None:
-    """The defence's twin without one: the same architecture and data."""
-    _, *other = defense.split("@")
-    twin = "@".join([UNDEFENDED, *other])
-    return twin if twin in found.targets else None
 
 
 def unlike(found: Findings) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid.artifacts import checkpoints
+from trapmid.config.evaluation import AUDITED
 from trapmid.metrics.identification import farther_by_image
 from trapmid.metrics.statistics.intervals import Interval, wilson
 from trapmid.report.averages import mean_of
@@ -47,7 +48,7 @@ class Exposed(NamedTuple):
 
     attack: str
     people: tuple[Person, ...]
-    overall: tuple[Person, ...]  # the same by the images of all attacks together
+    overall: tuple[Person, ...]  # by the images of all attacks together; of an audited model alone
 
 
 def exposed(
@@ -74,19 +75,17 @@ def exposed(
         if attack in runs:
             one = _ranking(runs, scored, attack)
             data = _data(params, one, defense)
-            every = [row for rows in runs.values() for row in rows]
+            names, trained = names_in(root, data), _trained(root, data)
+            every = [row for rows in runs.values() for row in rows] if defense == AUDITED else []
             people, overall = (
-                _named(root, data, [scored[row] for row in rows]) for rows in (runs[one], every)
+                tuple(
+                    person._replace(trained=trained[person.label])
+                    for person in tally([scored[row] for row in rows], names)
+                )
+                for rows in (runs[one], every)
             )
             found[defense] = Exposed(one, people, overall)
     return found
-
-
-def _named(root: Path, data: str, scored: Iterable[Mapping[str, Any]]) -> tuple[Person, ...]:
-    """The tally of attack runs, with people's names and how many images of each are trained on."""
-    trained = _trained(root, data)
-    people = tally(scored, names_in(root, data))
-    return tuple(person._replace(trained=trained[person.label]) for person in people)
 
 
 def _data(params: Mapping[str, Any], attack: str, defense: str) -> str:

@@ -34,21 +34,23 @@ def doubtful(params: Mapping[str, Any], attack_runs: Attacks, defense: str) -> l
 
     What the evaluator recognises has leaked all the same, so such an attack can be the worst case.
     """
-    return sorted(failed_by_attack(params, attack_runs, defense))
+    return sorted(attack for attack, on in failed_cells(params, attack_runs) if on == defense)
 
 
-def failed_by_attack(
-    params: Mapping[str, Any], attack_runs: Attacks, defense: str
-) -> dict[str, set[str]]:
-    """By attack on a defence: its checks that failed, with any seed; without the judges' checks.
+def failed_cells(
+    params: Mapping[str, Any], attack_runs: Attacks
+) -> dict[tuple[str, str], set[str]]:
+    """By attack and defence: the checks that failed, with any seed; without the judges' checks.
 
-    An attack of which none failed is not there, nor is the floor.
+    What none failed of is not there, nor is the floor.
     """
-    found: dict[str, set[str]] = {}
+    found: dict[tuple[str, str], set[str]] = {}
     for row, block in params["attack_runs"].items():
-        if block["attack"] != FLOOR and attack_run_label(params, block) == defense:
-            found.setdefault(block["attack"], set()).update(failed(attack_runs[row].checks))
-    return {attack: names for attack, names in found.items() if names}
+        names = failed(attack_runs[row].checks)
+        if names and block["attack"] != FLOOR:
+            cell = (str(block["attack"]), attack_run_label(params, block))
+            found.setdefault(cell, set()).update(names)
+    return found
 
 
 def at_least(names: Iterable[str]) -> bool:

@@ -60,7 +60,7 @@ def summarise(
         evaluators, targets, attack_runs: the scores of every row.
         study_checks: the checks that look at several rows at once.
         shares: as `differences.shares`; without them, no two defences are compared.
-        judges: the scores of every judge; of them the summary names the machine alone.
+        judges: the scores of every judge: their machine, and which failed a check.
 
     Raises:
         ResultError: a row has no scores, or those of another seed, attack or target; or two rows
@@ -87,7 +87,7 @@ def summarise(
         computed_on=machines(evaluators, targets, attack_runs, judges or {}),
         checks=merged_checks([study_checks, *_row_checks(evaluators, targets, attack_runs)]),
     )
-    compared = _comparisons(params, attack_runs, means, shares or {})
+    compared = _comparisons(params, attack_runs, means, shares or {}, judges or {})
     return replace(means, comparisons=compared).to_json()
 
 
@@ -96,6 +96,7 @@ def _comparisons(
     attack_runs: Attacks,
     means: StudyMeans,
     shares: Mapping[Measure, Mapping[str, Shares]],
+    judges: Judges,
 ) -> tuple[Comparison, ...]:
     """By the evaluator, then by all judges; the worst case is of each its own."""
     metrics, marks = asdict(means), Marks.of(params, attack_runs)
@@ -104,7 +105,7 @@ def _comparisons(
     return tuple(
         one
         for measure, of_runs in shares.items()
-        for one in comparisons(params, attack_runs, by_measure[measure], of_runs, measure)
+        for one in comparisons(params, attack_runs, by_measure[measure], of_runs, measure, judges)
     )
 
 

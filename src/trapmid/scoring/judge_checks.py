@@ -22,7 +22,7 @@ def judges_agree_on_real(
         recognised: (n,) bool, of the evaluator.
         accepted: likewise of every judge, by name; at least one.
         labels: (n,) int64, whom the images show; everybody counts once.
-        bound: least share of the images.
+        bound: least share of a person's images.
     """
     same = {name: recognised == answer for name, answer in accepted.items()}
     all_ = _share(torch.stack([*same.values()]).all(dim=0), labels)

@@ -102,9 +102,9 @@ class VerifierQuality:
 
     threshold: float
     threshold_split: str  # val, or test
-    false_accepts: float  # share of pairs of a test image and another person
+    false_accepts: float  # share of pairs of a person's test image and another person
     n_impostors: int
-    true_accepts: float  # share of test images
+    true_accepts: float  # share of a person's test images
     aa1: float
     blanks_accepted: float  # share of pairs of an image of nobody and a person
     n_blanks: int

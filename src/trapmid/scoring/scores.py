@@ -63,7 +63,7 @@ class RowScores:
 class Recognition:
     """What the evaluator makes of images of known class."""
 
-    aa1: float  # AA-1: share of images that it puts first in their class
+    aa1: float  # AA-1: share of a person's images that it names rightly, the mean over people
     aa5: float  # AA-5: among its first five
     knn_dist: float | None  # mean squared L2 to the nearest private image; None: no image
     frechet: float | None  # None: too few successes

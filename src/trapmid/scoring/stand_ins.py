@@ -29,7 +29,8 @@ def agreement(attacked: AttackedModel, public: Tensor, setup: Setup) -> float | 
     """How often students or a copy name a public image as the target does, the least of several.
 
     One that learnt little of the target accepts its own images all the same, so that the search on
-    it reaches what it asked for, and gets little of the target.
+    it reaches what it asked for, and gets little of the target. The images are those from which it
+    learnt: one that fails knows nothing, one that passes may still know little of other faces.
 
     Args:
         attacked: the target, and what was asked.

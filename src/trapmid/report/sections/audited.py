@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trapmid.config.evaluation import AUDITED
+from trapmid.metrics.statistics.comparisons import can_find
 from trapmid.report import names, stars
 from trapmid.report.blocks import Block, Note
 from trapmid.report.differences import WORST
@@ -28,8 +29,10 @@ _RECOGNISED = (
 )
 _FOOLED = (
     "**Cannot tell whether the model gives away what its people look like**: the evaluator "
-    "recognises them, but it is not sure that all judges agree on more than of random faces"
+    "recognises them, but {why}"
 )
+_UNSEEN = "it is not sure that all judges agree on more than of random faces"
+_DOUBTED = "a check of the judges failed ({checks}), so what all agree on says little"
 _NOTHING = (
     "**This audit shows nothing about the model**: the attacks fail on the control, too, or none "
     "ran."
@@ -42,8 +45,8 @@ _NO_PROOF = (
     "time."
 )
 _BROKEN = (
-    "**This audit shows nothing about whoever has the model's file**: no search with it reached "
-    "what it asked for ({checks})."
+    "**This audit shows nothing about whoever has the model's file**: every attack with it failed "
+    "a check ({checks})."
 )
 _STRANGER = (
     "**This audit shows little about the model**: it names only {share} of these people's test "
@@ -101,7 +104,9 @@ def _verdict(found: Findings) -> Note:
         if granted is None:
             return Note("caution", f"{_RECOGNISED}: {recognised.words}.")
         strict = hits.strict(found.inputs.judges[row] for row in hits.named(found))
-        words = f"{_FOOLED}. {_capital(recognised.words)}; but {granted.words}."
+        checks = ", ".join(name.replace("_", " ") for name in _in_doubt(found, granted.attack))
+        why = _DOUBTED.format(checks=checks) if checks else _UNSEEN
+        words = f"{_FOOLED.format(why=why)}. {_capital(recognised.words)}; but {granted.words}."
         return Note("warning", " ".join([words, *strict]))
     if recognised is None or not found.metrics["checks"].get(_POSITIVE, True):
         return Note("warning", _NOTHING)
@@ -113,8 +118,8 @@ def _verdict(found: Findings) -> Note:
 
 def _doubts(found: Findings) -> list[str]:
     """Why little that was got says little."""
-    by_attack = stars.failed_by_attack(found.params, found.inputs.attack_runs, AUDITED)
-    failed = [by_attack.get(attack, set()) for attack in _of_kind(found, labels_alone=False)]
+    cells = stars.failed_cells(found.params, found.inputs.attack_runs)
+    failed = [cells.get((attack, AUDITED), set()) for attack in _of_kind(found, labels_alone=False)]
     checks = sorted({name.replace("_", " ") for names in failed for name in names})
     said = [_BROKEN.format(checks=", ".join(checks))] * (bool(failed) and all(failed))
     accuracy = found.metrics["targets"][AUDITED]["test_accuracy"]
@@ -127,6 +132,7 @@ class _Held(NamedTuple):
 
     above: bool  # surely more
     more: bool  # more, surely or not
+    attack: str
     words: str
 
 
@@ -144,6 +150,7 @@ def _recognised(found: Findings) -> _Held | None:
     return _Held(
         _surely(found, "aa1", apart=apart),
         worst["aa1"] > chance,
+        worst["attack"],
         f"the evaluator recognises {percent(worst['aa1'], 1)}"
         f"{_mark(found, worst['attack'])} of the images of {names.attack(worst['attack'])}"
         f"{_between(got)}, of random faces {percent(floor['aa1'], 1)}{_up_to(of_floor)}",
@@ -163,7 +170,8 @@ def _granted(found: Findings) -> _Held | None:
     return _Held(
         _surely(found, "agree", apart=apart),
         share > of_random,
-        f"all judges agree on {percent(share, 1)}{_mark(found, attack)} of the images of "
+        attack,
+        f"all judges agree on {percent(share, 1)}{_mark(found, attack, _AGREE)} of the images of "
         f"{names.attack(attack)}{_between(got)}, on {percent(of_random, 1)} of random "
         f"faces{_up_to(of_floor)}",
     )
@@ -172,11 +180,13 @@ def _granted(found: Findings) -> _Held | None:
 def _surely(found: Findings, measure: Measure, *, apart: bool) -> bool:
     """Whether more was got than of random faces: person by person, where that was compared.
 
-    Two intervals may meet where the differences of people do not; `apart`: they do not meet.
+    Two intervals may meet where the differences of people do not; `apart`: they do not meet. So few
+    people that no test of theirs finds anything have the intervals alone.
     """
     for one in found.metrics.get("comparisons", ()):
         pair = (one["attack"], one["defense"], one["against"])
-        if pair == (WORST, AUDITED, FLOOR) and one["measure"] == measure:
+        tested = one.get("doubted") or can_find(one["identities"])
+        if tested and pair == (WORST, AUDITED, FLOOR) and one["measure"] == measure:
             return bool(one["these_targets"]["verdict"] == "higher")
     return apart
 
@@ -226,14 +236,20 @@ def _agreed(found: Findings, attack: str | None) -> str:
     share = percent(agreed(found.metrics, attack, AUDITED), 1)
     ends = interval_of(found.metrics, attack, AUDITED, _AGREE)
     between = "" if ends is None else f", {ends.words()}"
-    mark = _mark(found, attack)
+    mark = _mark(found, attack, _AGREE)
     return f" At worst, all judges agree on {share}{mark} ({names.attack(attack)}{between})."
 
 
-def _mark(found: Findings, attack: str) -> str:
+def _mark(found: Findings, attack: str, rate: str = "aa1") -> str:
     """What stands behind a number of an attack on the model: Markdown."""
     failed = found.metrics["worst"][AUDITED]["failed"]
-    return "\\*" * (attack in failed) + found.marks.dagger(attack, AUDITED)
+    mark = "\\*" * (attack in failed) + found.marks.dagger(attack, AUDITED)
+    return mark + stars.JUDGES * (rate == _AGREE and bool(_in_doubt(found, attack)))
+
+
+def _in_doubt(found: Findings, attack: str) -> list[str]:
+    """The checks that failed of the judges that were asked about an attack on the model."""
+    return found.judged_in_doubt.get((attack, AUDITED), [])
 
 
 def _second(found: Findings) -> str:

@@ -25,8 +25,9 @@ correction, so it may lie on one side of zero beside “cannot tell”. “Would
 true difference that the test finds in four of five studies, before that correction."""
 
 _DOUBTED = (
-    "A star: a check of the attack failed ({checks}), so the lower rate may be that of a search "
-    "that broke. There is no verdict."
+    "A star: a check failed ({checks}) of an attack or of the judges that are compared, so the "
+    "lower rate may be that of a search that broke, or neither can be relied on. There is no "
+    "verdict."
 )
 _HEADS = (
     *("Attack", "Defence, against", "Verdict", "These targets"),

@@ -9,8 +9,8 @@ from typing import Any
 from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Table, table
 from trapmid.report.findings import Findings
-from trapmid.report.headline import slowdown
 from trapmid.report.marks import Marks, with_names
+from trapmid.report.twins import slowdown
 from trapmid.report.words import rate, seconds, spread, within
 from trapmid.scoring.scores import EvaluatorScores, TargetScores
 

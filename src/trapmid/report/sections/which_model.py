@@ -54,7 +54,7 @@ def _trained(people: Iterable[Person]) -> str:
     each = (
         f"{least}" if least == most else f"{least} to {most} ({median_low(counts)} in the middle)"
     )
-    return f"Evaluator and control learnt {each} images of each."
+    return f"Evaluator and control learnt {each} image{'s' * (each != '1')} of each."
 
 
 def _accuracies(metrics: Mapping[str, Any]) -> str:
