@@ -98,8 +98,8 @@ def test_all_attacks_together_are_counted_beside_the_one(tmp_path):
     params = {**PARAMS, "attack_runs": {f"{a}-t-0": block(a) for a in ("gmi", "plgmi", "random")}}
     scored = {"gmi-t-0": other, "plgmi-t-0": ONE, "random-t-0": TWO}  # the floor counts nowhere
     assert people.exposed(params, tmp_path, {"none": "plgmi"}, scored)["none"].overall == ()
-    (target,) = PARAMS["targets"]
-    params["targets"] = {target: PARAMS["targets"][target] | {"defense": "audited"}}
+    own = {row: block | {"defense": "audited"} for row, block in PARAMS["targets"].items()}
+    params["targets"] = own
     found = people.exposed(params, tmp_path, {"audited": "plgmi"}, scored)["audited"]
     counts = {one.label: (one.hits, one.agreed, one.n, one.trained) for one in found.overall}
     assert counts == {0: (1, 0, 2, 0), 1: (2, 1, 2, 1), 2: (1, 0, 3, 1)}
