@@ -154,6 +154,9 @@ FOLLOWED = {
         f"{AUDIT}outputs_are_put_in_the_order_of_the_labels"
     ),
     "trapmid audit": f"{AUDIT}a_whole_audit",
+    "trapmid plan study --jobs auto": (
+        "nothing: two minutes of measuring; other profiles are planned in tests/planning"
+    ),
     "dvc repro train_target@none-0": "nothing: minutes of training; the whole study is followed",
     "python examples/export_a_target.py models/targets/none-0/model.pt": (
         f"{EXAMPLES}export_a_target"
