@@ -38,6 +38,18 @@ def test_how_far_targets_can_be_fooled() -> None:
         assert row == [percent(rate) for rate in rates]
 
 
+def test_how_many_examples_a_signature_notices() -> None:
+    far, near = TargetScores.read(ROOT, "trapmid-0").adversarial
+    assert (far.norm, near.norm) == ("linf", "l2") and far.every.fpr == near.every.fpr
+    assert far.every.recall is not None and near.every.recall is not None
+    words = " ".join((ROOT / "docs/defenses.md").read_text("utf-8").split())
+    assert (
+        f"notices the fall: {percent(far.every.recall)} % of the examples at L∞ 8/255, and "
+        f"{percent(near.every.recall)} % of those at L2 0.5, lie above the threshold, beside "
+        f"{percent(far.every.fpr)} % of the images they were made of."
+    ) in words
+
+
 def test_the_first_table_of_the_readme() -> None:
     written = cells("README.md", "| target | test accuracy | trapdoor success |")
     assert [*written] == [NAMES[name] for name in STUDY.targets]
