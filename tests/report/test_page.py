@@ -914,6 +914,21 @@ def test_a_failed_judge_says_what_it_found(tmp_path):
     assert line.detail == "failed by judges/verifier; verifier: accepted 0.0300, most 0.01"
 
 
+def test_what_many_rows_found_stands_once(tmp_path):
+    """Judges are held against an evaluator in the row of every attack, with one result."""
+    study = fake_study.write(tmp_path, seeds=(0,))
+    found, name = inputs.read(study, tmp_path, {}), "judges_agree_on_real"
+    rows = list(found.attack_runs)
+    for row in rows[:5]:
+        failed = {name: "0.66, least 0.9" if row != rows[2] else "0.7, least 0.9"}
+        found.attack_runs[row] = dataclasses.replace(found.attack_runs[row], failed_checks=failed)
+    (line,) = findings.check_lines(found, {name: False}, {}, {})
+    assert line.detail == f"4 rows: 0.66, least 0.9; {rows[2]}: 0.7, least 0.9"
+    found.attack_runs.pop(rows[4])
+    (line,) = findings.check_lines(found, {name: False}, {}, {})
+    assert line.detail.startswith(f"{rows[0]}, {rows[1]}, {rows[3]}: 0.66, least 0.9; ")
+
+
 @pytest.mark.parametrize(
     ("share", "said"), [(0.0, "counted only, whatever is found"), (0.99, "in 99 % or more")]
 )

@@ -387,6 +387,18 @@ def test_an_attack_that_asked_a_fool_is_named_and_weak() -> None:
     assert "stand_in_agreement" in WEAK
 
 
+def test_of_many_rows_that_failed_the_first_are_named() -> None:
+    evaluators, targets, attack_runs = scores()
+    for number in range(5):
+        row = f"gmi-{number}"
+        attack_runs[row] = attack_run(checks={"every_class_attacked": False})
+    made = study_checks.study(evaluators, targets, attack_runs, BOUNDS)
+    detail = {check.name: check.detail for check in made}["every_class_attacked"]
+    assert detail == (
+        "failed by attack_runs/gmi-0, attack_runs/gmi-1, attack_runs/gmi-2 and 2 more"
+    )
+
+
 def test_a_defense_that_is_turned_off_is_named() -> None:
     parts = scores()
     parts[1]["trap-0"].checks["defense_is_active"] = False

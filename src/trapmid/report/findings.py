@@ -18,6 +18,8 @@ from trapmid.report.published.study import Study
 from trapmid.report.words import shortened
 from trapmid.scoring.scores import RowScores
 
+_ROWS = 3  # that are named where they wrote the same
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckLine:
@@ -154,15 +156,19 @@ def check_lines(
 
 
 def _reasons(name: str, inputs: Inputs) -> list[str]:
-    """What the rows that failed a check wrote about it."""
+    """What the rows that failed a check wrote about it; what several wrote stands once."""
     rows: list[tuple[str, RowScores]] = [
         *inputs.evaluators.items(),
         *inputs.targets.items(),
         *inputs.judges.items(),
         *inputs.attack_runs.items(),
     ]
-    return [
-        f"{row}: {scores.failed_checks[name]}"
-        for row, scores in rows
-        if name in scores.failed_checks
-    ]
+    found: dict[str, list[str]] = {}
+    for row, scores in rows:
+        if name in scores.failed_checks:
+            found.setdefault(scores.failed_checks[name], []).append(row)
+    return [f"{_listed(some)}: {reason}" for reason, some in found.items()]
+
+
+def _listed(rows: Sequence[str]) -> str:
+    return ", ".join(rows) if len(rows) <= _ROWS else f"{len(rows)} rows"

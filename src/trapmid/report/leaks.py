@@ -19,7 +19,7 @@ from trapmid.report.revealing import agreed, most_revealing, runs_on
 
 PATH = "figures/worst/faces.png"
 _BAND = 6  # defences side by side; more go below
-_HEAD = 15  # letters of a line over one image
+_HEAD = 14  # letters of a line over one image
 
 
 class Leak(NamedTuple):

@@ -27,6 +27,7 @@ from trapmid.scoring.scores import (
     TargetScores,
 )
 
+_NAMED = 3  # rows that failed a check, by name
 _LEAST = {
     "evaluator_accuracy": "evaluator_accuracy",
     "undefended_accuracy": "target_accuracy",
@@ -77,8 +78,14 @@ def _merged(name: str, rows: Mapping[str, RowScores], bounds: Checks) -> Check:
     answers = {row: s.checks[name] for row, s in rows.items() if name in s.checks}
     wrong = [row for row, passed in answers.items() if not passed]
     numbers = [_number(name, rows[row]) for row in answers]
-    detail = f"failed by {', '.join(wrong)}" if wrong else _held(name, numbers, bounds)
+    detail = f"failed by {_listed(wrong)}" if wrong else _held(name, numbers, bounds)
     return Check(name, bool(answers) and not wrong, detail)
+
+
+def _listed(rows: Sequence[str]) -> str:
+    """The first rows by name; what each found stands in its own scores."""
+    more = len(rows) - _NAMED
+    return ", ".join(rows[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _held(name: str, numbers: Sequence[float | None], bounds: Checks) -> str:
