@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -278,40 +279,37 @@ def test_judges_that_failed_a_check_are_named_where_they_leave_it_open(found: Fi
     assert "At worst, all judges agree on 30.0 %‡ (GMI" in text
 
 
-def test_searches_that_broke_on_the_model_show_nothing_of_it(found: Findings) -> None:
-    """All that had the file; where one of them worked, its number stands."""
+def broken(found: Findings, attacks: Iterable[str]) -> Findings:
+    """The same where these attacks on the model did not reach what they asked for."""
     scores = dict(found.inputs.attack_runs)
-    for attack in ("gmi", "plgmi"):
+    for attack in attacks:
         for row in found.attack_runs[attack, "audited"]:
             failed = scores[row].checks | {"target_agreement": False}
             scores[row] = replace(scores[row], checks=failed)
-    own = [one for (one, defense) in found.attack_runs if defense == "audited"]
-    for attack in set(own) - {"gmi", "plgmi"}:
-        for row in found.attack_runs[attack, "audited"]:
-            scores[row] = replace(scores[row], checks={"target_agreement": False})
+    return replace(found, inputs=replace(found.inputs, attack_runs=scores))
+
+
+def test_searches_that_broke_on_the_model_show_nothing_of_it(found: Findings) -> None:
+    """All that had the file; where one of them worked, its number stands."""
+    own = {attack for attack, defense in found.attack_runs if defense == "audited"}
     low = audit(found, aa1=0.05, low=0.02)
-    broken = replace(low, inputs=replace(found.inputs, attack_runs=scores))
-    note, _ = front(broken)
+    note, _ = front(broken(low, own))
     assert note.text.startswith(
         "**This audit shows nothing about whoever has the model's file**: every attack with it "
         "failed a check (target agreement). **These attacks got no more"
     )
-    for row in found.attack_runs["gmi", "audited"]:
-        scores[row] = found.inputs.attack_runs[row]
-    assert front(broken)[0].text.startswith("**These attacks got no more")
+    assert front(broken(low, own - {"gmi"}))[0].text.startswith("**These attacks got no more")
 
 
 def test_every_number_of_an_attack_that_broke_has_its_star(found: Findings) -> None:
     seen = {"gmi": (0.3, 0.2, 0.4), "plgmi": (0.1, 0.04, 0.2), "floor": FLOOR}
     given = with_judges(audit(found, aa1=0.6, low=0.5), seen)
-    given.metrics["worst"]["audited"]["failed"] = ["gmi", "plgmi"]
-    note, text = front(given)
+    note, text = front(broken(given, ("gmi", "plgmi")))
     assert "all judges agree on 30.0 %\\* of the images of GMI" in note.text
     (line,) = [one for one in text.splitlines() if one.startswith("- **Whoever has the")]
     assert "AA-1 **60.0 %**\\* (" in line and "all judges agree on 30.0 %\\* (GMI," in line
     given = audit(found, aa1=0.6, low=0.5)
-    given.metrics["worst"]["audited"]["failed"] = ["plgmi"]
-    assert "recognises 60.0 %\\* of the images of PLG-MI" in front(given)[0].text
+    assert "recognises 60.0 %\\* of the images of PLG-MI" in front(broken(given, ["plgmi"]))[0].text
 
 
 def test_a_model_that_does_not_know_these_people_is_said(found: Findings) -> None:

@@ -12,6 +12,7 @@ from trapmid.artifacts.lineage import file_digest
 from trapmid.audit import model, people
 from trapmid.audit.folder import MODEL, Folder
 from trapmid.audit.people import Private
+from trapmid.config.evaluation import STRANGER
 from trapmid.data import links
 from trapmid.nets.snresnet import resolution_plan
 from trapmid.report import names
@@ -22,8 +23,6 @@ _UNEVEN = 3  # times the images of the person in the middle
 _TWINS = 100
 """One in so many private images may be public, too, saved again: photographs of people are often
 under two names, and so few teach an attacker nothing."""
-_FEW = 0.5
-"""A model that names so few of the people whom it learnt was asked about something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +67,10 @@ def prepare(request: Request, folder: Folder) -> None:
         f"{request.model} names {right:.0%} of the first images of {len(own.names)} people "
         f"({size} pixels)"
     )
-    if right < _FEW:
+    if right < STRANGER:
         print(
-            f"warning: under {_FEW:.0%}; it has learnt some of these images and should know most: "
-            "are they cut as it got them, and its outputs in the order of the names (--classes)?",
+            f"warning: under {STRANGER:.0%}; it has learnt some of these images and should know "
+            "most: are they cut as it got them, and its outputs in the order of the names (--classes)?",
             file=sys.stderr,
         )
     if not features:

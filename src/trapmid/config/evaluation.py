@@ -111,3 +111,6 @@ UNDEFENDED = "none"
 
 AUDITED = "audited"
 """The defence name of the model of `trapmid audit`, see profiles/audit_drawn.yaml."""
+
+STRANGER = 0.5
+"""An audited model that names less of its people's images learnt other people, or other crops."""

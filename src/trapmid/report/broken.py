@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from trapmid.metrics.statistics.comparisons import Verdict
 from trapmid.report import stars
+from trapmid.report.marks import Cell
 from trapmid.scoring.means import Comparison, Measure
 
 _CANNOT: Verdict = "cannot tell"
 
-Failed = Mapping[tuple[str, str], Collection[str]]
-"""By attack and defence, the checks that failed."""
+Failed = Mapping[Cell, Collection[str]]
+"""The checks that failed, by the cell of the matrix."""
 
 
 class Side(NamedTuple):
@@ -27,7 +28,7 @@ class Side(NamedTuple):
     worst: bool  # as the worst of all attacks on the defence
     lower: bool  # whether the rate is the lower one of the two
 
-    def any_or(self, attack: str) -> bool:
+    def rests_on(self, attack: str) -> bool:
         """Whether a failed check of this attack makes the rate doubtful."""
         return self.worst or attack == self.attack
 
@@ -50,7 +51,7 @@ def doubted(failed: Failed, judged: Failed, measure: Measure, sides: Iterable[Si
         names = {
             name
             for (attack, defense), some in failed.items()
-            if defense == side.defense and side.any_or(attack)
+            if defense == side.defense and side.rests_on(attack)
             for name in some
         }
         if side.lower or not stars.at_least(names):

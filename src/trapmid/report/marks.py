@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from trapmid.report import names as known
 from trapmid.report.groups import FLOOR, attack_run_label
 from trapmid.report.markdown import escaped
-from trapmid.report.stars import STAR, failed
+from trapmid.report.stars import STAR, failed, failed_cells
 from trapmid.scoring.scores import Attacks, AttackScores
 
 K = TypeVar("K")
@@ -61,7 +61,7 @@ class Marks:
             if block["attack"] != FLOOR
         ]
         return cls(
-            failed={cell for cell, one in cells if failed(one.checks)},
+            failed=set(failed_cells(params, attack_runs)),
             partial=_gathered((cell, _people(one)) for cell, one in cells if one.left_out),
             evaluators=_gathered((cell, one.protocol.evaluator) for cell, one in cells),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from trapmid.config.evaluation import AUDITED
+from trapmid.config.evaluation import AUDITED, STRANGER
 from trapmid.metrics.statistics.comparisons import can_find
 from trapmid.report import names, stars
 from trapmid.report.blocks import Block, Note
@@ -14,6 +14,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.groups import FLOOR
 from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.judged import agreed_on_real, measured
+from trapmid.report.markdown import escaped
 from trapmid.report.sections import against_control, hits, of_whom, which_model
 from trapmid.report.words import percent
 from trapmid.report.worst import agreed, greatest, most_agreed
@@ -53,7 +54,6 @@ _STRANGER = (
     "images, as one that learnt others does. Are they cut as it got them, and its outputs in the "
     "order of the names?"
 )
-_KNOWN = 0.5  # of its people's test images a model names more than this, or they are not its own
 
 
 def is_audit(found: Findings) -> bool:
@@ -123,7 +123,7 @@ def _doubts(found: Findings) -> list[str]:
     checks = sorted({name.replace("_", " ") for names in failed for name in names})
     said = [_BROKEN.format(checks=", ".join(checks))] * (bool(failed) and all(failed))
     accuracy = found.metrics["targets"][AUDITED]["test_accuracy"]
-    stranger = accuracy is not None and accuracy < _KNOWN
+    stranger = accuracy is not None and accuracy < STRANGER
     return said + [_STRANGER.format(share=percent(accuracy, 1))] * stranger
 
 
@@ -242,8 +242,7 @@ def _agreed(found: Findings, attack: str | None) -> str:
 
 def _mark(found: Findings, attack: str, rate: str = "aa1") -> str:
     """What stands behind a number of an attack on the model: Markdown."""
-    failed = found.metrics["worst"][AUDITED]["failed"]
-    mark = "\\*" * (attack in failed) + found.marks.dagger(attack, AUDITED)
+    mark = escaped(found.marks.behind(attack, AUDITED))
     return mark + stars.JUDGES * (rate == _AGREE and bool(_in_doubt(found, attack)))
 
 
