@@ -70,7 +70,8 @@ def prepare(request: Request, folder: Folder) -> None:
     if right < STRANGER:
         print(
             f"warning: under {STRANGER:.0%}; it has learnt some of these images and should know "
-            "most: are they cut as it got them, and its outputs in the order of the names (--classes)?",
+            "most: are they cut as it got them, and its outputs in the order of the names "
+            "(--classes)?",
             file=sys.stderr,
         )
     if not features:

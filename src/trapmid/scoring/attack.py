@@ -16,12 +16,7 @@ from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.scoring import checks, papers, stand_ins, verdicts
-from trapmid.scoring.described import (
-    NOISE,
-    Loaded,
-    Setup,
-    Shown,
-)
+from trapmid.scoring.described import NOISE, Loaded, Setup, Shown
 from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.fidelity import fidelity
 from trapmid.scoring.on_real import on_real
