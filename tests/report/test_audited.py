@@ -225,6 +225,9 @@ def test_it_is_held_against_the_control(found: Findings) -> None:
     given.metrics["comparisons"][0]["these_targets"]["interval"] = None
     _, text = front(given)
     assert "**less** by AA-1 (−20.0 points, 3 people)" in text
+    given.metrics["comparisons"][0]["doubted"] = ["target_agreement"]
+    _, text = front(given)
+    assert "3 people; no verdict, since a check failed: target agreement)" in text
 
 
 def against_random(measure: str, verdict: str, difference: float) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from trapmid import wiring
 from trapmid.config import params
 from trapmid.planning.sizes import Images, images
 from trapmid.planning.units import Stage, Unit, plain, queried, question
+from trapmid.scoring import stand_ins
 from trapmid.types import Reader
 
 _STEP_OF_PGD = 2  # questions: to the pixels of a frozen network back is as far as forth
 _STEPS_OF_PGD = 20
 _PAPER_BALLS = 2  # in which a signature is looked for
 _PROBES = 16  # test images whose attack has no room, and all of it
-_SAMPLE = 1000  # public images that stand-ins are asked about, as `scoring.stand_ins` has it
 _PAIRS = 4000  # of an image and a trigger, at least
 
 Work = tuple[tuple[Unit, float], ...]
@@ -84,7 +84,7 @@ def _of_attack(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> W
     copied = row["queried_model"] != f"models/targets/{row['target']}"
     students = _named(study, row["side_information"], "surrogates")
     stood_in = copied or students is not None
-    sample = len(range(0, of.public, max(1, of.public // _SAMPLE)))
+    sample = len(range(0, of.public, max(1, of.public // stand_ins.SAMPLE)))
     work = [
         (question(study, "evaluators", row["evaluator"]), by_evaluator),
         (question(study, "targets", row["target"]), by_target + sample * stood_in),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trapmid.config.evaluation import AUDITED
+
 ROWS = (
     "raw",
     "data",
@@ -64,7 +66,11 @@ class ProfileError(ValueError):
 
 
 def defenses(params: Mapping[str, Any]) -> set[str]:
-    """What a control may be called: a defence of a target, or a block that one could name."""
+    """What a control may be called: a defence of a target, or a block that one could name.
+
+    An audited model is what is asked about: as a control it would be compared with itself.
+    """
     blocks = {name for name, block in params.items() if isinstance(block, Mapping)}
     rows = [row for row in params["targets"].values() if isinstance(row, Mapping)]
-    return blocks - {*NO_DEFENSES, AUDIT} | {str(row.get("defense")) for row in rows}
+    found = blocks - {*NO_DEFENSES, AUDIT} | {str(row.get("defense")) for row in rows}
+    return found - {AUDITED}

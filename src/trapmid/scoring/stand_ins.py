@@ -9,7 +9,8 @@ from trapmid.scoring.described import NOISE, Private, Setup, describe, trapdoor_
 from trapmid.scoring.evidence import AttackedModel
 from trapmid.scoring.scores import StandInScores
 
-_SAMPLE = 1000  # public images that stand-ins are asked about
+SAMPLE = 1000
+"""Public images that stand-ins are asked about."""
 
 
 def scores(attacked: AttackedModel, private: Private, setup: Setup) -> StandInScores | None:
@@ -43,7 +44,7 @@ def agreement(attacked: AttackedModel, public: Tensor, setup: Setup) -> float | 
     queried, students = attacked.queried_model, attacked.students
     networks = [] if queried.digest == attacked.target.digest else [queried.model]
     networks += [] if students is None else [students]
-    shown = public[:: max(1, len(public) // _SAMPLE)]
+    shown = public[:: max(1, len(public) // SAMPLE)]
     if not networks:
         return None
     size, rt = setup.evaluation.batch_size, setup.rt

@@ -53,7 +53,9 @@ def _said(one: Mapping[str, Any]) -> str:
     interval = (
         "" if ends is None else f", 95 % interval {signed(ends['low'])} to {signed(ends['high'])}"
     )
+    checks = ", ".join(name.replace("_", " ") for name in one.get("doubted", ()))
+    why = f"; no verdict, since a check failed: {checks}" if checks else ""
     return (
         f"{_VERDICTS[within['verdict']]} {_BY[one['measure']]} ({signed(one['difference'])} points"
-        f"{interval}, {one['identities']} people)"
+        f"{interval}, {one['identities']} people{why})"
     )
