@@ -33,6 +33,7 @@ GMI: dict[str, Any] = {
     "identity_weight": 20.0,
     "bound": 1.0,
     "averaging": None,
+    "adaptive": None,
     "reference_batch": 6,
 }
 BREPMI: dict[str, Any] = {

@@ -71,6 +71,7 @@ LOMMA: dict[str, Any] = {
     "identity_weight": 20.0,
     "feature_weight": 0.1,
     "averaging": None,
+    "adaptive": None,
     "reference_batch": 6,
 }
 GMI: dict[str, Any] = {
@@ -80,6 +81,7 @@ GMI: dict[str, Any] = {
     "identity_weight": 20.0,
     "bound": 1.0,
     "averaging": None,
+    "adaptive": None,
     "reference_batch": 6,
 }
 KEDMI: dict[str, Any] = {
@@ -87,6 +89,7 @@ KEDMI: dict[str, Any] = {
     "lr": 0.1,
     "identity_weight": 20.0,
     "averaging": None,
+    "adaptive": None,
     "reference_batch": 6,
 }
 PPA: dict[str, Any] = {
@@ -117,6 +120,7 @@ IFGMI: dict[str, Any] = {
     "betas": [0.1, 0.1],
     "view": {"area": [0.8, 1.0], "ratio": [1.0, 1.0]},
     "loss": "poincare",
+    "adaptive": None,
     "realism_weight": 0.01,
     "clip": "result",
     "reference_batch": 6,
@@ -128,16 +132,20 @@ NEAR: dict[str, Any] = {
     "mirror": 0.5,
     "degrees": 5.0,
 }
+BOTH = {"trapdoor_weight": 0.5, "auxiliary_weight": 0.5}
 ROWS: dict[str, dict[str, Any]] = {
     "gmi": GMI,
     "gmi, averaged": GMI | {"averaging": NEAR},
+    "gmi, adaptive": GMI | {"adaptive": BOTH},
     "plgmi": PLGMI,
-    "plgmi, adaptive": PLGMI | {"adaptive": {"trapdoor_weight": 0.5, "auxiliary_weight": 0.5}},
+    "plgmi, adaptive": PLGMI | {"adaptive": BOTH},
     "plgmi, strong": PLGMI | {"views": 3, "view_noise": 0.1},
     "kedmi": KEDMI,
     "kedmi, averaged": KEDMI | {"averaging": NEAR},
+    "kedmi, adaptive": KEDMI | {"adaptive": BOTH},
     "lomma": LOMMA,
     "lomma, averaged": LOMMA | {"averaging": NEAR},
+    "lomma, adaptive": LOMMA | {"adaptive": BOTH},
     "lomma, distributions": LOMMA | {"search": "distributions", "lr": 0.1},
     "brepmi": {
         "images_per_class": 3,
@@ -159,6 +167,7 @@ ROWS: dict[str, dict[str, Any]] = {
     | {"averaging": NEAR | {"mirror": 0.0}, "view": {"area": [0.9, 1.0], "ratio": [1.0, 1.0]}},
     "ppa, adaptive": PPA | {"adaptive": {"trapdoor_weight": 0.2, "auxiliary_weight": 0.2}},
     "ifgmi": IFGMI,
+    "ifgmi, adaptive": IFGMI | {"adaptive": BOTH},
     "ifgmi, styles": IFGMI | {"candidates": 3, "layer": 1},
     "random": {},
 }
@@ -166,7 +175,9 @@ ROWS: dict[str, dict[str, Any]] = {
 LABEL_ONLY = ["brepmi"]
 OF_STYLES = ["ppa", "ppa, averaged", "ppa, adaptive", "ifgmi, styles"]
 """Rows that search style codes, and so a prior that has them."""
-OF_FEATURES = ["ifgmi", "ifgmi, styles"]
+OF_DISTRIBUTIONS = ["kedmi", "kedmi, averaged", "kedmi, adaptive", "lomma, distributions"]
+"""Rows that search a distribution of each person, and not a point of each image."""
+OF_FEATURES = ["ifgmi", "ifgmi, adaptive", "ifgmi, styles"]
 """Rows that search features, too: their latents alone do not make their images."""
 SEARCHES = [name for name in ROWS if name not in ("random", *LABEL_ONLY)]
 LABELS, DRAWS = torch.arange(CLASSES).repeat_interleave(3), torch.arange(3).repeat(CLASSES)
@@ -514,7 +525,7 @@ def test_random_is_the_prior_at_its_starts(found: dict[str, Reconstruction]) -> 
     _, prior = world()
     z = latents.start(LABELS, DRAWS, prior.latent_dim, seed=0)
     assert torch.equal(found["random"].latents, z)
-    elsewhere = {"kedmi", "kedmi, averaged", "lomma, distributions", *OF_STYLES, *OF_FEATURES}
+    elsewhere = {*OF_DISTRIBUTIONS, *OF_STYLES, *OF_FEATURES}
     for name in set(SEARCHES) - elsewhere:  # the floor and they are paired
         still = dataclasses.replace(attack(name), steps=0)  # params.yaml allows no such search
         assert torch.equal(run(still, *world(), LABELS, DRAWS).latents, z)

@@ -33,6 +33,7 @@ GMI: dict[str, Any] = {
     "identity_weight": 100.0,
     "bound": 1.0,
     "averaging": None,
+    "adaptive": None,
     "reference_batch": 3,
 }
 STILL = STYLE | {"steps": 0, "candidates": ASKED}

@@ -85,6 +85,7 @@ REVIEWED = {
             "decay": 0.1,  # without milestones
             "temperature": 1.0,
             "augmentation": None,
+            "signature_images": None,  # not in the paper
             "keep_every": 2,
         },
         "finetune": {  # not in the paper
@@ -101,8 +102,8 @@ REVIEWED = {
     },
     "attacks": {
         "plgmi": {"view_noise": 0.0, "adaptive": None},
-        "gmi": {"averaging": None},
-        "kedmi": {"identity_weight": 100.0, "averaging": None},
+        "gmi": {"averaging": None, "adaptive": None},
+        "kedmi": {"identity_weight": 100.0, "averaging": None, "adaptive": None},
         "lomma": {
             "search": "points",
             "lr": 0.02,
@@ -111,6 +112,7 @@ REVIEWED = {
             "identity_weight": 100.0,
             "feature_weight": 1.0,
             "averaging": None,
+            "adaptive": None,
         },
         "brepmi": {
             "images_per_class": 1,

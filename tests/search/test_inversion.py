@@ -241,6 +241,7 @@ SEARCH = gmi.Attack(
     identity_weight=20.0,
     bound=1.0,
     averaging=None,
+    adaptive=None,
     reference_batch=4,
 )
 

@@ -42,7 +42,7 @@ DISTILLATION: dict[str, Any] = {
     "precision": "fp32",
     "keep_every": 1,
 }
-DISTIL = DISTILLATION | {"statistics_images": None}
+DISTIL = DISTILLATION | {"statistics_images": None, "signature_images": None}
 FINETUNE = DISTILLATION | {"labels": "soft", "top_n": 4}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "distil": ("distil", DISTIL),
@@ -187,6 +187,16 @@ def test_feature_statistics_are_the_teachers() -> None:
     assert not torch.allclose(some, learnt["feature_mean"], atol=1e-4)
     picked = torch.randperm(22, generator=runtime().generator("feature statistics"))[:4]
     assert torch.allclose(some, features[picked].mean(dim=0), atol=1e-5)
+
+
+def test_of_each_class_the_mean_feature_of_its_likeliest_images_is_kept() -> None:
+    """Equation 8, by the teacher; nothing else changes."""
+    student, learnt = fit("distil", signature_images=4)
+    plain, nothing = fit("distil")
+    answers = teacher()(public().float() / 255)
+    likeliest = answers.logits.softmax(dim=1).argsort(dim=0, descending=True)[:4]  # (4, C)
+    assert torch.allclose(learnt["auxiliary"], answers.features[likeliest].mean(dim=0), atol=1e-5)
+    assert set(nothing) == {"feature_mean"} and same_state(snapshot(student), snapshot(plain))
 
 
 # --- fine-tuning --------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from trapmid.config.bounds import Count, Momentum, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import averaging, latents
 from trapmid.search.averaging import Averaging, Streams
+from trapmid.training import signatures
+from trapmid.training.signatures import Adaptive
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
@@ -35,6 +37,7 @@ class Attack(types.Attack):
     identity_weight: NonNegative
     bound: Positive  # latents are clipped to [-bound, bound]
     averaging: Averaging | None  # of the identity loss, over neighbours; official: none
+    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
     reference_batch: Count  # the batch whose mean the official code descends; 250 in the paper
 
     def rows_in_memory(self) -> float:
@@ -43,9 +46,11 @@ class Attack(types.Attack):
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         labels, draws = task.labels, task.draws
         streams = Streams.of(rt.seed, labels, draws)
+        beside = signatures.terms(self.adaptive, task.side_information)
 
         def identity(images: Tensor, of: Tensor) -> Tensor:
-            return losses.cross_entropy(target(images).logits, of)
+            output = target(images)
+            return losses.cross_entropy(output.logits, of) + beside(output, of)
 
         def objective(z: Tensor, step: int) -> Tensor:
             images = prior(z, labels)

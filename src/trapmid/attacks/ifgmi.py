@@ -20,6 +20,8 @@ from trapmid.config.bounds import Count, Momentum, Natural, NonNegative, Positiv
 from trapmid.runtime import Runtime, counter_uniform, eval_mode, frozen
 from trapmid.search import candidates, latents
 from trapmid.search.layers import Layers
+from trapmid.training import signatures
+from trapmid.training.signatures import Adaptive
 from trapmid.types import BlockPrior, Prior, Reconstruction, Target, Task
 
 
@@ -45,6 +47,7 @@ class Attack(types.Attack):
     betas: tuple[Momentum, Momentum]  # of Adam
     view: ResizedCrop  # of every step
     loss: str
+    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
     realism_weight: NonNegative  # of the prior's critic; official: 0
     clip: Literal["never", "result", "always"]  # where pixels are cut to [0, 1]; official: never
     reference_batch: Count
@@ -64,10 +67,12 @@ class Attack(types.Attack):
         Its images are not those of the latents alone: features were searched, too.
         """
         blocks, labels = _with_blocks(prior, len(self.layers)), task.labels
+        beside = signatures.terms(self.adaptive, task.side_information)
         keys = latents.row_keys(labels, task.draws, rt.seed, "views")
 
         def identity(images: Tensor) -> Tensor:
-            return losses.IDENTITY[self.loss](target(images).logits, labels)
+            output = target(images)
+            return losses.IDENTITY[self.loss](output.logits, labels) + beside(output, labels)
 
         def objective(images: Tensor, step: int) -> Tensor:
             images = images.clamp(0, 1) if self.clip == "always" else images

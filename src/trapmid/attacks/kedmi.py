@@ -12,6 +12,8 @@ from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, eval_mode, frozen
 from trapmid.search import averaging, distribution
 from trapmid.search.averaging import Averaging, Streams
+from trapmid.training import signatures
+from trapmid.training.signatures import Adaptive
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
@@ -30,14 +32,18 @@ class Attack(types.Attack):
     lr: Positive
     identity_weight: NonNegative
     averaging: Averaging | None  # of the identity loss, over neighbours; official: none
+    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
     reference_batch: Count  # 250 in the paper, inferred: GMI's script
 
     def rows_in_memory(self) -> float:
         return averaging.rows_in_memory(self.averaging)
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
+        beside = signatures.terms(self.adaptive, task.side_information)
+
         def identity(images: Tensor, of: Tensor) -> Tensor:
-            return losses.cross_entropy(target(images).logits, of)
+            output = target(images)
+            return losses.cross_entropy(output.logits, of) + beside(output, of)
 
         def objective(z: Tensor, of: Tensor, streams: Streams) -> Tensor:
             images = prior(z, of)

@@ -19,6 +19,8 @@ from trapmid.search import averaging, distribution, latents
 from trapmid.search.averaging import Averaging, Streams
 from trapmid.search.distribution import Objective
 from trapmid.search.latents import Optimum
+from trapmid.training import signatures
+from trapmid.training.signatures import Adaptive
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
 
@@ -41,6 +43,7 @@ class Attack(types.Attack):
     identity_weight: NonNegative
     feature_weight: NonNegative  # lambda of the regulariser, inside the identity loss
     averaging: Averaging | None  # of the identity loss, over neighbours; official: none
+    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
     reference_batch: Count  # 50 in the paper
 
     def rows_in_memory(self) -> float:
@@ -60,6 +63,7 @@ class Attack(types.Attack):
         task.side_information.need("students", "feature_mean")
         students, mean = task.side_information.students, task.side_information.feature_mean
         assert students is not None and mean is not None
+        beside = signatures.terms(self.adaptive, task.side_information)
 
         def identity(images: Tensor, of: Tensor) -> Tensor:
             output = target(images)
@@ -71,7 +75,7 @@ class Attack(types.Attack):
             member_logits = torch.stack([output.logits, *students.member_logits(images)])
             logit = losses.own_logit(member_logits.mean(dim=0), of)
             features = (output.features - mean).square().mean(dim=1)
-            total: Tensor = self.feature_weight * features - logit
+            total: Tensor = self.feature_weight * features - logit + beside(output, of)
             return total
 
         def objective(z: Tensor, of: Tensor, streams: Streams) -> Tensor:

@@ -17,6 +17,7 @@ from trapmid.augment import PlgView
 from trapmid.config.bounds import Count, NonNegative, Positive
 from trapmid.runtime import Runtime, counter_normal, counter_uniform, eval_mode, frozen
 from trapmid.search import latents
+from trapmid.training import signatures
 from trapmid.training.signatures import Adaptive
 from trapmid.types import PaperScoring, Prior, Reconstruction, Target, Task
 
@@ -45,16 +46,13 @@ class Attack(types.Attack):
 
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         labels, draws = task.labels, task.draws
-        if self.adaptive is not None:
-            self.adaptive.check(task.side_information)
+        beside = signatures.terms(self.adaptive, task.side_information)
         keys = _Keys.of(task, rt.seed)
         attacked = labels.repeat(self.views)
 
         def objective(z: Tensor, step: int) -> Tensor:
             output = target(self._views(prior(z, labels), keys, step))  # one forward for all views
-            loss = losses.max_margin(output.logits, attacked)
-            if self.adaptive is not None:
-                loss = loss + self.adaptive(output, attacked, task.side_information)
+            loss = losses.max_margin(output.logits, attacked) + beside(output, attacked)
             return loss.view(self.views, -1).sum(dim=0)
 
         with eval_mode(target, prior), frozen(target, prior):

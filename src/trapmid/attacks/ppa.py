@@ -21,6 +21,7 @@ from trapmid.runtime import Runtime, counter_uniform, eval_mode, frozen
 from trapmid.search import averaging, candidates, latents
 from trapmid.search.averaging import Averaging, Streams
 from trapmid.search.selection import most_of_each
+from trapmid.training import signatures
 from trapmid.training.signatures import Adaptive
 from trapmid.types import Prior, Reconstruction, StylePrior, Target, Task
 
@@ -74,16 +75,12 @@ class Attack(types.Attack):
         labels, keys = task.labels, _keys(task, rt.seed, "views")
         streams = Streams.of(rt.seed, labels, task.draws)
         identity = losses.IDENTITY[self.loss]
-        if self.adaptive is not None:
-            self.adaptive.check(task.side_information)
+        beside = signatures.terms(self.adaptive, task.side_information)
 
         def objective(codes: Tensor, step: int) -> Tensor:
             def loss(images: Tensor, of: Tensor) -> Tensor:
                 output = target(self._views(images, keys + step))
-                value = identity(output.logits, of)
-                if self.adaptive is not None:
-                    value = value + self.adaptive(output, of, task.side_information)
-                return value
+                return identity(output.logits, of) + beside(output, of)
 
             images = self._paint(prior, codes)
             return averaging.averaged(self.averaging, images, labels, streams.at(step), loss)

@@ -43,6 +43,7 @@ _SEARCH = gmi.Attack(
     identity_weight=100.0,
     bound=1.0,
     averaging=None,
+    adaptive=None,
     reference_batch=60,
 )
 _STEPS = {True: 10, False: 3000}  # of the prior: from given weights, from random ones

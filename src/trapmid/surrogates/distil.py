@@ -18,12 +18,16 @@ from trapmid.config.bounds import Count
 from trapmid.runtime import Runtime, eval_mode
 from trapmid.training.distillation import Distillation
 from trapmid.training.fit import to_float
+from trapmid.training.signatures import of_answers
 from trapmid.types import Checkpointer, Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogate(Distillation, types.Surrogate):
     statistics_images: Count | None  # public images of the feature mean, drawn by seed; null: all
+    signature_images: Count | None
+    """Public images of every class whose mean feature is kept (Trap-MID, eq. 8), for a search that
+    seeks it; null: none is kept. The paper's LOMMA has none."""
 
     def fit(
         self,
@@ -33,7 +37,7 @@ class Surrogate(Distillation, types.Surrogate):
         rt: Runtime,
         checkpointer: Checkpointer,
     ) -> Mapping[str, Tensor]:
-        """As `types.Surrogate.fit`; returns the mean feature (F,) of the *teacher*.
+        """As `types.Surrogate.fit`; returns the mean feature (F,) of the *teacher*, also by class.
 
         The teacher is asked once about every image: they are never augmented for it, so its answers
         are the same in every epoch.
@@ -42,7 +46,11 @@ class Surrogate(Distillation, types.Surrogate):
         self.learn(student, public, logits, rt, checkpointer)
         count = self.statistics_images or len(public)
         order = torch.randperm(len(public), generator=rt.generator("feature statistics"))
-        return {"feature_mean": features[order[:count]].double().mean(dim=0).float()}
+        learnt = {"feature_mean": features[order[:count]].double().mean(dim=0).float()}
+        if self.signature_images is not None:
+            probabilities = logits.softmax(dim=1)
+            learnt["auxiliary"] = of_answers(probabilities, features, self.signature_images)
+        return learnt
 
     @torch.no_grad()
     def _ask(self, teacher: Target, public: Tensor, rt: Runtime) -> tuple[Tensor, Tensor]:

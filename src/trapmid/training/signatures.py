@@ -7,7 +7,9 @@ text lost the two weights, so they are parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +66,20 @@ class Adaptive:
         return total
 
 
+def terms(
+    how: Adaptive | None, side_information: SideInformation
+) -> Callable[[Output, Tensor], Tensor | float]:
+    """What `how` adds to the identity loss of a search, as `Adaptive.__call__`; None: nothing.
+
+    Raises:
+        ValueError: as `Adaptive.check`.
+    """
+    if how is None:
+        return lambda output, labels: 0.0
+    how.check(side_information)
+    return partial(how, side_information=side_information)
+
+
 @torch.no_grad()
 def auxiliary_signatures(
     target: Target, public: Tensor, top_n: int, rt: Runtime, batch_size: int = 512
@@ -86,5 +102,16 @@ def auxiliary_signatures(
     with eval_mode(target), rt.seeded("auxiliary signatures"):
         parts = in_parts(len(public), batch_size, answers)
     probabilities, features = (torch.cat(part) for part in zip(*parts, strict=True))
+    return of_answers(probabilities, features, top_n)
+
+
+def of_answers(probabilities: Tensor, features: Tensor, top_n: int) -> Tensor:
+    """As `auxiliary_signatures`, of answers that are there.
+
+    Args:
+        probabilities: (N, C) of public images, the target's.
+        features: (N, F) of the same.
+        top_n: images per class.
+    """
     indices, _ = top_n_selection(probabilities, top_n)
     return features[indices].double().view(probabilities.shape[1], top_n, -1).mean(dim=1).float()
