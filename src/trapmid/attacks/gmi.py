@@ -37,7 +37,8 @@ class Attack(types.Attack):
     identity_weight: NonNegative
     bound: Positive  # latents are clipped to [-bound, bound]
     averaging: Averaging | None  # of the identity loss, over neighbours; official: none
-    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
+    adaptive: Adaptive | None
+    """Terms of PLG-MI+ and ++ inside the identity loss, so that its weight is theirs, too."""
     reference_batch: Count  # the batch whose mean the official code descends; 250 in the paper
 
     def rows_in_memory(self) -> float:

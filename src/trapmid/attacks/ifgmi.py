@@ -47,7 +47,7 @@ class Attack(types.Attack):
     betas: tuple[Momentum, Momentum]  # of Adam
     view: ResizedCrop  # of every step
     loss: str
-    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
+    adaptive: Adaptive | None  # terms beside the loss, those of PLG-MI+ and ++; official: none
     realism_weight: NonNegative  # of the prior's critic; official: 0
     clip: Literal["never", "result", "always"]  # where pixels are cut to [0, 1]; official: never
     reference_batch: Count

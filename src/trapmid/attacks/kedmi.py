@@ -32,7 +32,8 @@ class Attack(types.Attack):
     lr: Positive
     identity_weight: NonNegative
     averaging: Averaging | None  # of the identity loss, over neighbours; official: none
-    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
+    adaptive: Adaptive | None
+    """Terms of PLG-MI+ and ++ inside the identity loss, so that its weight is theirs, too."""
     reference_batch: Count  # 250 in the paper, inferred: GMI's script
 
     def rows_in_memory(self) -> float:

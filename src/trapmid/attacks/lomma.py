@@ -43,7 +43,8 @@ class Attack(types.Attack):
     identity_weight: NonNegative
     feature_weight: NonNegative  # lambda of the regulariser, inside the identity loss
     averaging: Averaging | None  # of the identity loss, over neighbours; official: none
-    adaptive: Adaptive | None  # terms beside it, those of PLG-MI+ and ++; official: none
+    adaptive: Adaptive | None
+    """Terms of PLG-MI+ and ++ inside the identity loss, so that its weight is theirs, too."""
     reference_batch: Count  # 50 in the paper
 
     def rows_in_memory(self) -> float:
