@@ -57,6 +57,31 @@ def test_divergence_of_normal_distributions() -> None:
     assert theory.classifier_divergence(found, apart, RT) == pytest.approx(1.0, abs=0.05)
 
 
+def side(pixels: Tensor) -> theory.Group:
+    """Images of one class, of which a target says nothing."""
+    count = len(pixels)
+    return theory.Group(torch.zeros(count, 1), torch.zeros(count, dtype=torch.int64), pixels)
+
+
+def test_epsilon_is_the_divergence_of_benign_from_poisoned_images() -> None:
+    """Definition 2: KL(benign || poisoned); the other direction is another number.
+
+    Of exponential distributions, whose log odds are linear in the image, KL of rate a from rate b
+    is log(a/b) + b/a - 1: 0.636 for rates 4 and 1, and 1.614 the other way round.
+    """
+    benign, poisoned = (
+        torch.empty(40_000, 1, dtype=torch.float64).exponential_(rate, generator=generator(rate))
+        for rate in (4, 1)
+    )
+    wanted = pytest.approx(math.log(4) + 1 / 4 - 1, abs=0.03)
+    assert theory.classifier_divergence(benign, poisoned, RT) == wanted
+    assert theory.measure(side(benign), side(poisoned), RT).naturalness_classifier == wanted
+    # Of the normals above: 0.271, and 0.600 the other way round
+    benign, poisoned = (2 + 3 * normal(40_000, 1, seed=0), 4 + 5 * normal(40_000, 1, seed=1))
+    found = theory.measure(side(benign), side(poisoned), RT).naturalness_gaussian
+    assert found == pytest.approx(math.log(5 / 3) + (9 + 4) / 50 - 0.5, abs=0.01)
+
+
 def test_the_divergence_ignores_units() -> None:
     first, second = normal(300, 4, seed=0), 0.5 + normal(300, 4, seed=1)
     stretch = torch.tensor([1e-3, 1, 10, 1e4], dtype=torch.float64)
