@@ -122,6 +122,28 @@ def test_a_masked_gradient_looks_robust_and_is_found_out(network: type[Target]) 
     assert masked.check.detail.endswith("of a few images 1.0000, at 0 1.0000, far 1.0000")
 
 
+class Fragile(Target):
+    """Two classes, the second where neighbours differ by 20 steps of 8 bits; no slope anywhere."""
+
+    num_classes = 2
+
+    def forward(self, images: Tensor) -> Output:
+        rough = (images * 255).round().diff(dim=3).abs().mean(dim=(1, 2, 3))
+        return Output(torch.stack([20 - rough, rough - 20], 1), rough[:, None])
+
+
+def test_noise_alone_does_not_prove_the_attack() -> None:
+    """A random start far from a flat image is misread by itself: neighbours differ by 85 there.
+
+    So the attack of the check begins at the image, which a masked gradient then never leaves.
+    """
+    greys = torch.linspace(0.4, 0.6, 16)[:, None, None, None].expand(-1, 3, SIZE, SIZE)
+    private = {"test_images": stored(greys), "test_labels": torch.zeros(16, dtype=torch.int64)}
+    check = robust(Fragile(), private, 0.01).check
+    assert not check.passed
+    assert check.detail.endswith("of a few images 1.0000, at 0 1.0000, far 1.0000")
+
+
 def test_a_failed_check_of_the_attack_is_in_the_scores(
     private: dict[str, Tensor], evaluator: Checkpoint
 ) -> None:
