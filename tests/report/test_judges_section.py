@@ -329,9 +329,11 @@ def test_a_judge_of_looks_is_not_named_among_those_who_agree(tmp_path):
         assert "all judges agree" in one.sentence() and "appearance" not in one.sentence()
 
 
-def test_what_is_not_known_of_a_published_judge_is_not_said(two):
+def test_what_is_not_known_of_a_judge_is_not_said(two):
+    """Of published weights, or of public people of another source than the private ones."""
     own = two.inputs.judges
     assert "Judges learnt from other people" in judges._how(list(own.values()), "verifier")
-    published = replace(own["verifier"], checks={"blank_images_refused": True})
-    text = judges._how([published, own["identity"]], "verifier")
-    assert "learnt from other people" not in text and "is not known" in text
+    unknown = replace(own["verifier"], checks={"blank_images_refused": True})
+    text = judges._how([unknown, own["identity"]], "verifier")
+    assert "learnt from other people" not in text
+    assert "; whether one learnt from the private people is not known: " in text

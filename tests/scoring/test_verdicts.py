@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +24,14 @@ from painted import (
 from scipy.stats import binomtest
 from torch import Tensor
 
-from trapmid.artifacts.judges import LearntFrom, LoadedJudge, Opened, Panel
+from trapmid.artifacts.judges import (
+    LearntFrom,
+    LearntFromPublic,
+    LoadedJudge,
+    Opened,
+    Panel,
+    Whom,
+)
 from trapmid.artifacts.lineage import Traced
 from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
@@ -85,11 +92,11 @@ def people(private: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**private, "identities": torch.arange(1, CLASSES + 1)}
 
 
-def opened(judge: Judge, who: LearntFrom | None = WHO) -> Opened:
+def opened(judge: Judge, who: Whom | None = WHO) -> Opened:
     return Opened(judge.eval(), type(judge).__name__, 8, who)
 
 
-def scored(judge: Judge, people: Mapping[str, Tensor], who: LearntFrom | None = WHO) -> ScoredJudge:
+def scored(judge: Judge, people: Mapping[str, Tensor], who: Whom | None = WHO) -> ScoredJudge:
     truth = TRUTH if isinstance(judge, Reader) else None
     return score_judge("j", opened(judge, who), people, truth, TRACED, SETUP)
 
@@ -203,6 +210,25 @@ def test_of_a_judge_that_comes_with_weights_nobody_knows_the_people(
     found = scored(ByColour(8), people, None).scores
     assert "judge_knows_no_private_person" not in found.checks
     assert found.learnt_from.startswith("people unknown here")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "answer"),
+    [
+        ((), None),  # all of another source
+        (range(100, 129), None),  # one of thirty is of another source
+        (range(100, 130), True),
+        ((2,), False),  # whoever the others are
+        (range(2, 32), False),
+    ],
+)
+def test_of_public_people_without_numbers_nobody_knows_whether_they_are_private(
+    people: dict[str, Tensor], numbers: Iterable[int], answer: bool | None
+) -> None:
+    whom = LearntFromPublic(data="x", people=30, images=90, identities=tuple(numbers))
+    found = scored(ByColour(8), people, whom).scores
+    assert found.checks.get("judge_knows_no_private_person") is answer
+    assert found.learnt_from == "30 public people of x (90 images)"
 
 
 def test_a_reader_has_the_ceiling(people: dict[str, Tensor]) -> None:

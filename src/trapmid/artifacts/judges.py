@@ -43,6 +43,11 @@ class LearntFrom:
         """By which the study's private people are known, too."""
         return range(self.first, self.last + 1)
 
+    @property
+    def all_numbered(self) -> bool:
+        """Whether `numbers` has everybody: a drawing numbers all of its people."""
+        return True
+
     def __str__(self) -> str:
         return f"drawn people {self.first} to {self.last} of seed {self.seed}"
 
@@ -60,6 +65,11 @@ class LearntFromPublic:
     def numbers(self) -> Collection[int]:
         """By which the study's private people are known, too."""
         return set(self.identities)
+
+    @property
+    def all_numbered(self) -> bool:
+        """Whether `numbers` has everybody; people of another source have no number there."""
+        return len(self.numbers) == self.people
 
     def __str__(self) -> str:
         return f"{self.people} public people of {self.data} ({self.images} images)"

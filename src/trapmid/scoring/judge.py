@@ -82,12 +82,17 @@ def score_judge(
 
 
 def _lineage(opened: Opened, private: Private) -> list[checks.Check]:
-    """Nothing is known of the people from whom a judge of others learnt."""
+    """Nothing is known of the people from whom a judge of others learnt.
+
+    Of people of whom some have no number it can be said that a private one is among them, but not
+    that none is.
+    """
     who = opened.learnt_from
     if who is None:
         return []
     private_numbers = private["identities"].tolist()
-    return [judge_checks.judge_knows_no_private_person(private_numbers, who.numbers, str(who))]
+    found = judge_checks.judge_knows_no_private_person(private_numbers, who.numbers, str(who))
+    return [found] if who.all_numbered or not found.passed else []
 
 
 def _whom(opened: Opened) -> str:

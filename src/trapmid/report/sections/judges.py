@@ -23,8 +23,8 @@ _EVALUATOR = (
 )
 _OTHERS = "Judges learnt from other people, and no attack and no target has met them"
 _UNKNOWN = (
-    "No attack and no target has met a judge; whether one of published weights learnt from the "
-    "private people is not known"
+    "No attack and no target has met a judge; whether one learnt from the private people is not "
+    "known"
 )
 _STRANGERS = "judge_knows_no_private_person"
 _VERIFIER = "a verifier accepts an image as a person's, or refuses it"
