@@ -15,8 +15,8 @@ import shipped
 from trapmid.config import evaluation, params
 from trapmid.config.evaluation import Gate
 from trapmid.report import summary
-from trapmid.scoring import checks, gate
-from trapmid.scoring.means import StudyMeans
+from trapmid.scoring import checks, gate, limits
+from trapmid.scoring.means import JudgedMeans, RecognitionMeans, StudyMeans, TargetMeans
 
 TOLERANCES = Gate(
     controls=("none", "none_aug"),
@@ -379,6 +379,30 @@ def test_what_judges_say_has_tolerances_of_its_own(defense, name, value, passes)
     )
     wrong = [v.metric for v in compare(new, old) if not v.passed]
     assert wrong == ([] if passes else [f"attacks.plgmi.{defense}.judges.{name}"])
+
+
+@pytest.mark.parametrize(("now", "passes"), [(0.33, True), (0.34, False), (0.26, False)])
+def test_the_nearest_person_by_parameters_is_judged(now, passes):
+    path = "attacks.plgmi.trapmid.judges"
+    old, new = (doctored(path, JUDGED | {"identity_aa1": rate}) for rate in (0.3, now))
+    wrong = [v.metric for v in compare(new, old) if not v.passed]
+    assert wrong == ([] if passes else [f"{path}.identity_aa1"])
+
+
+COUNTED = {
+    "n": "another number of images is another protocol: it may not move at all",
+    "n_success": "AA-1, counted",
+}
+"""Numbers of a study's means that no tolerance judges, and why."""
+
+
+@pytest.mark.parametrize("means", [TargetMeans, RecognitionMeans, JudgedMeans])
+def test_every_number_of_the_means_has_a_tolerance(means):
+    numbers = [one.name for one in dataclasses.fields(means) if one.type == "float | None"]
+    others = {one.name for one in dataclasses.fields(means)}.difference(numbers)
+    assert others <= {"robust_accuracy", "failed", "intervals", "judges"}
+    for name in set(numbers).difference(COUNTED):
+        assert limits.limit(f"attacks.plgmi.trapmid.{name}", 0.5, TOLERANCES).kind, name
 
 
 def test_a_reader_that_leaks_more_is_not_within_the_noise_of_aa1():
