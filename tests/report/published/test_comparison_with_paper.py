@@ -257,6 +257,34 @@ def test_the_worst_of_five_targets_is_one_row():
     assert accuracy.ours.value == study.targets["trapmid-1"].test_accuracy
 
 
+def test_the_best_of_five_targets_is_the_one_that_leaks_least():
+    def bido(params):
+        for block in params["targets"].values():
+            if block["defense"] == "trapmid":
+                block["defense"] = "bido"
+
+    study = paper_like(bido, aa1={("gmi", "bido"): [0.05, 0.0442, 0.06, 0.07, 0.08]})
+    best = one(study, 10, "gmi", "bido")
+    assert best.ours.rows == ("gmi-trapmid-1",) and best.status == "match"  # the paper: 4.42
+    assert one(study, 10, "gmi", "bido", "acc").ours.rows == ("trapmid-1",)
+
+
+def test_the_best_and_the_worst_are_of_five_seeds():
+    """Of two seeds an extreme is another quantity; a mean is not."""
+    values = {("gmi", "trapmid"): [0.001, 0.0056, 0.002, 0.003, 0.004]}
+    study = paper_like(lambda params: params.update(seeds=[0, 1]), aa1=values)
+    assert "of fewer than 5 seeds" in one(study, 10, "gmi", "trapmid").why
+    assert one(study, 1, "gmi", "trapmid").why == ()
+    assert one(paper_like(aa1=values), 10, "gmi", "trapmid").why == ()
+
+
+def test_the_first_batches_of_brepmi_are_the_most_that_one_person_took():
+    """Of 17 the mean over people is 2 to 6; the paper attacks 300 people, once each."""
+    found = one(paper_like(), 18, "brepmi", "none", "initial_iterations")
+    assert found.ours.value == 17
+    assert found.why == ("1,000 people attacked instead of 300",)
+
+
 def test_the_worst_is_so_by_the_number_that_is_shown():
     """By the attack's own code another target is the worst one."""
     study = paper_like(aa1={("gmi", "trapmid"): [0.1, 0.11, 0.0, 0.0, 0.0]}, own={})
