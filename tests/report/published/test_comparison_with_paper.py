@@ -81,7 +81,7 @@ def test_one_matches_one_differs_one_is_missing():
     assert far.status == "differs" and far.difference == pytest.approx(0.052 - 0.0024)
     gone = one(study, 1, "gmi", "mid")
     assert (gone.status, gone.ours, gone.difference) == ("not run", None, None)
-    assert one(study, 11, "plgmi", "none", "density").status == "not run"  # nobody computes it
+    assert one(study, 11, "plgmi", "none", "facenet_dist").status == "not run"  # nobody computes it
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,6 @@ def test_measures_of_another_kind():
     )
     distance = one(study, 1, "gmi", "none", "knn_dist")
     assert distance.why == ("evaluator from other weights: its distances have another scale",)
-    inception = paper_like(frechet_features="inception", frechet=31.2)
-    assert one(inception, 1, "gmi", "none", "fid").why == ()
     sound = {"every_class_attacked": True, "target_agreement": True}
     failed = paper_like(checks=sound)
     assert one(failed, 1, "gmi", "none").why == ()
@@ -246,6 +244,38 @@ def test_measures_of_another_kind():
     assert one(failed, 1, "gmi", "none").why == ("a check of the attack failed",)
     minutes = one(study, 9, "", "none", "training_minutes")
     assert minutes.ours.value == 15 and minutes.status == "not comparable"
+
+
+@pytest.mark.parametrize("attack", ["gmi", "kedmi", "plgmi", "lomma_gmi", "lomma_kedmi"])
+def test_an_fid_of_64_pixels_is_never_compared(attack):
+    """The released code has torchvision's Inception, and LOMMA's has pixels in [0.5, 1]."""
+
+    def named(params):
+        for block in params["attack_runs"].values():
+            if block["attack"] == "gmi":
+                block["attack"] = attack
+
+    lomma = attack.startswith("lomma")
+    study = paper_like(named, frechet_features="inception", frechet=31.01)  # GMI's of table 1
+    found = one(study, 2 if lomma else 1, attack, "none", "fid")
+    assert found.status == "not comparable"
+    assert found.why == (
+        "pixels on another scale there"
+        if lomma
+        else "another Inception network and input scale there",
+    )
+    evaluators = one(paper_like(named), found.number.table, attack, "none", "fid")
+    assert evaluators.why == ("Fréchet distance of the evaluator's features",)
+
+
+def test_no_fid_of_64_pixels_is_a_pair():
+    study = paper_like(frechet_features="inception", frechet=30.0)
+    found = [
+        line
+        for line in comparison.compare(PUBLISHED, study)
+        if (line.number.metric, line.number.private) == ("fid", "celeba") and line.ours
+    ]
+    assert found and all(line.status == "not comparable" for line in found)
 
 
 def test_the_worst_of_five_targets_is_one_row():
@@ -337,9 +367,12 @@ def test_the_order_of_rows_changes_nothing():
     assert set(Counter(x[0] for x in seen(paper_like(aa1=NEAR | FAR)))) == set(comparison.STATUSES)
 
 
-def test_precision_recall_density_and_coverage_of_the_high_resolution_track():
+@pytest.mark.parametrize(
+    ("make", "table", "attack"), [(paper_like, 11, "plgmi"), (high_resolution, 20, "ppa")]
+)
+def test_precision_recall_density_and_coverage(make, table, attack):
     """PPA's four numbers are means of another kind, so their orderings alone are worth a look."""
-    study = high_resolution()
+    study = make()
     for row, scores in study.attack_runs.items():
         prdc = Prdc(precision=0.1, recall=0.2, density=0.3, coverage=0.4)
         fidelity = dataclasses.replace(scores.fidelity, prdc_ppa=prdc)
@@ -350,5 +383,9 @@ def test_precision_recall_density_and_coverage_of_the_high_resolution_track():
         ("density", 0.3),
         ("coverage", 0.4),
     ):
-        found = one(study, 20, "ppa", "trapmid", metric)
+        found = one(study, table, attack, "trapmid", metric)
         assert found.ours.value == ours and found.status == "not comparable"
+        assert found.why == (
+            "a mean over three entries there, over people here",
+            "features of the evaluator instead of an Inception network",
+        )

@@ -36,9 +36,6 @@ PRDC = {
 }
 """Fields of `fidelity.prdc_ppa` by the name of a published metric."""
 
-_LARGE = "celeba_hd"
-"""The private images whose numbers a study has in PPA's definitions."""
-
 _WITHIN = {"aa1": "aa1_std", "aa5": "aa5_std"}
 
 
@@ -148,7 +145,7 @@ class Study:
             case "initial_iterations":
                 found = self.attack_runs[row].counts.get("initial_batches")
                 return None if found is None else found.max
-            case metric if metric in PRDC and number.private == _LARGE:
+            case metric if metric in PRDC:
                 fidelity = self.attack_runs[row].fidelity
                 found_ppa = None if fidelity is None else fidelity.prdc_ppa
                 return None if found_ppa is None else float(getattr(found_ppa, PRDC[metric]))
