@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+import shipped
+from trapmid.config import params
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,6 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def profile(name: str) -> Any:
     """A profile as it is written; `small` has a block of every method."""
     return YAML(typ="safe").load((ROOT / "profiles" / f"{name}.yaml").read_text("utf-8"))
+
+
+@functools.cache
+def composed(name: str) -> Any:
+    """The params.yaml of a profile, over its bases."""
+    return params.parse(shipped.text(name))
 
 
 def table(heading: str) -> dict[str, str]:
@@ -195,3 +205,109 @@ def test_when_triggers_stay() -> None:
     row, small = table("Defences")["Trap-MID, end of the search"], profile("small")["trapdoor"]
     until = profile("paper")["trapdoor"]["until"]
     assert f"| `trapdoor.until: {until}` in the paper profiles, {small['until']} in the " in row
+
+
+# --- all profiles ---------------------------------------------------------------------------------
+
+
+def names(text: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", text))
+
+
+def selected(name: str, section: str) -> dict[str, str]:
+    """Of a profile: which epoch the trainings of a section keep, by training."""
+    trainings = composed(name)["classifier_training"]
+    used = {row["training"] for row in composed(name)[section].values()}
+    return {training: trainings[training]["select"] for training in used}
+
+
+@pytest.mark.slow
+def test_which_epoch_is_kept() -> None:
+    row = table("All profiles")["model selection"]
+    late = names(row.split("of the evaluators of")[1].split(";")[0])
+    assert late == {n for n in shipped.NAMES if "last" in selected(n, "evaluators").values()}
+    for name in shipped.NAMES:
+        want = {"last"} if name in late else {"val"}
+        assert set(selected(name, "evaluators").values()) <= want, name  # `start` has none
+    trainings = names(row.split("the paper profiles' trainings")[1].split(", and of")[0])
+    seen = set()
+    for name in shipped.NAMES:
+        for training, select in selected(name, "targets").items():
+            last = training in trainings or not name.startswith("paper")
+            assert select == ("last" if last else "val"), (name, training)
+            seen |= {training} & trainings if name.startswith("paper") else set()
+    assert seen == trainings == {"negls", "dpsgd", "highres"}
+
+
+def augmentations(name: str) -> list[str]:
+    """What each evaluator of a profile learns with, the second one behind the first."""
+    study = composed(name)
+    found = []
+    for row in study["evaluators"].values():
+        flips = study["classifier_training"][row["training"]]["flip"]
+        plain = "flips" if flips else "nothing"
+        found.append(plain if study[row["block"]]["augmentation"] is None else row["block"])
+    return found
+
+
+@pytest.mark.slow
+def test_what_evaluators_learn_with() -> None:
+    row = table("All profiles")["evaluator's augmentation"]
+    assert "| flips alone in the paper profiles; " in row
+    both = names(row.split("in all profiles that draw faces, in")[1].split(", and of")[0])
+    second = names(row.split("the second evaluator of")[1].split(", whose")[0])
+    none = names(row.split("nor has that of")[1].split(" |")[0])
+    for name in shipped.NAMES:
+        want = ["none_aug", "none_aug"]  # of drawn faces, and of `both`
+        if name.startswith("paper"):
+            want = ["flips"]
+        elif name in second:
+            want = ["nothing", "none_aug"]
+        elif name in none:
+            want = ["nothing"]
+        elif not is_drawn(name):
+            assert name in both
+        assert augmentations(name) == (want if composed(name)["evaluators"] else []), name
+
+
+def is_drawn(name: str) -> bool:
+    """Whether a profile's private faces are drawn by the project."""
+    return any(block["maker"] == "synthetic" for block in composed(name)["raw"].values())
+
+
+# --- photographs and digits -----------------------------------------------------------------------
+
+PHOTOGRAPHS = "Trap-MID on photographs and digits"
+COLUMNS = re.findall(r"`(\w+)`", table(PHOTOGRAPHS)["what"])
+OF_PHOTOGRAPHS = [key.strip("`") for key in table(PHOTOGRAPHS) if key != "what"]
+
+
+def value(name: str, key: str) -> Any:
+    return functools.reduce(lambda block, part: block[part], key.split("."), composed(name))
+
+
+def leaves(block: Any, key: str) -> set[str]:
+    """The dotted keys of everything in a block that is no block."""
+    if not isinstance(block, Mapping):
+        return {key}
+    return {leaf for name, inner in block.items() for leaf in leaves(inner, f"{key}.{name}")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", OF_PHOTOGRAPHS)
+def test_a_constant_on_real_images_is_the_profiles(key: str) -> None:
+    cells = [cell.strip() for cell in table(PHOTOGRAPHS)[f"`{key}`"].split("|")[2:-2]]
+    assert cells == [str(value(name, key)) for name in ("paper", *COLUMNS)]
+
+
+@pytest.mark.slow
+def test_every_profile_and_constant_of_real_images_is_listed() -> None:
+    """Of the trapdoor's block: whatever differs from the paper's profile anywhere."""
+    real = {n for n in shipped.NAMES if not n.startswith("paper") and not is_drawn(n)}
+    assert set(COLUMNS) == {n for n in real if "trapdoor" in composed(n)}
+    different = {
+        key
+        for key in leaves(composed("paper")["trapdoor"], "trapdoor")
+        if any(value(name, key) != value("paper", key) for name in COLUMNS)
+    }
+    assert different == {key for key in OF_PHOTOGRAPHS if key.startswith("trapdoor.")}
