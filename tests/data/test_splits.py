@@ -76,6 +76,21 @@ def test_a_tenth_rounded_up_is_for_test(data_row: Rows, images: int, test: int) 
     assert sizes(parts) == (images - test - val, val, test)
 
 
+@pytest.mark.slow
+def test_the_papers_counts(data_row: Rows) -> None:
+    """27,018 and 3,009 images of 1,000 people: the lists of Liu and Chen, and how many images the
+    people on them have (991 have 30, four 31, two 34, three 35)."""
+    counts = {31: 4, 34: 2, 35: 3}
+    of_each = [n for n, people_with in counts.items() for _ in range(people_with)] + [30] * 991
+    entries = people({2 * who: n for who, n in enumerate(of_each[::-1])} | {1: 29, 5000: 31})
+    row = data_row(identities=1000, min_images=30, val_fraction=0.0, public_max_images=29)
+    parts = plan(entries, entries, row).parts
+    assert len(parts) == 1000
+    assert sum(len(part.train) for part in parts) == 27_018
+    assert sum(len(part.test) for part in parts) == 3_009
+    assert not any(part.val for part in parts)
+
+
 def test_shares_are_of_the_decimal_fraction(data_row: Rows) -> None:
     """In floats 0.07 * 100 is 7.000000000000001: there would be an eighth image."""
     entries = people({1: 100, 2: 101, 3: 5, 9: 1})
