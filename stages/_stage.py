@@ -157,7 +157,7 @@ def resumable(title: str, blocks: Any, files: list[Path], rt: Runtime) -> Iterat
     """A place for the state of a training that `blocks`, `files` and this run's code define."""
     digests = [file_digest(file) for file in files]
     with unfinished.scratch(
-        scratch_root(), title, blocks, digests, _watch.code(), _kind(rt)
+        scratch_root(), title, blocks, digests, _watch.code(), computed_on(rt)
     ) as checkpointer:
         yield checkpointer
 
@@ -170,17 +170,17 @@ def resumable_folder(title: str, blocks: Any) -> Iterator[Path]:
 
 
 def computed_on(rt: Runtime) -> dict[str, str]:
-    """The fields of `scoring.machine.Machine`: on what this stage computes."""
-    return {**_kind(rt), "torch": str(torch.__version__)}
-
-
-def _kind(rt: Runtime) -> dict[str, str]:
-    """What of a machine decides the digits that it computes."""
-    found = {"device": rt.device.type, "precision": rt.precision}
-    if rt.device.type != "cpu":
-        return {**found, "instructions": "", "onednn": ""}
-    capability = torch.backends.cpu.get_cpu_capability()
-    return {**found, "instructions": capability, "onednn": onednn_level()}
+    """The fields of `scoring.machine.Machine`: what of this machine decides the digits."""
+    device = rt.device
+    found = {"device": device.type, "precision": rt.precision, "torch": str(torch.__version__)}
+    on_cpu, on_cuda = device.type == "cpu", device.type == "cuda"
+    return {
+        **found,
+        "instructions": torch.backends.cpu.get_cpu_capability() if on_cpu else "",
+        "onednn": onednn_level() if on_cpu else "",
+        "threads": str(torch.get_num_threads()) if on_cpu else "",
+        "gpu": torch.cuda.get_device_name(device) if on_cuda else "",
+    }
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def records(folder: Path, rt: Runtime, checkpointer: Scratch) -> Iterator[dict[s
     The time of interrupted runs counts as far as their state was of use, and `started` is so much
     before `ended`: the pause between the runs is no part of it.
     """
-    stats: dict[str, Any] = {**_kind(rt), "torch": torch.__version__}
+    stats: dict[str, Any] = {**computed_on(rt)}
     begun = Spent.now()
     yield stats
     spent = checkpointer.earlier.and_since(begun)

@@ -68,6 +68,20 @@ def test_scores_of_another_machine_are_said_and_judged_as_any(place, capsys):
         "note: scored on cpu AVX512, oneDNN AVX2, torch 2.14.1; "
         "the baseline on cpu AVX2, oneDNN AVX2, torch 2.14.1: last bits differ"
     )
+    rewrite(
+        place, lambda metrics: metrics["computed_on"][0].update(instructions="AVX2", threads="1")
+    )
+    assert cli.main(["gate"]) == 0
+    assert "note: " not in capsys.readouterr().out  # the baseline is older: it says no threads
+    (place / "reports/baseline.json").unlink()
+    assert cli.main(["gate", "--update"]) == 0
+    rewrite(place, lambda metrics: metrics["computed_on"][0].update(threads="2"))
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "note: scored on cpu AVX2, oneDNN AVX2, torch 2.14.1, threads 2; "
+        "the baseline on cpu AVX2, oneDNN AVX2, torch 2.14.1, threads 1: last bits differ"
+    )
     rewrite(place, lambda metrics: metrics.pop("computed_on"))  # as of an older version
     assert cli.main(["gate"]) == 0
     assert "note: " not in capsys.readouterr().out

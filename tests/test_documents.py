@@ -66,6 +66,7 @@ FOLLOWED = {
     "dvc metrics show": "nothing: it only reads",
     "trapmid run --slurm slurm.yaml": f"{ENGINE}::test_slurm_gets_its_workers",
     "dvc exp run -S trapdoor.beta=0.1": DAY,
+    "OMP_NUM_THREADS=1 dvc exp run -S trapdoor.beta=0.1": DAY,
     "make exp": DAY,
     "make exp KEEP='trapdoor|aa1'": DAY,
     "dvc exp show": DAY,

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,7 +79,37 @@ def test_scores_say_on_what_they_were_computed(monkeypatch, tmp_path):
     assert (found.device, found.precision, found.torch) == ("cpu", "fp32", torch.__version__)
     assert found.instructions == torch.backends.cpu.get_cpu_capability()
     assert found.onednn == onednn_level()
+    assert (found.threads, found.gpu) == (str(torch.get_num_threads()), "")
     assert TargetScores.read(tmp_path, "none-0").test_accuracy == scores.test_accuracy
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "other"),
+    [
+        (torch, "get_num_threads", lambda: 64),
+        (torch, "__version__", "0.0.0"),
+        (torch.backends.cpu, "get_cpu_capability", lambda: "NONE"),
+    ],
+)
+def test_unfinished_work_goes_on_where_it_would_compute_alike(
+    monkeypatch, tmp_path, owner, name, other
+):
+    monkeypatch.syspath_prepend(str(STAGES))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    stages = __import__("_stage")
+    monkeypatch.setattr(stages, "_watch", SimpleNamespace(code=lambda: "a digest"))
+    rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
+
+    def left_by() -> set[Path]:
+        """The folders of work after a training that was cut off."""
+        with pytest.raises(KeyboardInterrupt), stages.resumable("a training", {}, [], rt):
+            raise KeyboardInterrupt
+        return {path for path in (tmp_path / ".scratch").iterdir() if path.is_dir()}
+
+    first = left_by()
+    assert len(first) == 1 and left_by() == first
+    monkeypatch.setattr(owner, name, other)
+    assert len(left_by()) == 2
 
 
 def test_a_prior_of_an_unknown_kind_is_exit_code_2(stage, capsys):

@@ -667,6 +667,23 @@ def test_the_instruction_sets_are_stated(tmp_path):
     assert f"{line} scores: cpu AVX2, oneDNN AVX2, torch 2.14.1; another processor" in text
 
 
+@pytest.mark.parametrize(
+    ("threads", "warned"),
+    [(("1", "1"), False), (("1", "2"), True), ((None, "1"), False)],
+)
+def test_rows_that_were_not_computed_alike_are_warned_of(tmp_path, threads, warned):
+    """Restored rows beside new ones; a file of an older version says no threads."""
+    study = fake_study.write(tmp_path, seeds=(0,))
+    for row, number in zip(("none-0", "trapmid-0"), threads, strict=True):
+        file = tmp_path / f"reports/training/targets/{row}/stats.json"
+        stats = json.loads(file.read_text(encoding="utf-8"))
+        fake_study.write_json(file, stats | ({} if number is None else {"threads": number}))
+    text = written(tmp_path, study).markdown
+    assert ("**Warning**" in text) is warned
+    line = "- **Warning**: rows were not all computed alike (threads: 1, 2), so a difference "
+    assert (line in text) is warned
+
+
 def test_what_stood_in_and_what_was_counted(pages):
     rows = {row[1]: row for row in table(pages, "### What stood in")}
     assert list(rows) == [NONE, CONTROL, TRAPMID]  # one line for all seeds

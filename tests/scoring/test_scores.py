@@ -17,7 +17,7 @@ from torch import Tensor
 import fake_study
 from trapmid.artifacts.results import ResultError
 from trapmid.scoring.checks import EXPLANATIONS
-from trapmid.scoring.machine import Machine
+from trapmid.scoring.machine import Machine, mixed
 from trapmid.scoring.scores import KINDS, AttackScores, RowScores, machines, rounded
 from trapmid.scoring.target import score_target
 
@@ -67,6 +67,36 @@ def test_every_machine_is_named_once() -> None:
 def test_a_gpu_is_named_without_instruction_sets() -> None:
     gpu = Machine(device="cuda", precision="fp32", instructions="", onednn="", torch="2.14.1")
     assert str(gpu) == "cuda, torch 2.14.1"
+    assert str(replace(gpu, gpu="NVIDIA H100")) == "cuda NVIDIA H100, torch 2.14.1"
+
+
+def test_threads_are_named_where_a_file_says_them() -> None:
+    one = Machine(**fake_study.MACHINE, threads="1")
+    assert str(one) == "cpu AVX2, oneDNN AVX2, torch 2.14.1, threads 1"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "agree"),
+    [
+        *((name, "other", False) for name in ("device", "instructions", "onednn", "torch")),
+        *((name, "other", False) for name in ("threads", "gpu")),
+        *((name, "", True) for name in ("threads", "gpu")),  # of an older file
+        ("onednn", "", False),
+        ("precision", "bf16", True),  # a row's own choice
+    ],
+)
+def test_machines_agree_as_far_as_both_say(field: str, value: str, agree: bool) -> None:
+    one = Machine(**fake_study.MACHINE, threads="1", gpu="A")
+    other = replace(one, **{field: value})
+    assert one.agrees(other) is other.agrees(one) is agree
+
+
+def test_in_what_machines_differ_is_told() -> None:
+    """Of records of any age; a precision is a row's own choice."""
+    older = fake_study.MACHINE
+    records = [older | {"threads": n, "precision": p} for n, p in (("2", "fp32"), ("1", "bf16"))]
+    assert mixed([older, *records]) == {"threads": ["1", "2"]}
+    assert mixed([older, records[0]]) == {}
 
 
 def test_what_is_written_is_read() -> None:
@@ -113,6 +143,7 @@ def parent(content: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 LATER = {  # of older files one knows what they would say, or that they say nothing
+    *((section, "computed_on", name) for section in KINDS for name in ("threads", "gpu")),
     ("judges", "votes"),
     ("judges", "intervals"),
     ("attack_runs", "judges", "ceiling"),

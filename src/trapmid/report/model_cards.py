@@ -11,6 +11,7 @@ from trapmid.report.findings import Findings
 from trapmid.report.groups import label
 from trapmid.report.sections.verdict import cautions, origins
 from trapmid.report.words import listed, seconds, whole
+from trapmid.scoring.machine import FIELDS
 
 FOLDER = "model_cards"
 
@@ -175,5 +176,4 @@ def _training(found: Findings, row: str) -> dict[str, str]:
 
 
 def _infrastructure(stats: Mapping[str, Any]) -> str:
-    known = ("device", "torch", "precision", "instructions", "onednn")
-    return f"{', '.join(f'{name} {stats[name]}' for name in known if name in stats)}."
+    return f"{', '.join(f'{name} {stats[name]}' for name in FIELDS if stats.get(name))}."

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from trapmid.config.evaluation import TOLERANCES, WEAK, Gate
 from trapmid.scoring import limits
+from trapmid.scoring.machine import Machine
 from trapmid.scoring.means import LATER_NUMBERS, StudyMeans
 
 _ROUNDING = 1e-9  # 0.90 - 0.88 is a little more than 0.02 in binary
@@ -75,14 +76,19 @@ def other_machine(now: StudyMeans, baseline: StudyMeans) -> str | None:
 
     It decides nothing: the tolerances are wide enough for another processor (docs/machines.md).
     """
-    ours, theirs = (set(map(str, study.computed_on)) for study in (now, baseline))
-    if not ours or not theirs or ours == theirs:
+    ours, theirs = now.computed_on, baseline.computed_on
+    if not ours or not theirs or (_all_in(ours, theirs) and _all_in(theirs, ours)):
         return None
     return f"scored on {_listed(ours)}; the baseline on {_listed(theirs)}: last bits differ"
 
 
-def _listed(machines: Collection[str]) -> str:
-    return " and ".join(sorted(machines))
+def _all_in(ours: Collection[Machine], theirs: Collection[Machine]) -> bool:
+    """Whether each of `ours` is one of `theirs`, as far as they say."""
+    return all(any(one.agrees(other) for other in theirs) for one in ours)
+
+
+def _listed(machines: Collection[Machine]) -> str:
+    return " and ".join(sorted(set(map(str, machines))))
 
 
 def failures(study: StudyMeans, *, weak: bool) -> list[str]:

@@ -175,7 +175,16 @@ class StudyMeans:
 LATER_NUMBERS = ("farther", "second_aa1", "signature_auc")
 """Numbers that older files lack."""
 
-_LATER = ("intervals", "comparisons", "judges", "robust_accuracy", "computed_on", "doubted")
+_LATER = (
+    "intervals",
+    "comparisons",
+    "judges",
+    "robust_accuracy",
+    "computed_on",
+    "doubted",
+    "threads",
+    "gpu",
+)
 """What older files lack; left out where it is empty, so that a file comes back as it was."""
 
 

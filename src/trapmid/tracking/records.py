@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmid.artifacts import results
+from trapmid.scoring.machine import FIELDS
 from trapmid.scoring.scores import KINDS
 from trapmid.tracking.headlines import (
     AGREE,
@@ -166,8 +167,7 @@ def _tags(
 
 def _machine(stats: Mapping[str, Any]) -> dict[str, str]:
     """What decides the last bits of a result; empty: it was not recorded."""
-    known = ("device", "torch", "precision", "instructions", "onednn")
-    return {name: str(stats[name]) for name in known if stats.get(name)}
+    return {name: str(stats[name]) for name in FIELDS if stats.get(name)}
 
 
 def _study_tags(params: Mapping[str, Any], root: Path, lock: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from trapmid.report.markdown import escaped
 from trapmid.report.sections.attacks import frechet_name
 from trapmid.report.sections.study import data, parameters
 from trapmid.report.words import percent
+from trapmid.scoring.machine import mixed
 from trapmid.scoring.scores import machines
 
 _RATES = {
@@ -72,6 +73,22 @@ def _runs(found: Findings) -> dict[str, str]:
         "Epoch kept of a target": "; ".join(_KEPT[name] for name in chosen),
         "Instruction sets": f"{_instructions(found)}; another processor computes other last bits, "
         "and so other scores",
+        **_mixed(found),
+    }
+
+
+def _mixed(found: Findings) -> dict[str, str]:
+    """A warning where rows were not all made alike; nothing else where they were."""
+    inputs = found.inputs
+    scored = machines(inputs.evaluators, inputs.targets, inputs.judges, inputs.attack_runs)
+    trained = [one for section in inputs.stats.values() for one in section.values()]
+    differing = mixed([*trained, *map(vars, scored)])
+    if not differing:
+        return {}
+    which = "; ".join(f"{name}: {', '.join(values)}" for name, values in differing.items())
+    return {
+        "Warning": f"rows were not all computed alike ({which}), so a difference between two of "
+        "them may be the machine's"
     }
 
 
