@@ -165,6 +165,25 @@ def test_a_busy_processor_makes_no_defence_dear(devices, factor):
     assert twins.slowdown(found, "mid") == factor
 
 
+@pytest.mark.parametrize(
+    ("field", "factor"),
+    [
+        *((name, None) for name in ("instructions", "onednn", "torch", "threads", "gpu")),
+        ("precision", 3.0),
+    ],
+)
+def test_times_of_unlike_machines_are_not_compared(field, factor):
+    """One side may have come back from a cache; a row chooses its precision."""
+    stats = {"device": "cpu", "seconds": 9.0, "cpu_seconds": 10.0, field: "one"}
+    other = stats | {"cpu_seconds": 30.0, field: "other"}
+    for theirs, expected in ((other, factor), (other | {field: "one"}, 3.0)):
+        found = SimpleNamespace(
+            targets={"none": ["none-0"], "mid": ["mid-0"]},
+            inputs=SimpleNamespace(stats={"targets": {"none-0": stats, "mid-0": theirs}}),
+        )
+        assert twins.slowdown(found, "mid") == expected
+
+
 def test_an_accuracy_has_its_interval():
     """A price of one test image must not read as a price."""
     ends = Ends(0.928, 1.0, "identities")
