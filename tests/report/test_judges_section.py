@@ -235,16 +235,21 @@ def test_random_latents_of_other_people_are_no_floor_of_these(tmp_path):
     assert lines_of(judges.judges(found))[-2][:2] == ["floor: random latents", "5.0"]
 
 
-def test_several_evaluators_are_no_seeds_of_one(two):
-    """Their mean has no interval, of real images as of attacks."""
+@pytest.mark.parametrize("judge", ["evaluator", "verifier", "identity"])
+def test_of_several_panels_the_strictest_is_named(two, judge):
+    """They are no seeds of one, and what they agree on has no mean."""
     runs = dict(two.inputs.attack_runs)
     assert agreed_on_real(two.params, runs).words() == "94.0 (89–99)"
     params = json.loads(json.dumps(two.params))
     params["evaluators"]["wide"] = params["evaluators"]["evaluator"]
-    row = next(row for row in runs if row.startswith("plgmi-none"))
-    params["attack_runs"][row]["evaluator"] = "wide"
-    runs[row] = replace(runs[row], judges=replace(runs[row].judges, agree_on_real=0.5))
-    assert agreed_on_real(params, runs).words() == "72.0"
+    row = next(row for row in runs if row.startswith("plgmi-none"))  # neither first nor last
+    params["attack_runs"][row][judge] = "wide"
+    for share, words in ((0.5, "≥ 50.0"), (0.99, "≥ 94.0 (89–99)")):
+        judges = replace(runs[row].judges, agree_on_real=share)
+        of_row = {row: replace(runs[row], judges=judges, intervals={})}
+        assert agreed_on_real(params, runs | of_row).words() == words
+    assert agreed_on_real(params, runs | of_row).share == "at least 94.0 %"
+    assert agreed_on_real(two.params, runs).share == "94.0 %"
 
 
 def test_the_most_that_all_judges_grant_is_that_of_the_best_attack(two):

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from trapmid.metrics.statistics.intervals import Interval, of_cell
 from trapmid.report.averages import mean_of
 from trapmid.report.groups import Groups
-from trapmid.report.words import rate
+from trapmid.report.words import percent, rate
 from trapmid.scoring.scores import AttackScores
+
+_ON_REAL = "judges.agree_on_real"
 
 
 class Measured(NamedTuple):
@@ -57,24 +59,45 @@ def measured(rows: Sequence[AttackScores], path: str) -> Measured:
     return Measured(mean_of(values), of_cell(values, within), tuple(within))
 
 
-def agreed_on_real(params: Mapping[str, Any], runs: Mapping[str, AttackScores]) -> Measured:
+class OnReal(NamedTuple):
+    """The share of real test images on which all judges agree, by those who agree on least."""
+
+    least: Measured
+    several: bool  # attacks were judged by different judges, and others agree on as many or more
+
+    @property
+    def share(self) -> str:
+        """In percent with its sign, as a sentence has it."""
+        return f"{'at least ' * self.several}{percent(self.least.value, 1)}"
+
+    def words(self) -> str:
+        """As `Measured.words`, for a table."""
+        return f"{'≥ ' * self.several}{self.least.words()}"
+
+
+def agreed_on_real(params: Mapping[str, Any], runs: Mapping[str, AttackScores]) -> OnReal | None:
     """The share of real test images of the study's first data on which all judges agree.
 
-    The mean over the evaluators of attacks: it is the same in all runs that one of them judged.
+    It is the same in all runs that the same evaluator, verifier and reader judged. Of several such
+    panels it is that of the strictest: they are no seeds of one, and have no mean.
 
     Args:
         params: params.yaml.
         runs: the scores of attack runs.
+
+    Returns:
+        None: no judge saw real images.
     """
     of_first = set(Groups.of(params).evaluators)
-    by_evaluator = {
-        block["evaluator"]: runs[row]
+    by_panel = {
+        tuple(str(block.get(judge)) for judge in ("evaluator", "verifier", "identity")): runs[row]
         for row, block in params["attack_runs"].items()
-        if block["evaluator"] in of_first and at(runs[row], "judges.agree_on_real") is not None
+        if block["evaluator"] in of_first and at(runs[row], _ON_REAL) is not None
     }
-    found = measured([*by_evaluator.values()], "judges.agree_on_real")
-    # Several evaluators are no seeds of one
-    return found if len(by_evaluator) == 1 else Measured(found.value)
+    if not by_panel:
+        return None
+    least = min(by_panel.values(), key=lambda scores: float(at(scores, _ON_REAL)))
+    return OnReal(measured([least], _ON_REAL), len(by_panel) > 1)
 
 
 def at(scores: Any, path: str) -> Any:

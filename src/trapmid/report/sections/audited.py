@@ -272,8 +272,8 @@ def _second(found: Findings) -> str:
 def _scale(found: Findings) -> str:
     """The scale on which these numbers stand."""
     ends = found.metrics["references"]
-    real = agreed_on_real(found.params, found.inputs.attack_runs).value
-    granted = "" if real is None else f", and all judges agree on {percent(real, 1)} of them"
+    real = agreed_on_real(found.params, found.inputs.attack_runs)
+    granted = "" if real is None else f", and all judges agree on {real.share} of them"
     return (
         f"**The scale**: random faces, for which nobody asks a model, get "
         f"{percent(ends['floor']['aa1'], 1)}; the real test images of a person get "

@@ -217,10 +217,11 @@ def _ceiling(found: Findings, judge: str) -> list[Line]:
     verifier = next((one.verifier for one in own if one.verifier), None)
     identity = next((one.identity for one in own if one.identity), None)
     distance = identity.distance if identity else None
+    real = agreed_on_real(found.params, found.inputs.attack_runs)
     numbers = (
         rate(found.metrics["references"]["ceiling"]["aa1"], 1),
         rate(_second_of_real(found), 1),
-        agreed_on_real(found.params, found.inputs.attack_runs).words(),
+        real.words() if real else "–",
         rate(refused(against) if against else None, 1),
         rate(verifier.true_accepts if verifier else None, 1),
         rate(verifier.aa1 if verifier else None, 1),

@@ -103,8 +103,8 @@ def _agreement(found: Findings) -> list[str]:
     parts = [accepts] * bool(verifiers) + [_NEARER] * (len(verifiers) < len(voices))
     if not parts:
         return []
-    real = agreed_on_real(found.params, found.inputs.attack_runs).value
-    most = [] if real is None else [_OF_REAL.format(share=percent(real, 1))]
+    real = agreed_on_real(found.params, found.inputs.attack_runs)
+    most = [] if real is None else [_OF_REAL.format(share=real.share)]
     return [" ".join([_AGREE.format(voices=", and ".join(parts)), *most, *hits.strict(voices)])]
 
 
