@@ -305,6 +305,28 @@ def test_seeds_of_one_experiment_differ_in_the_seed_alone() -> None:
         assert seeds((changed, value)) == [line]
 
 
+def _floor_of(target: str, **other: Any) -> tuple[str, Any]:
+    """Random latents beside those of random-none-0, for another target of its seed."""
+    row = YAML(typ="safe").load(shipped.text("small", (0, 1)))["attack_runs"]["random-none-0"]
+    named = {"target": target, "queried_model": f"models/targets/{target}"}
+    return f"attack_runs.random-{target}", row | named | other
+
+
+@pytest.mark.slow
+def test_random_latents_may_name_several_targets() -> None:
+    """They ask none, and the report counts them once."""
+    assert seeds(_floor_of("trapmid-0"), _floor_of("none_aug-0")) == []
+    assert seeds(_floor_of("trapmid-0", prior="models/priors/public/plgmi")) == [
+        "attack_runs.random-trapmid-0: has one name in the tables with random-none-0, and differs "
+        "from it in prior: give one of them a name of its own"
+    ]
+    name, same = _floor_of("none-0")
+    assert seeds((name + "-again", same)) == [
+        "attack_runs.random-none-0-again: is random-none-0 again, with the same seed; one of them "
+        "is enough"
+    ]
+
+
 @pytest.mark.slow
 def test_a_seed_of_one_experiment_is_there_once() -> None:
     """The report would refuse it, when all is done."""

@@ -1106,6 +1106,16 @@ def test_a_picture_names_the_defences_that_are_in_it(tmp_path):
     assert f"AA-1: {NONE} 31.0 %; {CONTROL} 28.0 %." in _caption(one)
 
 
+def test_a_picture_of_several_seeds_says_so(tmp_path):
+    study = fake_study.write(tmp_path, seeds=(0, 1))
+    found, metrics = read(tmp_path, study)
+    one = Findings(inputs=found, metrics=metrics, pictures={"figures/comparison/gmi.png": b""})
+    study["attack_runs"]["gmi-trapmid-0"]["seed"] = 2
+    assert ", seed 1. AA-1: " in _caption(one)
+    study["attack_runs"]["gmi-trapmid-1"]["seed"] = 3
+    assert ", of each its lowest seed: 0, 0, 2. AA-1: " in _caption(one)
+
+
 def _caption(found):
     (shown,) = recovered._compared(found, "gmi").shown
     return shown.caption

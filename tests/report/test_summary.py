@@ -219,6 +219,17 @@ def test_one_seed_has_the_intervals_of_its_run(tmp_path):
     assert made["references"]["floor"]["intervals"]["aa1"]["kind"] == "identities"
 
 
+def test_random_latents_for_several_targets_are_one_run(tmp_path):
+    """Two rows of one seed have one value and no range of width 0."""
+    study = fake_study.write(tmp_path, seeds=(0,))
+    scores = read(tmp_path, study)
+    before = summary.summarise(study, *scores, {})["references"]["floor"]
+    study["attack_runs"]["again"] = study["attack_runs"]["random-none-0"] | {"target": "trapmid-0"}
+    scores[-1]["again"] = replace(scores[-1]["random-none-0"], row="again", target="trapmid-0")
+    assert summary.summarise(study, *scores, {})["references"]["floor"] == before
+    assert before["intervals"]["aa1"]["n"] == 20
+
+
 def test_two_seeds_have_a_range_and_three_an_interval_of_seeds(tmp_path):
     study = fake_study.write(tmp_path, seeds=(0, 1))
     made = summary.summarise(study, *read(tmp_path, study), {})

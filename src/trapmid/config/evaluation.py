@@ -109,6 +109,12 @@ said. Any other check that fails makes the study invalid."""
 UNDEFENDED = "none"
 """The defence name of the positive control."""
 
+FLOOR = "random"
+"""The attack that attacks nothing: random latents through the public prior."""
+
+FLOOR_IGNORES = ("target", "queried_model", "side_information")
+"""Keys of a row of the floor on which none of its images hangs."""
+
 AUDITED = "audited"
 """The defence name of the model of `trapmid audit`, see profiles/audit_drawn.yaml."""
 

@@ -8,9 +8,11 @@ name in the tables differ in their seed, and in the names that carry it, alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
+
+from trapmid.config.evaluation import FLOOR, FLOOR_IGNORES
 
 _PRIVATE = (
     *("private", "image_size", "identities", "min_images"),
@@ -223,21 +225,29 @@ def _seeds(content: Mapping[str, Any]) -> Iterator[str]:
         target = targets[row["target"]]
         return row["attack"], target["defense"], target["arch"], row["data"]
 
-    yield from _twins("attack_runs", content["attack_runs"], of_attack)
+    runs = content["attack_runs"]
+    floor = {name: row for name, row in runs.items() if row["attack"] == FLOOR}
+    others = {name: row for name, row in runs.items() if name not in floor}
+    yield from _twins("attack_runs", others, of_attack)
+    yield from _twins("attack_runs", floor, lambda row: (row["data"],), FLOOR_IGNORES)
 
 
 def _twins(
     section: str,
     rows: Mapping[str, Mapping[str, Any]],
     experiment: Callable[[Mapping[str, Any]], tuple[str, ...]],
+    ignored: Collection[str] = (),
 ) -> Iterator[str]:
+    """Rows of one experiment that differ in more than their seed and `ignored`, or in nothing."""
     first: dict[tuple[str, ...], str] = {}
     of_seed: dict[tuple[str, ...], str] = {}
     for name, row in rows.items():
-        again = of_seed.setdefault((*experiment(row), str(row["seed"])), name)
+        free = (str(row[key]) for key in ignored)
+        again = of_seed.setdefault((*experiment(row), str(row["seed"]), *free), name)
         other = first.setdefault(experiment(row), name)
         one, two = _seedless(rows[other]), _seedless(row)
-        if differing := [key for key in {**one, **two} if one.get(key) != two.get(key)]:
+        keys = [key for key in {**one, **two} if key not in ignored]
+        if differing := [key for key in keys if one.get(key) != two.get(key)]:
             yield (
                 f"{section}.{name}: has one name in the tables with {other}, and differs from it "
                 f"in {', '.join(differing)}: give one of them a name of its own"

@@ -39,7 +39,9 @@ def reconstructions(
     scores: Mapping[str, AttackScores],
     hits: Mapping[str, Tensor],
 ) -> dict[str, bytes]:
-    """PNG by path under reports/: one per attack run, and per attack that of the first seed.
+    """PNG by path under reports/: one per attack run, and per attack one of all defences.
+
+    See `groups.side_by_side`.
 
     Args:
         params: params.yaml.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from trapmid.artifacts.results import ResultError
+from trapmid.config import evaluation
 from trapmid.report import names
 
-FLOOR = "random"
-"""The attack that attacks nothing: random latents through the public prior."""
+FLOOR = evaluation.FLOOR
 
 Blocks = Mapping[str, Mapping[str, Any]]
 """Rows of params.yaml, or means of scores, by name."""
@@ -21,7 +21,7 @@ class Groups(NamedTuple):
     evaluators: list[str]  # evaluators of the study's first data, that attacks name as theirs
     targets: dict[str, list[str]]  # by defence
     attacks: dict[str, dict[str, list[str]]]  # by attack and defence
-    floor: list[str]
+    floor: list[str]  # see `floor_on`, of the study's first data
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Groups:
@@ -33,13 +33,35 @@ class Groups(NamedTuple):
         targets = _grouped(params["targets"], lambda block: label(params, block))
         for rows in targets.values():
             _refuse_equal_seeds("targets", rows, params["targets"])
-        floor = [
-            row
-            for row, block in params["attack_runs"].items()
-            if block["attack"] == FLOOR and block["data"] == data
-        ]
-        attacks = _by_attack(params)
+        attacks, floor = _by_attack(params), floor_on(params, data)
         return cls(of_first or list(blocks or params["evaluators"]), targets, attacks, floor)
+
+
+def floor_on(params: Mapping[str, Any], data: str) -> list[str]:
+    """The attack runs of random latents on `data`, one of each seed.
+
+    They ask no target: rows of one seed that differ in it alone are one, and the first counts.
+
+    Raises:
+        ResultError: two of one seed differ in what their images or scores hang on.
+    """
+    rows, found = params["attack_runs"], dict[Any, str]()
+    for row, block in rows.items():
+        if block["attack"] != FLOOR or block["data"] != data:
+            continue
+        twin = found.setdefault(block["seed"], row)
+        if differing := _floors_differ(rows[twin], block):
+            raise ResultError(
+                f"attack_runs: {twin} and {row} are both random latents of seed {block['seed']}, "
+                f"and differ in {', '.join(differing)}; give one of them an attack of its own"
+            )
+    return [*found.values()]
+
+
+def _floors_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    keys = dict.fromkeys((*one, *other))
+    asked = [key for key in keys if key not in evaluation.FLOOR_IGNORES]
+    return [key for key in asked if one.get(key) != other.get(key)]
 
 
 def _by_attack(params: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
@@ -118,17 +140,29 @@ class SideBySide(NamedTuple):
 
     data: str
     by_defense: dict[str, str]  # attack run by defence
+    seed: int | None  # of all of them; None: no seed is there of every defence
 
 
 def side_by_side(params: Mapping[str, Any]) -> dict[str, SideBySide]:
-    """Per attack, the attack runs of its first seed on the study's first data."""
+    """Per attack, attack runs on the study's first data; of the floor there is one alone.
+
+    They are of the lowest seed that every defence has, or else of the lowest that each has.
+    """
     data = _setting(next(iter(params["targets"].values())))["data"]
-    found: dict[str, SideBySide] = {}
+    floor = floor_on(params, data)
+    runs: dict[str, dict[str, dict[int, str]]] = {}  # by attack, defence and seed
     for row, block in params["attack_runs"].items():
-        if block["data"] == data:
-            by_defense = found.setdefault(block["attack"], SideBySide(data, {})).by_defense
-            by_defense.setdefault(attack_run_label(params, block), row)
-    return found
+        if block["data"] == data and (block["attack"] != FLOOR or row in floor):
+            name = FLOOR if block["attack"] == FLOOR else attack_run_label(params, block)
+            by_defense = runs.setdefault(block["attack"], {})
+            by_defense.setdefault(name, {})[int(block["seed"])] = row
+    return {attack: _of_one_seed(data, by_defense) for attack, by_defense in runs.items()}
+
+
+def _of_one_seed(data: str, by_defense: Mapping[str, Mapping[int, str]]) -> SideBySide:
+    seed = min(set.intersection(*map(set, by_defense.values())), default=None)
+    shown = {name: of[min(of) if seed is None else seed] for name, of in by_defense.items()}
+    return SideBySide(data, shown, seed)
 
 
 def _setting(target: Mapping[str, Any]) -> dict[str, str]:

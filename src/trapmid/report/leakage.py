@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from trapmid.config.evaluation import UNDEFENDED
 from trapmid.metrics.statistics import comparisons
 from trapmid.report.averages import mean_of
-from trapmid.report.groups import FLOOR, Groups
+from trapmid.report.groups import Groups, floor_on
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import Measured, at, measured
 from trapmid.report.looks import Difference, Shares, difference
@@ -32,7 +32,7 @@ class Trait(NamedTuple):
 
     name: str
     leaked: Measured  # the attack's images
-    floor: float | None  # random latents; None: they were not scored
+    floor: float | None  # random latents, the mean over seeds; None: they were not scored
     ceiling: float | None  # real private images
 
     @property
@@ -139,8 +139,9 @@ def _of(
     floor, ceiling = _floor(inputs, block), ceiling_of(inputs, block)
 
     def trait(name: str, path: str) -> Trait:
-        ends = (at(one, path) if one else None for one in (floor, ceiling))
-        return Trait(name, measured(scores, f"judges.identity.{path}"), *ends)
+        least = mean_of([at(one, path) for one in floor])
+        most = at(ceiling, path) if ceiling else None
+        return Trait(name, measured(scores, f"judges.identity.{path}"), least, most)
 
     traits = [trait(group, f"groups.{group}.farther") for group in first.groups]
     traits.sort(key=lambda trait: (-(trait.ceiling or 0), trait.name))
@@ -151,14 +152,15 @@ def _of(
     return Leakage(defense, attack, worst["aa1"], len(rows), overall, traits, marks, people)
 
 
-def _floor(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:
-    """Random latents by the same judge; of several seeds the first."""
-    for row, other in inputs.params["attack_runs"].items():
-        alike = all(other[key] == block[key] for key in ("data", "identity"))
-        judges = inputs.attack_runs[row].judges
-        if other["attack"] == FLOOR and alike and judges:
-            return judges.identity
-    return None
+def _floor(inputs: Inputs, block: Mapping[str, Any]) -> list[IdentityScores]:
+    """Random latents of the same people by the same judge, one of each seed."""
+    rows = inputs.params["attack_runs"]
+    alike = [
+        inputs.attack_runs[row].judges
+        for row in floor_on(inputs.params, block["data"])
+        if rows[row]["identity"] == block["identity"]
+    ]
+    return [one.identity for one in alike if one and one.identity]
 
 
 def ceiling_of(inputs: Inputs, block: Mapping[str, Any]) -> IdentityScores | None:

@@ -61,9 +61,13 @@ def _compared(found: Findings, attack: str) -> Pictures | None:
         + marks.behind(attack, defense)
         for defense, scores in first.items()
     )
-    seed = next(iter(first.values())).seed
+    runs = found.params["attack_runs"]
+    seeds = ", ".join(str(runs[row]["seed"]) for row in compared.by_defense.values())
+    which = (
+        f"of each its lowest seed: {seeds}" if compared.seed is None else f"seed {compared.seed}"
+    )
     gloss = f" ({names.gloss(attack)})" if names.gloss(attack) else ""
-    words = f"{names.attack(attack)}{gloss}, seed {seed}. AA-1: {rates}.{found.about_marks(marks)}"
+    words = f"{names.attack(attack)}{gloss}, {which}. AA-1: {rates}.{found.about_marks(marks)}"
     return Pictures([Picture(path, words, f"Private images and their reconstructions. {words}")])
 
 
