@@ -131,6 +131,23 @@ def test_a_seeded_block_gives_the_devices_stream_back() -> None:
         assert torch.equal(torch.rand(5, device=GPU), inside)
 
 
+def test_a_seeded_block_of_the_cpu_leaves_the_device_alone() -> None:
+    torch.cuda.manual_seed(3)
+    undisturbed = torch.rand(5, device=GPU)
+    torch.cuda.manual_seed(3)
+    with runtime(CPU).seeded("block"):
+        torch.rand(5)
+    assert torch.equal(torch.rand(5, device=GPU), undisturbed)
+
+
+def test_a_seeded_block_draws_what_torch_draws_of_its_seed() -> None:
+    torch.manual_seed(stream_seed(0, "block"))
+    expected = torch.rand(5, device=GPU), torch.rand(5)
+    with runtime(GPU).seeded("block"):
+        assert torch.equal(torch.rand(5, device=GPU), expected[0])
+        assert torch.equal(torch.rand(5), expected[1])
+
+
 @pytest.mark.parametrize("count", [4, 8])
 def test_a_search_is_that_of_the_cpu_in_any_batch(count: int) -> None:
     attack = wiring.attack("gmi", GMI)

@@ -100,6 +100,44 @@ def test_stream_seeds_are_stable_and_differ_by_scope() -> None:
     assert all(0 <= seed < 1 << 63 for seed in seeds)
 
 
+def test_seeded_draws_what_torch_draws_of_its_seed() -> None:
+    torch.manual_seed(stream_seed(3, "x", 1))
+    expected = torch.rand(4), torch.randn(20), torch.randperm(9)
+    with runtime(seed=3).seeded("x", 1):
+        found = torch.rand(4), torch.randn(20), torch.randperm(9)
+    assert all(map(torch.equal, found, expected))
+
+
+def test_seeded_on_the_cpu_leaves_every_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.manual_seed does not: without a GPU it leaves its wish in a queue."""
+    queued, asked = len(torch.cuda._queued_calls), []
+    for module in (torch.cuda, torch.mps, torch.xpu):
+        for name in ("manual_seed", "manual_seed_all", "get_rng_state", "set_rng_state"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, lambda *_, **__: asked.append(1))
+    with runtime().seeded("x"):
+        torch.rand(1)
+    assert not asked and len(torch.cuda._queued_calls) == queued
+    torch.manual_seed(0)
+    assert asked  # the spies see
+
+
+def test_seeded_on_a_mac_seeds_its_gpu_and_gives_the_stream_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = torch.Generator().manual_seed(9)  # stands for the GPU's
+    monkeypatch.setattr(torch.mps, "manual_seed", gpu.manual_seed)
+    monkeypatch.setattr(torch.mps, "get_rng_state", gpu.get_state)
+    monkeypatch.setattr(torch.mps, "set_rng_state", gpu.set_state)
+    rt, before = Runtime(device=torch.device("mps"), seed=3, precision="fp32"), gpu.get_state()
+    with rt.seeded("x"):
+        assert gpu.initial_seed() == stream_seed(3, "x")
+        first = torch.rand(4, generator=gpu)
+    assert torch.equal(gpu.get_state(), before)
+    with rt.seeded("x"):
+        assert torch.equal(torch.rand(4, generator=gpu), first)
+
+
 def test_seeded_draws_the_stream_and_gives_the_old_one_back() -> None:
     rt = runtime(seed=3)
     before = torch.get_rng_state()

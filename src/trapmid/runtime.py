@@ -172,11 +172,17 @@ class Runtime:
 
     @contextmanager
     def seeded(self, *scope: object) -> Iterator[None]:
-        """Runs the block under the random stream named by `scope`; the old state comes back."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(stream_seed(self.seed, *scope))
+        """Runs the block under the random stream named by `scope`; the old state comes back.
+
+        The streams of other devices than this runtime's stay as they are.
+        """
+        stream = Stream(self.device)
+        before = stream.state_dict()
+        try:
+            stream.seed(stream_seed(self.seed, *scope))
             yield
+        finally:
+            stream.load_state_dict(before)
 
     def generator(self, *scope: object) -> torch.Generator:
         """A CPU generator of its own for the stream named by `scope`."""
@@ -203,7 +209,10 @@ class Runtime:
 
 
 class Stream:
-    """Torch's global generators, as a part of a saved state: what goes on draws what is next."""
+    """Torch's global generators of the CPU and of one device, and of no other.
+
+    As a part of a saved state: what goes on draws what is next.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -212,12 +221,25 @@ class Stream:
         state = {"cpu": torch.get_rng_state()}
         if self._device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self._device)
+        elif self._device.type == "mps":
+            state["mps"] = torch.mps.get_rng_state()
         return state
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
         torch.set_rng_state(state_dict["cpu"])
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(state_dict["cuda"], self._device)
+        elif self._device.type == "mps":
+            torch.mps.set_rng_state(state_dict["mps"])
+
+    def seed(self, seed: int) -> None:
+        """As `torch.manual_seed`, which would seed every GPU of the machine, too."""
+        torch.default_generator.manual_seed(seed)
+        if self._device.type == "cuda":
+            with torch.cuda.device(self._device):
+                torch.cuda.manual_seed(seed)
+        elif self._device.type == "mps":
+            torch.mps.manual_seed(seed)
 
 
 def in_parts(rows: int, at_once: int, work: Callable[[slice], Result]) -> list[Result]:
