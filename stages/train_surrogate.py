@@ -7,7 +7,7 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
-from trapmid.artifacts import classifiers, side_information
+from trapmid.artifacts import classifiers, initial, side_information
 from trapmid.artifacts.lineage import Traced, check_together, load_public
 from trapmid.config import params
 from trapmid.config.study import SurrogateRow
@@ -23,7 +23,7 @@ def main(name: str) -> None:
     files = [
         Path(f"data/prepared/{row.data}/public.pt"),
         Path(f"models/targets/{row.target}/model.pt"),
-        Path(row.init),
+        *initial.files(Path(row.init)),
     ]
     public, people = load_public(files[0])
     target = classifiers.load(files[1], rt)

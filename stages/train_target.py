@@ -7,7 +7,7 @@ from pathlib import Path
 
 from _stage import load_params, records, resumable, run, runtime
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers, pretraining
+from trapmid.artifacts import checkpoints, classifiers, initial, pretraining
 from trapmid.artifacts.lineage import people_of
 from trapmid.config import params
 from trapmid.config.study import ROWS, ClassifierTraining
@@ -31,7 +31,9 @@ def main(kind: str, name: str) -> None:
     content = checkpoints.load(data)
     folder, path = Path(f"reports/training/{kind}/{name}"), Path(f"models/{kind}/{name}/model.pt")
     identity = [asdict(row), asdict(plan), block]
-    with resumable(f"{kind} {name}", identity, [data, Path(row.init)], rt) as checkpointer:
+    with resumable(
+        f"{kind} {name}", identity, [data, *initial.files(Path(row.init))], rt
+    ) as checkpointer:
         if taught:
             with records(folder, rt, checkpointer) as stats:
                 learnt = pretraining.train(row, plan, defense, content, rt, checkpointer)

@@ -12,7 +12,7 @@ import torch
 
 from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime, same_state
 from trapmid import wiring
-from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts import checkpoints, classifiers, initial
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.config.study import TargetRow
 from trapmid.defenses import none
@@ -59,6 +59,20 @@ def train(init: Path, name: str) -> Trained:
         runtime(),
         Memory(),
     )
+
+
+def test_weights_that_a_word_stands_for_are_traced(
+    tmp_path: Path, init: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word is the same on two machines, the files in their caches need not be."""
+    trained, path = train(init, "none"), tmp_path / "model.pt"
+    (word := tmp_path / "word").write_text("timm resnet152.tv2_in1k\n")
+    (weights := tmp_path / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr(initial, "_in_cache", {"resnet152.tv2_in1k": weights}.get)
+    classifiers.save(path, "row-0", row_of(word, "none"), trained, SIZE, PEOPLE)
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (word, weights)]
+    found = classifiers.load(path, runtime()).lineage.sources
+    assert found == dict(zip(("init", "weights"), digests, strict=True))
 
 
 @pytest.mark.parametrize("method", BLOCKS)

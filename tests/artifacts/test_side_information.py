@@ -16,7 +16,7 @@ from trapmid import types, wiring
 from trapmid.artifacts import checkpoints, classifiers, side_information
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
-from trapmid.artifacts.lineage import Lineage
+from trapmid.artifacts.lineage import Lineage, file_digest
 from trapmid.config.study import SurrogateRow, TargetRow
 from trapmid.types import NOTHING, Checkpointer, SideInformation, Target
 
@@ -101,6 +101,7 @@ def test_a_surrogate_comes_back(tmp_path: Path, target: Path, weights: Path) -> 
     back = loaded(path)
     assert same_state(snapshot(back.model), snapshot(start.student))
     assert back.trapdoor is None and back.meta["defense"] == "trapmid"
+    assert back.lineage.sources == {"init": file_digest(weights / "random")}
     known = side_information.load(path, loaded(target), RT)
     assert known.students is not None and known.feature_mean is not None
     assert same_state(snapshot(known.students), snapshot(start.student))

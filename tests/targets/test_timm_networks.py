@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ def put_into_cache(folder: Path, tag: str, state: dict[str, Tensor]) -> None:
     save_file(state, snapshot / "model.safetensors")
 
 
-def test_a_start_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import huggingface_hub.file_download as hub
 
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
@@ -107,10 +110,17 @@ def test_a_start_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     network = seeded(Small, 5, 32)
     with pytest.raises(CheckpointError, match=r"timm/resnet18\.tv_in1k is not in the local cache"):
         initial.start(network, "small", init, 32)
+    word = hashlib.sha256(init.read_bytes()).hexdigest()
+    assert initial.files(init) == [init] and initial.sources(init) == {"init": word}
     official = theirs(7)
     put_into_cache(tmp_path, "resnet18.tv_in1k", official.state_dict())
     initial.start(network, "small", init, 32)
     assert torch.equal(network.network.conv1.weight, official.conv1.weight)
+    (weights,) = tmp_path.rglob("model.safetensors")
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert capsys.readouterr().err == f"{init}: timm/resnet18.tv_in1k of SHA-256 {digest}\n"
+    assert initial.files(init) == [init, weights]
+    assert initial.sources(init) == {"init": word, "weights": digest}
 
 
 class Plain(nn.Module):

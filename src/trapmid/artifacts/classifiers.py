@@ -107,7 +107,7 @@ def save(
     """
     trapdoor, fitted = trained.objective.trapdoor, trained.fitted
     defense = trained.defense
-    lineage = Lineage(people=people, target=None, sources={"init": file_digest(Path(row.init))})
+    lineage = Lineage(people=people, target=None, sources=initial.sources(Path(row.init)))
     adapted = _adapted(row, defense)
     triggers = {} if trapdoor is None else {"triggers": trapdoor.triggers}
     checkpoints.check_finite(path, {**trained.model.state_dict(), **triggers})

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.checkpoints import CheckpointError
+from trapmid.artifacts.lineage import file_digest
 from trapmid.types import Target, Trapdoor
 
 RANDOM, TORCHVISION, NONE = "random", "torchvision", "none"
@@ -45,6 +46,19 @@ def initial_state(path: Path) -> Mapping[str, Tensor] | str:
     """
     word = _word(path)
     return word if word is not None else state_in(path, checkpoints.load_foreign(path))
+
+
+def files(path: Path) -> list[Path]:
+    """The file `path`, and the one in the local cache that it stands for, where there is such."""
+    tag = _TIMM.fullmatch(_short_text(path))
+    cached = _in_cache(tag[1]) if tag else None
+    return [path] if cached is None else [path, cached]
+
+
+def sources(path: Path) -> dict[str, str]:
+    """Of a lineage: SHA-256 of the file `path`, and as `weights` that of the file it stands for."""
+    digests = [file_digest(file) for file in files(path)]
+    return dict(zip(("init", "weights"), digests, strict=False))
 
 
 def is_none(path: Path) -> bool:
@@ -258,15 +272,25 @@ def _of_timm(tag: str, network: Target, arch: str, init: Path) -> Mapping[str, T
     if tag not in known:
         choices = ", ".join(known) or "none; use weights/random"
         raise ValueError(f"init: {init}: {tag} does not fit {arch}; timm's weights: {choices}")
-    from huggingface_hub import try_to_load_from_cache  # comes with timm, as the next does
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file  # comes with timm
 
-    file = try_to_load_from_cache(f"timm/{tag}", "model.safetensors")
-    if not isinstance(file, str):
+    file = _in_cache(tag)
+    if file is None:
         raise CheckpointError(
             f"init: {init} for {arch}: timm/{tag} is not in the local cache; `hf download "
             f"timm/{tag} model.safetensors` puts it there, or use weights/random"
         )
     state: dict[str, Tensor] = load_file(file)
-    checkpoints.check_finite(Path(file), state)
+    checkpoints.check_finite(file, state)
+    print(f"{init}: timm/{tag} of SHA-256 {file_digest(file)}", file=sys.stderr)
     return state
+
+
+def _in_cache(tag: str) -> Path | None:
+    """The weights of timm/`tag` in the local cache of the Hugging Face hub; None: not there."""
+    try:
+        from huggingface_hub import try_to_load_from_cache  # comes with timm
+    except ModuleNotFoundError:  # whoever builds a network of timm says so
+        return None
+    file = try_to_load_from_cache(f"timm/{tag}", "model.safetensors")
+    return Path(file) if isinstance(file, str) else None

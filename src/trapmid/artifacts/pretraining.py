@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 import torch
 
-from trapmid.artifacts import checkpoints, classifiers
-from trapmid.artifacts.lineage import Lineage, file_digest
+from trapmid.artifacts import checkpoints, classifiers, initial
+from trapmid.artifacts.lineage import Lineage
 from trapmid.config.study import ClassifierTraining, PretrainedRow, TargetRow
 from trapmid.nets import dlib_resnet
 from trapmid.runtime import Runtime
@@ -83,7 +83,7 @@ def save(
     state = learnt.model.state_dict()
     checkpoints.check_finite(path, state)
     people = content["people"]
-    lineage = Lineage(people=people, target=None, sources={"init": file_digest(Path(row.init))})
+    lineage = Lineage(people=people, target=None, sources=initial.sources(Path(row.init)))
     checkpoints.save(
         path,
         {

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trapmid.artifacts import checkpoints, classifiers
+from trapmid.artifacts import checkpoints, classifiers, initial
 from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.classifiers import LoadedClassifier
 from trapmid.artifacts.initial import is_none
@@ -69,6 +69,11 @@ def save_surrogate(
     Raises:
         CheckpointError: a weight, or what it learnt, is not finite.
     """
+    lineage = Lineage(
+        people=target.lineage.people,
+        target=target.target,
+        sources=initial.sources(Path(row.init)),
+    )
     checkpoints.check_finite(path, {**start.student.state_dict(), **learnt})
     checkpoints.save(
         path,
@@ -76,7 +81,7 @@ def save_surrogate(
             **start.shape,
             "state": start.student.state_dict(),
             "trapdoor": None,
-            "lineage": Lineage(people=target.lineage.people, target=target.target).to_content(),
+            "lineage": lineage.to_content(),
             "meta": {
                 "row": name,
                 "defense": target.meta["defense"],
