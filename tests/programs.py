@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
+import zipfile
 from collections.abc import Callable
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -45,4 +48,23 @@ def exported(model: nn.Module, *examples: Tensor, batch: bool = True) -> bytes:
     with warnings.catch_warnings(action="ignore"):
         made = torch.export.export(model, examples, dynamic_shapes=sizes)
         torch.export.save(made, stream)
+    return stream.getvalue()
+
+
+def on_a_gpu(model: nn.Module, *examples: Tensor) -> bytes:
+    """The bytes of a .pt2 file, as they are of a model and an example on a GPU.
+
+    Such a file says of every tensor, and of every node that makes one, that it is on `cuda`; its
+    weights are the same bytes. (torch 2.14 writes a model of fake tensors on `cuda` so.)
+    """
+    with mock.patch("torch.serialization.location_tag", return_value="cuda:0"):
+        content = exported(model, *examples)
+    here, there = b'{"type": "cpu", "index": null}', b'{"type": "cuda", "index": 0}'
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(stream, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            if name.endswith(".json"):
+                text = re.sub(re.escape(here), there, text)
+            new.writestr(name, text)
     return stream.getvalue()

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from programs import CLASSES, SIZE, Small, Two, exported
+from programs import CLASSES, SIZE, Small, Two, exported, on_a_gpu
 from trapmid.nets import program, program_archive
 from trapmid.nets.program import ProgramError
 
@@ -80,6 +80,42 @@ def test_a_sound_program_passes_and_answers_as_the_model_did(model: nn.Module) -
         logits, features = wanted if isinstance(wanted, tuple) else (wanted, wanted)
         assert torch.allclose(answer.logits, logits, atol=1e-6)
         assert torch.allclose(answer.features, features, atol=1e-6)
+
+
+class Making(Two):
+    """Makes constants where its images are, and asserts that these are there."""
+
+    def forward(self, images: Tensor) -> object:
+        shifts = torch.arange(3, device=images.device)[:, None, None] / 10
+        return super().forward(images.to(images.device) - shifts)
+
+
+@pytest.mark.parametrize("model", [Two(), Making()], ids=["weights", "constants_too"])
+def test_a_program_from_a_gpu_is_read_on_the_cpu(model: nn.Module) -> None:
+    """Whether this machine has a GPU or none: `asked` puts it where it is wanted."""
+    content = on_a_gpu(model.eval())
+    found = program.read(content)
+    checked(content)
+    places = {
+        value.device.type for value in (*found.state_dict.values(), *found.constants.values())
+    }
+    (example,), _ = found.example_inputs or ((), {})
+    assert places == {example.device.type} == {"cpu"}
+    images = torch.rand(4, 3, SIZE, SIZE)
+    answer = program.ask(program.asked(found, torch.device("cpu")), images)
+    assert torch.allclose(answer.logits, model(images)[0], atol=1e-6)
+
+
+def test_an_archive_of_the_cpu_keeps_its_members() -> None:
+    content = exported(Making().eval())
+    assert members(program_archive.plain(content)) == members(content)
+    moved = members(program_archive.plain(on_a_gpu(Making().eval())))
+    assert set(moved) == set(members(content)) and b'"cuda"' not in b"".join(moved.values())
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 DEFECTS: dict[str, tuple[Callable[[], bytes], str]] = {

@@ -19,7 +19,7 @@ from torch.export.passes import move_to_device_pass
 
 from trapmid.nets import program_archive
 
-_EXPORT = "torch.export.export(model.eval(), (images,), dynamic_shapes=({0: Dim('batch')},))"
+_EXPORT = "torch.export.export(model.cpu().eval(), (images,), dynamic_shapes=({0: Dim('batch')},))"
 STATE = "_extra_state"
 """What torch calls a network's state that is no weight: here a file's bytes, (n,) uint8."""
 
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
 
 def read(content: bytes) -> ExportedProgram:
-    """The program in the bytes of a .pt2 file.
+    """The program in the bytes of a .pt2 file, on the CPU, wherever it was exported.
 
     Pickled objects and compiled code in the archive are refused, since to read one runs it. That
     does not make a file of strangers safe: torch evaluates its formulas of sizes, too.
@@ -60,7 +60,7 @@ def read(content: bytes) -> ExportedProgram:
 
 
 def asked(program: ExportedProgram, device: torch.device) -> nn.Module:
-    """The program as a module on `device`, constants that it makes by itself included."""
+    """The program of `read` as a module on `device`, constants that it makes by itself included."""
     with warnings.catch_warnings(action="ignore"):
         if device.type != "cpu":
             program = move_to_device_pass(program, str(device))

@@ -1,7 +1,8 @@
 """What the archive of a .pt2 file may hold: a graph as text, tensors, and nothing that runs.
 
 Each member is known and looked at, and torch gets an archive that is written anew of them, so that
-what was looked at is what it reads.
+what was looked at is what it reads. A program that was exported on another device is put on the
+CPU there: torch would read it where it was, which another machine does not have.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -24,11 +26,16 @@ _KNOWN = re.compile(
 _OBJECTS = re.compile(r"data/constants/(?:custom|opaque)_obj_")
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OSError, RuntimeError, EOFError)
 _NO_PROGRAM = "no program of torch.export.save"
+_DEVICE = {"type", "index"}  # of a device in torch's JSON, and of nothing else there
+_HERE = {"cpu", "meta"}  # what every machine has
 _PICKLED = "holds pickled objects, which may run any code; export plain tensors"
 
 
 def plain(content: bytes) -> bytes:
     """An archive of the same members as that in `content`, of which each is looked at.
+
+    Where it names another device than the CPU, the CPU stands instead: its weights are bytes, which
+    lie nowhere. On a device of no numbers (`meta`) stays what is there.
 
     Raises:
         ValueError: it is no archive of `torch.export.save`, it is damaged, or a member is unknown
@@ -45,14 +52,18 @@ def plain(content: bytes) -> bytes:
             raise ValueError(_PICKLED)
         if name not in (_MODEL, _EXAMPLE, *_CONFIGS) and not _KNOWN.fullmatch(name):
             raise ValueError(f"holds {name[:80]!r}, which a program of plain tensors does not need")
-    if any(entry.get("use_pickle") for entry in _payloads(inside)) or not _is_plain(
-        inside.get(_EXAMPLE, b"")
-    ):
+    if any(entry.get("use_pickle") for entry in _payloads(inside)):
         raise ValueError(_PICKLED)
+    placed = {
+        name: _named_cpu(name, inside[name]) for name in (_MODEL, *_CONFIGS) if name in inside
+    }
+    if example := inside.get(_EXAMPLE, b""):
+        placed[_EXAMPLE] = _loaded_on_cpu(example)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, value in members.items():
-            archive.writestr(zipfile.ZipInfo(name), value)
+            kept = placed.get(name.partition("/")[2], value)
+            archive.writestr(zipfile.ZipInfo(name), kept)
     return stream.getvalue()
 
 
@@ -68,21 +79,52 @@ def _members(content: bytes) -> dict[str, bytes]:
 def _payloads(inside: dict[str, bytes]) -> Iterator[dict[str, object]]:
     """What the archive says of each of its weights and constants."""
     for name in _CONFIGS:
-        try:
-            config = json.loads(inside.get(name, b"{}"))
-        except (ValueError, RecursionError):
-            raise ValueError(f"{_NO_PROGRAM}, or damaged ({name} is no JSON)") from None
+        config = _json(name, inside.get(name, b"{}"))
         entries = config.get("config", {}) if isinstance(config, dict) else {}
         if isinstance(entries, dict):
             yield from (entry for entry in entries.values() if isinstance(entry, dict))
 
 
-def _is_plain(example: bytes) -> bool:
-    """Whether the example inputs hold tensors and plain values alone."""
-    if not example:
-        return True
+def _json(name: str, text: bytes, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     try:
-        torch.load(io.BytesIO(example), weights_only=True)
+        return json.loads(text, object_hook=hook)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{_NO_PROGRAM}, or damaged ({name} is no JSON)") from None
+
+
+def _named_cpu(name: str, text: bytes) -> bytes:
+    """The graph or the list of weights, on the CPU; the same bytes where all of it is there."""
+    moved: list[str] = []
+
+    def on_cpu(part: dict[str, Any]) -> dict[str, Any]:
+        kind = part.get("type")
+        if set(part) != _DEVICE or not isinstance(kind, str) or kind in _HERE:
+            return part
+        moved.append(kind)
+        return {"type": "cpu", "index": None}
+
+    content = _json(name, text, on_cpu)
+    return json.dumps(content).encode() if moved else text
+
+
+def _loaded_on_cpu(example: bytes) -> bytes:
+    """The example inputs, on the CPU; the same bytes where they were.
+
+    Raises:
+        ValueError: they are more than tensors and plain values.
+    """
+    places: set[str] = set()
+
+    def on_cpu(storage: Any, place: str) -> Any:
+        places.add(place)
+        return storage  # which torch reads on the CPU first
+
+    try:
+        found = torch.load(io.BytesIO(example), weights_only=True, map_location=on_cpu)
     except Exception:  # whatever bytes lead to
-        return False
-    return True
+        raise ValueError(_PICKLED) from None
+    if places <= _HERE:
+        return example
+    stream = io.BytesIO()
+    torch.save(found, stream)
+    return stream.getvalue()
