@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime, same_state
+from programs import exported
+from toy import BLOCKS, PEOPLE, Memory, images, plan, private, runtime, same_state, uniform
 from trapmid import wiring
 from trapmid.artifacts import checkpoints, classifiers, initial
 from trapmid.artifacts.checkpoints import CheckpointError
@@ -274,6 +276,42 @@ def test_a_given_network_is_that_of_the_rows_defence(tmp_path: Path, init: Path)
 def given(path: Path, method: str, defense: Defense, name: str | None = None) -> Trained:
     row = replace(row_of(path, method), method=name or BLOCKS[method][0])
     return classifiers.train(row, GIVEN, defense, private(CLASSES, SIZE), runtime(seed=5), Memory())
+
+
+class Nearest(nn.Module):
+    """Names the person of whom `private` drew an image; output `i` is person `order[i]`."""
+
+    def __init__(self, order: list[int]) -> None:
+        super().__init__()
+        patterns = uniform(len(order), 3, SIZE, SIZE, seed=99).flatten(1) - 0.5
+        self.patterns = nn.Parameter(patterns[order])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) - 0.5) @ self.patterns.T
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 2, 3, 0], [0, 1, 3, 2]])
+def test_a_program_has_its_people_in_the_order_of_the_labels(
+    order: list[int], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.pt2"
+    path.write_bytes(exported(Nearest(order).eval(), torch.rand(2, 3, SIZE, SIZE)))
+    theirs = row(path, arch="exported", training="given", data="staff")
+    defense, content = wiring.defense(*BLOCKS["none"], "none"), private(4, SIZE)
+
+    def taken() -> Trained:
+        return classifiers.train(theirs, GIVEN, defense, content, runtime(), Memory())
+
+    if order == [0, 1, 2, 3]:
+        assert taken().fitted.test_accuracy == 1.0
+        return
+    share = sum(order[i] == i for i in range(4)) / 4
+    with pytest.raises(CheckpointError) as caught:
+        taken()
+    assert str(caught.value) == (
+        f"{path}: names {share:.0%} of 32 training images, and 100% if its outputs stood for other "
+        "people; they must be in the order of the labels of data/prepared/staff/manifest.csv"
+    )
 
 
 def test_without_epochs_there_is_none_to_choose() -> None:

@@ -31,7 +31,7 @@ from trapmid.audit.people import Private
 from trapmid.data.drawing.images import portraits
 from trapmid.data.listing import Entry
 from trapmid.metrics.statistics import intervals
-from trapmid.nets import program
+from trapmid.nets import dlib_resnet, program
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, IMAGES = 16, 12
@@ -124,7 +124,8 @@ class Quiet(Folder):
         (self.path / ".dvc").mkdir()
 
 
-def test_what_it_writes(world: World, tmp_path: Path) -> None:
+def test_what_it_writes(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlib_resnet, "Recogniser", object)  # as if it were installed
     folder = Quiet(tmp_path / "a", ROOT)
     run.prepare(request(world, world.model(), verifier="dlib"), folder)
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
@@ -147,6 +148,21 @@ def test_what_it_writes(world: World, tmp_path: Path) -> None:
     }
     assert (folder.path / "data/external/private").resolve() == world.private.resolve()
     assert (folder.path / "src/trapmid/audit").is_dir()
+
+
+def test_a_verifier_that_is_not_installed_is_one_line_and_nothing_written(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be found when its stage's turn comes, after an hour."""
+
+    def missing() -> None:
+        raise ValueError("dlib: not installed; `pip install --editable '.[faces]'`")
+
+    monkeypatch.setattr(dlib_resnet, "Recogniser", missing)
+    folder = Quiet(tmp_path / "a", ROOT)
+    with pytest.raises(ValueError, match=r"^dlib: not installed; `pip install [^\n]*`$"):
+        run.prepare(request(world, world.model(), verifier="dlib"), folder)
+    assert not folder.path.exists()
 
 
 def test_the_file_that_was_given_is_named_by_its_digest(world: World, tmp_path: Path) -> None:
@@ -316,7 +332,7 @@ def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path
         order = of_people.order_of(own.names, listed)
         content = model.reordered(model.contents(file, SIZE, 4), order, SIZE)
         program.check(program.read(content), 4, SIZE)
-        assert model.check_knows(content, own, of_people.probes(own, SIZE)) == 1.0
+        assert model.check_knows(content, of_people.probes(own, SIZE)) == 1.0
     folder = Quiet(tmp_path / "a", ROOT)
     with pytest.raises(ValueError, match=r"100% if its outputs stood for .*--classes"):
         run.prepare(request(world, path), folder)
@@ -413,11 +429,10 @@ def test_a_model_that_wants_blue_first() -> None:
     images = torch.zeros(6, 3, SIZE, SIZE)
     images[:3, 0] = images[3:, 2] = 1.0
     shown = of_people.Probes(images, torch.tensor([0, 0, 0, 1, 1, 1]))
-    own = of_people.Private("people", ("red", "blue"), ((), ()), 0)
     content = exported(BlueFirst(), torch.rand(2, 3, SIZE, SIZE))
     line = r"names 0% of 6 private images in \[0, 1\], and 100% of them with channels in the order"
     with pytest.raises(of_people.AuditError, match=line):
-        model.check_knows(content, own, shown)
+        model.check_knows(content, shown)
 
 
 class Threshold(nn.Module):
@@ -445,14 +460,13 @@ def test_a_model_that_wants_other_numbers(at: float, dark: float, light: float, 
     shown = of_people.Probes(
         shades[:, None, None, None].expand(4, 3, SIZE, SIZE), torch.tensor([0, 0, 1, 1])
     )
-    own = of_people.Private("people", ("dark", "light"), ((), ()), 0)
     content = exported(Threshold(at), torch.rand(2, 3, SIZE, SIZE))
     line = rf"names 50% of 4 private images in \[0, 1\], and 100% of them with {words}: put that"
     with pytest.raises(of_people.AuditError, match=line):
-        model.check_knows(content, own, shown)
+        model.check_knows(content, shown)
     # Between the two of [0, 1] it knows them all.
     content = exported(Threshold((dark + light) / 2), torch.rand(2, 3, SIZE, SIZE))
-    assert model.check_knows(content, own, shown) == 1.0
+    assert model.check_knows(content, shown) == 1.0
 
 
 def test_who_has_the_least_number_of_images_counts(world: World) -> None:

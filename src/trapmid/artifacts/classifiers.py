@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from trapmid import wiring
@@ -16,10 +17,14 @@ from trapmid.artifacts.checkpoints import CheckpointError
 from trapmid.artifacts.lineage import Lineage, Traced, file_digest
 from trapmid.config.params import ParamsError
 from trapmid.config.study import ClassifierTraining, TargetRow
+from trapmid.metrics import renaming
 from trapmid.runtime import Runtime
 from trapmid.training import classifier
 from trapmid.training.classifier import Splits, Trained
+from trapmid.training.fit import Labelled, to_float
 from trapmid.types import Checkpointer, Defense, Target, Trapdoor
+
+_ASKED = 8  # training images of every person, about which a program is asked
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def train(
     A plan without epochs takes the network that the row's `init` holds, as it is.
 
     Raises:
-        CheckpointError: `init` cannot be used, or holds another network than the row's.
+        CheckpointError: `init` cannot be used, or holds another network than the row's, or a
+            program whose outputs are in another order than the labels.
         ValueError: the epoch is chosen on validation images, and there are none.
     """
     splits = Splits.of(private)
@@ -89,12 +95,37 @@ def train(
     if plan.epochs == 0:
         fill = partial(initial.take, Path(row.init), row.arch, size, _adapted(row, defense))
         unstarted = partial(_unstarted, row.arch, image_size=size, rt=rt)
-        return classifier.take(defense, unstarted, fill, splits, plan, rt, checkpointer)
+        taken = classifier.take(defense, unstarted, fill, splits, plan, rt, checkpointer)
+        if row.arch == initial.PROGRAM:
+            _check_order(row, taken.model, splits.train, rt)
+        return taken
 
     def network(outputs: int) -> Target:
         return new_network(row.arch, outputs, size, Path(row.init), rt)
 
     return classifier.train(defense, network, splits, plan, rt, checkpointer)
+
+
+@torch.no_grad()
+def _check_order(row: TargetRow, model: Target, train: Labelled, rt: Runtime) -> None:
+    """Refuses a program from elsewhere that has the people in another order.
+
+    Nothing else would: every search convinces it, and of somebody else, so it looks protected.
+
+    Raises:
+        CheckpointError: under a renaming of its outputs it would be right far more often.
+    """
+    people = range(model.num_classes)
+    first = torch.cat([(train.labels == one).nonzero().flatten()[:_ASKED] for one in people])
+    images = train.images[first]
+    parts = [model(to_float(part).to(rt.device)).logits for part in images.split(64)]
+    found = renaming.readings(torch.cat(parts), train.labels[first])
+    if found.is_another_order:
+        raise CheckpointError(
+            f"{row.init}: names {found.given:.0%} of {len(first)} training images, and "
+            f"{found.renamed:.0%} if its outputs stood for other people; they must be in the order "
+            f"of the labels of data/prepared/{row.data}/manifest.csv"
+        )
 
 
 def save(

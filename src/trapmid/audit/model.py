@@ -6,17 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from trapmid.artifacts import programs
-from trapmid.audit.people import AuditError, Private, Probes
+from trapmid.audit.people import AuditError, Probes
+from trapmid.metrics import renaming
 from trapmid.nets import program
 from trapmid.nets.program import ProgramError
 
-_BETTER = 0.3  # so much more accuracy shows what is wrong
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _MEAN, _STD = (torch.tensor(values)[:, None, None] for values in _IMAGENET)
@@ -102,7 +100,7 @@ class _Reordered(nn.Module):
         return answer.logits.index_select(1, self.order), answer.features
 
 
-def check_knows(content: bytes, people: Private, probes: Probes) -> float:
+def check_knows(content: bytes, probes: Probes) -> float:
     """The share of the probes, in [0, 1], that the program names rightly.
 
     Raises:
@@ -111,19 +109,20 @@ def check_knows(content: bytes, people: Private, probes: Probes) -> float:
     """
     module = _module(content)
     logits = _logits(module, probes.images)
-    right = _accuracy(logits, probes.labels)
+    found = renaming.readings(logits, probes.labels)
+    right = found.given
     for words, change in _SCALES.items():
         other = _accuracy(_logits(module, change(probes.images)), probes.labels)
-        if other > right + _BETTER:
+        if other > right + renaming.BETTER:
             raise AuditError(
                 f"the model names {right:.0%} of {len(probes.labels)} private images in [0, 1], "
                 f"and {other:.0%} of them with {words}: put that into the model and export it again"
             )
-    best = _matched(logits, probes.labels, len(people.names))
-    if best > right + _BETTER:
+    if found.is_another_order:
         raise AuditError(
-            f"the model names {right:.0%} of {len(probes.labels)} private images, and {best:.0%} "
-            "if its outputs stood for other people: give their order with --classes"
+            f"the model names {right:.0%} of {len(probes.labels)} private images, and "
+            f"{found.renamed:.0%} if its outputs stood for other people: give their order with "
+            "--classes"
         )
     return right
 
@@ -139,11 +138,3 @@ def _logits(module: nn.Module, images: Tensor) -> Tensor:
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(dim=1) == labels).double().mean())
-
-
-def _matched(logits: Tensor, labels: Tensor, people: int) -> float:
-    """The accuracy under the best one-to-one renaming of the outputs."""
-    counts = np.zeros((people, people))
-    np.add.at(counts, (labels.numpy(), logits.argmax(dim=1).numpy()), 1)
-    rows, columns = linear_sum_assignment(-counts)
-    return float(counts[rows, columns].sum() / len(labels))

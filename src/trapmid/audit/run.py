@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trapmid import wiring
 from trapmid.artifacts import results
 from trapmid.artifacts.lineage import file_digest
 from trapmid.audit import model, people
@@ -58,11 +59,13 @@ def prepare(request: Request, folder: Folder) -> None:
     print(balance(own, request.most_images))
     size = request.image_size or model.size_of(request.model)
     resolution_plan(size)  # of every prior of an audit: it would stop hours later
+    if request.verifier is not None:  # likewise: what it needs may not be installed
+        wiring.judge(request.verifier)(size)
     content = model.contents(request.model, size, len(own.names))
     features = model.has_features(content, size)
     order = people.order_of(own.names, request.classes)
     content = model.reordered(content, order, size)
-    right = model.check_knows(content, own, people.probes(own, size))
+    right = model.check_knows(content, people.probes(own, size))
     print(
         f"{request.model} names {right:.0%} of the first images of {len(own.names)} people "
         f"({size} pixels)"

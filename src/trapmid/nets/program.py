@@ -170,7 +170,7 @@ def _check_answer(answer: Answer, num_classes: int) -> None:
     if logits.shape[1] != num_classes:
         raise ProgramError(
             f"knows {logits.shape[1]} classes, and the data set has {num_classes} private people; "
-            "one logit per person, people in the order of their names or numbers"
+            "one logit per person, in the order of the labels of its manifest.csv"
         )
     if answer.features is not logits:
         _check_features(answer.features)
