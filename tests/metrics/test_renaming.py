@@ -23,9 +23,9 @@ def test_answers_in_the_given_order() -> None:
 
 @pytest.mark.parametrize("by_person", [True, False])
 def test_answers_in_another_order(by_person: bool) -> None:
-    """Whether a person's images stand together or not."""
-    labels = torch.arange(5).repeat_interleave(4) if by_person else torch.arange(5).repeat(4)
-    found = renaming.readings(answers((labels + 2) % 5, 5), labels)
+    """Whether a person's two images stand together or not, one is in each half."""
+    labels = torch.arange(6).repeat_interleave(2) if by_person else torch.arange(6).repeat(2)
+    found = renaming.readings(answers((labels + 2) % 6, 6), labels)
     assert found == (0.0, 1.0) and found.is_another_order
 
 
