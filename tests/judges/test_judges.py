@@ -17,6 +17,7 @@ from trapmid.data.drawing.attributes import GROUPS
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.judges import attributes, portrait
 from trapmid.judges.verifier import contrastive_loss
+from trapmid.metrics import verification
 from trapmid.types import FaceBatch, Judge, Person, Reader, Verifier
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,16 @@ def test_embeddings_have_length_1_and_readings_are_parameters() -> None:
         readings = made("portrait")(images)
     assert readings.shape == (4, len(ATTRIBUTES))
     assert readings.min() >= 0 and readings.max() <= 1
+
+
+@pytest.mark.slow
+def test_facenet_s_distance_of_an_image_from_itself_is_0_and_no_more_than_4() -> None:
+    images, labels = torch.rand(3, 3, 224, 224), torch.arange(3)
+    with torch.no_grad():
+        found = made("facenet")(images)
+    own = verification.nearest_image(found, labels, found, labels)
+    others = verification.nearest_image(found, labels, found.roll(1, 0), labels)
+    assert own.tolist() == [0.0] * 3 and 0 < others.min() <= others.max() <= 4
 
 
 def test_groups_part_the_parameters() -> None:

@@ -99,6 +99,48 @@ def test_likeness_is_between_random_latents_and_real_images(two):
     assert "Kernel distance and the matched" in fold.blocks[0] and "KID" not in str(shown)
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("facenet", "FaceNet distance"),
+        ("dlib", "dlib distance"),
+        ("verifier", "Verifier distance"),
+    ],
+)
+def test_the_distance_to_the_nearest_image_has_the_verifier_s_name(tmp_path, method, name):
+    """0.5 and 0.9 of two seeds, 0.25 of real images; nobody measured random latents."""
+    found = found_of(tmp_path, (0, 1))
+    judge = found.inputs.judges["verifier"]
+    quality = replace(judge.verifier, nearest_image=0.25)
+    found.inputs.judges["verifier"] = replace(judge, method=method, verifier=quality)
+    for row, near in (("plgmi-trapmid-0", 0.5), ("plgmi-trapmid-1", 0.9)):
+        run = found.inputs.attack_runs[row]
+        verifier = replace(run.judges.verifier, nearest_image=near)
+        judged = replace(run.judges, verifier=verifier)
+        found.inputs.attack_runs[row] = replace(run, judges=judged)
+    (fold,) = likeness(found)
+    shown = {one["Attack and defence"]: one for one in fold.blocks[1].frame.to_dict("records")}
+    assert shown["PLG-MI on Trap-MID"][f"{name} ↓"] == "0.70"
+    assert shown["ceiling: real test images"][f"{name} ↓"] == "0.25"
+    assert shown["floor: random latents"][f"{name} ↓"] == "–"
+    assert f" {name}: from a made image to its person's nearest" in fold.blocks[0]
+
+
+def test_verifiers_of_two_methods_have_one_column(tmp_path):
+    found = found_of(tmp_path)
+    judge = found.inputs.judges["verifier"]
+    quality = replace(judge.verifier, nearest_image=0.25)
+    found.inputs.judges["verifier"] = replace(judge, method="dlib", verifier=quality)
+    found.inputs.judges["face"] = replace(judge, method="facenet")
+    first = next(iter(found.params["attack_runs"].values()))
+    first["verifier"] = "data/features/judges/face.pt"
+    (fold,) = likeness(found)
+    assert "Verifier distance ↓" not in fold.blocks[1].frame.columns  # the first has none
+    found.inputs.judges["face"] = replace(judge, method="facenet", verifier=quality)
+    (fold,) = likeness(found)
+    assert "Verifier distance ↓" in fold.blocks[1].frame.columns
+
+
 def test_a_distance_is_called_kid_where_the_features_are_inceptions(tmp_path):
     found = found_of(tmp_path)
     found.params["evaluation"]["frechet_features"] = "inception"

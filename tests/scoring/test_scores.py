@@ -146,8 +146,10 @@ LATER = {  # of older files one knows what they would say, or that they say noth
     *((section, "computed_on", name) for section in KINDS for name in ("threads", "gpu")),
     ("judges", "votes"),
     ("judges", "intervals"),
+    ("judges", "verifier", "nearest_image"),
     ("attack_runs", "judges", "ceiling"),
     ("attack_runs", "judges", "agree_on_real"),
+    ("attack_runs", "judges", "verifier", "nearest_image"),
 }
 
 

@@ -152,6 +152,29 @@ def test_the_threshold_lets_through_the_share_of_impostors(people: dict[str, Ten
     assert sum(gap < float(reference["threshold"]) - 1e-6 for gap in gaps) == 3
 
 
+def loop_of_nearest(
+    made: Tensor, labels: Tensor, people: Mapping[str, Tensor], judge: Verifier
+) -> list[float]:
+    """Squared distances of unit embeddings to a person's nearest training image."""
+    with torch.no_grad():
+        seen = judge(made.clamp(0, 1)).double()
+        real = judge(people["train_images"] / 255).double()
+    found = []
+    for one, label in zip(seen, labels.tolist(), strict=True):
+        own = real[people["train_labels"] == label]
+        found.append(min(float((one / one.norm() - x / x.norm()).square().sum()) for x in own))
+    return found
+
+
+def test_how_near_real_test_images_come_is_measured(people: dict[str, Tensor]) -> None:
+    """By the same measure as an attack's: what a photograph would have."""
+    made = people["test_images"] / 255
+    near = loop_of_nearest(made, people["test_labels"], people, ByColour(8))
+    quality = scored(ByColour(8), people).scores.verifier
+    assert quality is not None
+    assert quality.nearest_image == pytest.approx(sum(near) / len(near), abs=1e-6)
+
+
 def test_a_verifier_s_rates_count_everybody_once(people: dict[str, Tensor]) -> None:
     """Of four people the one with 40 of 52 test images is shown by the next one in all of them."""
     found = scored(ByColour(8), crowded(people, wrong=range(40)))
@@ -299,6 +322,20 @@ def test_verdicts_on_an_attack(panel: Panel) -> None:
     assert found.rows["agreed"].sum() == 18
 
 
+def test_the_distance_to_the_nearest_image_is_a_mean_of_minima(
+    people: dict[str, Tensor], panel: Panel
+) -> None:
+    """Of what was found, whether accepted or not: image 5 shows another person."""
+    images = shown(torch.arange(20) % 4 > 0)
+    found = verdicts.judge(panel, images, torch.ones(20, dtype=torch.bool), SETUP)
+    near = loop_of_nearest(images.images, images.labels, people, ByColour(8))
+    assert found.rows["verifier_nearest_image"].tolist() == pytest.approx(near, abs=1e-6)
+    own = [one for number, one in enumerate(near) if number % 4 > 0]
+    assert near[5] > 1.5 and 5 % 4 > 0
+    assert found.scores is not None and found.scores.verifier is not None
+    assert found.scores.verifier.nearest_image == pytest.approx(sum(own) / 15, abs=1e-6)
+
+
 def test_a_reader_of_looks_has_no_voice(people: dict[str, Tensor], panel: Panel) -> None:
     looks, hit = loaded(OfLooks(8), people), torch.ones(20, dtype=torch.bool)
     assert scored(OfLooks(8), people).scores.votes is False
@@ -406,7 +443,7 @@ def test_what_was_not_found_is_refused_and_says_nothing(panel: Panel) -> None:
     none = verdicts.judge(panel, shown(half & ~half), hit & ~hit, SETUP).scores
     assert none is not None and none.verifier is not None and none.identity is not None
     assert (none.agree, none.verifier.accepted, none.identity.aa1) == (0.0, 0.0, 0.0)
-    assert none.verifier.distance is None
+    assert none.verifier.distance is None and none.verifier.nearest_image is None
     assert none.identity.distance.attacked is None and none.identity.farther is None
     assert none.identity.attributes["Male"].others is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid.metrics.statistics.intervals import Interval, of_cell
@@ -98,6 +99,12 @@ def agreed_on_real(params: Mapping[str, Any], runs: Mapping[str, AttackScores]) 
         return None
     least = min(by_panel.values(), key=lambda scores: float(at(scores, _ON_REAL)))
     return OnReal(measured([least], _ON_REAL), len(by_panel) > 1)
+
+
+def verifier_method(params: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
+    """The method of the verifier that a block of attack_runs names; None: it names none."""
+    row = params["judges"].get(Path(str(run.get("verifier", ""))).stem)
+    return None if row is None else str(row["method"])
 
 
 def at(scores: Any, path: str) -> Any:

@@ -132,10 +132,16 @@ def _verifier(
         private[f"{split}_labels"],
         setup.evaluation.verifier_fpr,
     )
-    reference = {"templates": templates, "threshold": torch.tensor(limit, dtype=torch.float64)}
+    reference = {
+        "templates": templates,
+        "threshold": torch.tensor(limit, dtype=torch.float64),
+        "embeddings": embeddings,
+        "labels": private["train_labels"],
+    }
     judge = LoadedJudge(opened.judge, reference, traced)
     shown = Shown.real(private, "test")
-    found = verify(judge, shown, setup)
+    verified = verify(judge, shown, setup)
+    found = verified.verdicts
     impostors = _impostors(opened, templates, private, "test", setup)
     blanks = _blanks(opened, templates, private, setup)
     right = found.nearest == shown.labels
@@ -149,6 +155,7 @@ def _verifier(
         aa1=accuracy.rate_by_class(right, shown.labels),
         blanks_accepted=accuracy.rate(blanks < limit),
         n_blanks=blanks.numel(),
+        nearest_image=float(verified.nearest_image.mean()),
     )
     within = {
         "verifier.true_accepts": of_rate(found.accepted, shown.labels, equal=True),

@@ -39,6 +39,9 @@ class VerifierScores:
     accepted: float  # share that it takes for the person
     aa1: float  # share to which the person's template is the nearest
     distance: float | None  # mean to the person's template; None: no image
+    # Mean squared L2 of unit embeddings to the person's nearest private training image, in [0, 4];
+    # FaceNet's is PPA's "FaceNet distance". None: no image, or the file is older.
+    nearest_image: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,3 +111,5 @@ class VerifierQuality:
     aa1: float
     blanks_accepted: float  # share of pairs of an image of nobody and a person
     n_blanks: int
+    # As `VerifierScores.nearest_image`, of real test images; None: the file is older.
+    nearest_image: float | None = None

@@ -24,6 +24,7 @@ from trapmid.scoring.judged import (
     Likeness,
     VerifierScores,
 )
+from trapmid.scoring.recognition import mean_distance
 from trapmid.types import Judge, Reader
 
 
@@ -33,6 +34,13 @@ class Judged(NamedTuple):
     scores: JudgedScores | None  # None: there is no judge
     rows: dict[str, Tensor]  # one entry per reconstruction, for data/scored/<row>.pt
     intervals: dict[str, Interval]  # over people, by the number's path in an attack's scores
+
+
+class Verified(NamedTuple):
+    """What a verifier says of N images."""
+
+    verdicts: Verdicts
+    nearest_image: Tensor  # (N,) float64 in [0, 4], see `verification.nearest_image`
 
 
 class Reading(NamedTuple):
@@ -52,9 +60,13 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
     if panel.verifier is not None:
         found = verify(panel.verifier, shown, setup)
         verified = verifier_scores(panel.verifier, found, shown)
-        answers["verifier"] = found.accepted
-        rows |= {"verifier_distance": found.distances, "verifier_nearest": found.nearest}
-        within |= _verifier_intervals(found, shown)
+        answers["verifier"] = found.verdicts.accepted
+        rows |= {
+            "verifier_distance": found.verdicts.distances,
+            "verifier_nearest": found.verdicts.nearest,
+            "verifier_nearest_image": found.nearest_image,
+        }
+        within |= _verifier_intervals(found.verdicts, shown)
     if panel.identity is not None:
         reading = read(panel.identity, shown, setup)
         identified = identity_scores(panel.identity, reading, shown)
@@ -93,24 +105,28 @@ def vectors(network: Judge, images: Tensor, setup: Setup) -> Tensor:
     return features.vectors(network, seen, batch_size=setup.evaluation.batch_size, rt=setup.rt)
 
 
-def verify(verifier: LoadedJudge, shown: Shown, setup: Setup) -> Verdicts:
-    """Whether each image is taken for the person whom it is to show."""
+def verify(verifier: LoadedJudge, shown: Shown, setup: Setup) -> Verified:
+    """Whether each image is taken for the person whom it is to show, and how near it comes."""
     reference = verifier.reference
     embeddings = vectors(verifier.judge, shown.images, setup)
     distances = verification.distances(embeddings, reference["templates"])
     limit = float(reference["threshold"])
     found = verification.verdicts(distances, shown.labels, limit)
-    return found._replace(accepted=found.accepted & shown.found)
+    near = verification.nearest_image(
+        embeddings, shown.labels, reference["embeddings"], reference["labels"]
+    )
+    return Verified(found._replace(accepted=found.accepted & shown.found), near)
 
 
-def verifier_scores(verifier: LoadedJudge, found: Verdicts, shown: Shown) -> VerifierScores:
-    """Rates of the verdicts."""
-    mean = float(found.distances[shown.found].mean()) if shown.found.any() else None
+def verifier_scores(verifier: LoadedJudge, found: Verified, shown: Shown) -> VerifierScores:
+    """Rates of the verdicts, and mean distances."""
+    verdicts = found.verdicts
     return VerifierScores(
         threshold=float(verifier.reference["threshold"]),
-        accepted=accuracy.rate_by_class(found.accepted, shown.labels),
-        aa1=accuracy.rate_by_class(_right(found, shown), shown.labels),
-        distance=mean,
+        accepted=accuracy.rate_by_class(verdicts.accepted, shown.labels),
+        aa1=accuracy.rate_by_class(_right(verdicts, shown), shown.labels),
+        distance=mean_distance(verdicts.distances, shown.found),
+        nearest_image=mean_distance(found.nearest_image, shown.found),
     )
 
 

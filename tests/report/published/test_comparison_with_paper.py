@@ -81,7 +81,7 @@ def test_one_matches_one_differs_one_is_missing():
     assert far.status == "differs" and far.difference == pytest.approx(0.052 - 0.0024)
     gone = one(study, 1, "gmi", "mid")
     assert (gone.status, gone.ours, gone.difference) == ("not run", None, None)
-    assert one(study, 11, "plgmi", "none", "facenet_dist").status == "not run"  # nobody computes it
+    assert one(study, 11, "plgmi", "none", "facenet_dist").status == "not run"  # no verifier
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,49 @@ def test_the_high_resolution_track_has_a_setting_of_its_own():
         (high_resolution(size=64), "64 pixels instead of 224"),
     ):
         assert of_resnet(changed).why == (why,)
+
+
+def with_distance(study, method, value):
+    """The study, whose verifiers are of a method and measure this distance."""
+    study.params["judges"]["verifier"]["method"] = method
+    for row, scores in study.attack_runs.items():
+        if scores.judges is None:
+            continue
+        verifier = dataclasses.replace(scores.judges.verifier, nearest_image=value)
+        judged = dataclasses.replace(scores.judges, verifier=verifier)
+        study.attack_runs[row] = dataclasses.replace(scores, judges=judged)
+    return study
+
+
+def test_facenet_s_distance_is_the_verifier_s():
+    """The paper: 0.7362 of ResNet-152, 0.6110 of PLG-MI, whose images FaceNet enlarges."""
+    found = of_resnet(with_distance(high_resolution(), "facenet", 0.73622), "facenet_dist")
+    assert found.why == () and found.ours.value == 0.73622 and found.status == "match"
+    assert found.difference == pytest.approx(0.00002)
+    low = one(with_distance(paper_like(), "facenet", 0.7), 11, "plgmi", "none", "facenet_dist")
+    assert (low.status, low.why) == ("differs", ())
+
+
+def test_facenet_s_distance_has_nothing_to_do_with_the_evaluator():
+    study = with_distance(high_resolution(evaluator="facenet112"), "facenet", 0.7362)
+    assert of_resnet(study, "facenet_dist").why == ()
+    assert of_resnet(study, "eval_dist").why == ("another evaluator",)
+
+
+def test_another_verifier_s_distance_is_no_facenet_s():
+    for method in ("dlib", "verifier"):
+        found = of_resnet(with_distance(high_resolution(), method, 0.7362), "facenet_dist")
+        assert found.status == "not comparable" and found.ours.value == 0.7362
+        assert found.why == (f"the verifier {method} instead of FaceNet",)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_without_a_verifier_s_distance_there_is_nothing_to_compare(named):
+    study = high_resolution()  # whose file of scores is older
+    if not named:
+        for row, scores in study.attack_runs.items():
+            study.attack_runs[row] = dataclasses.replace(scores, judges=None)
+    assert of_resnet(study, "facenet_dist").status == "not run"
 
 
 def test_rows_in_the_papers_setting_are_found_among_others():

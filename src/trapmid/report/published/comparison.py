@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable
 from typing import Literal, NamedTuple
 
-from trapmid.report.published.study import DRAWN, PRDC, Ours, Study
+from trapmid.report.published.study import DRAWN, FACENET, PRDC, Ours, Study
 from trapmid.report.published.tables import Number, Published
 
 Status = Literal["match", "differs", "not comparable", "not run"]
@@ -115,6 +115,9 @@ def _other_measure(number: Number, ours: Ours, study: Study) -> list[str]:
     """Another judge, another feature space, another machine."""
     if number.metric == "training_minutes":
         return ["another machine"]
+    if number.metric == FACENET:  # the evaluator has no part in it; FaceNet resizes to its pixels
+        others = sorted(study.verifiers(ours) - {"facenet"})
+        return [f"the verifier {name} instead of FaceNet" for name in others]
     judges = [study.params["evaluators"][one.protocol.evaluator] for one in study.runs(ours)]
     found = []
     if any(judge["arch"] != _EVALUATORS[number.private] for judge in judges):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from trapmid.report.averages import deviation, mean_of
 from trapmid.report.groups import attack_run_label, label
+from trapmid.report.judged import at, verifier_method
 from trapmid.report.published.tables import Number
 from trapmid.scoring.scores import Attacks, AttackScores, Evaluators, Targets
 
@@ -35,6 +36,9 @@ PRDC = {
     "coverage": "coverage",
 }
 """Fields of `fidelity.prdc_ppa` by the name of a published metric."""
+
+FACENET = "facenet_dist"
+"""A published distance that a verifier measures, not the evaluator."""
 
 _WITHIN = {"aa1": "aa1_std", "aa5": "aa5_std"}
 
@@ -145,6 +149,11 @@ class Study:
             case "initial_iterations":
                 found = self.attack_runs[row].counts.get("initial_batches")
                 return None if found is None else found.max
+            case metric if metric == FACENET:
+                found_face: float | None = at(
+                    self.attack_runs[row], "judges.verifier.nearest_image"
+                )
+                return found_face
             case metric if metric in PRDC:
                 fidelity = self.attack_runs[row].fidelity
                 found_ppa = None if fidelity is None else fidelity.prdc_ppa
@@ -226,6 +235,12 @@ class Study:
         """The rows of the targets behind a value."""
         runs = self.params["attack_runs"]
         return {str(runs[row]["target"]) if row in runs else row for row in ours.rows}
+
+    def verifiers(self, ours: Ours) -> set[str]:
+        """The methods of the verifiers that the attack runs behind a value name."""
+        named = [self.params["attack_runs"].get(row) for row in ours.rows]
+        found = [verifier_method(self.params, block) for block in named if block is not None]
+        return {method for method in found if method is not None}
 
     def runs(self, ours: Ours) -> list[AttackScores]:
         """The scores of the attack runs behind a value; none for one of targets."""
