@@ -39,7 +39,17 @@ def poincare_by_hand(row: list[float], label: int) -> float:
     return math.acosh(1 + 2 * gap / rims)
 
 
-BY_HAND = {"ce": ce_by_hand, "margin": margin_by_hand, "poincare": poincare_by_hand}
+def logit_by_hand(row: list[float], label: int) -> float:
+    """The lower, the more the label is said, in units that no softmax and no rival bounds."""
+    return -row[label]
+
+
+BY_HAND = {
+    "ce": ce_by_hand,
+    "margin": margin_by_hand,
+    "poincare": poincare_by_hand,
+    "logit": logit_by_hand,
+}
 
 
 def test_every_loss_has_a_formula() -> None:
@@ -91,6 +101,7 @@ def test_margin_does_not_vanish_where_cross_entropy_does() -> None:
 
     assert slope(losses.cross_entropy).abs().max() < 1e-20
     assert slope(losses.max_margin).tolist() == [[-1, 1, 0]]
+    assert slope(losses.minus_logit).tolist() == [[-1, 0, 0]]  # nor does it look at a rival
 
 
 # --- label smoothing ----------------------------------------------------------------------------

@@ -57,8 +57,13 @@ class Smoothing:
 
 
 def own_logit(logits: Tensor, labels: Tensor) -> Tensor:
-    """The label's raw logit; LOMMA's identity loss is its negative (Nguyen et al., CVPR 2023)."""
+    """The label's raw logit, or any other value of its class."""
     return logits.gather(1, labels[:, None]).squeeze(1)
+
+
+def minus_logit(logits: Tensor, labels: Tensor) -> Tensor:
+    """Minus the label's raw logit, whatever the others are (LOMMA, Nguyen et al., CVPR 2023)."""
+    return -own_logit(logits, labels)
 
 
 def max_margin(logits: Tensor, labels: Tensor) -> Tensor:
@@ -86,4 +91,10 @@ def poincare(logits: Tensor, labels: Tensor, margin: float = 1e-4) -> Tensor:
     return distance.to(logits.dtype)
 
 
-IDENTITY = {"ce": cross_entropy, "margin": max_margin, "poincare": poincare}
+IDENTITY = {
+    "ce": cross_entropy,
+    "margin": max_margin,
+    "poincare": poincare,
+    "logit": minus_logit,
+}
+"""By the name that a block gives it."""

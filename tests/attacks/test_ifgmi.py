@@ -184,7 +184,7 @@ def test_priors_that_do_not_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "mse"}, r"attacks\.ifgmi\.loss: 'mse' is not one of ce, margin, poincare"),
+        ({"loss": "mse"}, r"attacks\.ifgmi\.loss: 'mse' is not one of ce, margin, poincare, logit"),
         ({"layer": 2}, r"attacks\.ifgmi\.layer: 2, but layers has 1"),
         ({"layers": [{"steps": 0, "radius": 1.0}]}, r"attacks\.ifgmi\.layers.*steps"),
     ],

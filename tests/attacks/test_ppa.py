@@ -61,6 +61,27 @@ def test_a_search_equals_adam_on_the_poincare_distance() -> None:
     assert torch.allclose(rows.losses.double(), wanted, atol=1e-4)
 
 
+def test_another_loss_is_searched_with_as_well() -> None:
+    """The label's logit alone: of the Poincare distance it has neither the norm nor the rivals."""
+    target, prior = world("ppa")
+    assert isinstance(prior, StylePrior)
+    target.eval(), prior.eval()
+    z = prior.candidates(LABELS, DRAWS)[:, 0].clone().requires_grad_(True)
+    adam = torch.optim.Adam([z], lr=0.05, betas=(0.1, 0.1))
+
+    def own() -> Tensor:
+        return target(prior.paint(z[:, None])).logits[range(len(LABELS)), LABELS]
+
+    for _ in range(8):
+        adam.zero_grad()
+        (-own().sum() / 7).backward()
+        adam.step()
+    method = attack("ppa", steps=8, lr=0.05, view=WHOLE, reference_batch=7, loss="logit")
+    rows = run(method, target, prior, LABELS, DRAWS)
+    assert torch.allclose(rows.latents, z, atol=1e-4)
+    assert torch.allclose(rows.losses, -own(), atol=1e-4)
+
+
 ADAPTIVE = {"trapdoor_weight": 0.7, "auxiliary_weight": 0.2}
 
 
@@ -252,7 +273,7 @@ def test_priors_that_do_not_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "mse"}, r"attacks\.ppa\.loss: 'mse' is not one of ce, margin, poincare"),
+        ({"loss": "mse"}, r"attacks\.ppa\.loss: 'mse' is not one of ce, margin, poincare, logit"),
         ({"candidates": 1}, r"attacks\.ppa\.robustness\.keep: 2 of 1 candidates"),
         ({"clip": "some"}, r"attacks\.ppa\.clip: "),
     ],
