@@ -26,6 +26,7 @@ from trapmid.nets.stylegan2_critic import EqualConv
 from trapmid.planning import card, measure, memory, plan, work
 from trapmid.planning.card import Card
 from trapmid.planning.company import company
+from trapmid.planning.macs import Macs
 from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
 from trapmid.planning.units import Unit
@@ -97,6 +98,30 @@ def test_a_plan_is_a_sum_of_products(small: dict[str, Any]) -> None:
     assert by_name["train_target"].megabytes == plan.PROCESS_MB + 256  # of the batch of questions
     assert found.seconds == pytest.approx(sum(line.seconds for line in found.lines))
     assert found.untimed == ["prior gmi", "search gmi small_vgg"]
+
+
+class Counted(Given):
+    """And half a thousand million multiply-adds; of questions nobody counted them."""
+
+    def cost(self, unit: Unit) -> Cost | None:
+        found = super().cost(unit)
+        return found if found is None or unit.kind == "ask" else found._replace(macs=5e8)
+
+
+def test_multiply_adds_are_summed_where_they_were_counted(small: dict[str, Any]) -> None:
+    found = plan.plan(small, Counted(0.0))
+    by_name = {line.name: line.macs for line in found.lines}
+    steps = 3 * 36 * 21
+    assert by_name["train_target"] == pytest.approx(5e8 * steps)
+    assert by_name["evaluate_target"] is None and by_name["code"] is None
+    assert found.macs == pytest.approx(sum(one for one in by_name.values() if one is not None))
+    head, *lines = plan.table(found, hours=False)
+    assert head.split() == ["stage", "rows", "min", "MB", "GMAC"]
+    shown = {line.split()[0]: line.split()[-1] for line in lines}
+    assert (shown["train_target"], shown["evaluate_target"]) == ("1,134.0", "-")
+    (whole,) = [line for line in lines if line.startswith("in all")]
+    assert whole.split()[-1] == f"{found.macs / 1e9:,.1f}"
+    assert "GMAC" not in plan.table(plan.plan(small, Given(0.0)), hours=False)[0]
 
 
 def test_every_stage_starts_and_is_booked(small: dict[str, Any]) -> None:
@@ -295,6 +320,45 @@ def test_units_are_measured_by_making_them(changes: dict[str, Any]) -> None:
     found = measure.cost(unit(**changes), torch.device("cpu"))
     assert 0 < found.seconds < 60
     assert (found.megabytes > 0) == (unit(**changes).kind not in ("ask", "query", "judge"))
+
+
+def test_multiply_adds_are_those_of_a_hand_count() -> None:
+    """small_vgg at 16 pixels: two 3 x 3 convolutions each on 256, 64 and 16 places, and four sums.
+
+    A step goes forward, back to the weights, and back to what they meet, but for the pixels. Of the
+    three that are measured one more image is scored.
+    """
+    cpu, first = torch.device("cpu"), 256 * 9 * 3 * 16
+    forward = first + 256 * 9 * 16 * 16 + 64 * 9 * (16 * 32 + 32 * 32)
+    forward += 16 * 9 * (32 * 64 + 64 * 64) + 4 * 256
+    assert measure.cost(unit(kind="ask", method="", block="null"), cpu).macs == forward
+    learnt = measure.cost(unit(), cpu).macs
+    assert learnt == pytest.approx(8 * (3 * forward - first) + forward / 3, rel=1e-12)
+
+
+def test_a_slope_of_a_slope_is_counted() -> None:
+    """As a critic's penalty takes it: y = x W; dy/dx = 1 W^T; and its square's slope to W."""
+    weights = torch.ones(3, 5, requires_grad=True)
+    x = torch.ones(2, 3, requires_grad=True)
+    with Macs() as done:
+        (slope,) = torch.autograd.grad((x @ weights).sum(), x, create_graph=True)
+        assert done.total == 2 * (2 * 3 * 5)
+        torch.autograd.grad(slope.square().sum(), weights)
+    assert done.total == 3 * (2 * 3 * 5)
+
+
+@pytest.mark.slow
+def test_a_step_of_ppa_is_two_passes_of_generator_and_target() -> None:
+    """Nothing but the codes learns: forward, and as much back to them."""
+    study = params.parse(shipped.text("attacks"))
+    asked = {(u.kind, u.method, u.arch): u for stage in work.stages(study) for u, _ in stage.work}
+    found = {
+        kind: measure.cost(asked[kind, method, "small_vgg"]._replace(batch=8), torch.device("cpu"))
+        for kind, method in (("search", "ppa"), ("query", "style"), ("ask", ""))
+    }
+    macs = {kind: one.macs or 0 for kind, one in found.items()}
+    assert macs["ask"] == pytest.approx(9.9e6, rel=1e-3) and macs["query"] > macs["ask"]
+    assert macs["search"] == pytest.approx(2 * macs["query"], rel=0.01)
 
 
 @pytest.mark.parametrize("group", [2, 3, 9])

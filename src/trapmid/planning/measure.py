@@ -22,6 +22,7 @@ from trapmid.artifacts.initial import PROGRAM
 from trapmid.config.study import ClassifierTraining
 from trapmid.metrics import features
 from trapmid.planning.clock import Clock, Now, synchronize
+from trapmid.planning.macs import Macs
 from trapmid.planning.memory import megabytes
 from trapmid.planning.models import (
     grouped,
@@ -50,6 +51,7 @@ class Cost(NamedTuple):
 
     seconds: float
     megabytes: float  # of tensors while it runs, beside the process itself
+    macs: float | None = None  # multiply-adds, see `macs.Macs`; None: nobody counted any
 
 
 @functools.cache
@@ -103,8 +105,10 @@ def cost(unit: Unit, device: torch.device, now: Now = time.perf_counter) -> Cost
     least = unit.batch if _is_whole(unit) else _LEAST
     with rt.seeded("plan"):
         seconds = _grown(partial(measure, unit, rt, now), unit.batch, least)
-    shared = unit.kind in ("search", "ask", "query", "judge")
-    return Cost(seconds / unit.batch if shared else seconds, megabytes(unit, rt))
+    with rt.seeded("plan"):
+        macs = _counted(partial(measure, unit, rt), unit.batch, least)
+    part = unit.batch if unit.kind in ("search", "ask", "query", "judge") else 1
+    return Cost(seconds / part, megabytes(unit, rt), macs / part or None)
 
 
 def _is_whole(unit: Unit) -> bool:
@@ -124,6 +128,17 @@ def _grown(run: Callable[[int], float], batch: int, least: int = _LEAST) -> floa
             break
         size, seconds = larger, run(larger)
     return seconds * batch / size
+
+
+def _counted(run: Callable[[Now, int], float], batch: int, least: int) -> float:
+    """Multiply-adds of a step of the whole batch, from those of a small one.
+
+    A clock that shows how much was computed until now, instead of the time, has what is timed
+    counted.
+    """
+    size = min(batch, least)
+    with Macs() as done:
+        return run(lambda: done.total, size) * batch / size
 
 
 def _train(unit: Unit, rt: Runtime, now: Now, batch: int) -> float:

@@ -45,6 +45,7 @@ class Line(NamedTuple):
     longest: float  # seconds of one row
     megabytes: float  # the most of one process
     untimed: tuple[str, ...]
+    macs: float | None = None  # multiply-adds, as far as they were counted; None: none were
 
 
 class Plan(NamedTuple):
@@ -79,6 +80,11 @@ class Plan(NamedTuple):
         return max(line.megabytes for line in self.lines)
 
     @property
+    def macs(self) -> float | None:
+        """Multiply-adds of all stages; None: nobody counted any."""
+        return _sum(line.macs for line in self.lines)
+
+    @property
     def untimed(self) -> list[str]:
         """What nobody measured: the plan is a floor then."""
         return sorted({what for line in self.lines for what in line.untimed})
@@ -105,6 +111,7 @@ def of_stage(stage: Stage, known: Throughputs, jobs: int | None = None) -> Line:
     books = _BOOKS[jobs is not None] * slower
     seconds = known.start() + books + slower * (fixed + picture * stage.pictures)
     megabytes, untimed = PROCESS_MB, [stage.untimed] if stage.untimed else []
+    counted: list[float | None] = []
     for unit, count in stage.work:
         cost = known.cost(unit)
         if cost is None:
@@ -112,7 +119,14 @@ def of_stage(stage: Stage, known: Throughputs, jobs: int | None = None) -> Line:
             continue
         seconds += count * cost.seconds
         megabytes = max(megabytes, PROCESS_MB + cost.megabytes)
-    return Line(stage.name, 1, seconds, seconds, megabytes, tuple(untimed))
+        counted.append(None if cost.macs is None else count * cost.macs)
+    return Line(stage.name, 1, seconds, seconds, megabytes, tuple(untimed), _sum(counted))
+
+
+def _sum(counted: Iterable[float | None]) -> float | None:
+    """Of what was counted; None: nothing was."""
+    there = [one for one in counted if one is not None]
+    return sum(there) if there else None
 
 
 def _together(lines: Iterable[Line]) -> Line:
@@ -124,22 +138,33 @@ def _together(lines: Iterable[Line]) -> Line:
         max(line.longest for line in every),
         max(line.megabytes for line in every),
         tuple(what for line in every for what in line.untimed),
+        _sum(line.macs for line in every),
     )
 
 
 def table(found: Plan, *, hours: bool) -> list[str]:
-    """The plan to read; `hours`: of a GPU, where starts and scores count for nothing."""
+    """The plan to read; `hours`: of a GPU, where starts and scores count for nothing.
+
+    Thousands of millions of multiply-adds (GMAC) have a column where they were counted.
+    """
     unit, per = ("h", 3600.0) if hours else ("min", 60.0)
-    lines = [f"{'stage':<22}{'rows':>6}{unit:>10}{'MB':>8}"]
+    counted = found.macs is not None
+    lines = [f"{'stage':<22}{'rows':>6}{unit:>10}{'MB':>8}" + f"{'GMAC':>16}" * counted]
     for line in found.lines:
         if line.seconds or line.untimed:
             amounts = f"{line.seconds / per:>10.2f}{line.megabytes:>8.0f}"
-            lines.append(f"{line.name:<22}{line.rows:>6}{amounts}")
+            macs = _gmac(line.macs) * counted
+            lines.append(f"{line.name:<22}{line.rows:>6}{amounts}{macs}")
     rows = sum(line.rows for line in found.lines)
-    lines.append(f"{'in all':<22}{rows:>6}{found.seconds / per:>10.2f}{found.megabytes:>8.0f}")
+    amounts = f"{found.seconds / per:>10.2f}{found.megabytes:>8.0f}{_gmac(found.macs) * counted}"
+    lines.append(f"{'in all':<22}{rows:>6}{amounts}")
     if (jobs := found.jobs or 1) > 1:
         text = f"by the clock, {jobs} at a time"
         lines.append(f"{text:<28}{found.clock / per:>10.2f}{jobs * found.megabytes:>8.0f}")
     if found.untimed:
         lines.append(f"a floor: nobody timed {', '.join(found.untimed)}")
     return lines
+
+
+def _gmac(macs: float | None) -> str:
+    return f"{'-' if macs is None else f'{macs / 1e9:,.1f}':>16}"

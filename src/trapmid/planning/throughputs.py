@@ -26,7 +26,7 @@ from trapmid.planning.units import Unit
 from trapmid.runtime import bf16_is_native, onednn_level
 
 _GAIN = 0.9  # of each of several threads
-_WAY = 2  # of measuring; what was measured in another way is measured again
+_WAY = 3  # of measuring; what was measured in another way is measured again
 KEPT = Path(".scratch/throughputs.json")
 
 
@@ -104,7 +104,7 @@ class ThisMachine:
         return self._known[name][0]
 
     def _keep(self, key: str, cost: Cost) -> None:
-        self._known[key] = [float(f"{value:.4g}") for value in cost]
+        self._known[key] = [float(f"{value:.4g}") for value in cost if value is not None]
         text = json.dumps({**self._others, self._me: self._known}, indent=1) + "\n"
         write_atomically(self._file, text.encode())
 
