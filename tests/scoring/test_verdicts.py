@@ -35,6 +35,7 @@ from trapmid.artifacts.judges import (
 from trapmid.artifacts.lineage import Traced
 from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
+from trapmid.metrics.statistics.intervals import of_rate
 from trapmid.scoring import references, verdicts
 from trapmid.scoring.attack import ScoredAttack, score_attack
 from trapmid.scoring.described import Shown
@@ -42,7 +43,7 @@ from trapmid.scoring.evidence import AttackedModel, Data, Evidence
 from trapmid.scoring.judge import ScoredJudge, score_judge
 from trapmid.scoring.judged import Disagreement, RefusedReal
 from trapmid.scoring.recognition import Evaluator
-from trapmid.scoring.scores import JudgeScores
+from trapmid.scoring.scores import JudgeScores, rounded
 from trapmid.types import Judge, Reader, Verifier
 
 WHO = LearntFrom(maker="synthetic", seed=0, first=1000, last=1099)
@@ -265,6 +266,19 @@ def test_a_reader_has_the_ceiling(people: dict[str, Tensor]) -> None:
     assert found.intervals["identity.aa1"].high == 1.0
     json.dumps(found.to_json(), allow_nan=False)
     assert JudgeScores.from_json(found.to_json(), Path("j.json")) == found
+
+
+@pytest.mark.parametrize(("wrong", "rate"), [(40, 0.75), (10, (0.75 + 3) / 4)])
+def test_a_reader_s_rate_counts_everybody_once(
+    people: dict[str, Tensor], wrong: int, rate: float
+) -> None:
+    """As a verifier's, and so does its interval: by images it were 12 or 42 of 52."""
+    crowd = crowded(people, wrong=range(wrong))
+    found = scored(OfColour(8), crowd).scores
+    assert found.identity is not None and found.identity.aa1 == rate
+    labels = crowd["test_labels"]
+    hit = torch.arange(len(labels)) >= wrong
+    assert found.intervals["identity.aa1"] == rounded(of_rate(hit, labels, equal=True))
 
 
 def test_a_reader_with_the_truth_of_others_is_in_doubt(people: dict[str, Tensor]) -> None:
