@@ -74,6 +74,18 @@ def test_subsets() -> None:
         subset_kids(real, made, 201, 1, torch.Generator())
 
 
+def test_subsets_are_as_large_as_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def watched(first: Tensor, second: Tensor) -> float:
+        sizes.append((len(first), len(second)))
+        return kid(first, second)
+
+    monkeypatch.setattr(module, "kid", watched)
+    subset_kids(*drawn(), 50, 30, torch.Generator().manual_seed(3))
+    assert sizes == [(50, 50)] * 30
+
+
 def test_one_image_and_other_widths_are_refused() -> None:
     real, made = drawn()
     with pytest.raises(ValueError, match=r"^kid: needs two images on each side, has 300, 1$"):

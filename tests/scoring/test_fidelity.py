@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import torch
 from painted import EVALUATION, Checkpoint, faces, reconstruction, score, score_of_evaluator
 from torch import Tensor
 
+from trapmid.metrics import frechet as frechet_module
+from trapmid.metrics import kid as kid_module
 from trapmid.metrics import prdc
-from trapmid.metrics.frechet import frechet
+from trapmid.metrics.frechet import Gaussian, frechet
 from trapmid.metrics.kid import kid
 from trapmid.metrics.neighbours import covered, nearest_private
 from trapmid.scoring.scores import AttackScores, Fidelity
@@ -89,6 +92,34 @@ def test_matched_sizes(
     for size in (19, None):
         none = of(score(*parts, matched_size=size))
         assert none.frechet_matched is None and none.kid_std is None and none.kid is not None
+
+
+def test_matched_numbers_are_of_all_subsets(
+    private: dict[str, Tensor],
+    public: Tensor,
+    evaluator: Checkpoint,
+    trapped: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Frechet's is their mean, KID's their sample deviation, each of five subsets."""
+    answers, sizes = iter((1.0, 2.0, 4.0, 8.0, 16.0)), []
+
+    def of_fitted(made: Tensor, real: Tensor | Gaussian) -> float:
+        if not isinstance(real, Gaussian):
+            return frechet(made, real)
+        sizes.append(len(made))
+        return next(answers)
+
+    def kids(first: Tensor, second: Tensor, size: int, subsets: int, generator: Any) -> Tensor:
+        assert (size, subsets) == (4, 5)
+        return torch.tensor([1, 2, 4, 8, 10], dtype=torch.float64)
+
+    monkeypatch.setattr(frechet_module, "frechet", of_fitted)
+    monkeypatch.setattr(kid_module, "subset_kids", kids)
+    found = of(score(evaluator, trapped, private, public, partly_found(), matched_size=4))
+    assert sizes == [4] * 5
+    assert found.frechet_matched == pytest.approx(31 / 5)
+    assert found.kid_std == pytest.approx(math.sqrt(15), abs=1e-6)  # 60 / 4
 
 
 def test_few_images_have_no_numbers(
