@@ -227,6 +227,7 @@ def test_a_stand_in_that_learnt_little_of_the_target_is_seen(
     fool = replace(trapped, model=Fool(), digest="fool")
     for queried, agreement in ((copy, 1.0), (fool, 0.0)):
         scores = score_all(evaluator, trapped, *rest, queried_model=queried).scores
+        assert scores.stand_in is not None and scores.stand_in.test_accuracy == agreement
         assert scores.stand_in_agreement == agreement
         assert scores.checks["stand_in_agreement"] == (agreement == 1)
     for students, agreement in ((Class(Trapped(), Trapped()), 1.0), (Class(Trapped(), Fool()), 0)):
