@@ -630,6 +630,24 @@ def test_what_an_attack_costs(pages):
     assert rows["PLG-MI on a student"] == ["12.5", "12.5", "12.5", "37.5"]
 
 
+def test_each_part_of_what_an_attack_costs_is_in_its_column(root, study):
+    """Search 3 and 5 seconds by seed, prior 7, students 11; a mean over the rows."""
+    found = inputs.read(study, root, {})
+    seconds = {"guided_priors": 7.0, "surrogates": 11.0}
+    stats = {
+        section: {
+            row: one | {"seconds": seconds.get(section, 5.0 if row.endswith("-1") else 3.0)}
+            for row, one in rows.items()
+        }
+        for section, rows in found.stats.items()
+    }
+    costs = attackers.costs(dataclasses.replace(found, stats=stats)).frame.set_index("Attack")
+    assert list(costs.columns) == ["Search (s)", "Its prior (s)", "Surrogates (s)", "All (s)"]
+    assert list(costs.loc["PLG-MI"]) == ["4.0", "7.0", "0.0", "11.0"]
+    assert list(costs.loc["PLG-MI on a student"]) == ["4.0", "7.0", "11.0", "22.0"]
+    assert list(costs.loc["GMI"]) == ["4.0", "0.0", "0.0", "4.0"]
+
+
 def test_students_that_vote_are_paid_for(root, study):
     """LOMMA asks the target, and its students are what it knows; one row of them counts once."""
     attack_runs = {row: dict(block) for row, block in study["attack_runs"].items()}
