@@ -29,7 +29,7 @@ from trapmid.planning.company import company
 from trapmid.planning.macs import Macs
 from trapmid.planning.measure import Cost
 from trapmid.planning.throughputs import ThisMachine
-from trapmid.planning.units import Unit
+from trapmid.planning.units import Stage, Unit
 from trapmid.priors import style
 from trapmid.search import inversion
 from trapmid.training.savings import Savings
@@ -122,6 +122,17 @@ def test_multiply_adds_are_summed_where_they_were_counted(small: dict[str, Any])
     (whole,) = [line for line in lines if line.startswith("in all")]
     assert whole.split()[-1] == f"{found.macs / 1e9:,.1f}"
     assert "GMAC" not in plan.table(plan.plan(small, Given(0.0)), hours=False)[0]
+
+
+def test_what_a_stage_holds_comes_to_the_memory_of_its_units() -> None:
+    known, work = Given(0.0), ((unit(kind="ask"), 1.0),)
+    without = plan.of_stage(Stage("invert", "a", work), known).megabytes
+    assert plan.of_stage(Stage("invert", "a", work, megabytes=100.0), known).megabytes == (
+        without + 100
+    )
+    assert plan.of_stage(Stage("invert", "a", megabytes=100.0), known).megabytes == (
+        plan.PROCESS_MB + 100
+    )
 
 
 def test_every_stage_starts_and_is_booked(small: dict[str, Any]) -> None:

@@ -131,6 +131,16 @@ def test_what_an_attack_keeps_is_scored(
     ]
 
 
+def test_the_images_of_an_attack_are_held_in_memory() -> None:
+    """PPA keeps 50 images of 1,000 people: 1,000 x 50 x 3 x 224^2 float32 are 30.1 GB."""
+    study = params.parse(shipped.text("paper_highres", (0,)))
+    name = next(name for name in study["attack_runs"] if name.startswith("ppa-"))
+    invert, evaluate = stage(study, f"invert@{name}"), stage(study, f"evaluate@{name}")
+    assert invert.megabytes * 2**20 == 1000 * 50 * 3 * 224**2 * 4
+    assert evaluate.megabytes == 2 * invert.megabytes  # and the successes once more
+    assert stage(study, "report").megabytes == 0
+
+
 def test_inverted_triggers_are_searched_and_then_shown(small: dict[str, Any]) -> None:
     """Every public image is asked about twice, plain and with a trigger; 100 steps of 120."""
     row = small["signatures"]["trapmid-0"]

@@ -281,6 +281,22 @@ def test_an_attack_that_was_cut_off_goes_on(tmp_path: Path, saves: int) -> None:
     assert len(seen) == 30 - done
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch_size", "inside"), [(2, 0), (3, 1)])
+def test_a_small_batch_is_not_saved_inside(tmp_path: Path, batch_size: int, inside: int) -> None:
+    """Of 300 rows: 2 are less than a hundredth. Every save writes all images that are finished."""
+    rows.clear()
+    search, each = replace(SEARCH, steps=3), 75
+    whole = invert(search, batch_size, each, checkpointer=Seen()).rows
+    assert len(rows) == 100 + inside * 100
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path, "cut") as checkpointer:
+        invert(search, batch_size, each, checkpointer=Killed(checkpointer, 40))
+    with scratch(tmp_path, "cut") as checkpointer:
+        resumed = invert(search, batch_size, each, checkpointer=checkpointer).rows
+    for field in FIELDS:
+        assert torch.equal(resumed[field], whole[field]), field
+
+
 def test_a_stochastic_target_draws_what_is_next_after_an_interruption(tmp_path: Path) -> None:
     torch.manual_seed(1)  # the noise is the attack's own, whatever else was drawn
     whole = invert(SEARCH, batch_size=3, target=NoisyTarget).rows

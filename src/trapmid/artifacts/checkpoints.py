@@ -15,7 +15,6 @@ import os
 import pickle
 import re
 import struct
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +25,7 @@ import torch
 from numpy._core.multiarray import scalar
 from torch import nn
 
-from trapmid.artifacts import dense, sources
+from trapmid.artifacts import dense, portable, sources
 
 # What torch.load raises on files that are not its own, or not whole: its unpickler reads any bytes.
 _UNREADABLE = (
@@ -78,7 +77,7 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     """
     with _new_file(path) as stream:  # a stream: the archive must not hold the file's name
         try:
-            torch.save(_portable(content), stream)
+            torch.save(portable.of(content), stream)
         except RuntimeError as error:  # torch hides what its stream raised
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         size = stream.seek(-len(_NO_COMMENT), os.SEEK_END)
@@ -272,20 +271,3 @@ def _dictionary(path: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a dictionary, holds {type(content).__name__}")
     return content
-
-
-def _portable(value: Any) -> Any:
-    """Tensors detached, contiguous, on the CPU and without shared storage; strings interned.
-
-    A pickle writes a string once and then refers to it, if it is the same object: so equal content
-    would give other bytes when one string was read from a file and another came from the code.
-    """
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().contiguous().clone()
-    if isinstance(value, Mapping):
-        return {_portable(key): _portable(item) for key, item in value.items()}
-    if type(value) is str:
-        return sys.intern(value)
-    if isinstance(value, list | tuple):
-        return type(value)(_portable(item) for item in value)
-    return value

@@ -42,16 +42,16 @@ def inception_features(images: Tensor, *, weights: Path, batch_size: int, rt: Ru
         warnings.filterwarnings("ignore", message=".*torch.jit")  # the format of the file
         network = InceptionV3W(str(weights.parent), download=False).to(rt.device).eval()
     resize = build_resizer("clean")
-    stored = as_bytes(images).cpu()
 
     def features(rows: slice) -> Tensor:
-        large = [torch.from_numpy(resize(i.permute(1, 2, 0).numpy())) for i in stored[rows]]
+        stored = as_bytes(images[rows]).cpu()
+        large = [torch.from_numpy(resize(i.permute(1, 2, 0).numpy())) for i in stored]
         inputs = torch.stack(large).permute(0, 3, 1, 2).to(rt.device)  # [0, 255]
         pooled: Tensor = network(inputs)
         return pooled.float().cpu()
 
     with torch.no_grad(), exact():
-        return torch.cat(in_parts(len(stored), batch_size, features))
+        return torch.cat(in_parts(len(images), batch_size, features))
 
 
 def _check_script(path: Path) -> None:

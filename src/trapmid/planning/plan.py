@@ -110,7 +110,8 @@ def of_stage(stage: Stage, known: Throughputs, jobs: int | None = None) -> Line:
     slower = known.drawing() / _DRAWING
     books = _BOOKS[jobs is not None] * slower
     seconds = known.start() + books + slower * (fixed + picture * stage.pictures)
-    megabytes, untimed = PROCESS_MB, [stage.untimed] if stage.untimed else []
+    megabytes = own = PROCESS_MB + stage.megabytes
+    untimed = [stage.untimed] if stage.untimed else []
     counted: list[float | None] = []
     for unit, count in stage.work:
         cost = known.cost(unit)
@@ -118,7 +119,7 @@ def of_stage(stage: Stage, known: Throughputs, jobs: int | None = None) -> Line:
             untimed.append(" ".join(filter(None, (unit.kind, unit.method, unit.arch))))
             continue
         seconds += count * cost.seconds
-        megabytes = max(megabytes, PROCESS_MB + cost.megabytes)
+        megabytes = max(megabytes, own + cost.megabytes)
         counted.append(None if cost.macs is None else count * cost.macs)
     return Line(stage.name, 1, seconds, seconds, megabytes, tuple(untimed), _sum(counted))
 

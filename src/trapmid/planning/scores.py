@@ -34,7 +34,10 @@ def scores(study: Mapping[str, Any]) -> Iterator[Stage]:
     for name in study["judges"]:
         yield Stage("evaluate_judge", name, _of_judge(study, name))
     for name, row in study["attack_runs"].items():
-        yield Stage("evaluate", name, _of_attack(study, name, row), untimed=_untimed(study))
+        yield Stage(
+            "evaluate", name, _of_attack(study, name, row), untimed=_untimed(study),
+            megabytes=2 * megabytes(study, name, row),  # all, and a copy of the successes
+        )  # fmt: skip
 
 
 def _untimed(study: Mapping[str, Any]) -> str:
@@ -67,9 +70,7 @@ def _of_judge(study: Mapping[str, Any], name: str) -> Work:
 
 def _of_attack(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Work:
     """Its images before the evaluator, the target, what it asked, and the judges."""
-    of, block = images(study, row["data"]), plain(params.of_row(study, "attack_runs", name))
-    people = min(of.classes, block.get("untargeted") or of.classes)
-    rows = people * _kept_of_each(block, study["inversion"]["images_per_class"])
+    of, rows = images(study, row["data"]), _kept(study, name, row)
     paper = wiring.paper_scoring(row["method"])
     looks = 1
     if paper is not None:  # other pixels are other images
@@ -142,6 +143,20 @@ def _votes(study: Mapping[str, Any], name: str) -> bool:
     """As `scoring.on_real` has it."""
     judge = wiring.judge(study["judges"][name]["method"])
     return not issubclass(judge, Reader) or judge.votes
+
+
+def megabytes(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> float:
+    """MB of the images that an attack leaves: three float32 a pixel."""
+    pixels = images(study, row["data"]).size ** 2
+    return float(_kept(study, name, row) * 3 * 4 * pixels / 2**20)
+
+
+def _kept(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> int:
+    """How many images an attack leaves."""
+    classes = images(study, row["data"]).classes
+    block = plain(params.of_row(study, "attack_runs", name))
+    people = min(classes, block.get("untargeted") or classes)
+    return int(people * _kept_of_each(block, study["inversion"]["images_per_class"]))
 
 
 def _kept_of_each(block: Mapping[str, Any], each: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trapmid.config import params
-from trapmid.planning.scores import is_planted, scores
+from trapmid.planning.scores import is_planted, megabytes, scores
 from trapmid.planning.sizes import images
 from trapmid.planning.units import LOOKED_UP, Stage, Unit, as_json, plain, queried, question
 
@@ -35,7 +35,10 @@ def stages(study: Mapping[str, Any]) -> list[Stage]:
         *(_signatures(study, name, row) for name, row in study["signatures"].items()),
         *_priors(study, "guided_priors", "train_guided_prior"),
         *(_judge_training(study, n, r) for n, r in study["trained_judges"].items()),
-        *(_search(study, name, row) for name, row in study["attack_runs"].items()),
+        *(
+            _search(study, name, row)._replace(megabytes=megabytes(study, name, row))
+            for name, row in study["attack_runs"].items()
+        ),
         *scores(study),
         Stage("report", "", pictures=len(study["attack_runs"])),
         Stage("track", ""),
