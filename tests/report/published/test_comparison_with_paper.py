@@ -166,14 +166,19 @@ def test_another_setting_is_not_compared(change, why):
     assert found.status == "not comparable" and found.why == (why,)
 
 
-def high_resolution(images=50, evaluator="inception_v3", size=224):
+def high_resolution(
+    images=50, evaluator="inception_v3", size=224, training="given", split="shuffled"
+):
     """Table 19: PPA on 224 pixels, judged by Inception-v3 on 50 images of each person."""
 
     def change(params):
         data = params["data"]["faces"]
         data |= {"image_size": size, "private": {"reader": "celeba_hd", "path": "data/external/a"}}
         data["public"] = {"reader": "ffhq", "path": "data/external/b"}
-        params["evaluators"]["evaluator"] |= {"arch": evaluator, "init": "weights/timm/x"}
+        data["test_split"] = split
+        params["evaluators"]["evaluator"] |= {
+            "arch": evaluator, "init": "weights/timm/x", "training": training
+        }  # fmt: skip
         for block in params["targets"].values():
             block["arch"] = "resnet152"
         for block in params["attack_runs"].values():
@@ -205,6 +210,14 @@ def test_the_high_resolution_track_has_a_setting_of_its_own():
     distance = of_resnet(high_resolution(), "eval_dist")
     assert distance.why == () and distance.ours.value == 312.5  # the paper: 312.58
     assert distance.difference == pytest.approx(-0.08)
+    trained = of_resnet(high_resolution(training="highres"), "eval_dist")
+    assert trained.why == ("evaluator from other weights: its distances have another scale",)
+    assert of_resnet(high_resolution(training="highres")).why == ()  # a rate has no scale
+    assert of_resnet(high_resolution(), "acc").why == ()
+    assert of_resnet(high_resolution(split="stratified"), "acc").why == (
+        "test images of all people, there of 951",
+    )
+    assert "of successes alone, there of all images" in of_resnet(high_resolution(), "fid").why
     for changed, why in (
         (high_resolution(images=5), "another number of images of each person"),
         (high_resolution(evaluator="facenet112"), "another evaluator"),
