@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from ruamel.yaml import YAML
 from torch import Tensor, nn
+from torchvision import models
 from torchvision.models import efficientnet_b0, efficientnet_b1, efficientnet_b2, vgg16_bn
 
 import official
@@ -24,7 +27,7 @@ from trapmid.config.study import TargetRow
 from trapmid.defenses.mid import Bottleneck
 from trapmid.foreign import importing
 from trapmid.foreign.classifiers import whole_classifier
-from trapmid.nets import snresnet
+from trapmid.nets import snresnet, stylegan2
 from trapmid.priors import gmi, kedmi, plgmi
 from trapmid.runtime import eval_mode
 
@@ -98,6 +101,7 @@ BOTTLENECKS = {
 
 def test_every_kind_has_a_row() -> None:
     tested = {*CLASSIFIERS, *BOTTLENECKS, *PAIRS, *PAIRS.values(), *STUDENTS}
+    tested |= {*HIGH_RESOLUTION, "ppa-resnest101", "style-g"}
     tested |= {"tv-vgg16-bn", "ms1m-ir50", "ms1m-ir152", "facenet-vggface2", "facenet64-mid"}
     assert tested == set(importing.KINDS)
 
@@ -248,6 +252,55 @@ def test_a_backbone_gives_the_trunk(tmp_path: Path, kind: str, arch: str) -> Non
     official.compare(vector, official.outputs(arch)[0])
 
 
+def torchvisions(kind: str) -> nn.Module:
+    """The network that PPA's code builds; its ResNeSt is no network of torchvision's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the slow initialisation of Inception-v3
+        return HIGH_RESOLUTION[kind]()
+
+
+HIGH_RESOLUTION: dict[str, Callable[[], nn.Module]] = {
+    "ppa-resnet152": lambda: models.resnet152(num_classes=5),
+    "ppa-densenet169": lambda: models.densenet169(num_classes=5),
+    "ppa-inception_v3": lambda: models.inception_v3(
+        num_classes=5, transform_input=True, init_weights=False
+    ),
+}
+
+
+def saved_by_ppa(network: nn.Module, between: str = "model.") -> dict[str, Any]:
+    state = {between + name: value for name, value in network.state_dict().items()}
+    return {"epoch": 100, "model_state_dict": state}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", HIGH_RESOLUTION)
+def test_a_network_of_ppa_answers_as_torchvisions(tmp_path: Path, kind: str) -> None:
+    """Of random weights; images of PPA are scaled to [-1, 1] before the network."""
+    network = seeded(torchvisions, kind).eval()
+    file = write(tmp_path / "theirs.pt", saved_by_ppa(network))
+    ours = whole(take(file, kind))
+    side = 299 if kind == "ppa-inception_v3" else 64
+    x = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = network(2 * x - 1)
+        assert torch.allclose(ours(x).logits, wanted, atol=1e-4 * float(wanted.abs().max()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("between", ["model.", "model._orig_mod."])
+def test_a_resnest_has_timms_names_and_those_of_its_authors(tmp_path: Path, between: str) -> None:
+    timm = pytest.importorskip("timm")
+    network = seeded(lambda: timm.create_model("resnest101e", num_classes=5)).eval()
+    names = set(network.state_dict())
+    assert {"conv1.0.weight", "layer1.0.conv2.bn0.weight", "layer1.0.downsample.1.weight"} <= names
+    ours = whole(take(write(tmp_path / "a.pt", saved_by_ppa(network, between)), "ppa-resnest101"))
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = network(2 * x - 1)
+        assert torch.allclose(ours(x).logits, wanted, atol=1e-4 * float(wanted.abs().max()))
+
+
 # --- priors -------------------------------------------------------------------------------------
 
 PAIRS = {"gmi-g": "gmi-d", "kedmi-g": "kedmi-d", "plgmi-g": "plgmi-d"}
@@ -297,6 +350,28 @@ def test_plgmis_prior_draws_and_scores_as_the_official_one(tmp_path: Path, wrap:
 
 
 # --- judges -------------------------------------------------------------------------------------
+
+
+def test_a_bare_stylegan2_draws_as_before(tmp_path: Path) -> None:
+    """IF-GMI's `ffhq_G.pth` is the state of NVIDIA's generator, and nothing else."""
+    size = stylegan2.Size(image_size=16, z_dim=6, w_dim=6, base=64, most=12, layers=3, clamp=256.0)
+    generator = seeded(stylegan2.Generator, size).eval()
+    generator.mapping.w_avg.fill_(0.3)
+    file = write(tmp_path / "ffhq_G.pth", {"state_dict": generator.state_dict()})
+    out = tmp_path / "ours.pt"
+    *_, row = importing.import_file(file, "style-g", out, (), None, runtime())
+    printed = YAML(typ="safe").load(row.removeprefix("row: "))
+    assert printed["method"] == "style" and printed["init"] == str(out)
+    unsaid = {"crop": 1.0, "candidates": None, "batch_size": 4, "lr": 0.1, "betas": [0.0, 0.9]}
+    unsaid |= {"penalty": 1.0, "penalty_every": 1, "group": 4, "mirror": 0.0, "half_life": 1.0}
+    unsaid |= {"precision": "fp32", "keep_every": 1}
+    prior: Any = wiring.prior_training("style", printed["set"] | unsaid).make(16, 1)
+    prior.start_from(initial.initial_state(out))
+    z = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = generator.synthesis(generator.mapping.repeated(generator.mapping(z)))
+        found = prior.eval().paint(prior.styles(z, 1.0, None))
+    assert torch.allclose(found, (wanted + 1) / 2, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -61,6 +62,12 @@ def _mid(size: Callable[[State], Facts]) -> Callable[[State], Facts]:
     return facts
 
 
+def _of_timm(arch: str) -> Kind:
+    """A network of the high-resolution track, as PPA's code saves it."""
+    kind = _classifier(arch, names.OF_TIMM, _any_size)
+    return replace(kind, own_buffers=("input.transform",))
+
+
 def _student(index: int) -> Kind:
     def facts(state: State) -> Facts:
         return {"arch": "efficientnets", "num_classes": len(state["classifier.weight"])}
@@ -74,6 +81,8 @@ def _student(index: int) -> Kind:
     prefix = f"members.{index}."
     return Kind(rules=names.EFFICIENTNET, facts=facts, network=network, prefix=prefix, rest=others)
 
+
+_HIGH_RESOLUTION = ("resnet152", "resnest101", "densenet169", "inception_v3")
 
 CLASSIFIERS = {
     "vgg16": _classifier("vgg16", names.VGG16, _vgg16("norm.weight", 0)),
@@ -90,6 +99,7 @@ CLASSIFIERS = {
     ),
     "ir18": _classifier("ir18", names.IR18, _any_size),
     **{f"efficientnet-b{i}": _student(i) for i in range(3)},
+    **{f"ppa-{arch}": _of_timm(arch) for arch in _HIGH_RESOLUTION},
 }
 """Finished classifiers: a row takes them whole."""
 

@@ -21,7 +21,7 @@ from trapmid.artifacts.lineage import file_digest
 from trapmid.foreign import names
 from trapmid.foreign.classifiers import CLASSIFIERS, STARTS, whole_classifier
 from trapmid.foreign.kind import Facts, Kind
-from trapmid.foreign.priors import PRIORS
+from trapmid.foreign.priors import PRIORS, block
 from trapmid.metrics.inception import WEIGHTS
 from trapmid.runtime import Runtime
 from trapmid.training import fit
@@ -118,6 +118,7 @@ def _placed(file: Path, kind: str, theirs: Mapping[str, Tensor]) -> tuple[Facts,
         state = names.translated(theirs, how.rules)
         facts = how.facts(state)
         network = how.network(facts)
+        state |= {name: network.state_dict()[name] for name in how.own_buffers}
         network.load_state_dict(state, strict=True)
     except KeyError as error:
         raise CheckpointError(f"{file}: is no {kind}: has no {error.args[0]}") from None
@@ -271,7 +272,7 @@ def _use(kind: str, content: Mapping[str, Any], out: Path) -> Iterator[str]:
     elif kind in STARTS:
         yield f"row: {{arch: one of {content['start_of']}, init: {out}}}"
     elif kind in PRIORS:
-        yield f"row: {{method: {content['prior']}, init: {out}, set: {{steps: 0}}}}"
+        yield f"row: {{method: {content['prior']}, init: {out}, set: {block(content)}}}"
     elif kind in JUDGES:
         yield f"row: {{method: {content['judge']}, model: {out}}}"
     else:

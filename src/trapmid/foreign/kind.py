@@ -26,4 +26,5 @@ class Kind:
     network: Callable[[Facts], nn.Module]  # what must take every weight
     prefix: str = ""  # where its weights stand in the state of the whole
     rest: tuple[str, ...] = ()  # the kinds that make it whole
+    own_buffers: tuple[str, ...] = ()  # of the network, which no file has: they stay as it has them
     own_names: bool = False  # whether the file keeps its names, which `start_from` knows

@@ -73,6 +73,16 @@ IR18: Rules = (
 )
 
 
+_WRAPPED = r"(?:model\.)?(?:_orig_mod\.)?"  # PPA's Classifier around a network, compiled or not
+
+OF_TIMM: Rules = (
+    (rf"{_WRAPPED}AuxLogits\..+", None),
+    (rf"{_WRAPPED}(?:fc|classifier)\.(weight|bias)", r"classifier.\1"),
+    (rf"{_WRAPPED}((?:conv1|bn1|layer\d|features|Conv2d_\w+|Mixed_\w+)\..+)", r"network.\1"),
+)
+"""torchvision's names of ResNet, DenseNet and Inception-v3 and those of the ResNeSt authors: timm
+has the same, but for the last layer. The auxiliary head has no place here."""
+
 EFFICIENTNET: Rules = (  # a student of LOMMA's, or torchvision's own file
     (r"feature\.0\.(\d+\.\d+\..+)", r"features.blocks.\1"),
     (r"features?\.(.+)", r"features.blocks.\1"),
@@ -172,6 +182,9 @@ PLGMI_CRITIC: Rules = (
         _in_critic,
     ),
 )
+
+STYLEGAN2: Rules = ((r"(?:G_ema\.)?((?:mapping|synthesis)\..+)", r"\1"),)
+"""NVIDIA's own names, which the network here has, too."""
 
 # --- judges -------------------------------------------------------------------------------------
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from trapmid.artifacts import nvidia
 from trapmid.foreign import names
 from trapmid.foreign.kind import Facts, Kind
 from trapmid.foreign.names import State
-from trapmid.nets import dcgan, minibatch, snresnet
+from trapmid.nets import dcgan, minibatch, snresnet, stylegan2
 
 
 def _from_flat(flat: int, channels: int, doublings: int) -> int:
@@ -85,7 +87,40 @@ def _plgmi_critic_facts(state: State) -> Facts:
     }
 
 
+def _style_facts(state: State) -> Facts:
+    """`clamp` is in no weight: NVIDIA's released trainings have 256."""
+    layers = {name.split(".")[1] for name in state if name.startswith("mapping.fc")}
+    channels = {
+        int(name.split(".")[1].removeprefix("b")): len(value)
+        for name, value in state.items()
+        if name.endswith("conv1.bias")
+    }
+    side, width = max(channels), len(state["mapping.w_avg"])
+    size = stylegan2.Size(
+        image_size=side,
+        z_dim=width,
+        w_dim=width,
+        base=side * channels[side],
+        most=channels[stylegan2.SMALLEST],
+        layers=len(layers),
+        clamp=256.0,
+    )
+    return {"prior": "style", "size": vars(size)}
+
+
+def block(content: Mapping[str, Any]) -> str:
+    """What a row sets of its block for a generator of others, as YAML."""
+    size = content.get("size")
+    return "{steps: 0}" if size is None else nvidia.block(stylegan2.Size(**size))
+
+
 PRIORS = {
+    "style-g": Kind(
+        rules=names.STYLEGAN2,
+        facts=_style_facts,
+        network=lambda f: stylegan2.Generator(stylegan2.Size(**f["size"])),
+        prefix="generator.",
+    ),
     "gmi-g": _dcgan("gmi", "gmi-d"),
     "gmi-d": Kind(
         rules=names.GMI_CRITIC,
