@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 import shipped
 from trapmid.config import params
+from trapmid.nets import stylegan2
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -165,6 +166,48 @@ def bottleneck() -> str:
     return f"| {profile('small')['mid']['width']} |"
 
 
+def ppa_drawn() -> str:
+    block = profile("small")["attacks"]["ppa"]
+    asked = profile("attacks")["guided_priors"]["ppa-*"]["set"]["candidates"]
+    styles = stylegan2.Size(image_size=profile("small")["data"]["faces"]["image_size"]).num_styles
+    kept = block["robustness"]
+    assert asked["keep"] == block["candidates"]
+    return (
+        f"| {asked['pool']} latents, {asked['keep']} candidates, cutoff {asked['cutoff']} of "
+        f"{styles}, {block['steps']} steps at {block['lr']}, {kept['views']} views, "
+        f"{kept['keep']} kept |"
+    )
+
+
+def ppa_photographs() -> str:
+    block = profile("celeba_small")["attacks"]["ppa"]
+    asked = profile("celeba_small")["guided_priors"]["ppa-*"]["set"]["candidates"]
+    area, ratio = block["view"]["area"], block["view"]["ratio"]
+    assert asked["keep"] == block["candidates"] and area[1] == 1.0
+    return (
+        f"| {asked['pool']:,} latents, {asked['keep']} candidates, {block['steps']} steps at "
+        f"{block['lr']}, crops from {area[0]} on with ratios of {ratio[0]} to {ratio[1]}, "
+        f"{block['robustness']['keep']} kept |"
+    )
+
+
+def ifgmi() -> str:
+    block = profile("small")["attacks"]["ifgmi"]
+    first, second = block["layers"]
+    assert block["candidates"] is None and first["steps"] == second["steps"]
+    return (
+        f"| two layers with radii {first['radius']:g} and {second['radius']:g}, from random codes "
+        f"of GMI's prior; {block['steps']} and {first['steps']} steps at {block['lr']} |"
+    )
+
+
+def alignmi() -> str:
+    rows = profile("style")["attack_runs"]
+    taa, paa = (rows[f"gmi_{name}-*"]["set"]["averaging"] for name in ("taa", "paa"))
+    assert taa["views"] == paa["views"]
+    return f"| {paa['views']} neighbours, noise {paa['noise']} |"
+
+
 ROWS: dict[str, Callable[[], str]] = {
     "trapdoor": trapdoor,
     "trigger loss (eq. 5)": trigger,
@@ -182,10 +225,15 @@ ROWS: dict[str, Callable[[], str]] = {
     "TeD+'s blend": blend,
     "Trap-MID with NegLS": combined,
     "MID's bottleneck": bottleneck,
+    "PPA, drawn faces": ppa_drawn,
+    "PPA, `celeba_small`": ppa_photographs,
+    "IF-GMI": ifgmi,
+    "AlignMI": alignmi,
 }
 WITHOUT_NUMBERS = {
     *("what", "faces", "image size", "start of the priors", "VAE-GAN"),
-    "critic steps, latent sizes, learning rates, iterations",
+    "critic steps, latent sizes, iterations",
+    "learning rates that have no row here",
 }
 HEADING = "The small and wide profiles only"
 
