@@ -80,7 +80,9 @@ def test_images_of_other_sizes_are_resized_inside(name: str, size: int) -> None:
 def test_embeddings_have_length_1_and_readings_are_parameters() -> None:
     images = torch.rand(4, 3, 32, 32)
     with torch.no_grad():
-        assert torch.allclose(made("verifier")(images).norm(dim=1), torch.ones(4), atol=1e-5)
+        for name in ("verifier", "facenet"):
+            lengths = made(name)(images).norm(dim=1)
+            assert torch.allclose(lengths, torch.ones(4), atol=1e-5), name
         readings = made("portrait")(images)
     assert readings.shape == (4, len(ATTRIBUTES))
     assert readings.min() >= 0 and readings.max() <= 1

@@ -45,6 +45,20 @@ def test_parameters_and_styles(size: Size, parameters: int, styles: int) -> None
     assert count(generator.mapping) == (2_101_248 if size.layers == 8 else 16_640)
 
 
+def test_parameters_of_each_block_of_ffhq() -> None:
+    """Of NVIDIA's file of 1,024 pixels; which block of a converted file is wrong, they tell."""
+    with torch.device("meta"):
+        blocks = dict(Generator(Size(image_size=1024)).synthesis.named_children())
+    assert {name: count(one) for name, one in blocks.items()} == {
+        "b4": 2_894_852,
+        **dict.fromkeys(("b8", "b16", "b32", "b64"), 5_509_125),
+        "b128": 2_296_069,
+        "b256": 705_669,
+        "b512": 242_245,
+        "b1024": 93_477,
+    }
+
+
 @pytest.mark.parametrize(
     ("size", "parameters"),
     [

@@ -217,6 +217,25 @@ def test_a_target_puts_the_pool_in_order(batch_size: int) -> None:
         assert torch.allclose(begun, codes[best], atol=1e-6)
 
 
+class Fewer(ToyTarget):
+    """A target to which all classes but the first are one: of the first it is as sure."""
+
+    def forward(self, images: torch.Tensor) -> Output:
+        output = super().forward(images)
+        logits = output.logits.log_softmax(dim=1)
+        rest = logits[:, 1:].logsumexp(dim=1, keepdim=True)
+        none = torch.full_like(logits[:, 2:], -1e9)
+        return output._replace(logits=torch.cat([logits[:, :1], rest, none], dim=1))
+
+
+def test_the_order_of_a_class_is_the_same_without_other_classes() -> None:
+    """Where the target is as sure of it: no class takes a latent from another."""
+    whole, fewer = ask(seeded(ToyTarget, CLASSES)), ask(seeded(Fewer, CLASSES))
+    assert torch.equal(whole.order[0], fewer.order[0])
+    assert not torch.equal(whole.order[1:], fewer.order[1:])
+    assert all(len(set(row)) == len(row) for row in whole.order.tolist())
+
+
 def test_the_seed_alone_decides_the_pool() -> None:
     one, other = (ask(seeded(ToyTarget, CLASSES, seed=seed)) for seed in (0, 5))
     assert torch.equal(one.pool, other.pool) and not torch.equal(one.order, other.order)
