@@ -42,7 +42,8 @@ def device_name(device: torch.device) -> str:
 
 def code_digest() -> str:
     """Of the sources and profiles that a number depends on; 12 hexadecimal digits."""
-    folders = {"src/trapmid": "*.py", "benchmarks/gpu": "*.py", "profiles": "*.yaml"}
+    folders = {"src/trapmid": "*.py", "profiles": "*.yaml"}
+    folders |= {f"benchmarks/{kind}": "*.py" for kind in ("gpu", "bench")}
     files = sorted(file for name, kind in folders.items() for file in (ROOT / name).rglob(kind))
     digest = hashlib.sha256()
     for file in files:

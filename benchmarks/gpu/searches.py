@@ -36,7 +36,7 @@ SEARCHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lomma_gmi": ("lomma", "gmi", {}),
     "lomma_kedmi": ("lomma", "kedmi", {"search": "distributions"}),
 }
-_NEVER = 10**9  # steps between two saved states
+NEVER = 10**9  # steps between two saved states
 
 
 def measurements(book: Book) -> dict[str, Measure]:
@@ -56,16 +56,32 @@ def _paper_batch(world: World, name: str) -> Iterator[Row]:
 
 def _filled(world: World, name: str) -> Iterator[Row]:
     """As many rows at once as `invert_all` finds room for."""
+    with numerics("default") as precision:
+        found = rows_at_once(world, name, world.runtime(precision))
+    yield row("rows searched at once", found, "", precision="default")
+    yield from _steps(world, name, found)
+
+
+def rows_at_once(world: World, name: str, rt: Runtime) -> int:
+    """How many rows of a whole attack `invert_all` searches together on this device.
+
+    KED-MI's rows are people, as all images of a person are draws of one search.
+    """
     method, prior, changes = SEARCHES[name]
     block = world.study["attacks"][method] | changes | {"steps": 1}
-    each = max(1, world.sizes.reconstructed // world.sizes.classes)
-    with numerics("default") as precision:
-        rt = world.runtime(precision)
-        plan = Inversion(images_per_class=each, batch_size=None, keep_every=_NEVER)
-        attack, target = wiring.attack(method, block), world.target(rt)
-        found = invert_all(attack, target, world.prior(prior, rt), NOTHING, plan, rt, InMemory())
-    yield row("rows searched at once", found.batch_size, "", precision="default")
-    yield from _steps(world, name, found.batch_size)
+    each = 1 if searches_people(name) else world.sizes.reconstructed // world.sizes.classes
+    target = world.target(rt)
+    known = _known(world, target, rt) if method == "lomma" else NOTHING
+    plan = Inversion(images_per_class=max(1, each), batch_size=None, keep_every=NEVER)
+    attack = wiring.attack(method, block)
+    found = invert_all(attack, target, world.prior(prior, rt), known, plan, rt, InMemory())
+    return found.batch_size
+
+
+def searches_people(name: str) -> bool:
+    """Whether a row of the search is a person, of whom images are drawn at its end."""
+    method, _, changes = SEARCHES[name]
+    return method == "kedmi" or changes.get("search") == "distributions"
 
 
 def _steps(world: World, name: str, count: int) -> Iterator[Row]:
@@ -89,7 +105,7 @@ def _steps(world: World, name: str, count: int) -> Iterator[Row]:
     yield row("step", seconds / steps, "s", **about)
     image = seconds / steps * block["steps"] / count
     note = f"of {block['steps']} steps, extrapolated"
-    if method == "kedmi" or block.get("search") == "distributions":
+    if searches_people(name):
         note += "; a person's search, of which all images are draws"
     yield row("image", image, "s", note=note, **about)
     yield row("peak memory", memory, "MB", **about)
@@ -102,7 +118,7 @@ def _task(count: int, rt: Runtime, known: SideInformation, clock: Clock, classes
         labels=index % classes,
         draws=index // classes,
         side_information=known,
-        saving=Saving(clock, _NEVER),
+        saving=Saving(clock, NEVER),
     )
 
 
@@ -125,7 +141,7 @@ def _label_only(world: World) -> Iterator[Row]:
         draws = torch.arange(count, device=rt.device)
         shown = _most_shown(oracle, prior, rt)
         oracle.queries, clock = 0, Clock(world.device, 0)
-        task = Task(labels=torch.full_like(draws, shown), draws=draws, saving=Saving(clock, _NEVER))
+        task = Task(labels=torch.full_like(draws, shown), draws=draws, saving=Saving(clock, NEVER))
         attack.invert(oracle, prior, task, rt)
         seconds = clock.elapsed()
         yield row("queries", oracle.queries / seconds, "1/s", asked=oracle.queries, rows=count)

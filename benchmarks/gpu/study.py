@@ -38,6 +38,7 @@ class Sizes(NamedTuple):
     seconds: float  # most of one timed run, then it is cut and extrapolated
     small: dict[str, int]  # what a toy run changes of the blocks of trainings
     narrow: dict[str, int]  # and of priors alone
+    of: str = ""  # what rows of `targets` have between the defence and the seed
 
 
 PAPER = Sizes("paper_attacks", 1000, 64, 27000, 30000, 5000, 50, 12.0, {}, {})
@@ -149,7 +150,7 @@ class World:
         return _random_images(count, self.sizes.image_size, device)
 
     def _row(self, defense: str) -> dict[str, Any]:
-        row: dict[str, Any] = self.study["targets"][f"{defense}-0"]
+        row: dict[str, Any] = self.study["targets"][f"{defense}{self.sizes.of}-0"]
         return row
 
 

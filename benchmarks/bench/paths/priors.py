@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from gpu.clock import Clock, Now
+from gpu.clock import Clock, Now, synchronize
 from gpu.study import World
 
 from bench.limit import counted
@@ -54,8 +54,10 @@ class Iterations:
             labelled = top_n(target, public.prepared, training.top_n, rt)
             of = cast(plgmi.Prior, prior)
             learn = partial(plain.conditional, training, of, public, labelled, target)
+        synchronize(rt.device)
         begun = now()
         learn(rt, self.steps)
+        synchronize(rt.device)
         return Clocked(now() - begun, prior.state_dict())
 
     def flops(self) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from gpu.clock import Clock, Now
-from gpu.searches import SEARCHES
+from gpu.clock import Clock, Now, synchronize
+from gpu.searches import SEARCHES, searches_people
 from gpu.study import World
 from torch import Tensor
 
@@ -26,6 +26,7 @@ PUBLISHED: dict[str, Callable[..., Tensor]] = {
     "gmi": plain.search_gmi,
     "kedmi": plain.search_kedmi,
     "lomma_gmi": plain.search_lomma,
+    "lomma_kedmi": plain.search_lomma_of_people,
 }
 _NEVER = 10**9
 
@@ -45,9 +46,12 @@ class Search:
         return Clocked(clock.seconds, found.latents)
 
     def reference(self, now: Now) -> Clocked:
-        task = self._task(None)
+        device, task = self.world.device, self._task(None)
+        given = self._attack, self._target, self._prior, task, self._rt.seed
+        synchronize(device)
         begun = now()
-        z = PUBLISHED[self.name](self._attack, self._target, self._prior, task, self._rt.seed)
+        z = PUBLISHED[self.name](*given)
+        synchronize(device)
         return Clocked(now() - begun, z)
 
     def images_at_once(self) -> Tensor:
@@ -94,12 +98,13 @@ class Search:
         if not self.name.startswith("lomma"):
             return NOTHING
         width = self._target.embedding_dim
-        mean = torch.linspace(-1, 1, width, dtype=torch.get_default_dtype())
+        kind, device = torch.get_default_dtype(), self.world.device
+        mean = torch.linspace(-1, 1, width, dtype=kind, device=device)
         return SideInformation(students=self.world.students(self._rt), feature_mean=mean)
 
     def _task(self, clock: Clock | None) -> Task:
         """Every class in turn; KED-MI searches once for all images of a class, so it has one."""
-        index = torch.arange(self.images)
+        index = torch.arange(self.images, device=self.world.device)
         classes = self.world.sizes.classes
         more: dict[str, Any] = {} if clock is None else {"saving": Saving(clock, _NEVER)}
         labels, draws = index % classes, index // classes
@@ -111,12 +116,12 @@ class Search:
 
 
 def paths(worlds: Mapping[str, World]) -> Iterator[Path]:
-    """PLG-MI and GMI at both sizes, the others at the laptop's; then what a search saves."""
+    """All of them at both sizes; then what a search saves."""
     for name, world in worlds.items():
         paper = name == "paper"
-        for search in ("plgmi", "gmi") if paper else PUBLISHED:
+        for search in PUBLISHED:
             images = world.sizes.reconstructed
-            if search == "kedmi":
+            if searches_people(search):
                 images = min(images, world.sizes.classes)
             steps = Search(world, search, images, 1 if paper else 4)
             yield Path(

@@ -35,13 +35,13 @@ def wgan(
     size = min(training.batch_size, len(public.decoded))
     passes = Passes(len(public.decoded), size, stream_seed(rt.seed, "gmi", "batches"))
     for step in range(steps):
-        real = loading.batch(public, passes.batch(step))
+        real = loading.batch(public, passes.batch(step)).to(rt.device)
         with rt.seeded("gmi", step):
             _let_learn(generator, learns=False)
             _let_learn(critic, learns=True)
-            fake = generator(torch.randn(size, training.latent_dim))
+            fake = generator(torch.randn(size, training.latent_dim).to(rt.device))
             on_real, on_fake = critic(real).mean(), critic(fake).mean()
-            share = torch.rand(size)[:, None, None, None]
+            share = torch.rand(size).to(rt.device)[:, None, None, None]
             points = (real + share * (fake - real)).requires_grad_(True)
             (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
             penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
@@ -49,7 +49,7 @@ def wgan(
             if (step + 1) % training.critic_steps == 0:
                 _let_learn(critic, learns=False)
                 _let_learn(generator, learns=True)
-                images = generator(torch.randn(size, training.latent_dim))
+                images = generator(torch.randn(size, training.latent_dim).to(rt.device))
                 _descend(for_g, -critic(images).mean())
     _let_learn(critic, learns=True)
     _let_learn(generator, learns=True)
@@ -76,19 +76,21 @@ def classes(
         for name in ("labelled", "real", "matched")
     )
     for step in range(steps):
-        x, u = (loading.batch(public, passes.batch(step)) for passes in (labelled, real))
+        x, u = (
+            loading.batch(public, passes.batch(step)).to(rt.device) for passes in (labelled, real)
+        )
         n = len(x)
         with rt.seeded("kedmi", step):
             soft = queried(x).logits.softmax(dim=1)
-            fake = generator(torch.randn(n, training.latent_dim))
+            fake = generator(torch.randn(n, training.latent_dim).to(rt.device))
             own = _discriminate(critic, x).log_softmax(dim=1)
             on_real, on_fake = (_discriminate(critic, one).logsumexp(1) for one in (u, fake))
             supervised = -(soft * own).sum(dim=1).mean()
             judged = F.softplus(on_real).mean() - on_real.mean() + F.softplus(on_fake).mean()
             _descend(for_d, supervised + 0.5 * judged)
             if (step + 1) % training.critic_steps == 0:
-                v = loading.batch(public, matched.batch(step))
-                fake = generator(torch.randn(n, training.latent_dim))
+                v = loading.batch(public, matched.batch(step)).to(rt.device)
+                fake = generator(torch.randn(n, training.latent_dim).to(rt.device))
                 of_fake, of_real = critic.features(fake), critic.features(v)
                 matching = (of_fake.mean(dim=0) - of_real.mean(dim=0)).abs().mean()
                 log_p = _discriminate(critic, fake).log_softmax(dim=1)
@@ -121,7 +123,7 @@ def conditional(
     Args:
         labelled: indices of public images and their pseudo-labels.
     """
-    chosen, pseudo = labelled
+    chosen, pseudo = labelled[0], labelled[1].to(rt.device)
     for block in cast(Sequence[UpBlock], list(prior.generator.blocks)):
         block.__class__ = PublishedUpBlock
     generator, critic = prior.generator.train(), prior.critic.train()
@@ -132,23 +134,23 @@ def conditional(
     passes = EndlessPasses(len(chosen), size, seed)
 
     def draw() -> tuple[Tensor, Tensor]:
-        z = torch.randn(size, training.latent_dim)
-        return z, torch.randint(prior.num_classes, (size,))
+        z = torch.randn(size, training.latent_dim).to(rt.device)
+        return z, torch.randint(prior.num_classes, (size,)).to(rt.device)
 
     for step in range(steps):
         with rt.seeded("plgmi", step):
             z, y = draw()
             fake = prior(z, y)
-            u = torch.rand(size, 9)
-            order = torch.rand(2).expand(size, -1)
+            u = torch.rand(size, 9).to(rt.device)
+            order = torch.rand(2).to(rt.device).expand(size, -1)
             adversarial = -prior.realism(fake, y).mean()
             logits = target(views.plg(fake, training.view, u, order)).logits
             inversion = margin(logits, y)
             _descend(for_g, adversarial + training.alpha * inversion)
             for turn in range(training.critic_steps):
                 picked = passes.batch(step * training.critic_steps + turn)
-                real = loading.batch(public, chosen[picked])
-                real = real + training.noise * torch.rand(real.shape)
+                real = loading.batch(public, chosen[picked]).to(rt.device)
+                real = real + training.noise * torch.rand(real.shape).to(rt.device)
                 z, y = draw()
                 fake = prior(z, y)
                 on_fake, on_real = prior.realism(fake, y), prior.realism(real, pseudo[picked])

@@ -6,6 +6,7 @@ dropped at the end, so that a later call begins as the first did.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ from trapmid.attacks import gmi, kedmi, lomma, plgmi
 from trapmid.augment import PlgView
 from trapmid.runtime import counter_normal, counter_uniform
 from trapmid.search import latents
-from trapmid.types import Prior, Target, Task
+from trapmid.types import Prior, SideInformation, Target, Task
 
 
 @contextmanager
@@ -76,51 +77,93 @@ def search_lomma(
     attack: lomma.Attack, target: Target, prior: Prior, task: Task, seed: int
 ) -> Tensor:
     """On GMI's prior, with three students beside the target."""
-    labels, known = task.labels, task.side_information
-    assert known.students is not None and known.feature_mean is not None
-    students, mean = known.students, known.feature_mean
+    labels, students = task.labels, _students(task)
     scale = len(labels) / attack.reference_batch
 
     def loss(z: Tensor) -> Tensor:
         images = prior(z, labels)
-        output = target(images)
-        answers = [output.logits, *students.member_logits(images)]
-        identity = images.new_zeros(())
-        for logits in answers:
-            own = F.nll_loss(logits, labels)
-            identity = own if identity == 0 else identity + own  # a look at the device each time
-        gap = attack.feature_weight * (output.features - mean).square().mean()
         realism = -prior.realism(images, labels).mean()
-        return scale * (realism + attack.identity_weight * (identity / len(answers) + gap))
+        identity = _logit_loss(attack, target, images, labels, task.side_information)
+        return scale * (realism + attack.identity_weight * identity)
 
     with learning(target, prior, students):
         z = latents.start(labels, task.draws, prior.latent_dim, seed)
         return points(loss, z, attack, attack.steps)
 
 
+def search_lomma_of_people(
+    attack: lomma.Attack, target: Target, prior: Prior, task: Task, seed: int
+) -> Tensor:
+    """On KED-MI's prior; what the prior and the networks see is clamped, with its gradient."""
+
+    def identity(images: Tensor, labels: Tensor) -> Tensor:
+        return _logit_loss(attack, target, images, labels, task.side_information)
+
+    with learning(target, prior, _students(task)):
+        return distributions(identity, prior, task, seed, attack, attack.bound)
+
+
 def search_kedmi(
     attack: kedmi.Attack, target: Target, prior: Prior, task: Task, seed: int
+) -> Tensor:
+    def identity(images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(target(images).logits, labels)
+
+    with learning(target, prior):
+        return distributions(identity, prior, task, seed, attack, math.inf)
+
+
+def distributions(
+    identity: Callable[[Tensor, Tensor], Tensor],
+    prior: Prior,
+    task: Task,
+    seed: int,
+    attack: kedmi.Attack | lomma.Attack,
+    bound: float,
 ) -> Tensor:
     """One distribution of latents an identity; a draw of it for every image."""
     labels, row = task.labels.unique(return_inverse=True)
     keys = latents.stream_keys(seed, "distribution", labels)
     scale = len(labels) / attack.reference_batch
-    mean = torch.zeros(len(labels), prior.latent_dim, requires_grad=True)
-    log_variance = torch.ones(len(labels), prior.latent_dim, requires_grad=True)
+    shape, device = (len(labels), prior.latent_dim), labels.device
+    mean = torch.zeros(shape, device=device, requires_grad=True)
+    log_variance = torch.ones(shape, device=device, requires_grad=True)
     adam = torch.optim.Adam([mean, log_variance], lr=attack.lr)
-    with learning(target, prior):
-        for step in range(attack.steps):
-            noise = counter_normal(keys + step, prior.latent_dim).to(mean)
-            images = prior(mean + torch.exp(0.5 * log_variance) * noise, labels)
-            realism = -prior.realism(images, labels).mean()
-            identity = F.cross_entropy(target(images).logits, labels)
-            adam.zero_grad()
-            (scale * (realism + attack.identity_weight * identity)).backward()
-            adam.step()
-            realism.item(), identity.item()
+    for step in range(attack.steps):
+        noise = counter_normal(keys + step, prior.latent_dim).to(mean)
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        images = prior(z.clamp(-bound, bound), labels)
+        realism = -prior.realism(images, labels).mean()
+        own = identity(images, labels)
+        adam.zero_grad()
+        (scale * (realism + attack.identity_weight * own)).backward()
+        adam.step()
+        realism.item(), own.item()
     keys = latents.row_keys(task.labels, task.draws, seed, "draws")
     noise = counter_normal(keys, prior.latent_dim).to(mean)
-    return (mean[row] + torch.exp(0.5 * log_variance[row]) * noise).detach()
+    z = (mean[row] + torch.exp(0.5 * log_variance[row]) * noise).detach()
+    return z.clamp(-bound, bound)
+
+
+def _students(task: Task) -> Target:
+    students = task.side_information.students
+    assert students is not None
+    return students
+
+
+def _logit_loss(
+    attack: lomma.Attack, target: Target, images: Tensor, labels: Tensor, known: SideInformation
+) -> Tensor:
+    """LOMMA's, of the target and its students one after the other."""
+    assert known.students is not None and known.feature_mean is not None
+    output = target(images)
+    answers = [output.logits, *known.students.member_logits(images)]
+    identity = images.new_zeros(())
+    for logits in answers:
+        own = F.nll_loss(logits, labels)
+        identity = own if identity == 0 else identity + own  # a look at the device each time
+    gap = (output.features - known.feature_mean).square().mean()
+    return identity / len(answers) + attack.feature_weight * gap
 
 
 def search_plgmi(

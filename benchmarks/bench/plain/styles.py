@@ -1,4 +1,4 @@
-"""PPA's three phases as the released code has them, on images that are no larger than the target's.
+"""PPA's phases and IF-GMI's search as the released code has them, on images of the target's size.
 
 Views are cut image by image. The released code gives a batch one view; here every image has its
 own, so that both sides compute the same.
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from bench.plain.searches import learning
 from trapmid import losses
+from trapmid.attacks import ifgmi
 from trapmid.attacks.ppa import Attack, Robustness
 from trapmid.augment import ResizedCrop
 from trapmid.runtime import counter_uniform
 from trapmid.search import latents
 from trapmid.search.candidates import Candidates
-from trapmid.types import StylePrior, Target, Task
+from trapmid.types import BlockPrior, Features, StylePrior, Target, Task
 
 BATCH = 25  # images of a search
 CHUNK = 250  # images whose views are scored together
@@ -78,6 +79,79 @@ def _search(
         adam.step()
         loss.item()
     return codes.detach()
+
+
+def search_layers(
+    attack: ifgmi.Attack,
+    target: Target,
+    prior: BlockPrior,
+    codes: Tensor,
+    task: Task,
+    seed: int,
+) -> Tensor:
+    """IF-GMI's images (N, 3, S, S), batch after batch, each of the layer with the least loss.
+
+    Args:
+        codes: (N, W), where the search begins.
+    """
+    keys = latents.row_keys(task.labels, task.draws, seed, "views")
+    size = attack.reference_batch
+    parts = zip(codes.split(size), task.labels.split(size), keys.split(size), strict=True)
+    with learning(target, prior):
+        return torch.cat([_through_layers(attack, target, prior, *part) for part in parts])
+
+
+def _through_layers(
+    attack: ifgmi.Attack,
+    target: Target,
+    prior: BlockPrior,
+    codes: Tensor,
+    labels: Tensor,
+    keys: Tensor,
+) -> Tensor:
+    images, scores, before, done = [], [], None, 0
+    steps = [attack.steps, *(one.steps for one in attack.layers)]
+    for layer, count in enumerate(steps):
+        variables = [codes.detach().clone().requires_grad_(True)]
+        if layer > 0:
+            with torch.no_grad():
+                before = prior.block(layer - 1, before, codes, labels)
+            begun = before.maps.detach().clone()
+            variables.append(begun.clone().requires_grad_(True))
+            before = Features(variables[1], before.painted)
+        codes = variables[0]
+        adam = torch.optim.Adam(variables, lr=attack.lr, betas=attack.betas)
+        for step in range(done, done + count):
+            shown = prior.shown(prior.through(layer, prior.num_blocks, before, codes, labels))
+            u = counter_uniform(keys + step, ResizedCrop.DRAWS)
+            logits = target(crop(shown, attack.view, u)).logits
+            loss = losses.IDENTITY[attack.loss](logits, labels).mean()
+            adam.zero_grad()
+            (len(codes) / attack.reference_batch * loss).backward()
+            adam.step()
+            loss.item()
+            if layer > 0:
+                _hold(variables[1], begun, attack.layers[layer - 1].radius)
+        done += count
+        with torch.no_grad():
+            last = prior.through(layer, prior.num_blocks, before, codes, labels)
+            images.append(prior.shown(last).clamp(0, 1))
+            scores.append(losses.IDENTITY[attack.loss](target(images[-1]).logits, labels))
+    best = torch.stack(scores).argmin(dim=0)
+    return torch.stack([images[layer][row] for row, layer in enumerate(best.tolist())])
+
+
+@torch.no_grad()
+def _hold(maps: Tensor, begun: Tensor, radius: float) -> None:
+    """Brings features back into the l1 ball, image by image, by their sorted sizes."""
+    for own, first in zip(maps, begun, strict=True):
+        away = (own - first).flatten()
+        if away.abs().sum() <= radius:
+            continue
+        ordered = away.abs().sort(descending=True).values
+        over = (ordered.cumsum(dim=0) - radius) / torch.arange(1, len(ordered) + 1).to(ordered)
+        shrink = over[int((ordered > over).nonzero().max())]
+        own.copy_(first + (away.sign() * (away.abs() - shrink).clamp(min=0)).view_as(own))
 
 
 @torch.no_grad()

@@ -39,14 +39,14 @@ class TrapMidStep:
 
     Args:
         triggers: (C, 3, S, S); they move, in place.
-        critic: the discriminator, with one output.
+        critic: the discriminator, with one output; a small one gives it as it is.
     """
 
     def __init__(
         self,
         defense: TrapMid,
         model: Target,
-        critic: Target,
+        critic: nn.Module,
         triggers: Tensor,
         new_optimizer: NewOptimizer,
     ) -> None:
@@ -55,14 +55,32 @@ class TrapMidStep:
         self.model, self.critic, self.triggers = model, critic, triggers
         self._for_model = new_optimizer(model.parameters())
         self._for_critic = new_optimizer(critic.parameters())
+        self._step = 0
 
     def __call__(self, images: Tensor, labels: Tensor, targets: Tensor) -> float:
         """Returns the model's loss."""
+        if self._d.free:
+            return self._freely(images, labels, targets)
         self._move_triggers(images, targets)
+        return self._learn(images, self._poison(images, self.triggers, targets), labels, targets)
+
+    def _freely(self, images: Tensor, labels: Tensor, targets: Tensor) -> float:
+        """Triggers move by the model's own pass; a step with the critic, then `search_every` - 1
+        without."""
+        k = self.triggers.clone().requires_grad_(True)
+        poisoned = self._poison(images, k, targets)
+        if self._step % self._d.search_every == 0:
+            hidden = self._d.beta * self._d.hiding_weight * self._hidden(images, poisoned)
+            hidden.backward(retain_graph=True)
+        self._step += 1
+        loss = self._learn(images, poisoned, labels, targets)
+        self._moved(k)
+        return loss
+
+    def _learn(self, images: Tensor, poisoned: Tensor, labels: Tensor, targets: Tensor) -> float:
         self.model.train()
-        benign = views.trap(images, self._view)
-        poisoned = views.trap(self._poison(images, self.triggers, targets), self._view)
-        logits = self.model(torch.cat([benign, poisoned])).logits
+        both = [views.trap(images, self._view), views.trap(poisoned, self._view)]
+        logits = self.model(torch.cat(both)).logits
         beta, n = self._d.beta, len(images)
         loss = (1 - beta) * F.cross_entropy(logits[:n], labels)
         loss = loss + beta * F.cross_entropy(logits[n:], targets)
@@ -74,26 +92,37 @@ class TrapMidStep:
         k = self.triggers.clone().requires_grad_(True)
         self.model.eval()
         poisoned = self._poison(images, k, targets)
-        n = len(images)
-        truth = torch.cat([images.new_ones(n), images.new_zeros(n)])
-        self.critic.train()
-        both = torch.cat([images, poisoned.detach()])
-        score = self.critic(both).logits[:, 0]
-        descend(self._for_critic, F.binary_cross_entropy_with_logits(score, truth))
-        self.critic.eval()
-        hidden = self.critic(poisoned).logits[:, 0]
-        loss = self._d.hiding_weight * F.binary_cross_entropy_with_logits(hidden, truth[:n])
+        loss = self._d.hiding_weight * self._hidden(images, poisoned)
         logits = self.model(views.trap(poisoned, self._view)).logits
         loss = loss + F.cross_entropy(logits, targets)
         loss.backward()
         loss.item()
+        self._moved(k)
+
+    def _hidden(self, images: Tensor, poisoned: Tensor) -> Tensor:
+        """The discriminator's step, and how far it then tells poisoned images."""
+        n = len(images)
+        truth = torch.cat([images.new_ones(n), images.new_zeros(n)])
+        self.critic.train()
+        score = _score(self.critic, torch.cat([images, poisoned.detach()]))
+        descend(self._for_critic, F.binary_cross_entropy_with_logits(score, truth))
+        self.critic.eval()
+        return F.binary_cross_entropy_with_logits(_score(self.critic, poisoned), truth[:n])
+
+    @torch.no_grad()
+    def _moved(self, k: Tensor) -> None:
         assert k.grad is not None
-        with torch.no_grad():
-            self.triggers.copy_((k - self._d.step_size * k.grad.sign()).clamp(0, 1))
+        self.triggers.copy_((k - self._d.step_size * k.grad.sign()).clamp(0, 1))
 
     def _poison(self, images: Tensor, triggers: Tensor, targets: Tensor) -> Tensor:
         keys = torch.stack([triggers[y] for y in targets])
         return (1 - self._d.alpha) * images + self._d.alpha * keys
+
+
+def _score(critic: nn.Module, images: Tensor) -> Tensor:
+    answer = critic(images)
+    score: Tensor = answer if isinstance(answer, Tensor) else answer.logits[:, 0]
+    return score
 
 
 def mid(
