@@ -30,6 +30,8 @@ class Part(NamedTuple):
 PARTS = {
     "machine": Part("gpu.machine", 60),
     "tests": Part("gpu.suite", 110),
+    "published": Part("gpu.published", 140),
+    "styles": Part("gpu.styles", 140),
     "training": Part("gpu.training", 200),
     "priors": Part("gpu.priors", 120),
     "searches": Part("gpu.searches", 180),

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("machine", "tests", "training", "priors", "searches", "metrics", "agreement", "variants")
+PARTS = (
+    *("machine", "tests", "published", "styles", "training", "priors", "searches"),
+    *("metrics", "agreement", "variants"),
+)
 STUDY = ("none", "trapmid", "none_aug", "evaluator")  # classifiers of the part `faces`
 
 
