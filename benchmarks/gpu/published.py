@@ -31,8 +31,10 @@ REPEATS = 3  # of both sides
 
 def measurements(book: Book) -> dict[str, Measure]:
     world = World(book, TOY if book.toy else PAPER)
-    searched = {f"{name} search": partial(_search, world, name) for name in SEARCHES}
-    first = {"plgmi prior": partial(_iterations, world, "plgmi")}
+    searched: dict[str, Measure] = {
+        f"{name} search": partial(_search, world, name) for name in SEARCHES
+    }
+    first: dict[str, Measure] = {"plgmi prior": partial(_iterations, world, "plgmi")}
     return first | searched | {"kedmi prior": partial(_iterations, world, "kedmi")}
 
 

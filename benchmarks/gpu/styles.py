@@ -173,7 +173,7 @@ def searching(track: Track, name: str, count: int, rt: Runtime) -> Repeats:
     block, classes = track.world.study["attacks"][name], track.world.sizes.classes
     kept = -(-count // classes)
     target, prior = track.target(rt), track.prior(max(_CANDIDATES, kept), kept, rt)
-    changes = {"candidates": kept}
+    changes: dict[str, Any] = {"candidates": kept}
     if name == "ppa":
         changes |= {"robustness": None}
     parts = [block["steps"], *(one["steps"] for one in block.get("layers", ()))]
@@ -181,7 +181,7 @@ def searching(track: Track, name: str, count: int, rt: Runtime) -> Repeats:
 
     def run(repeats: int) -> float:
         clock = Clock(rt.device, 0)
-        steps = {"steps": repeats * least[0]}
+        steps: dict[str, Any] = {"steps": repeats * least[0]}
         if name == "ifgmi":
             layers = zip(block["layers"], least[1:], strict=True)
             steps["layers"] = [one | {"steps": repeats * part} for one, part in layers]

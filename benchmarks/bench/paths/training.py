@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from gpu.clock import Now
 from gpu.study import World
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.limit import counted
 from bench.plain import training as plain
@@ -84,7 +84,8 @@ class Steps:
     def _trapmid(self, model: Target, now: Now) -> Clocked:
         classes, size = self.world.sizes.classes, self.world.sizes.image_size
         triggers = torch.rand(classes, 3, size, size, generator=self._rt.generator("triggers"))
-        defense, critic = cast(trapmid.Defense, self._method), self._network(1)
+        defense = cast(trapmid.Defense, self._method)
+        critic: nn.Module = self._network(1)
         if defense.discriminator_width is not None:
             critic = hiding.image_critic(self._setting, defense.discriminator_width)
         step_of = plain.TrapMidStep(defense, model, critic, triggers, self._optimizer)
