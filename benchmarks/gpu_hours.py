@@ -4,8 +4,9 @@
 
 Epochs and steps are those of profiles/paper.yaml; one epoch, iteration or step costs what the file
 of results says. A defence whose training was not timed counts as none, and one that plants
-triggers as Trap-MID. PLG-MI+ and ++ count as PLG-MI. What nobody timed is open: evaluators,
-LOMMA's students, BREP-MI, IR-50 and IR-152. So the hours are a floor.
+triggers as Trap-MID. PLG-MI+ and ++ count as PLG-MI. Every study has random latents beside its
+attacks: GMI's prior, and one target without a defence. What nobody timed is open: evaluators,
+LOMMA's students, BREP-MI, IR-50 and IR-152. So the hours are a lower bound.
 """
 
 from __future__ import annotations
@@ -100,10 +101,11 @@ class Costs:
         return steps * self.of_image(attack) * PEOPLE * each
 
     def table(self, runs: Sequence[Runs]) -> dict[str, float]:
-        """Hours of targets, priors and searches; GMI's public prior once, where one is searched."""
+        """Hours of targets, priors and searches; GMI's public prior is made once."""
         parts = dict.fromkeys(("targets", "priors", "searches"), 0.0)
-        if any(name in ("gmi", "lomma_gmi") for one in runs for name in one.attacks):
-            parts["priors"] += self.prior("gmi")
+        parts["priors"] += self.prior("gmi")
+        if not any("none" in one.targets for one in runs):
+            parts["targets"] += self.target("none")
         for one in runs:
             for defense, count in one.targets.items():
                 parts["targets"] += count * self.target(defense) * one.trained

@@ -31,7 +31,8 @@ class Unsure(types.Objective):
         logits = model(images).logits
         entropy = torch.special.entr(logits.softmax(dim=1)).sum(dim=1).mean()
         loss = F.cross_entropy(logits, labels) - self.weight * entropy
-        return Loss(loss, {"entropy": entropy.detach()})
+        right = (logits.argmax(dim=1) == labels).float().mean()
+        return Loss(loss, {"train_accuracy": right, "entropy": entropy.detach()})
 
 
 @dataclass(frozen=True, kw_only=True)

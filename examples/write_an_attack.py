@@ -37,7 +37,9 @@ class Attack(types.Attack):
 
         start = latents.start(task.labels, task.draws, prior.latent_dim, rt.seed)
         with eval_mode(target, prior), frozen(target, prior):
-            found = latents.adam(start, loss, steps=self.steps, lr=self.lr, reference_batch=1)
+            found = latents.adam(
+                start, loss, steps=self.steps, lr=self.lr, reference_batch=1, saving=task.saving
+            )
             return found.reconstruction(prior, task)
 
 

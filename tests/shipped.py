@@ -34,6 +34,20 @@ def text(name: str, seeds: tuple[int, ...] | None = None) -> str:
 
 
 @functools.cache
+def of_table(name: str, table: int, seeds: tuple[int, ...] | None = None) -> str:
+    """The params.yaml of what a table of the paper needs of a profile; seeds: None: its own."""
+    from trapmid.profiles.compose import compose
+    from trapmid.profiles.part import Part
+    from trapmid.report.published import rows, tables
+
+    published = tables.read(PROFILES.parent / "reports" / "paper")
+    numbers = [one for one in published.numbers if one.table == table]
+    part = Part(f"--table {table}", lambda tree: rows.needed(tree, numbers))
+    own = None if seeds is None else list(seeds)
+    return _once(f"{name}-{table}-{seeds}", lambda: compose(name, own, PROFILES, part))
+
+
+@functools.cache
 def whole(name: str) -> str:
     """A profile over its bases, with the blocks that none of its rows uses."""
     from trapmid.profiles.compose import every_block

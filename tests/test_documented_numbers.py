@@ -67,6 +67,12 @@ def test_the_first_table_of_the_readme() -> None:
         ]
 
 
+def test_how_long_the_attack_is_that_the_readme_shows() -> None:
+    words = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    lines = len((ROOT / "src/trapmid/attacks/gmi.py").read_text("utf-8").splitlines())
+    assert f"(src/trapmid/attacks/gmi.py) is {lines} lines)" in words
+
+
 def test_what_judges_say_of_every_attack() -> None:
     """The line of real images comes from the scores of evaluators and judges."""
     _, _, after = (

@@ -35,6 +35,8 @@ EXAMPLES = "tests/examples/test_examples.py::test_"
 FACES = "--private ~/faces/staff --public ~/faces/others"
 AUDIT = "tests/audit/test_auditing.py::test_"
 UI = "tests/test_ui.py::test_the_server_shows_pictures_of_a_moved_project_and_ends_whole"
+BACKBONE = "tests/foreign/test_importing.py::test_a_backbone_gives_the_trunk"
+TABLE = "tests/profiles/test_paper_coverage.py::test_the_command_writes_a_study_that_can_run"
 PAPERS = "tests/profiles/test_paper_profiles.py"
 WITHOUT_VALIDATION = (
     "dvc exp run -S data.celeba.val_fraction=0 -S classifier_training.target.select=test "
@@ -83,6 +85,12 @@ FOLLOWED = {
     "trapmid profile NAME --seeds 0 1 2": f"{RECIPES}::test_seeds_are_rows_and_go_again",
     "trapmid profile paper": f"{DVC}::test_the_paper_graph_resolves",
     "trapmid profile paper_highres --seeds 0": f"{DVC}::test_the_paper_graph_resolves",
+    "trapmid profile PROFILE --table N": TABLE,
+    "trapmid profile paper_ablations --table 7 --seeds 0": TABLE,
+    "trapmid plan paper_ablations --table 7 --seeds 0 --card "
+    "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json": (
+        "tests/profiles/test_paper_coverage.py::test_a_plan_counts_the_rows_of_a_table"
+    ),
     "trapmid profile attacks": PROFILES,
     "trapmid profile celeba_small": PROFILES,
     "trapmid profile celeba_taught": PROFILES,
@@ -181,6 +189,9 @@ FOLLOWED = {
     "dvc exp push origin fuzzy-cat": CLONE,
     "dvc exp pull origin fuzzy-cat": CLONE,
     "trapmid import": "nothing: a family of commands",
+    "trapmid import --as ms1m-ir50": BACKBONE,
+    "trapmid import --as ms1m-ir152": BACKBONE,
+    "trapmid plan": "nothing: a family of commands",
     **dict.fromkeys(
         (
             "trapmid import VGG16.tar --as vgg16 --with trigger.tar --out "

@@ -62,16 +62,21 @@ def _add_gate(verbs: _Verbs) -> None:
     gate.set_defaults(run=judging.gate)
 
 
+_TABLE = "only what this table of the paper needs: docs/reproduce.md"
+
+
 def _add_study(verbs: _Verbs) -> None:
     profile = verbs.add_parser("profile", help="write params.yaml from profiles/NAME.yaml")
     profile.add_argument("name", metavar="NAME", help="a file of profiles/")
     profile.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
+    profile.add_argument("--table", type=int, metavar="N", help=_TABLE)
     profile.add_argument("--force", action="store_true", help="replace an edited params.yaml")
     profile.set_defaults(run=studying.profile)
 
     plan = verbs.add_parser("plan", help="what a profile will take: time and memory of each stage")
     plan.add_argument("name", metavar="PROFILE", help="a file of profiles/")
     plan.add_argument("--seeds", type=int, nargs="+", help="instead of the profile's own")
+    plan.add_argument("--table", type=int, metavar="N", help=_TABLE)
     how = plan.add_mutually_exclusive_group()
     how.add_argument("--card", type=Path, help="measured on a GPU: a file of benchmarks/results")
     how.add_argument(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import shipped
+from paper_tables import ANSWERED, Line, composed, name
 from trapmid.config import params
 from trapmid.planning import work
 from trapmid.planning.card import Card
@@ -86,13 +87,18 @@ def test_the_table_of_steps_is_what_was_measured(
 def test_hours_are_products_of_counts_and_measured_seconds(
     measured: dict[str, dict[str, Any]],
 ) -> None:
-    """Table 7 by hand: four targets with triggers, a prior and a search of PLG-MI each."""
+    """Table 7 by hand: four targets with triggers, a prior and a search of PLG-MI each.
+
+    Beside them random latents of GMI's prior, on a target without a defence.
+    """
+    plain = measured["training/default: none: epoch"]["value"]
     epoch = measured["training/default: trapmid: epoch"]["value"]
+    floor = measured["priors/gmi: iteration"]["value"]
     iteration = measured["priors/plgmi: iteration"]["value"]
     step = measured["searches/plgmi: step"]["value"]
     found = gpu_hours.load().table(gpu_hours.TABLES["7"])
-    assert found["targets"] == pytest.approx(4 * 50 * epoch / 3600)
-    assert found["priors"] == pytest.approx(4 * 30000 * iteration / 3600)
+    assert found["targets"] == pytest.approx((4 * epoch + plain) * 50 / 3600)
+    assert found["priors"] == pytest.approx((4 * 30000 * iteration + 56160 * floor) / 3600)
     assert found["searches"] == pytest.approx(4 * 600 * 50 * step / 3600)  # 50 batches of 100
 
 
@@ -127,6 +133,39 @@ def test_hours_of_searches_are_those_of_the_plan() -> None:
         cost = card.cost(unit)
         assert cost is not None
         assert gpu_hours.load().search(attack) == pytest.approx(count * cost.seconds, rel=0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [one for one in ANSWERED if str(one.table) in gpu_hours.TABLES],
+                         ids=name)  # fmt: skip
+def test_hours_are_counted_for_the_rows_of_the_command(line: Line) -> None:
+    content, runs = composed(line), gpu_hours.TABLES[str(line.table)]
+    targets: dict[str, int] = {}
+    for row in content["targets"].values():
+        known = row["defense"] in ("trapmid", "trapmid_negls") or row["method"] != "trapmid"
+        kind = row["defense"] if known else "variant"
+        targets[kind] = targets.get(kind, 0) + 1
+    trained: dict[str, int] = {}
+    searched: dict[str, int] = {}
+    for one in runs:
+        for defense, count in one.targets.items():
+            trained[defense] = trained.get(defense, 0) + count * one.trained
+            for attack in one.attacks:
+                searched[attack] = searched.get(attack, 0) + count
+    trained.setdefault("none", 1)  # of the floor
+    assert targets == trained
+    found: dict[str, int] = {}
+    for row in content["attack_runs"].values():
+        name = row["method"] if row["method"] != "lomma" else row["attack"]
+        found[name] = found.get(name, 0) + 1
+    assert found.pop("random") == 1 and found == searched
+    priors = {name: searched[name] for name in ("plgmi", "kedmi") if name in searched}
+    if "lomma_kedmi" in searched:
+        priors.setdefault("kedmi", searched["lomma_kedmi"])
+    made: dict[str, int] = {}
+    for row in content["guided_priors"].values():
+        made[row["method"]] = made.get(row["method"], 0) + 1
+    assert made == priors and list(content["public_priors"]) == ["gmi"]
 
 
 def test_most_of_the_first_table_is_plgmis_prior() -> None:

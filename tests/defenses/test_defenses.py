@@ -84,6 +84,7 @@ def test_a_loss_with_detached_parts(name: str) -> None:
     assert loss.total.shape == () and loss.total.requires_grad and loss.total.isfinite()
     for part in loss.parts.values():
         assert part.shape == () and not part.requires_grad and part.isfinite()
+    assert "train_accuracy" in loss.parts, f"{name}: its objective returns no train_accuracy"
     assert 0 <= loss.parts["train_accuracy"] <= 1
     loss.total.backward()
     learnt = [p for p in model.parameters() if p.requires_grad]
@@ -284,7 +285,10 @@ def steps_of(method: str, block: dict[str, Any]) -> dict[str, Any]:
 def test_every_value_of_a_block_counts(method: str) -> None:
     """None is read and then forgotten: another value makes another training."""
     block = BLOCKS[method][1]
-    assert set(block) == {*OTHER.get(method, {}), *ELSEWHERE.get(method, ())}
+    wrong = sorted(set(block) ^ {*OTHER.get(method, {}), *ELSEWHERE.get(method, ())})
+    assert not wrong, (
+        f"OTHER in tests/defenses/test_defenses.py and the block of {method} differ by {wrong}"
+    )
     usual = steps_of(method, block) if method in OTHER else {}
     for key, value in OTHER.get(method, {}).items():
         same = same_state(usual, steps_of(method, block | {key: value}))

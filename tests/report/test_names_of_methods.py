@@ -17,13 +17,16 @@ def methods(folder):
 
 def test_every_attack_has_a_name_and_a_gloss():
     """LOMMA's file serves two of them."""
-    assert methods("attacks") - {"lomma"} <= set(names.ATTACKS)
+    missing = sorted(methods("attacks") - {"lomma"} - set(names.ATTACKS))
+    assert not missing, f"ATTACKS in src/trapmid/report/names.py lacks name and gloss of {missing}"
     assert {"lomma_gmi", "lomma_kedmi"} <= set(names.ATTACKS)
-    assert all(names.gloss(code) for code in names.ATTACKS)
+    silent = [code for code in names.ATTACKS if not names.gloss(code)]
+    assert not silent, f"ATTACKS in src/trapmid/report/names.py: no gloss of {silent}"
 
 
 def test_every_defence_has_a_name():
-    assert methods("defenses") <= set(names.DEFENSES)
+    missing = sorted(methods("defenses") - set(names.DEFENSES))
+    assert not missing, f"DEFENSES in src/trapmid/report/names.py lacks the name of {missing}"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from trapmid.commands import PARAMS, refuse, text_of, told
+
+if TYPE_CHECKING:
+    from trapmid.profiles.part import Part
+
+PAPER = Path("reports/paper")
+"""The folder of the paper's tables."""
 
 
 def profile(options: argparse.Namespace) -> int:
@@ -15,7 +23,7 @@ def profile(options: argparse.Namespace) -> int:
     from trapmid.profiles.compose import compose, every_block
     from trapmid.profiles.text import check_replaceable
 
-    text = compose(options.name, options.seeds)
+    text = compose(options.name, options.seeds, part=_part(options))
     if not options.force:
         check_replaceable(PARAMS)
     if found := preflight.problems(text) or preflight.block_problems(every_block(options.name)):
@@ -23,8 +31,34 @@ def profile(options: argparse.Namespace) -> int:
     from trapmid.artifacts.checkpoints import write_atomically
 
     write_atomically(PARAMS, text.encode())
-    print(f"{PARAMS} is now profile {options.name}; `dvc repro` runs it")
+    what = "" if options.table is None else f", what its table {options.table} needs"
+    print(f"{PARAMS} is now profile {options.name}{what}; `dvc repro` runs it")
     return 0
+
+
+def _part(options: argparse.Namespace) -> Part | None:
+    """What the table of the paper needs for which `--table` asks; None: the whole profile."""
+    if options.table is None:
+        return None
+    from trapmid.profiles.part import Part
+    from trapmid.report.published import tables
+    from trapmid.report.published.rows import needed
+
+    published = tables.read(PAPER)
+    numbers = [one for one in published.numbers if one.table == options.table]
+    if not numbers:
+        known = [one.table for one in published.tables]
+        raise ValueError(f"--table: no {options.table}; there are {min(known)} to {max(known)}")
+
+    def chosen(params: Mapping[str, Any]) -> Collection[str]:
+        if rows := needed(params, numbers):
+            return rows
+        raise ValueError(
+            f"--table {options.table}: no attack of profile {options.name} answers it; "
+            "docs/reproduce.md says which profile does"
+        )
+
+    return Part(f"--table {options.table}", chosen)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -33,7 +67,7 @@ def plan(options: argparse.Namespace) -> int:
     from trapmid.planning.throughputs import KEPT, ThisMachine, beside_other_work
     from trapmid.profiles.compose import compose
 
-    study = params.parse(compose(options.name, options.seeds))
+    study = params.parse(compose(options.name, options.seeds, part=_part(options)))
     if options.card is not None:
         from trapmid.planning.card import Card
 

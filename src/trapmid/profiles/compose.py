@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from trapmid.profiles.implied import complete
 from trapmid.profiles.layers import layered
+from trapmid.profiles.part import Part, keep, seeds_left
 from trapmid.profiles.sections import FANNED, NO_DEFENSES, ROWS, ProfileError
 from trapmid.profiles.seeds import check_references, check_seeds, fan_out
 from trapmid.profiles.stars import of_each_target
@@ -23,13 +24,16 @@ from trapmid.profiles.used import drop_unused
 FOLDER = Path("profiles")
 
 
-def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) -> str:
+def compose(
+    name: str, seeds: list[int] | None = None, folder: Path = FOLDER, part: Part | None = None
+) -> str:
     """The text of params.yaml for a profile.
 
     Args:
         name: of `profiles/<name>.yaml`.
         seeds: instead of the profile's own.
         folder: where the profiles are.
+        part: the attacks that are kept, with what they are made of; None: all.
 
     Raises:
         ProfileError: no such profile, an unknown key, a wrong seed or a reference to no row.
@@ -39,12 +43,16 @@ def compose(name: str, seeds: list[int] | None = None, folder: Path = FOLDER) ->
     fanned = check_seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
     _write_rows(tree, fanned, name)
+    command = name if seeds is None else f"{name} --seeds {_words(fanned)}"
+    if part is not None:
+        keep(tree, part.chosen(tree))
+        fanned = seeds_left(tree, fanned)
+        command = f"{command} {part.words}"
     drop_unused(tree)
     # Seeds first: `-S` writes lists anew, and loses the comment that follows one.
     tree.pop("seeds", None)
     tree.insert(0, "profile", name)
     tree.insert(0, "seeds", CommentedSeq(fanned))
-    command = name if seeds is None else f"{name} --seeds {_words(fanned)}"
     header = f"Profile `{name}`: written by `trapmid profile {command}` from profiles/{name}.yaml."
     return written(laid_out(tree, remarks, header))
 

@@ -6,14 +6,13 @@ every block is built, and what a row names must be there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trapmid import wiring
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
-from trapmid.profiles import favourites, kinship, sizes, starts
+from trapmid.profiles import favourites, kinship, references, sizes, starts
 from trapmid.profiles.sections import AUDIT, BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 from trapmid.types import Defense
@@ -48,28 +47,6 @@ _METHODS = {
 }
 """Section of rows -> the folder that has a row's method."""
 
-_NAMED = {
-    "data": "data",
-    "training": "classifier_training",
-    "target": "targets",
-    "evaluator": "evaluators",
-}
-"""Key of a row -> the section that has what it names."""
-
-_MADE = {
-    "data/raw/": "raw",
-    "models/evaluators/": "evaluators",
-    "models/pretrained/": "pretrained",
-    "models/targets/": "targets",
-    "models/surrogates/": "surrogates",
-    "models/leaks/": "leaks",
-    "models/signatures/": "signatures",
-    "models/judges/": "trained_judges",
-    "data/features/judges/": "judges",
-    "models/priors/public/": "public_priors",
-    "models/priors/guided/": "guided_priors",
-}
-"""Folder of what stages make -> the section whose rows make it."""
 _PLACES = {
     "queried_model": ("models/targets/", "models/surrogates/"),
     "prior": ("models/priors/public/", "models/priors/guided/"),
@@ -80,7 +57,6 @@ _PLACES = {
     "second_evaluator": ("weights/none", "models/evaluators/"),
 }
 """Key of a row -> what its path must begin with."""
-_ROW = re.compile(r"[^/]+?(?=\.pt$|/|$)")
 
 
 def problems(text: str, path: str = "params.yaml") -> list[str]:
@@ -194,10 +170,10 @@ def _row(
 ) -> Iterator[str]:
     """One row whose keys and types are right: what it names, and its method."""
     place = f"{section}.{name}"
-    for key, other in _NAMED.items():
+    for key, other in references.NAMED.items():
         if key in row and row[key] not in content[other]:
             yield f"{place}.{key}: no {row[key]!r} in {other}; there are {_listed(content[other])}"
-    for key, value in _texts(row):
+    for key, value in references.texts(row):
         yield from _text(content, f"{place}.{key}", value)
     for key, allowed in _PLACES.items():
         if key in row and not row[key].startswith(allowed):
@@ -274,20 +250,10 @@ def _text(content: Mapping[str, Any], place: str, value: str) -> Iterator[str]:
         yield f"{place}: is empty"
     if ":" in value:  # DVC writes a row without quotes, and then cannot read it
         yield f"{place}: {value!r} has a colon, which `dvc exp run -S` cannot keep"
-    for folder, section in _MADE.items():
-        found = _ROW.match(value.removeprefix(folder)) if value.startswith(folder) else None
-        if found and found[0] not in content[section]:
-            known = _listed(content[section])
-            yield f"{place}: no {found[0]!r} in {section}; there are {known}"
-
-
-def _texts(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(dotted key, value) of every text in a row."""
-    for key, value in node.items():
-        if isinstance(value, str):
-            yield key, value
-        elif isinstance(value, Mapping):
-            yield from ((f"{key}.{below}", text) for below, text in _texts(value))
+    made = references.made_by(value)
+    if made is not None and made.row not in content[made.section]:
+        known = _listed(content[made.section])
+        yield f"{place}: no {made.row!r} in {made.section}; there are {known}"
 
 
 def _listed(names: Any) -> str:

@@ -89,7 +89,8 @@ class Attack(Protocol):
     def invert(self, target: Target, prior: Prior, task: Task, rt: Runtime) -> Reconstruction:
         """Recovers an image of class task.labels[i] for every i.
 
-        A row's result depends on (rt.seed, label, draw) alone, never on the other rows.
+        A row's result depends on (rt.seed, label, draw) alone, never on the other rows. A search of
+        steps keeps its state by `task.saving`: cut off, it goes on to the same result bit for bit.
         """
         ...
 

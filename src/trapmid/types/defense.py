@@ -76,7 +76,10 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, model: Target, images: Tensor, labels: Tensor, progress: Progress) -> Loss:
-        """The loss of one batch: images (N, 3, S, S) float32 in [0, 1], labels (N,) int64."""
+        """The loss of one batch: images (N, 3, S, S) float32 in [0, 1], labels (N,) int64.
+
+        Its parts have `train_accuracy`, the share of the batch that is answered right, in [0, 1].
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ import pytest
 import fake_study
 from trapmid.metrics.prdc import Prdc
 from trapmid.report.published import comparison, tables
-from trapmid.report.published.study import DRAWN, Study
+from trapmid.report.published.rows import DRAWN
+from trapmid.report.published.study import Study
 
 PUBLISHED = tables.read(Path(__file__).resolve().parents[3] / "reports" / "paper")
 SEEDS = (0, 1, 2, 3, 4)

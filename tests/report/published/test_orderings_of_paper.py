@@ -9,7 +9,8 @@ import pytest
 
 from trapmid.report.published import orderings, tables
 from trapmid.report.published.comparison import Comparison
-from trapmid.report.published.study import Ours, Place
+from trapmid.report.published.rows import Place
+from trapmid.report.published.study import Ours
 from trapmid.report.sections.paper import ranked
 
 PUBLISHED = tables.read(Path(__file__).resolve().parents[3] / "reports" / "paper")

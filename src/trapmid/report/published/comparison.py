@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from trapmid.report.published.study import DRAWN, FACENET, PRDC, Ours, Study
+from trapmid.report.published.rows import DRAWN, FACENET, LARGE, PRDC, origin
+from trapmid.report.published.study import Ours, Study
 from trapmid.report.published.tables import Number, Published
 
 Status = Literal["match", "differs", "not comparable", "not run"]
@@ -14,9 +15,8 @@ Status = Literal["match", "differs", "not comparable", "not run"]
 STATUSES: tuple[Status, ...] = ("match", "differs", "not comparable", "not run")
 
 _PEOPLE = 1000
-_LARGE = "celeba_hd"
-_SIZES = {"celeba": 64, _LARGE: 224}
-_EVALUATORS = {"celeba": "facenet112", _LARGE: "inception_v3"}
+_SIZES = {"celeba": 64, LARGE: 224}
+_EVALUATORS = {"celeba": "facenet112", LARGE: "inception_v3"}
 """Both by the private images of the paper."""
 _ATTACKED = {"brepmi": (300, 1), "ppa": (_PEOPLE, 50)}
 """By attack: how many people, how many images of each; any other has 1,000 and 5."""
@@ -86,20 +86,20 @@ def reasons(number: Number, ours: Ours, study: Study) -> list[str]:
 
 def _other_data(number: Number, ours: Ours, study: Study) -> list[str]:
     row = study.params["data"][ours.place.data]
-    private = study.origin(ours.place.data, "private")
+    private = origin(study.params, ours.place.data, "private")
     found = []
     if private == DRAWN:
         found.append(DRAWN)
     elif private != number.private.removesuffix("_hd"):
         found.append(f"private images of {private}")
-    public = study.origin(ours.place.data, "public")
+    public = origin(study.params, ours.place.data, "public")
     if study.runs(ours) and public not in (number.public, private if private == DRAWN else ""):
         found.append(f"public images of {public}")
     if (size := _SIZES[number.private]) != row["image_size"]:
         found.append(f"{row['image_size']} pixels instead of {size}")
     if row["identities"] != _PEOPLE:
         found.append(f"{row['identities']:,} people instead of {_PEOPLE:,}")
-    if (number.metric, number.private) == ("acc", _LARGE) and row.get("test_split") != "shuffled":
+    if (number.metric, number.private) == ("acc", LARGE) and row.get("test_split") != "shuffled":
         found.append("test images of all people, there of 951")
     return found
 
@@ -138,7 +138,7 @@ def _other_measure(number: Number, ours: Ours, study: Study) -> list[str]:
 def _other_frechet(number: Number, features: Container[str]) -> list[str]:
     """No published FID of 64 pixels has our network and scale of pixels (docs/deviations.md)."""
     own = ["Fréchet distance of the evaluator's features"] if "evaluator" in features else []
-    if number.private == _LARGE:
+    if number.private == LARGE:
         return [*own, "of successes alone, there of all images"]
     if own:
         return own
@@ -152,7 +152,7 @@ def _is_ours(number: Number, judge: Mapping[str, Any]) -> bool:
 
     PPA's had learnt FaceScrub before, and those weights were never released: it is taken whole.
     """
-    if number.private == _LARGE:
+    if number.private == LARGE:
         return bool(judge["training"] != "given")
     return "random" in judge["init"]
 

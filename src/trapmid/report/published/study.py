@@ -4,41 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from trapmid.report.averages import deviation, mean_of
 from trapmid.report.groups import attack_run_label, label
 from trapmid.report.judged import at, verifier_method
+from trapmid.report.published.rows import (
+    FACENET,
+    FIELDS,
+    OF_TARGETS,
+    PRDC,
+    Place,
+    answering,
+    place_of,
+    suits,
+)
 from trapmid.report.published.tables import Number
 from trapmid.scoring.scores import Attacks, AttackScores, Evaluators, Targets
 
 Row = Mapping[str, Any]
-
-DRAWN = "drawn faces"
-
-_OF_TARGETS = ("acc", "training_minutes")
-"""Metrics of a target alone."""
-
-_FIELDS = {
-    "aa1": "aa1",
-    "aa5": "aa5",
-    "knn_dist": "knn_dist",
-    "eval_dist": "knn_dist",  # what the high-resolution track calls it
-    "fid": "frechet",
-}
-"""Fields of `AttackScores` by the name of a published metric."""
-
-PRDC = {
-    "improved_precision": "precision",
-    "improved_recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-}
-"""Fields of `fidelity.prdc_ppa` by the name of a published metric."""
-
-FACENET = "facenet_dist"
-"""A published distance that a verifier measures, not the evaluator."""
 
 _WITHIN = {"aa1": "aa1_std", "aa5": "aa5_std"}
 
@@ -49,13 +33,6 @@ class Range(NamedTuple):
     low: float
     high: float
     kind: str  # how it was computed
-
-
-class Place(NamedTuple):
-    """What rows share that are compared with one published number."""
-
-    data: str  # row of `data`
-    architecture: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,45 +62,13 @@ class Study:
         The rows in the number's own setting come first, then those of the study's first rows: a
         number in another setting is still worth an ordering.
         """
-        rows = self._rows(number)
-        places = {row: self._place(number, row) for row in rows}
+        rows = answering(self.params, number)
+        places = {row: place_of(self.params, number, row) for row in rows}
         if not rows:
             return None
-        best = next((one for one in places.values() if self._suits(number, one)), places[rows[0]])
+        suiting = (one for one in places.values() if suits(self.params, number, one))
+        best = next(suiting, places[rows[0]])
         return self._ours(number, best, [row for row in rows if places[row] == best])
-
-    def origin(self, data: str, side: str) -> str:
-        """Who made the `private` or `public` images of a row of `data`, whatever their size."""
-        source = self.params["data"][data][side]
-        for name, block in self.params["raw"].items():
-            if Path(source["path"]).is_relative_to(f"data/raw/{name}"):
-                return DRAWN if block["maker"] == "synthetic" else str(block["maker"])
-        return str(source["reader"]).removesuffix("_hd")  # larger pictures of the same people
-
-    def _rows(self, number: Number) -> list[str]:
-        """Rows of attack_runs, or of targets, of the number's attack and defence."""
-        targets = self.params["targets"]
-        if number.metric in _OF_TARGETS:
-            return [row for row, block in targets.items() if block["defense"] == number.defence]
-        return [
-            row
-            for row, block in self.params["attack_runs"].items()
-            if block["attack"] == number.attack
-            and targets[block["target"]]["defense"] == number.defence
-        ]
-
-    def _place(self, number: Number, row: str) -> Place:
-        if number.metric in _OF_TARGETS:
-            block = self.params["targets"][row]
-            return Place(block["data"], block["arch"])
-        block = self.params["attack_runs"][row]
-        return Place(block["data"], self.params["targets"][block["target"]]["arch"])
-
-    def _suits(self, number: Number, place: Place) -> bool:
-        public = number.metric in _OF_TARGETS or (
-            self.origin(place.data, "public") == number.public
-        )
-        return place.architecture == number.architecture and public
 
     def _ours(self, number: Number, place: Place, rows: Sequence[str]) -> Ours | None:
         values = {row: self._value(number, row) for row in rows}
@@ -158,8 +103,8 @@ class Study:
                 fidelity = self.attack_runs[row].fidelity
                 found_ppa = None if fidelity is None else fidelity.prdc_ppa
                 return None if found_ppa is None else float(getattr(found_ppa, PRDC[metric]))
-            case metric if metric in _FIELDS:
-                return self._recognised(row, _FIELDS[metric])
+            case metric if metric in FIELDS:
+                return self._recognised(row, FIELDS[metric])
         return None
 
     def _recognised(self, row: str, field: str) -> float | None:
@@ -173,7 +118,7 @@ class Study:
 
         Of equal ones that of the lowest seed; None: the attack did not run.
         """
-        section = "targets" if number.metric in _OF_TARGETS else "attack_runs"
+        section = "targets" if number.metric in OF_TARGETS else "attack_runs"
         sign = 1 if number.target == "best" else -1
         ranks = {
             row: (sign * leak, self.params[section][row]["seed"])
@@ -183,7 +128,7 @@ class Study:
         return min(ranks, key=lambda row: ranks[row], default=None)
 
     def _leak(self, number: Number, row: str) -> float | None:
-        if number.metric not in _OF_TARGETS:
+        if number.metric not in OF_TARGETS:
             return self._recognised(row, "aa1")
         rates = [
             rate
@@ -215,9 +160,7 @@ class Study:
             name = label(self.params, self.params["targets"][row])
             scores = self.metrics.get("targets", {}).get(name, {})
             field = "test_accuracy"
-        elif number.metric not in _FIELDS or not all(
-            self._is_standard(number, one) for one in rows
-        ):
+        elif number.metric not in FIELDS or not all(self._is_standard(number, one) for one in rows):
             return None
         else:
             name = attack_run_label(self.params, self.params["attack_runs"][row])
@@ -227,7 +170,7 @@ class Study:
         return found
 
     def _is_standard(self, number: Number, row: str) -> bool:
-        field = _FIELDS[number.metric]
+        field = FIELDS[number.metric]
         standard: float | None = getattr(self.attack_runs[row], field)
         return self._recognised(row, field) == standard
 
