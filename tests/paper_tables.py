@@ -1,4 +1,4 @@
-"""The first table of docs/reproduce.md: the command of each of the paper's tables, its study."""
+"""The first table of docs/reproduce.md: of each of the paper's tables the command and its study."""
 
 from __future__ import annotations
 
