@@ -132,10 +132,13 @@ def test_a_metric_without_a_score_is_answered_nowhere(metric: str, places: set[i
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ANSWERED, ids=name)
 def test_a_table_trains_nothing_that_it_does_not_need(line: Line) -> None:
+    """A place of the table has one seed where its numbers are of one target, else all seeds."""
     content = composed(line)
-    places = {
-        (one.attack, one.defence, one.architecture, one.public) for one in numbers(line.table)
-    }
+    places: dict[tuple[str, ...], set[str]] = {}
+    for one in numbers(line.table):
+        place = (one.attack, one.defence, one.architecture, one.public)
+        places.setdefault(place, set()).add(one.target)
+    seeds: dict[tuple[str, ...], list[int]] = {}
     floors = 0
     for row in content["attack_runs"].values():
         target = content["targets"][row["target"]]
@@ -143,8 +146,12 @@ def test_a_table_trains_nothing_that_it_does_not_need(line: Line) -> None:
         if row["attack"] == "random":
             floors += 1
             continue
-        assert (row["attack"], target["defense"], target["arch"], public) in places
+        place = (row["attack"], target["defense"], target["arch"], public)
+        assert place in places
+        seeds.setdefault(place, []).append(row["seed"])
     assert floors == 1
+    for place, found in seeds.items():
+        assert found == ([0] if places[place] == {"one"} else content["seeds"]), place
     named = {word for row in rows_of(content) for value in row.values() for word in words(value)}
     for section in ROWS:
         if section != "attack_runs":
