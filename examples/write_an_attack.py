@@ -37,10 +37,9 @@ class Attack(types.Attack):
 
         start = latents.start(task.labels, task.draws, prior.latent_dim, rt.seed)
         with eval_mode(target, prior), frozen(target, prior):
-            found = latents.adam(
+            return latents.adam(
                 start, loss, steps=self.steps, lr=self.lr, reference_batch=1, saving=task.saving
-            )
-            return found.reconstruction(prior, task)
+            ).reconstruction(prior, task)
 
 
 rt = Runtime(device=torch.device("cpu"), seed=0, precision="fp32")
