@@ -162,6 +162,11 @@ FOLLOWED = {
     f"trapmid audit model.pt2 {FACES} --classes classes.txt": (
         f"{AUDIT}outputs_are_put_in_the_order_of_the_labels"
     ),
+    f"trapmid audit model.pt2 {FACES} --folder ~/audits/staff --no-browser": (
+        f"{AUDIT}a_whole_audit"
+    ),
+    "cd ~/audits/staff": f"{AUDIT}the_gate_judges_an_audit_in_its_folder",
+    "trapmid gate": f"{AUDIT}the_gate_judges_an_audit_in_its_folder",
     "trapmid audit": f"{AUDIT}a_whole_audit",
     "trapmid plan study --jobs auto": (
         "nothing: two minutes of measuring; other profiles are planned in tests/planning"

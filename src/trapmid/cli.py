@@ -191,7 +191,9 @@ def _add_data(verbs: _Verbs) -> None:
 
 def _add_audit(verbs: _Verbs) -> None:
     audit = verbs.add_parser("audit", help="attack a classifier of your own, see docs/own-model.md")
-    audit.add_argument("model", type=Path, metavar="MODEL", help=".pt2, .py, or .py and .pt")
+    audit.add_argument(
+        "model", type=Path, metavar="MODEL", help=".pt2, .py, or a folder of a .py and a .pt"
+    )
     audit.add_argument("--private", type=Path, required=True, help="images of the people it knows")
     audit.add_argument("--public", type=Path, required=True, help="images of anybody else")
     audit.add_argument(

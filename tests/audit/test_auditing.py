@@ -22,6 +22,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 from torch import Tensor, nn
 
+import fake_study
 from programs import exported
 from trapmid import cli
 from trapmid.audit import in_memory, model, run
@@ -32,6 +33,7 @@ from trapmid.data.drawing.images import portraits
 from trapmid.data.listing import Entry
 from trapmid.metrics.statistics import intervals
 from trapmid.nets import dlib_resnet, program
+from trapmid.report import summary
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, IMAGES = 16, 12
@@ -175,7 +177,11 @@ def test_the_file_that_was_given_is_named_by_its_digest(world: World, tmp_path: 
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
     given = world.model().read_bytes()
     assert (folder.path / MODEL).read_bytes() != given
-    assert params["audit"] == {"sha256": hashlib.sha256(given).hexdigest(), "left_out": 1}
+    assert params["audit"] == {
+        "sha256": hashlib.sha256(given).hexdigest(),
+        "left_out": 1,
+        "dropped": 0,
+    }
 
 
 def test_of_everybody_so_many_images_at_most(
@@ -202,7 +208,7 @@ def test_one_with_many_more_images_is_told(
     counts: tuple[int, ...], most: int | None, words: str | None
 ) -> None:
     entries = tuple((Entry(Path("x.jpg"), 1, ""),) * count for count in counts)
-    said = run.balance(Private("people", tuple(map(str, counts)), entries, 0), most)
+    said = run.balance(Private("people", tuple(map(str, counts)), entries, ()), most)
     if words is None:
         assert said == "3 people with 5 to 20 images"
     else:
@@ -329,8 +335,8 @@ def test_outputs_are_put_in_the_order_of_the_labels(world: World, tmp_path: Path
     own = of_people.private(world.private, 5)
     assert set(own.names) == set(NAMES) and own.names != NAMES
     for file, listed in ((world.model(), None), (path, classes)):
-        order = of_people.order_of(own.names, listed)
-        content = model.reordered(model.contents(file, SIZE, 4), order, SIZE)
+        order = of_people.order_of(own, listed, 4)
+        content = model.reordered(model.tried(file, SIZE), order, SIZE)
         program.check(program.read(content), 4, SIZE)
         assert model.check_knows(content, of_people.probes(own, SIZE)) == 1.0
     folder = Quiet(tmp_path / "a", ROOT)
@@ -394,13 +400,77 @@ def test_an_attack_in_memory_says_where_its_search_broke() -> None:
 
 def test_accents_may_be_written_as_macos_does(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("Zo\u00e9\nAnn\n", encoding="utf-8")
-    assert of_people.order_of(["Ann", "Zoe\u0301"], tmp_path / "c.txt") == [1, 0]
+    assert of_people.order_of(known("Ann", "Zoe\u0301"), tmp_path / "c.txt", 2) == [1, 0]
 
 
 def test_numbers_are_in_the_order_of_their_values() -> None:
-    assert of_people.order_of(["10", "9", "101"], None) == [1, 0, 2]
-    assert of_people.order_of(["b", "a10", "a9"], None) == [2, 0, 1]
-    assert of_people.order_of(["b", "10", "9"], None) == [2, 0, 1]  # as ImageFolder
+    assert of_people.order_of(known("10", "9", "101"), None, 3) == [1, 0, 2]
+    assert of_people.order_of(known("b", "a10", "a9"), None, 3) == [2, 0, 1]
+    assert of_people.order_of(known("b", "10", "9"), None, 3) == [2, 0, 1]  # as ImageFolder
+
+
+def test_who_is_left_out_may_have_an_output(tmp_path: Path) -> None:
+    """The model then knows everybody in the folder, or whom the list names."""
+    people = known("10", "9", few=("8", "11"))
+    assert of_people.order_of(people, None, 2) == [1, 0]
+    assert of_people.order_of(people, None, 4) == [2, 1]
+    assert of_people.order_of(known("10", "9", few=("a",)), None, 3) == [0, 1]  # as ImageFolder
+    (listed := tmp_path / "c.txt").write_text("10\n11\n9\n")
+    assert of_people.order_of(people, listed, 3) == [0, 2]
+    line = (
+        r"^the model knows 3 classes, and the folder has 2 people with enough images "
+        r"\(--min-images\) and 2 with fewer \(8, 11\): it must have an output for each of the "
+        r"first, or for all, or --classes says whose its outputs are$"
+    )
+    with pytest.raises(of_people.AuditError, match=line):
+        of_people.order_of(people, None, 3)
+    line = r"^the model .* 2 people with enough images \(--min-images\): it must .* for each$"
+    with pytest.raises(of_people.AuditError, match=line):
+        of_people.order_of(known("10", "9"), None, 3)
+    line = (
+        r"c\.txt: names 3 people; of these 11 with too few images \(--min-images\), and the model "
+        r"knows 2 classes: one line per output$"
+    )
+    with pytest.raises(of_people.AuditError, match=line):
+        of_people.order_of(people, listed, 2)
+
+
+def test_the_last_output_is_dropped_though_the_others_keep_their_place(world: World) -> None:
+    given = model.tried(world.model(), SIZE)
+    assert given.outputs == 4 and model.reordered(given, [0, 1, 2, 3], SIZE) == given.content
+    assert program.check(program.read(model.reordered(given, [0, 1, 2], SIZE)), 3, SIZE) == 3
+
+
+def test_outputs_of_who_is_left_out_are_dropped(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = tmp_path / "faces"
+    shutil.copytree(world.private, faces)
+    for file in sorted((faces / NAMES[1]).iterdir())[3:]:
+        file.unlink()
+    folder = Quiet(tmp_path / "a", ROOT)
+    run.prepare(replace(request(world, world.model()), private=faces), folder)
+    said = capsys.readouterr().out
+    assert "left out: 1 people with under 5 images\n" in said
+    assert "the model knows 1 of them: what it says of these is dropped\n" in said
+    assert "names 100% of the first images of 3 people" in said
+    params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
+    assert params["data"]["faces"]["identities"] == 3
+    assert (params["audit"]["left_out"], params["audit"]["dropped"]) == (1, 1)
+    given, kept = (
+        program.asked(program.read(path.read_bytes()), torch.device("cpu"))
+        for path in (world.model(), folder.path / MODEL)
+    )
+    order = [NAMES.index(name) for name in of_people.private(faces, 5).names]
+    assert sorted(order) == [0, 2, 3]
+    images = torch.rand(5, 3, SIZE, SIZE)
+    assert torch.equal(
+        program.ask(kept, images).logits, program.ask(given, images).logits[:, order]
+    )
+
+
+def known(*names: str, few: tuple[str, ...] = ()) -> Private:
+    return Private("people", names, ((),) * len(names), few)
 
 
 LISTS = {
@@ -415,7 +485,7 @@ def test_a_list_of_other_people(name: str, tmp_path: Path) -> None:
     text, line = LISTS[name]
     (tmp_path / "c.txt").write_text(text, encoding="utf-8")
     with pytest.raises(of_people.AuditError, match=rf"c\.txt: {line}: one line per person"):
-        of_people.order_of(NAMES, tmp_path / "c.txt")
+        of_people.order_of(known(*NAMES), tmp_path / "c.txt", 4)
 
 
 class BlueFirst(nn.Module):
@@ -471,7 +541,7 @@ def test_a_model_that_wants_other_numbers(at: float, dark: float, light: float, 
 
 def test_who_has_the_least_number_of_images_counts(world: World) -> None:
     own = of_people.private(world.private, IMAGES)
-    assert set(own.names) == set(NAMES) and own.left_out == 0
+    assert set(own.names) == set(NAMES) and own.left_out == ()
     first = [entries[0].file.name for entries in own.entries]
     assert [NAMES[int(name[:3]) // IMAGES] for name in first] == list(own.names)
 
@@ -502,6 +572,40 @@ def test_what_an_audit_says_at_its_end() -> None:
     sound = {**metrics, "checks": {"deterministic": True}}
     sound["worst"] = {name: {"failed": []} for name in metrics["worst"]}
     assert run.summary(sound) == [lines[0].rstrip("*"), *lines[1:3], *lines[4:6]]
+
+
+def test_the_gate_judges_an_audit_in_its_folder(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Both ways, by the tolerances of profile small, against a file of the folder's own."""
+    folder = Quiet(tmp_path / "a", ROOT)
+    run.prepare(request(world, world.model()), folder)
+    study = fake_study.write(tmp_path / "fake")
+    metrics = summary.summarise(study, *fake_study.read_scores(tmp_path / "fake", study), {})
+    metrics["study"] = {"profile": "study", "seeds": [0]}
+
+    def gate(aa1: float, *words: str) -> int:
+        metrics["attacks"]["plgmi"]["trapmid"]["aa1"] = aa1
+        fake_study.write_json(folder.path / "reports" / "metrics.json", metrics)
+        return cli.main(["gate", *words])
+
+    monkeypatch.chdir(folder.path)
+    assert gate(0.5) == 2
+    assert capsys.readouterr().err == (
+        "trapmid gate: error: reports/baseline.json: no such file; `trapmid gate --update` makes "
+        "it\n"
+    )
+    assert gate(0.5, "--update") == 0
+    assert (folder.path / "reports" / "baseline.json").is_file()
+    small = YAML(typ="safe").load((ROOT / "profiles" / "small.yaml").read_text())
+    allowed = small["gate"]["attack_accuracy"]
+    for change, code in ((0.0, 0), (allowed - 0.01, 0), (allowed + 0.01, 1)):
+        assert (gate(0.5 + change), gate(0.5 - change)) == (code, code)
+    run.prepare(request(world, world.model()), folder)  # the next audit keeps it
+    assert gate(0.5) == 0
 
 
 def other_size(world: World, tmp: Path) -> tuple[list[str], str]:
@@ -559,9 +663,9 @@ def test_one_private_picture_in_a_hundred_may_be_public(
 ) -> None:
     """As the contract counts them: of those that the study draws."""
     entries = ((Entry(Path("x.jpg"), 1, ""),) * 60, (Entry(Path("y.jpg"), 2, ""),) * 150)
-    own = Private("people", ("1", "2"), entries, 0)
+    own = Private("people", ("1", "2"), entries, ())
     asked = request(world, world.model(), most_images=most)
-    made = run.profile(asked, own, "flat", SIZE, features=True)
+    made = run.profile(asked, own, "flat", SIZE, features=True, dropped=0)
     assert made["data"]["faces"]["public_near_twins"] == allowed
 
 
@@ -613,7 +717,7 @@ def contents(folder: Path) -> dict[str, Any]:
 def overlay(world: World, profile: str = "audit") -> dict[str, Any]:
     own = of_people.private(world.private, 5)
     asked = request(world, world.model(), profile=profile)
-    return run.profile(asked, own, "flat", SIZE, features=True)
+    return run.profile(asked, own, "flat", SIZE, features=True, dropped=0)
 
 
 @pytest.mark.parametrize("profile", ["adit", "small"])

@@ -124,8 +124,12 @@ def test_a_block_that_no_row_uses_is_checked_too(old, new, line):
         ("data.faces.identities", 1, "data.faces.identities: 1 is under 2"),
         ("signatures.trapmid-0.top_n", 0, "signatures.trapmid-0.top_n: 0 is under 1"),
         ("raw.synthetic.options.images", 0, "raw.synthetic.options.images must be at least 1"),
-        ("audit", {"sha256": "0a"}, "audit: missing ['left_out']"),
-        ("audit", {"sha256": "0a", "left_out": -1}, "audit.left_out: -1 is negative"),
+        ("audit", {"sha256": "0a"}, "audit: missing ['dropped', 'left_out']"),
+        (
+            "audit",
+            {"sha256": "0a", "left_out": -1, "dropped": 0},
+            "audit.left_out: -1 is negative",
+        ),
         # what is no number
         ("attacks.gmi.lr", float("nan"), "attacks.gmi.lr: nan is not finite"),
         (

@@ -100,10 +100,18 @@ def test_which_model_is_said(found: Findings) -> None:
         "model, which may have learnt them, 95.5 %."
     )
     given.exposed["audited"] = Exposed("plgmi", PEOPLE[:1], PEOPLE)
-    given.params["audit"] = {"sha256": "0123456789ab" + 52 * "c", "left_out": 0}
+    given.params["audit"] = {"sha256": "0123456789ab" + 52 * "c", "left_out": 0, "dropped": 0}
     given.params["data"]["faces"]["min_images"] = 6
-    for left_out, words in ((0, ""), (3, "Left out: 3 with under 6 images. ")):
-        given.params["audit"]["left_out"] = left_out
+    dropped = (
+        "The model knows 2 of them: these outputs are dropped, and where it would name such a "
+        "person, attacks hear of the next. "
+    )
+    for counts, words in (
+        ((0, 0), ""),
+        ((3, 0), "Left out: 3 with under 6 images. "),
+        ((3, 2), f"Left out: 3 with under 6 images. {dropped}"),
+    ):
+        given.params["audit"] |= dict(zip(("left_out", "dropped"), counts, strict=True))
         _, text = front(given)
         assert text.startswith(
             "- **Which model**: SHA-256 0123456789ab…, 20 people, images of 32 pixels. "

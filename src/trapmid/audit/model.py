@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,19 @@ _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
 """What people forget to put into a model: images come to it in [0, 1], red first."""
 
 
-def contents(path: Path, image_size: int, people: int) -> bytes:
-    """The model as the bytes of a .pt2 file that can be attacked.
+class Tried(NamedTuple):
+    """A model that can be attacked."""
+
+    content: bytes  # of a .pt2 file
+    outputs: int  # how many classes it knows
+
+
+def tried(path: Path, image_size: int) -> Tried:
+    """The model of a file, after it has shown that it can be attacked.
 
     Args:
         path: a .pt2 file, a .py file, or a folder of one .py and its state.
         image_size: S of the images.
-        people: how many classes it must have.
 
     Raises:
         AuditError: it does not do what it must, see `nets.program.check`.
@@ -41,10 +47,9 @@ def contents(path: Path, image_size: int, people: int) -> bytes:
     """
     content = programs.contents(path, image_size)
     try:
-        program.check(program.read(content), people, image_size)
+        return Tried(content, program.check(program.read(content), None, image_size))
     except ProgramError as error:
         raise AuditError(f"{path}: {error}") from None
-    return content
 
 
 def has_features(content: bytes, image_size: int) -> bool:
@@ -77,11 +82,11 @@ def size_of(path: Path) -> int:
     return size
 
 
-def reordered(content: bytes, order: list[int], image_size: int) -> bytes:
-    """The program with output `order[i]` as its i-th; as it is where that changes nothing."""
-    if order == list(range(len(order))):
-        return content
-    return program.traced(_Reordered(_module(content), order), image_size)
+def reordered(given: Tried, order: list[int], image_size: int) -> bytes:
+    """The program with output `order[i]` as its i-th, and no others; as it is where that is it."""
+    if order == list(range(given.outputs)):
+        return given.content
+    return program.traced(_Reordered(_module(given.content), order), image_size)
 
 
 class _Reordered(nn.Module):

@@ -29,7 +29,7 @@ class Private(NamedTuple):
     reader: str
     names: tuple[str, ...]  # the folder of each, or its number
     entries: tuple[tuple[Entry, ...], ...]  # of each
-    left_out: int  # people with too few images
+    left_out: tuple[str, ...]  # who has too few images
 
 
 class Probes(NamedTuple):
@@ -60,9 +60,10 @@ def private(root: Path, least: int) -> Private:
             f"{root}: {len(order)} of {len(groups)} people have {least} images or more "
             "(--min-images), an audit needs two"
         )
-    names = tuple(_name(reader, number, groups[number]) for number in order)
-    out = len(groups) - len(order)
-    return Private(reader, names, tuple(tuple(groups[number]) for number in order), out)
+    named = {number: _name(reader, number, own) for number, own in groups.items()}
+    names = tuple(named.pop(number) for number in order)
+    entries = tuple(tuple(groups[number]) for number in order)
+    return Private(reader, names, entries, tuple(named.values()))
 
 
 def _name(reader: str, number: int, own: Sequence[Entry]) -> str:
@@ -81,30 +82,67 @@ def public_reader(root: Path) -> str:
     return "people" if any(one.is_dir() for one in listing.contents(root)) else "flat"
 
 
-def order_of(names: Sequence[str], classes: Path | None) -> list[int]:
-    """Which output of the model every person is, in the order of `names`.
+def order_of(people: Private, classes: Path | None, outputs: int) -> list[int]:
+    """Which output of the model every person is, in the order of `people.names`.
+
+    Who was left out may have an output, too: it stands for nobody here.
 
     Args:
-        names: the private people.
-        classes: a text file with the name of each output, a line each; None: the outputs are in
-            the order of the names, as torchvision's ImageFolder has them, but where all are
-            numbers by their value, where it has 10 before 9.
+        people: the private people, and who was left out.
+        classes: a text file with the name of each output, a line each; None: the outputs are the
+            private people, or everybody, in the order of the names, as torchvision's ImageFolder
+            has them, but where all are numbers by their value, where it has 10 before 9.
+        outputs: how many the model has.
 
     Raises:
-        AuditError: the file does not name exactly these people, each once.
+        AuditError: the model knows another number of people, or the file does not name all private
+            people, others, or somebody twice.
     """
     if classes is None:
-        numbers = all(name.isdecimal() for name in names)
-        listed = sorted(names, key=lambda name: (int(name) if numbers else 0, name))
+        listed, names = _sorted(people, outputs), list(people.names)
     else:
-        listed = [normalize("NFC", line) for line in _lines(classes)]
-        names = [normalize("NFC", name) for name in names]  # macOS writes accents otherwise
-        twice = [name for name, count in Counter(listed).items() if count > 1]
-        missing, unknown = sorted(set(names) - set(listed)), sorted(set(listed) - set(names))
-        for what, some in (("twice", twice), ("not", missing), ("without images", unknown)):
-            if some:
-                raise AuditError(f"{classes}: names {_few(some)} {what}: one line per person")
+        listed, names = _listed(people, classes, outputs), _composed(people.names)
     return [listed.index(name) for name in names]
+
+
+def _sorted(people: Private, outputs: int) -> list[str]:
+    """The outputs of a model that knows the private people, or everybody, by their names."""
+    kept, everybody = len(people.names), (*people.names, *people.left_out)
+    if outputs not in (kept, len(everybody)):
+        few = which = ""
+        if people.left_out:
+            few = f" and {len(people.left_out)} with fewer ({_few(people.left_out)})"
+            which = " of the first, or for all, or --classes says whose its outputs are"
+        raise AuditError(
+            f"the model knows {outputs} classes, and the folder has {kept} people with enough "
+            f"images (--min-images){few}: it must have an output for each{which}"
+        )
+    known = people.names if outputs == kept else everybody
+    numbers = all(name.isdecimal() for name in known)
+    return sorted(known, key=lambda name: (int(name) if numbers else 0, name))
+
+
+def _listed(people: Private, classes: Path, outputs: int) -> list[str]:
+    """The outputs as a file names them."""
+    listed = _composed(_lines(classes))
+    names, few = set(_composed(people.names)), set(_composed(people.left_out))
+    twice = [name for name, count in Counter(listed).items() if count > 1]
+    missing, unknown = sorted(names - set(listed)), sorted(set(listed) - names - few)
+    for what, some in (("twice", twice), ("not", missing), ("without images", unknown)):
+        if some:
+            raise AuditError(f"{classes}: names {_few(some)} {what}: one line per person")
+    if len(listed) != outputs:
+        some = sorted(few & set(listed))
+        why = f"; of these {_few(some)} with too few images (--min-images)" if some else ""
+        raise AuditError(
+            f"{classes}: names {len(listed)} people{why}, and the model knows {outputs} classes: "
+            "one line per output"
+        )
+    return listed
+
+
+def _composed(names: Sequence[str]) -> list[str]:
+    return [normalize("NFC", name) for name in names]  # macOS writes accents otherwise
 
 
 def _lines(path: Path) -> list[str]:

@@ -55,16 +55,18 @@ def prepare(request: Request, folder: Folder) -> None:
     own = people.private(request.private, request.min_images)
     public = people.check_public(request.public)
     if own.left_out:
-        print(f"left out: {own.left_out} people with under {request.min_images} images")
+        print(f"left out: {len(own.left_out)} people with under {request.min_images} images")
     print(balance(own, request.most_images))
     size = request.image_size or model.size_of(request.model)
     resolution_plan(size)  # of every prior of an audit: it would stop hours later
     if request.verifier is not None:  # likewise: what it needs may not be installed
         wiring.judge(request.verifier)(size)
-    content = model.contents(request.model, size, len(own.names))
-    features = model.has_features(content, size)
-    order = people.order_of(own.names, request.classes)
-    content = model.reordered(content, order, size)
+    given = model.tried(request.model, size)
+    features = model.has_features(given.content, size)
+    order = people.order_of(own, request.classes, given.outputs)
+    content = model.reordered(given, order, size)
+    if dropped := given.outputs - len(order):
+        print(f"the model knows {dropped} of them: what it says of these is dropped")
     right = model.check_knows(content, people.probes(own, size))
     print(
         f"{request.model} names {right:.0%} of the first images of {len(own.names)} people "
@@ -79,7 +81,7 @@ def prepare(request: Request, folder: Folder) -> None:
         )
     if not features:
         print(f"{request.model} returns no features: LOMMA gets less of it (docs/own-model.md)")
-    overlay = profile(request, own, public, size, features=features)
+    overlay = profile(request, own, public, size, features=features, dropped=dropped)
     if folder.is_of_another(content):
         print(f"{folder.path} was the audit of another model file: its results are replaced")
     places = {"data/external/private": request.private, "data/external/public": request.public}
@@ -88,13 +90,14 @@ def prepare(request: Request, folder: Folder) -> None:
 
 
 def profile(
-    request: Request, own: Private, public: str, size: int, *, features: bool
+    request: Request, own: Private, public: str, size: int, *, features: bool, dropped: int
 ) -> dict[str, Any]:
     """The profile `study`: what differs from `request.profile`.
 
     Args:
         features: whether the model returns any. Without them LOMMA's regulariser would draw the
             logits, which the search is to raise, to those of strangers, so it is switched off.
+        dropped: how many outputs of the model stand for people who are left out.
     """
     row = {
         "private": {"reader": own.reader, "path": "data/external/private"},
@@ -111,7 +114,11 @@ def profile(
     }
     made: dict[str, Any] = {"base": request.profile, "data": {"faces": row}}
     # The audit attacks a copy whose outputs may be in another order: the page names this file.
-    made["audit"] = {"sha256": file_digest(request.model), "left_out": own.left_out}
+    made["audit"] = {
+        "sha256": file_digest(request.model),
+        "left_out": len(own.left_out),
+        "dropped": dropped,
+    }
     # The contract of the profile would refuse, halfway, whom the command let in.
     least = min(request.min_images, request.most_images or request.min_images)
     made["validation"] = {"images_per_class": [least, _MOST]}

@@ -81,6 +81,7 @@ class Audited:
 
     sha256: str  # of the model's file, or of the names and contents of the files in its folder
     left_out: Natural  # people with under `min_images` images
+    dropped: Natural  # outputs of the model for some of these; what is attacked lacks them
 
 
 TOLERANCES = (

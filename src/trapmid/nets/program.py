@@ -87,12 +87,15 @@ def _returned(program: nn.Module, images: Tensor) -> Answer:
     return Answer(parts[0], parts[1] if len(parts) > 1 else parts[0])
 
 
-def check(program: ExportedProgram, num_classes: int, image_size: int) -> None:
+def check(program: ExportedProgram, num_classes: int | None, image_size: int) -> int:
     """Tries all that an attack needs of a program, on the CPU.
 
     Args:
-        num_classes: how many private people there are.
+        num_classes: how many private people there are; None: the caller looks at what it returns.
         image_size: S of the images that it is going to be asked about.
+
+    Returns:
+        How many classes it knows.
 
     Raises:
         ProgramError: one line that says what it does not do, and what to do about it.
@@ -107,6 +110,7 @@ def check(program: ExportedProgram, num_classes: int, image_size: int) -> None:
     _check_use(module, images, first, before)
     _check_batches(module, images, first)
     _check_gradient(module, images)
+    return first.logits.shape[1]
 
 
 def _input(program: ExportedProgram) -> Tensor:
@@ -162,12 +166,12 @@ def _answered(module: nn.Module, images: Tensor) -> Answer:
         raise ProgramError(f"refuses images of {shape} ({_line(error)})") from None
 
 
-def _check_answer(answer: Answer, num_classes: int) -> None:
+def _check_answer(answer: Answer, num_classes: int | None) -> None:
     logits, n = answer.logits, _PROBES
     if logits.dim() != 2 or len(logits) != n:
         shape = " x ".join(map(str, logits.shape))
         raise ProgramError(f"answers {n} images with {shape} numbers; must answer (N, classes)")
-    if logits.shape[1] != num_classes:
+    if num_classes not in (None, logits.shape[1]):
         raise ProgramError(
             f"knows {logits.shape[1]} classes, and the data set has {num_classes} private people; "
             "one logit per person, in the order of the labels of its manifest.csv"

@@ -44,7 +44,13 @@ def _file(given: Mapping[str, Any] | None) -> str:
 def _left_out(given: Mapping[str, Any] | None, row: Mapping[str, Any]) -> str:
     if given is None or not given["left_out"]:
         return ""
-    return f"Left out: {given['left_out']} with under {row['min_images']} images."
+    line = f"Left out: {given['left_out']} with under {row['min_images']} images."
+    if not (dropped := given["dropped"]):
+        return line
+    return (
+        f"{line} The model knows {dropped} of them: these outputs are dropped, and where it would "
+        "name such a person, attacks hear of the next."
+    )
 
 
 def _trained(people: Iterable[Person]) -> str:
