@@ -98,6 +98,7 @@ FOLLOWED = {
     "trapmid profile wide --seeds 0 1 2": PROFILES,
     "trapmid profile rivals": PROFILES,
     "trapmid profile adaptive": PROFILES,
+    "trapmid profile tuned": PROFILES,
     "trapmid profile adaptive --seeds 0 1 2": PROFILES,
     "trapmid profile wide_variants": PROFILES,
     "trapmid profile cheap_trap --seeds 0 1 2": PROFILES,

@@ -141,7 +141,7 @@ def test_what_it_writes(world: World, tmp_path: Path, monkeypatch: pytest.Monkey
     assert params["classifier_training"][audited["training"]]["epochs"] == 0
     asked = {(one["attack"], one["target"]) for one in params["attack_runs"].values()}
     both = ("audited-0", "control-0")
-    attacks = ("gmi", "plgmi", "lomma_gmi", "brepmi")
+    attacks = ("gmi", "plgmi", "lomma_gmi", "brepmi")  # the model returns no features
     wanted = {(attack, target) for attack in attacks for target in both}
     assert asked == wanted | {("random", "audited-0")}
     assert params["judges"]["verifier"]["method"] == "dlib"
@@ -261,6 +261,8 @@ def test_logits_are_drawn_to_no_mean_where_there_are_no_features(
     run.prepare(request(world, path, classes=listed), folder)
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
     assert params["attacks"]["lomma"]["feature_weight"] == weight
+    seeking = [row for row in params["attack_runs"].values() if row["attack"] == "lomma_gmi_plus"]
+    assert len(seeking) == 2 * (weight > 0)  # of the model and of the control
     assert ("one.pt2 returns no features" in capsys.readouterr().out) == (weight == 0)
 
 

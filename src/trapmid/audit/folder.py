@@ -21,6 +21,7 @@ from trapmid.audit.people import AuditError
 from trapmid.config import params
 from trapmid.profiles import preflight
 from trapmid.profiles.compose import compose
+from trapmid.profiles.layers import layered
 from trapmid.profiles.sections import ProfileError
 from trapmid.profiles.text import check_replaceable
 
@@ -109,6 +110,14 @@ class Folder:
 
     def _links(self) -> dict[str, Path]:
         return {name: self.project / name for name in _LINKED}
+
+    def rows(self, profile: str, section: str) -> Mapping[str, Any]:
+        """The rows of a section as a profile of the project and its bases write them.
+
+        Raises:
+            ProfileError: there is no such profile, or it is wrong; one line.
+        """
+        return layered(profile, self.project / "profiles", (), {}).get(section) or {}
 
     def _profiles(self) -> list[Path]:
         """Those of the project; the audit's own is no link, whatever the project has."""

@@ -21,6 +21,7 @@ from trapmid.ui import open_page
 
 _MOST = 100_000  # images of a person that the contract allows
 _UNEVEN = 3  # times the images of the person in the middle
+_SEEKING = "lomma_gmi_plus-*"  # seeks features, which a model may not return
 _TWINS = 100
 """One in so many private images may be public, too, saved again: photographs of people are often
 under two names, and so few teach an attacker nothing."""
@@ -82,6 +83,8 @@ def prepare(request: Request, folder: Folder) -> None:
     if not features:
         print(f"{request.model} returns no features: LOMMA gets less of it (docs/own-model.md)")
     overlay = profile(request, own, public, size, features=features, dropped=dropped)
+    if not features and _SEEKING in folder.rows(request.profile, "attack_runs"):
+        overlay["attack_runs"] = {_SEEKING: None}
     if folder.is_of_another(content):
         print(f"{folder.path} was the audit of another model file: its results are replaced")
     places = {"data/external/private": request.private, "data/external/public": request.public}
