@@ -199,6 +199,13 @@ def test_of_each_class_the_mean_feature_of_its_likeliest_images_is_kept() -> Non
     assert set(nothing) == {"feature_mean"} and same_state(snapshot(student), snapshot(plain))
 
 
+def test_more_images_of_a_class_than_there_are_stop_before_anything_is_learnt() -> None:
+    checkpointer = Memory()
+    with pytest.raises(ValueError, match="signature_images: 23 is more than the 22 public images"):
+        fit("distil", checkpointer, signature_images=23)
+    assert not checkpointer.rows
+
+
 # --- fine-tuning --------------------------------------------------------------------------------
 
 

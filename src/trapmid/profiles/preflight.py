@@ -12,7 +12,7 @@ from typing import Any
 from trapmid import wiring
 from trapmid.config import evaluation, names, params, study
 from trapmid.config.params import ParamsError
-from trapmid.profiles import favourites, kinship, references, sizes, starts
+from trapmid.profiles import favourites, kinship, references, signatures, sizes, starts
 from trapmid.profiles.sections import AUDIT, BLOCKS, CLASSIFIERS, NO_DEFENSES, defenses
 from trapmid.profiles.seeds import check_rows
 from trapmid.types import Defense
@@ -84,7 +84,7 @@ def problems(text: str, path: str = "params.yaml") -> list[str]:
     # What a row refers to is followed only where it is there.
     if found:
         return list(dict.fromkeys(found))
-    parts = (kinship, favourites, sizes)
+    parts = (kinship, favourites, signatures, sizes)
     more = (line for part in parts for line in part.problems(content))
     return list(dict.fromkeys([*_drawn(content), *more]))
 

@@ -41,16 +41,27 @@ class Surrogate(Distillation, types.Surrogate):
 
         The teacher is asked once about every image: they are never augmented for it, so its answers
         are the same in every epoch.
+
+        Raises:
+            ValueError: `signature_images` is more than there are; before anything is learnt.
         """
         logits, features = self._ask(teacher, public, rt)
+        by_class = self._by_class(logits, features)
         self.learn(student, public, logits, rt, checkpointer)
         count = self.statistics_images or len(public)
         order = torch.randperm(len(public), generator=rt.generator("feature statistics"))
-        learnt = {"feature_mean": features[order[:count]].double().mean(dim=0).float()}
-        if self.signature_images is not None:
-            probabilities = logits.softmax(dim=1)
-            learnt["auxiliary"] = of_answers(probabilities, features, self.signature_images)
-        return learnt
+        return {"feature_mean": features[order[:count]].double().mean(dim=0).float(), **by_class}
+
+    def _by_class(self, logits: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """`auxiliary` (C, F), where it is kept."""
+        if self.signature_images is None:
+            return {}
+        if self.signature_images > len(logits):
+            raise ValueError(
+                f"signature_images: {self.signature_images} is more than the {len(logits)} "
+                "public images"
+            )
+        return {"auxiliary": of_answers(logits.softmax(dim=1), features, self.signature_images)}
 
     @torch.no_grad()
     def _ask(self, teacher: Target, public: Tensor, rt: Runtime) -> tuple[Tensor, Tensor]:
