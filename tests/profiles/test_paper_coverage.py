@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from trapmid.profiles.sections import ROWS
 from trapmid.report.published import comparison, tables
 from trapmid.report.published.rows import suits
 from trapmid.report.published.study import Study
+
+CARD = str(ROOT / "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json")
 
 
 def scored(content: Mapping[str, Any]) -> Study:
@@ -189,8 +192,7 @@ def test_the_command_writes_a_study_that_can_run(table, tmp_path, monkeypatch, c
 
 def test_a_plan_counts_the_rows_of_a_table(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    card = "benchmarks/results/2026-11-27-nvidia-h100-80gb-hbm3.json"
-    words = ["paper_ablations", "--table", "7", "--seeds", "0", "--card", card]
+    words = ["paper_ablations", "--table", "7", "--seeds", "0", "--card", CARD]
     assert cli.main(["plan", *words]) == 0
     said = capsys.readouterr().out
     for stage, rows in {"train_target": 5, "train_guided_prior": 4, "invert": 5}.items():
@@ -217,3 +219,45 @@ def test_every_table_has_a_line_with_the_profile_of_its_protocol():
     for one, line in zip(PUBLISHED.tables, LINES, strict=True):
         if line.profile and not one.profile.startswith("none"):
             assert line.profile == re.match(r"\w+", one.profile)[0]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "place", "said"),
+    [
+        ("targets: {data: x}", "targets.open-0.data", "no 'x' in data; there are celeba"),
+        pytest.param(
+            "attack_runs: {verifier: data/features/judges/facenet.pt}",
+            "attack_runs.plgmi-open-0.verifier",
+            "no 'facenet' in judges; there are none",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "attack_runs: {prior: models/priors/public/gim}",
+            "attack_runs.random-none-0.prior",
+            "no 'gim' in public_priors; there are gmi",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "targets: {data: [x]}",
+            "targets.open-0.data",
+            "must be str, is ['x'] (list)",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_row_of_a_table_that_names_what_is_not_there_is_said_as_of_the_profile(
+    overlay, place, said, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    (tmp_path / "reports").symlink_to(ROOT / "reports")
+    text = f"base: paper_ablations\nseeds: [0]\ndefaults: {{{overlay}}}\n"
+    (tmp_path / "profiles/own.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for words in (["profile", "own"], ["plan", "own", "--card", CARD]):
+        errors = []
+        for table in ([], ["--table", "7"]):
+            assert cli.main([*words, *table]) == 2
+            errors.append(capsys.readouterr().err)
+        assert errors[0] == errors[1]
+        assert f"trapmid {words[0]} own: error: {place}: {said}\n" in errors[0]
+    assert not (tmp_path / "params.yaml").exists()

@@ -65,9 +65,13 @@ def plan(options: argparse.Namespace) -> int:
     from trapmid.config import params
     from trapmid.planning import plan
     from trapmid.planning.throughputs import KEPT, ThisMachine, beside_other_work
+    from trapmid.profiles import preflight
     from trapmid.profiles.compose import compose
 
-    study = params.parse(compose(options.name, options.seeds, part=_part(options)))
+    text = compose(options.name, options.seeds, part=_part(options))
+    if wrong := preflight.problems(text):
+        return refuse(wrong, f"trapmid plan {options.name}")
+    study = params.parse(text)
     if options.card is not None:
         from trapmid.planning.card import Card
 

@@ -21,6 +21,9 @@ class Part(NamedTuple):
 def keep(tree: CommentedMap, attack_runs: Collection[str]) -> None:
     """Takes away every row that none of the given attacks is made of, in place.
 
+    Where one names what is not there, all rows stay: `preflight` then refuses the study, and says
+    what there is, as it does of the whole profile.
+
     Args:
         tree: of params.yaml, its rows complete and repeated for every seed.
         attack_runs: rows of that section.
@@ -30,6 +33,8 @@ def keep(tree: CommentedMap, attack_runs: Collection[str]) -> None:
     while new:
         named = {one for row in new for one in of_row(tree[row.section][row.row])}
         new = {one for one in named - needed if one.section in ROWS}
+        if any(one.row not in tree[one.section] for one in new):
+            return
         needed |= new
     for section in ROWS:
         for row in [row for row in tree[section] if Reference(section, row) not in needed]:

@@ -57,6 +57,6 @@ def made_by(path: str) -> Reference | None:
 
 
 def of_row(row: Mapping[str, Any]) -> Iterator[Reference]:
-    """Everything that a row names, whether it is there or not."""
-    yield from (Reference(section, row[key]) for key, section in NAMED.items() if key in row)
+    """Everything that a row names, whether it is there or not; the text of a list is no row's."""
+    yield from (Reference(section, str(row[key])) for key, section in NAMED.items() if key in row)
     yield from (made for _, text in texts(row) if (made := made_by(text)) is not None)

@@ -86,7 +86,8 @@ def needed(params: Mapping[str, Any], numbers: Iterable[Number]) -> list[str]:
     """Rows of attack_runs that answer the numbers in their own setting, and the floor beside them.
 
     Of a number of one target the lowest seed is enough, any other takes all seeds. Without random
-    latents, of which one row is enough, a study counts as invalid. Empty: nothing answers.
+    latents, of which one row is enough, a study counts as invalid. A row whose data nobody has is
+    taken for one that answers, so that the check of the rows names it. Empty: nothing answers.
     """
     runs = params["attack_runs"]
     found: list[str] = []
@@ -94,12 +95,17 @@ def needed(params: Mapping[str, Any], numbers: Iterable[Number]) -> list[str]:
         rows = [
             row
             for row in answering(params, number)
-            if suits(params, number, place_of(params, number, row))
+            if not _has_data(params, row) or suits(params, number, place_of(params, number, row))
         ]
         first = min((runs[row]["seed"] for row in rows), default=None)
         found += [row for row in rows if number.target != "one" or runs[row]["seed"] == first]
     floors = [row for row, block in runs.items() if block["attack"] == FLOOR]
     return list(dict.fromkeys([*floors[:1], *found])) if found else []
+
+
+def _has_data(params: Mapping[str, Any], row: str) -> bool:
+    known = [*params["data"]]  # no mapping: what a row of a wrong profile has may be a list
+    return params["attack_runs"][row]["data"] in known
 
 
 def _is_scored(number: Number) -> bool:
