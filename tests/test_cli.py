@@ -111,17 +111,26 @@ def test_a_weak_check_makes_a_baseline_that_says_so(place, capsys):
     assert "weak check failed, as in the baseline" in capsys.readouterr().out
 
 
-def test_scores_of_another_profile_are_one_line_and_get_a_baseline_of_their_own(place, capsys):
+@pytest.mark.parametrize(
+    ("profile", "file"),
+    [
+        ("digits", "baseline-digits.json"),
+        ("fake --table 7", "baseline-fake-table-7.json"),  # a part is another study than the whole
+    ],
+)
+def test_scores_of_another_profile_are_one_line_and_get_a_baseline_of_their_own(
+    place, capsys, profile, file
+):
     assert cli.main(["gate", "--update"]) == 0
     before = (place / "reports/baseline.json").read_bytes()
-    rewrite(place, lambda metrics: metrics["study"].update(profile="digits"))
+    rewrite(place, lambda metrics: metrics["study"].update(profile=profile))
     capsys.readouterr()
     assert cli.main(["gate"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == (
-        "trapmid gate: error: reports/baseline.json is of profile fake, the scores are of digits: "
-        "`trapmid gate --update` makes reports/baseline-digits.json of them\n"
+        "trapmid gate: error: reports/baseline.json is of profile fake, the scores are of "
+        f"{profile}: `trapmid gate --update` makes reports/{file} of them\n"
     )
     assert cli.main(["gate", "--update"]) == 0
     assert (place / "reports/baseline.json").read_bytes() == before

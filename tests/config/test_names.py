@@ -37,6 +37,9 @@ def test_a_name_is_letters_digits_and_two_signs(name: str) -> None:
         ({"a`b": {}}, "params.yaml: the name 'a`b' must"),
         ({"profile": "../small"}, "profile: the name '../small' must"),
         ({"profile": "a..b"}, "profile: the name 'a..b' must"),
+        ({"profile": "a --table 7/x"}, "profile: the name 'a --table 7/x' must"),
+        ({"profile": "a --table ٣"}, "profile: the name 'a --table ٣' must"),
+        ({"profile": "a  --table 7"}, "profile: the name 'a  --table 7' must"),
         ({"attack_runs": {"a": {"attack": "../a"}}}, "attack_runs.a.attack: the name '../a' must"),
         ({"targets": {"a": {"defense": None}}}, "targets.a.defense: the name None must"),
     ],
@@ -49,3 +52,4 @@ def test_every_place_of_a_name_is_looked_at(content: dict[str, Any], line: str) 
 def test_what_is_no_mapping_is_left_to_others() -> None:
     assert list(names.problems({"targets": None, "data": {"a": 3}, "profile": 3})) == []
     assert list(names.problems({"profile": "small.v2", "seeds": [0]})) == []
+    assert list(names.problems({"profile": "small.v2 --table 12", "seeds": [0]})) == []

@@ -17,6 +17,7 @@ from trapmid import cli
 from trapmid.config import params
 from trapmid.profiles import preflight
 from trapmid.profiles.sections import ROWS
+from trapmid.report import summary
 from trapmid.report.published import comparison, tables
 from trapmid.report.published.rows import suits
 from trapmid.report.published.study import Study
@@ -188,6 +189,22 @@ def test_the_command_writes_a_study_that_can_run(table, tmp_path, monkeypatch, c
     assert params.parse(text) == composed(line)
     assert f"`trapmid {' '.join(line.command[:2])}" in text and f" --table {table}`" in text
     assert not preflight.problems(text)
+    (said,) = preflight.problems(re.sub(r"^seeds: .*$", "seeds: [9]", text, flags=re.MULTILINE))
+    assert f"`trapmid profile {line.profile} --table {table} --seeds 9` writes rows" in said
+
+
+def test_another_table_is_another_study():
+    """Else the baseline of one judges the other: both are of one profile and the same seeds."""
+    made = {table: composed(line) for table in (6, 7) for line in LINES if line.table == table}
+    assert made[6]["seeds"] == made[7]["seeds"]
+    origins = {
+        table: summary.summarise(one, *fake_study.scores(one), {})["study"]
+        for table, one in made.items()
+    }
+    assert [one["profile"] for one in origins.values()] == [
+        "paper_ablations --table 6",
+        "paper_ablations --table 7",
+    ]
 
 
 def test_a_plan_counts_the_rows_of_a_table(capsys, monkeypatch):

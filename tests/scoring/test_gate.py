@@ -251,6 +251,10 @@ def test_a_weak_failure_of_another_attack_is_not_hidden_by_the_old_one():
     [
         ({"profile": "small", "seeds": [0]}, None),
         ({"profile": "wide", "seeds": [0]}, "of profile small, the scores are of wide"),
+        (
+            {"profile": "small --table 7", "seeds": [0]},
+            "of profile small, the scores are of small --table 7",
+        ),
         ({"profile": "small", "seeds": [1]}, "of seed 0, the scores are of seed 1"),
         ({"profile": "small", "seeds": [0, 1]}, "of seed 0, the scores are of seeds 0, 1"),
     ],

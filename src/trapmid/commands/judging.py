@@ -70,7 +70,8 @@ def _baselines(chosen: Path | None, now: StudyMeans) -> tuple[Path, Path]:
     """The baseline to compare with, and the one to make where that is of another profile."""
     if chosen is not None or now.study is None:
         return (chosen or BASELINE,) * 2
-    own = BASELINE.with_name(f"{BASELINE.stem}-{now.study.profile}.json")
+    name = now.study.profile.replace(" --", "-").replace(" ", "-")  # of one with --table N
+    own = BASELINE.with_name(f"{BASELINE.stem}-{name}.json")
     return (own if own.exists() else BASELINE), own
 
 

@@ -13,7 +13,7 @@ from trapmid.config.params import BLOCKS, ParamsError
 from trapmid.config.study import ROWS
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-_PROFILE = re.compile(rf"{_NAME.pattern}(\.[A-Za-z0-9_-]+)*")
+_PROFILE = re.compile(rf"{_NAME.pattern}(\.[A-Za-z0-9_-]+)*( --table [0-9]+)?")
 _SECTIONS = (*ROWS, "classifier_training", *dict.fromkeys(BLOCKS.values()))
 _FIELDS = ("attack", "defense", "surrogate")  # fields of rows that name pictures
 
@@ -35,11 +35,16 @@ def check(name: object, where: str) -> None:
 def check_profile(name: str) -> None:
     """Refuses a profile whose name is no file's: as `check`, with single dots inside.
 
+    Of a part that `trapmid profile NAME --table N` wrote, ` --table N` stands behind the name.
+
     Raises:
         ParamsError: one line, whatever the name holds.
     """
     if not _PROFILE.fullmatch(name):
-        raise ParamsError(f"profile: the name {name!r} must be of A-Z, a-z, 0-9, _, - and .")
+        raise ParamsError(
+            f"profile: the name {name!r} must be of A-Z, a-z, 0-9, _, - and .; "
+            "--table N may stand behind it"
+        )
 
 
 def problems(content: Mapping[str, Any]) -> Iterator[str]:

@@ -33,7 +33,8 @@ def compose(
         name: of `profiles/<name>.yaml`.
         seeds: instead of the profile's own.
         folder: where the profiles are.
-        part: the attacks that are kept, with what they are made of; None: all.
+        part: the attacks that are kept, with what they are made of; None: all. `profile` in
+            params.yaml then has its words, too: it is another study than the whole.
 
     Raises:
         ProfileError: no such profile, an unknown key, a wrong seed or a reference to no row.
@@ -43,15 +44,15 @@ def compose(
     fanned = check_seeds(tree.get("seeds") if seeds is None else seeds, f"{name}: seeds")
     _check_keys(tree, name)
     _write_rows(tree, fanned, name)
-    command = name if seeds is None else f"{name} --seeds {_words(fanned)}"
+    command, study = name if seeds is None else f"{name} --seeds {_words(fanned)}", name
     if part is not None:
         keep(tree, part.chosen(tree))
         fanned = seeds_left(tree, fanned)
-        command = f"{command} {part.words}"
+        command, study = f"{command} {part.words}", f"{name} {part.words}"
     drop_unused(tree)
     # Seeds first: `-S` writes lists anew, and loses the comment that follows one.
     tree.pop("seeds", None)
-    tree.insert(0, "profile", name)
+    tree.insert(0, "profile", study)
     tree.insert(0, "seeds", CommentedSeq(fanned))
     header = f"Profile `{name}`: written by `trapmid profile {command}` from profiles/{name}.yaml."
     return written(laid_out(tree, remarks, header))
