@@ -208,7 +208,7 @@ def test_an_audited_model_meets_a_control_of_another_architecture():
     shares = hit_shares(study, RATES | {"audited": 0.2})
     made = summary.summarise(study, evaluators, targets, attack_runs, {}, {"aa1": shares})
     own = [one for one in made["comparisons"] if one["defense"] == "audited"]
-    assert {one["against"] for one in own} == {f"none@{arch}", f"none_aug@{arch}"}
+    assert {one["against"] for one in own} == {f"none@{arch}", f"none_aug@{arch}", "random"}
     wanted = grid(shares, "gmi", "trapmid", "none", [0]).mean()
     one = of(own, "gmi", "audited", f"none@{arch}")
     assert one["difference"] == pytest.approx(wanted, abs=1e-6)
@@ -408,12 +408,12 @@ def test_the_report_stars_what_broke():
     assert not whole[2].frame["Attack"].str.endswith("*").any() and len(whole) == 3
 
 
-def audit_of(floor_on):
-    """The comparisons with random faces of an audit, which were made for the people of a target."""
+def audit_of(**floor_row):
+    """The comparisons with random faces of an audit, whose row has other keys."""
     study = fake_study.params((0,))
     study["targets"]["trapmid-0"]["defense"] = "audited"
     (floor,) = [row for row, block in study["attack_runs"].items() if block["attack"] == "random"]
-    study["attack_runs"][floor]["target"] = floor_on
+    study["attack_runs"][floor].update(floor_row)
     rates = {"none": 0.2, "none_aug": 0.2, "audited": 0.9}
     shares = {"aa1": hit_shares(study, rates)}
     shares["aa1"][floor] = dict.fromkeys(range(PEOPLE), 0.2)
@@ -422,9 +422,13 @@ def audit_of(floor_on):
 
 
 def test_an_audited_model_is_held_against_random_faces():
-    """At its worst alone, and only against those that were made for its people."""
-    assert audit_of("none-0") == []
-    (one,) = audit_of("trapmid-0")
+    """At its worst alone, and only against those that were made for its people.
+
+    Whatever their row names as target: they ask none.
+    """
+    assert audit_of(data="other") == []
+    (one,) = audit_of(target="trapmid-0", queried_model="models/targets/trapmid-0")
+    assert audit_of(target="none-0", queried_model="models/targets/none-0") == [one]
     assert (one["attack"], one["defense"]) == ("worst case", "audited")
     assert one["these_targets"]["verdict"] == "higher" and one["difference"] > 0.5
     shown = compared.compared(Told([one])).blocks[2].frame["Defence, against"]
@@ -444,7 +448,7 @@ def test_few_people_find_nothing_whatever_the_difference():
 
 def test_random_faces_are_a_family_of_their_own():
     """Whether anything leaks does not depend on how many attacks are held against a control."""
-    (one,) = audit_of("trapmid-0")
+    (one,) = audit_of()
     within = one["these_targets"]
     assert within["p"] == within["p_holm"]
 

@@ -20,7 +20,7 @@ from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report import stars
 from trapmid.report.broken import Side, doubted, without_verdict
-from trapmid.report.groups import FLOOR, Groups, attack_run_label
+from trapmid.report.groups import FLOOR, Groups, floor_on
 from trapmid.scoring.means import Comparison, Measure, Tested
 from trapmid.scoring.scores import Attacks, Judges, rounded
 
@@ -149,17 +149,9 @@ def _pairs(params: Mapping[str, Any], strongest: Mapping[str, str | None]) -> It
             for against in _references(defense, list(controls), by_defense):
                 if _data(params, rows) == _data(params, by_defense[against]):
                     yield _Pair(attack, defense, against, rows, by_defense[against])
-    if AUDITED in cells[WORST] and (floor := _floor(params, AUDITED)):
-        yield _Pair(WORST, AUDITED, FLOOR, cells[WORST][AUDITED], floor)
-
-
-def _floor(params: Mapping[str, Any], defense: str) -> list[str]:
-    """The rows of random faces that are held against the people of a defence's data."""
-    return [
-        row
-        for row, block in params["attack_runs"].items()
-        if block["attack"] == FLOOR and attack_run_label(params, block) == defense
-    ]
+    rows = cells[WORST].get(AUDITED, [])
+    if rows and (floor := floor_on(params, _data(params, rows))):
+        yield _Pair(WORST, AUDITED, FLOOR, rows, floor)
 
 
 def _sides(params: Mapping[str, Any], pair: _Pair, difference: float) -> tuple[Side, Side]:
