@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -443,18 +443,34 @@ def test_the_last_output_is_dropped_though_the_others_keep_their_place(world: Wo
     assert program.check(program.read(model.reordered(given, [0, 1, 2], SIZE)), 3, SIZE) == 3
 
 
+def with_three_images(world: World, faces: Path, few: Sequence[str]) -> Path:
+    """A copy of the private folder, in which some people have three images."""
+    shutil.copytree(world.private, faces)
+    for name in few:
+        for file in sorted((faces / name).iterdir())[3:]:
+            file.unlink()
+    return faces
+
+
+def test_of_several_who_are_left_out_it_says_so(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = with_three_images(world, tmp_path / "faces", NAMES[:2])
+    run.prepare(replace(request(world, world.model()), private=faces), Quiet(tmp_path / "a", ROOT))
+    said = capsys.readouterr().out
+    assert "left out: 2 people with under 5 images\n" in said
+    assert "the model knows 2 of the people who are left out: these outputs are dropped\n" in said
+
+
 def test_outputs_of_who_is_left_out_are_dropped(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faces = tmp_path / "faces"
-    shutil.copytree(world.private, faces)
-    for file in sorted((faces / NAMES[1]).iterdir())[3:]:
-        file.unlink()
+    faces = with_three_images(world, tmp_path / "faces", NAMES[1:2])
     folder = Quiet(tmp_path / "a", ROOT)
     run.prepare(replace(request(world, world.model()), private=faces), folder)
     said = capsys.readouterr().out
-    assert "left out: 1 people with under 5 images\n" in said
-    assert "the model knows 1 of them: what it says of these is dropped\n" in said
+    assert "left out: 1 person with under 5 images\n" in said
+    assert "the model knows 1 of the people who are left out: this output is dropped\n" in said
     assert "names 100% of the first images of 3 people" in said
     params = YAML(typ="safe").load((folder.path / "params.yaml").read_text())
     assert params["data"]["faces"]["identities"] == 3

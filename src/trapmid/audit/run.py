@@ -56,7 +56,7 @@ def prepare(request: Request, folder: Folder) -> None:
     own = people.private(request.private, request.min_images)
     public = people.check_public(request.public)
     if own.left_out:
-        print(f"left out: {len(own.left_out)} people with under {request.min_images} images")
+        print(f"left out: {_people(len(own.left_out))} with under {request.min_images} images")
     print(balance(own, request.most_images))
     size = request.image_size or model.size_of(request.model)
     resolution_plan(size)  # of every prior of an audit: it would stop hours later
@@ -67,7 +67,10 @@ def prepare(request: Request, folder: Folder) -> None:
     order = people.order_of(own, request.classes, given.outputs)
     content = model.reordered(given, order, size)
     if dropped := given.outputs - len(order):
-        print(f"the model knows {dropped} of them: what it says of these is dropped")
+        print(
+            f"the model knows {dropped} of the people who are left out: "
+            f"{'this output is' if dropped == 1 else 'these outputs are'} dropped"
+        )
     right = model.check_knows(content, people.probes(own, size))
     print(
         f"{request.model} names {right:.0%} of the first images of {len(own.names)} people "
@@ -133,6 +136,10 @@ def profile(
     if not features:
         made["attacks"] = {"lomma": {"feature_weight": 0.0}}
     return made
+
+
+def _people(count: int) -> str:
+    return f"{count} {'person' if count == 1 else 'people'}"
 
 
 def _drawn(own: Private, most: int | None) -> int:
