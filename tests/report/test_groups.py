@@ -1,4 +1,4 @@
-"""Rows that are seeds of one, and the name of the floor."""
+"""Rows that are seeds of one, and the rows of the floor."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import pytest
 
 import fake_study
 from trapmid.artifacts.results import ResultError
-from trapmid.config import evaluation
 from trapmid.report import groups
-from trapmid.scoring import checks
 
 
 def test_families():
@@ -21,10 +19,6 @@ def test_families():
         "c-1": {"0": "c-1"},
     }
     assert groups.families(blocks, ["b-0"]) == {"b": {"0": "b-0"}}
-
-
-def test_the_floor_has_one_name():
-    assert groups.FLOOR == checks.FLOOR_ATTACK == evaluation.FLOOR
 
 
 def with_floors(targets, seeds=(0, 1), **other):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from trapmid.config.evaluation import FLOOR
 from trapmid.report import doubts, markdown, names
 from trapmid.report.blocks import table
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR
 from trapmid.report.judged import at
 from trapmid.report.markdown import escaped
 from trapmid.report.marks import DAGGER, of_row

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trapmid.config.evaluation import AUDITED, UNDEFENDED
+from trapmid.config.evaluation import AUDITED, FLOOR, UNDEFENDED
 from trapmid.metrics.accuracy import hit_shares
 from trapmid.metrics.statistics import comparisons as tests
 from trapmid.metrics.statistics import intervals
 from trapmid.metrics.statistics.intervals import Interval
 from trapmid.report import stars
 from trapmid.report.broken import Side, doubted, without_verdict
-from trapmid.report.groups import FLOOR, Groups, floor_on
+from trapmid.report.groups import Groups, floor_on
 from trapmid.scoring.means import Comparison, Measure, Tested
 from trapmid.scoring.scores import Attacks, Judges, rounded
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trapmid.artifacts.results import History
+from trapmid.config.evaluation import FLOOR
 from trapmid.report import charts, learning_curves, names, scatter, trait_chart, worst
 from trapmid.report.canvas import wrapped
 from trapmid.report.charts import Point
-from trapmid.report.groups import FLOOR, attack_run_label, families, family_in_words, in_words
+from trapmid.report.groups import attack_run_label, families, family_in_words, in_words
 from trapmid.report.headline import accuracy_interval, interval_of
 from trapmid.report.inputs import Inputs
 from trapmid.report.leakage import leakages, undefended

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from trapmid.artifacts import checkpoints, results
+from trapmid.config.evaluation import FLOOR
 from trapmid.report import names, pictures
 from trapmid.report.comparison import Made, compare
-from trapmid.report.groups import FLOOR, side_by_side
+from trapmid.report.groups import side_by_side
 from trapmid.report.people import names_in
 from trapmid.scoring.scores import AttackScores
 

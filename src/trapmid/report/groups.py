@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from trapmid.artifacts.results import ResultError
-from trapmid.config import evaluation
+from trapmid.config.evaluation import FLOOR, FLOOR_IGNORES
 from trapmid.report import names
-
-FLOOR = evaluation.FLOOR
 
 Blocks = Mapping[str, Mapping[str, Any]]
 """Rows of params.yaml, or means of scores, by name."""
@@ -60,7 +58,7 @@ def floor_on(params: Mapping[str, Any], data: str) -> list[str]:
 
 def _floors_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     keys = dict.fromkeys((*one, *other))
-    asked = [key for key in keys if key not in evaluation.FLOOR_IGNORES]
+    asked = [key for key in keys if key not in FLOOR_IGNORES]
     return [key for key in asked if one.get(key) != other.get(key)]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from trapmid.artifacts import checkpoints
 from trapmid.artifacts.lineage import file_digest
+from trapmid.config.evaluation import FLOOR
 from trapmid.report import doubts, names
-from trapmid.report.groups import FLOOR
 from trapmid.report.inputs import Inputs
 from trapmid.report.judged import at
 from trapmid.scoring.scores import AttackScores, TargetScores

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from trapmid.config.evaluation import FLOOR
 from trapmid.report import names as known
-from trapmid.report.groups import FLOOR, attack_run_label
+from trapmid.report.groups import attack_run_label
 from trapmid.report.markdown import escaped
 from trapmid.report.stars import STAR, failed, failed_cells
 from trapmid.scoring.scores import Attacks, AttackScores

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trapmid.config.evaluation import FLOOR
 from trapmid.report.averages import mean_of
-from trapmid.report.groups import FLOOR, attack_run_label
+from trapmid.report.groups import attack_run_label
 from trapmid.report.worst import greatest
 
 Runs = Mapping[str, Sequence[str]]

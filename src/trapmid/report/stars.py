@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trapmid.report.groups import FLOOR, attack_run_label
+from trapmid.config.evaluation import FLOOR
+from trapmid.report.groups import attack_run_label
 from trapmid.scoring.checks import OF_JUDGES
 from trapmid.scoring.scores import Attacks, Judges
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trapmid import wiring
 from trapmid.artifacts.judges import NO_JUDGES, Panel
+from trapmid.config.evaluation import FLOOR
 from trapmid.config.study import AttackRunRow
 from trapmid.metrics import accuracy, features, signature
 from trapmid.metrics.signature import Detection
@@ -140,7 +141,7 @@ def _checks(
     judge, target = evaluator.loaded, attacked.target
     labels, classes = evidence.labels, target.model.num_classes
     strength = _accepted(evidence, agreement, setup)
-    if block.attack == checks.FLOOR_ATTACK:
+    if block.attack == FLOOR:
         strength = checks.floor_is_chance(int(recognised.hit.sum()), len(labels), classes)
     return [
         checks.evaluator_is_another_network(_known(judge), _known(target)),

@@ -22,9 +22,6 @@ from trapmid.types import Target
 
 _FLOOR_DEVIATIONS = 5
 
-FLOOR_ATTACK = "random"
-"""The attack that asks no target: random latents through the public prior."""
-
 EXPLANATIONS = {
     "checkpoint_verified": "Every checkpoint loads strictly and repeats its validation accuracy; "
     "without a validation split, its test accuracy.",

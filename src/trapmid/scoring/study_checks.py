@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from trapmid.config.evaluation import UNDEFENDED, Checks
+from trapmid.config.evaluation import FLOOR, UNDEFENDED, Checks
 from trapmid.scoring.checks import (
     EXPLANATIONS,
-    FLOOR_ATTACK,
     OF_DEFENSES,
     OF_JUDGES,
     OF_STAND_INS,
@@ -141,7 +140,7 @@ def _floor_below_ceiling(evaluators: Evaluators, attack_runs: Attacks) -> Check:
     """Every floor attack run is below the ceiling of the evaluator that judged it."""
     pairs = []
     for row, scores in attack_runs.items():
-        if scores.attack == FLOOR_ATTACK:
+        if scores.attack == FLOOR:
             evaluator = evaluators.get(scores.protocol.evaluator)
             pairs.append((row, scores.aa1, evaluator.ceiling.aa1 if evaluator else -math.inf))
     shown = ", ".join(f"{row} {floor:.3f} < {top:.3f}" for row, floor, top in pairs)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from trapmid.artifacts import results
+from trapmid.config.evaluation import FLOOR
 from trapmid.tracking.values import PARAM_LENGTH, numbers
 
 HEADLINE = {
@@ -49,7 +50,6 @@ STAGES = {
 """Sections of params.yaml whose rows have a run, and what a row of them is."""
 
 _OF_TRAITS = ("judges.identity.attributes.", "judges.identity.groups.")
-_FLOOR = "random"  # the attack that attacks nothing
 _WITHIN = re.compile(r"(?<![^.])intervals\.")
 _SIZE = re.compile(r"(?<![^.])intervals\..*\.n$")
 
@@ -134,7 +134,7 @@ def agreement(
     cells: dict[tuple[str, str], list[float]] = {}
     for row, share in shares.items():
         block = params["attack_runs"][row]
-        if block["attack"] != _FLOOR:
+        if block["attack"] != FLOOR:
             cells.setdefault(_cell(params, block), []).append(share)
     of_some = {_cell(params, params["attack_runs"][row]) for row in partial}
     whole = {defense for defense, attack in cells if (defense, attack) not in of_some}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trapmid.report.groups import FLOOR
+from trapmid.config.evaluation import FLOOR
 from trapmid.report.published.tables import Number
 
 DRAWN = "drawn faces"

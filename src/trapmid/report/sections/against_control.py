@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trapmid.config.evaluation import AUDITED
+from trapmid.config.evaluation import AUDITED, FLOOR
 from trapmid.report import names
 from trapmid.report.differences import WORST
-from trapmid.report.groups import FLOOR
 from trapmid.report.markdown import anchor, escaped
 from trapmid.report.sections import compared
 from trapmid.report.words import signed

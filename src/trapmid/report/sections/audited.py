@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from trapmid.config.evaluation import AUDITED, STRANGER
+from trapmid.config.evaluation import AUDITED, FLOOR, STRANGER
 from trapmid.metrics.statistics.comparisons import can_find
 from trapmid.report import names, stars
 from trapmid.report.blocks import Block, Note
 from trapmid.report.differences import WORST
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR
 from trapmid.report.headline import Ends, headlines, interval_of
 from trapmid.report.judged import agreed_on_real, measured
 from trapmid.report.markdown import escaped

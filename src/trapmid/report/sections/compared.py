@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trapmid.config.evaluation import FLOOR
 from trapmid.metrics.statistics.comparisons import LEAST_SEEDS, bounded_by_draws
 from trapmid.report import names
 from trapmid.report.blocks import Block, Line, Section, table
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR
 from trapmid.report.words import rate, signed
 
 TITLE = "Comparisons"

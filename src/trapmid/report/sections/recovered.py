@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from trapmid.config.evaluation import FLOOR
 from trapmid.report import names
 from trapmid.report.blocks import Block, Fold, Picture, Pictures, Section, folded
 from trapmid.report.findings import Findings
-from trapmid.report.groups import FLOOR, families, family_in_words, side_by_side
+from trapmid.report.groups import families, family_in_words, side_by_side
 from trapmid.report.markdown import escaped
 from trapmid.report.words import percent
 
