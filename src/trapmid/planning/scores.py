@@ -11,13 +11,12 @@ from trapmid.config import params
 from trapmid.planning.sizes import Images, images
 from trapmid.planning.units import Stage, Unit, plain, queried, question
 from trapmid.scoring import stand_ins
+from trapmid.scoring.described import PAIRS, PROBES
 from trapmid.types import Reader
 
 _STEP_OF_PGD = 2  # questions: to the pixels of a frozen network back is as far as forth
 _STEPS_OF_PGD = 20
 _PAPER_BALLS = 2  # in which a signature is looked for
-_PROBES = 16  # test images whose attack has no room, and all of it
-_PAIRS = 4000  # of an image and a trigger, at least
 
 Work = tuple[tuple[Unit, float], ...]
 
@@ -50,7 +49,7 @@ def _of_target(study: Mapping[str, Any], name: str) -> Work:
     asked, of = question(study, "targets", name), images(study, study["targets"][name]["data"])
     planted = is_planted(study, name)
     balls = len(study["evaluation"]["robust_radii"]) + planted * _PAPER_BALLS
-    moved = balls * of.test + 2 * min(_PROBES, of.test)
+    moved = balls * of.test + 2 * min(PROBES, of.test)  # probes without room, and with all of it
     seen = moved * (_STEPS_OF_PGD * _STEP_OF_PGD + 1) + of.held
     if planted:  # a signature of images with triggers, its cosines with and without, and theory
         seen += 3 * of.train + of.public + _pairs(of) + of.test
@@ -111,7 +110,7 @@ def is_planted(study: Mapping[str, Any], target: str, section: str = "targets") 
 
 def _pairs(of: Images) -> int:
     """Of an image and a trigger: every image meets as many classes as it takes."""
-    return of.test * min(of.classes, math.ceil(_PAIRS / of.test))
+    return of.test * min(of.classes, math.ceil(PAIRS / of.test))
 
 
 def _public(study: Mapping[str, Any], of: Images) -> int:

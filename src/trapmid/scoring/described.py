@@ -24,8 +24,8 @@ NOISE = "noise of a stochastic target"
 """The random stream of every description, whatever was described before it: a stochastic target
 meets the same noise at every call."""
 
-_PROBES = 16  # images that the forward and gradient checks look at
-_PAIRS = 4000  # of an image and a trigger, at least: with 168, one image was the verdict
+PROBES = 16  # images that the forward and gradient checks look at
+PAIRS = 4000  # of an image and a trigger, at least: with 168, one image was the verdict
 
 
 class Loaded(Protocol):
@@ -131,8 +131,8 @@ def describe(
 
 def probes(private: Private, rt: Runtime) -> tuple[Tensor, Tensor]:
     """A few test images (n, 3, S, S) float32 and their labels, on the device."""
-    images = features.as_float(private["test_images"][:_PROBES])
-    return images.to(rt.device), private["test_labels"][:_PROBES].to(rt.device)
+    images = features.as_float(private["test_images"][:PROBES])
+    return images.to(rt.device), private["test_labels"][:PROBES].to(rt.device)
 
 
 def inception_features(images: Tensor, setup: Setup) -> Tensor:
@@ -158,7 +158,7 @@ def trapdoor_success(asked: Loaded, trapdoor: Trapdoor, images: Tensor, setup: S
     """
     classes = asked.model.num_classes
     first = triggered_classes(len(images), classes, setup.rt)
-    lists = min(classes, math.ceil(_PAIRS / len(images)))
+    lists = min(classes, math.ceil(PAIRS / len(images)))
     hits = []
     for turn in range(lists):
         now = (first + turn) % classes
