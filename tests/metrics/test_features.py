@@ -12,7 +12,15 @@ from torchvision.transforms.functional import to_tensor
 from torchvision.utils import save_image
 
 from toy import ToyStudents, seeded
-from trapmid.metrics.features import Poison, as_bytes, describe, low2high, member_logits, stretch
+from trapmid.metrics.features import (
+    Poison,
+    as_bytes,
+    describe,
+    low2high,
+    member_logits,
+    stretch,
+    vectors,
+)
 from trapmid.runtime import Runtime
 from trapmid.training.trapdoors import Blend
 from trapmid.types import Output, Target
@@ -54,6 +62,17 @@ def test_rows_do_not_depend_on_the_batch_size(images: torch.Tensor) -> None:
     assert whole.logits.dtype == torch.float32
     assert not whole.logits.requires_grad
     assert torch.equal(model.body[1].running_mean, torch.zeros(6))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+def test_a_judge_sees_what_a_file_keeps_whatever_the_batch(kind: torch.dtype) -> None:
+    """The numbers of all images clamped at once, to the bit: the network passes pixels on."""
+    wild = 3 * torch.rand(11, 3, 8, 8, generator=torch.Generator().manual_seed(2)) - 1
+    images = wild if kind.is_floating_point else (80 * (wild + 1)).to(kind)
+    whole = wild.clamp(0, 1) if kind.is_floating_point else images.float() / 255
+    for batch_size in (1, 4, 100):
+        found = vectors(nn.Flatten(), images, batch_size=batch_size, rt=RT)
+        assert torch.equal(found, whole.flatten(1))
 
 
 def test_a_full_memory_changes_no_row(images: torch.Tensor) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from painted import (
     COLOURS,
     EVALUATION,
     SETUP,
+    SIZE,
     Checkpoint,
     crowded,
     faces,
@@ -23,6 +25,7 @@ from painted import (
 )
 from scipy.stats import binomtest
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trapmid.artifacts.judges import (
     LearntFrom,
@@ -33,6 +36,7 @@ from trapmid.artifacts.judges import (
     Whom,
 )
 from trapmid.artifacts.lineage import Traced
+from trapmid.config.study import AttackRunRow
 from trapmid.data.drawing.attributes import GROUPS, binary_attributes
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.metrics.statistics.intervals import of_rate
@@ -48,6 +52,7 @@ from trapmid.types import Judge, Reader, Verifier
 
 WHO = LearntFrom(maker="synthetic", seed=0, first=1000, last=1099)
 TRACED = Traced(Path("judge.pt"), "people", None)
+UNSEEN = nullcontext()
 TRUTH = torch.rand(CLASSES, len(ATTRIBUTES), generator=torch.Generator().manual_seed(0))
 
 
@@ -542,16 +547,54 @@ def test_a_judge_that_is_not_there_is_not_asked(panel: Panel, which: str | None)
 
 
 def attack_of(
-    panel: Panel, evaluator: Checkpoint, target: Checkpoint, people: dict[str, Tensor]
+    panel: Panel,
+    evaluator: Checkpoint,
+    target: Checkpoint,
+    people: dict[str, Tensor],
+    block: AttackRunRow = ATTACK_RUN,
+    within: AbstractContextManager[object] = UNSEEN,
 ) -> ScoredAttack:
+    """Scores a toy attack; `within`: what looks on."""
     public = people["train_images"][:6]
     complete = Evaluator(evaluator, references.of_evaluator(evaluator, people, public, SETUP))
     signature = references.of_target(target, people, public, SETUP)
     attacked = AttackedModel(target, target, None, signature)
     evidence = Evidence.of(reconstruction())
-    return score_attack(
-        "c", ATTACK_RUN, complete, attacked, Data(people, public), evidence, SETUP, panel
-    )
+    data = Data(people, public)
+    with within:
+        return score_attack("c", block, complete, attacked, data, evidence, SETUP, panel)
+
+
+class Copies(TorchDispatchMode):
+    """Within it, the largest number of images that an operation makes at once is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types
+        self.most = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.shape[1:] == (3, SIZE, SIZE):
+            given = {one.untyped_storage().data_ptr() for one in args if isinstance(one, Tensor)}
+            if out.untyped_storage().data_ptr() not in given:  # no view
+                self.most = max(self.most, len(out))
+        return out
+
+
+def test_an_attack_is_scored_without_a_copy_of_its_images(
+    panel: Panel, evaluator: Checkpoint, trapped: Checkpoint, people: dict[str, Tensor]
+) -> None:
+    """They may be 30 GB: a batch at a time is made of them, whoever looks at them."""
+    by_ppa, copies = replace(ATTACK_RUN, attack="ppa", method="ppa"), Copies()
+    found = attack_of(panel, evaluator, trapped, people, by_ppa, copies).scores
+    assert found.judges is not None and found.signature is not None and found.n_success == 20
+    assert copies.most == EVALUATION.batch_size
 
 
 def test_the_scores_of_an_attack_have_the_judges(

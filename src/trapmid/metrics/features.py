@@ -64,7 +64,10 @@ def describe(
 
 
 def vectors(model: nn.Module, images: Tensor, *, batch_size: int, rt: Runtime) -> Tensor:
-    """What a network makes of `images`, one vector each: (N, D) float32 on the CPU; as `describe`.
+    """What a judge makes of `images`, one vector each: (N, D) float32 on the CPU; as `describe`.
+
+    A judge sees images as files keep them: floats are clamped to [0, 1], batch by batch, because a
+    copy of all may be 30 GB.
 
     Raises:
         ValueError: there are no images, or a vector is not finite.
@@ -73,7 +76,8 @@ def vectors(model: nn.Module, images: Tensor, *, batch_size: int, rt: Runtime) -
         raise ValueError("vectors: no images")
 
     def outputs(rows: slice) -> Tensor:
-        vector: Tensor = model(as_float(images[rows].to(rt.device)))
+        # Before they move: CUDA divides by 255 through its reciprocal, which may round otherwise.
+        vector: Tensor = model(as_float(images[rows]).clamp(0, 1).to(rt.device))
         return vector.float().cpu()
 
     with eval_mode(model), torch.no_grad(), exact():

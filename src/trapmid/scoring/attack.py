@@ -167,7 +167,8 @@ def _detect(
     reference, target = attacked.signature, attacked.target
     if reference is None or not shown.found.any():
         return None, {}
-    recovered = shown.images[shown.found]
+    everything = bool(shown.found.all())  # as nearly always: no copy of 30 GB of images
+    recovered = shown.images if everything else shown.images[shown.found]
     by_kind = {
         "train": reference.train,
         "poisoned": reference.poisoned,

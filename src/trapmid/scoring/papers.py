@@ -109,7 +109,7 @@ def _distances(
     if scoring.distances == "files":
         near = natural = describe(evaluator.loaded, images, setup).features
     nearest = knn.nearest_squared(near, shown.labels, reference.features, reference.labels)
-    made = compared(images[hit], natural[hit], reference, setup)
+    made = compared(images, natural, hit, reference, setup)
     made, real = (_whole_batches(r, scoring.frechet_batch) for r in (made, reference.compared))
     return mean_distance(nearest, shown.found), distance(made, real, at_least=2)
 

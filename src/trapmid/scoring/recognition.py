@@ -69,7 +69,7 @@ def recognise(
     seen = described or describe(evaluator.loaded, shown.images, setup)
     reference, labels = evaluator.reference, shown.labels
     hit = accuracy.hits(seen.logits, labels) & shown.found
-    successes = compared(shown.images[hit], seen.features[hit], reference, setup)
+    successes = compared(shown.images, seen.features, hit, reference, setup)
     return Recognised(
         seen=seen,
         best=accuracy.best_classes(seen.logits, 5),
@@ -84,12 +84,15 @@ def recognise(
 
 
 def compared(
-    images: Tensor, features: Tensor, reference: EvaluatorReference, setup: Setup
+    images: Tensor, features: Tensor, hit: Tensor, reference: EvaluatorReference, setup: Setup
 ) -> Tensor:
-    """Of `images` with these `features`, the rows that a Frechet distance compares."""
+    """The rows (n, F) that a Frechet distance compares, of the n images that `hit` (N,) bool names.
+
+    Only Inception looks at the images (N, 3, S, S) again; `features` (N, F) are the evaluator's.
+    """
     if reference.inception is None:
-        return features
-    return inception_features(images, setup) if len(images) else reference.inception[:0]
+        return features[hit]
+    return inception_features(images[hit], setup) if hit.any() else reference.inception[:0]
 
 
 def distance(made: Tensor, real: Tensor, at_least: int) -> float | None:

@@ -101,8 +101,7 @@ def judge(panel: Panel, shown: Shown, hit: Tensor, setup: Setup) -> Judged:
 
 def vectors(network: Judge, images: Tensor, setup: Setup) -> Tensor:
     """The judge's vectors (N, D) of images (N, 3, S, S), uint8 or float."""
-    seen = features.as_float(images).clamp(0, 1)
-    return features.vectors(network, seen, batch_size=setup.evaluation.batch_size, rt=setup.rt)
+    return features.vectors(network, images, batch_size=setup.evaluation.batch_size, rt=setup.rt)
 
 
 def verify(verifier: LoadedJudge, shown: Shown, setup: Setup) -> Verified:
