@@ -33,8 +33,7 @@ def main() -> None:
     shares = shares_of(scored)
     metrics = summary.summarise(study, *scores, checks.verdicts(verdicts), shares, found.judges)
     charts = figures.draw_all(found, metrics) | grids.samples(study, Path())
-    hits = {row: content["hit"] for row, content in scored.items()}
-    charts |= grids.reconstructions(study, Path(), found.attack_runs, hits)
+    charts |= grids.reconstructions(study, Path(), found.attack_runs, scored)
     strongest = worst.strongest(metrics)
     charts |= leaks.draw(study, Path(), strongest, scored)
     detail = {check.name: check.detail for check in verdicts}

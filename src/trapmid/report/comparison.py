@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -44,6 +45,12 @@ class Made(NamedTuple):
         there = [image if one else None for image, one in zip(images, found, strict=False)]
         return _Places([*there, *empty], [*hit.tolist(), *empty])
 
+    def only(self, people: Sequence[int]) -> Made:
+        """Copies of what is shown of these people, so that all else can leave the memory."""
+        rows = torch.cat([(self.labels == label).nonzero()[:_DRAWS, 0] for label in people])
+        found = None if self.found is None else self.found[rows]
+        return Made(self.images[rows], self.labels[rows], self.hit[rows], found)
+
 
 def compare(
     title: str,
@@ -55,9 +62,7 @@ def compare(
 ) -> bytes:
     """A PNG: a row per identity; private images, then the first reconstructions of each defence.
 
-    The first identities whom the attack met under every defence are shown, whatever the result;
-    where these share nobody, the first of all, with empty places. Many defences go into several
-    bands of equal people, and fewer of them.
+    Whom it shows, `people_in` says. Many defences go into several bands of equal people.
 
     Args:
         title: one line above.
@@ -67,13 +72,10 @@ def compare(
         people: names by label; one without a name is called by the label.
         identities: how many people, at most.
     """
-    attacked = [set(one.labels.tolist()) for one in made.values()]
-    shown = sorted(set.intersection(*attacked) or set.union(*attacked))
-    count = math.ceil(len(made) / _BAND)
-    width = math.ceil(len(made) / count)  # bands of about equal width
+    labels = people_in([one.labels for one in made.values()], identities)
+    width = math.ceil(len(made) / _bands(len(made)))  # bands of about equal width
     names = list(made)
     bands = [names[start : start + width] for start in range(0, len(names), width)]
-    labels = shown[: min(identities, max(_LEAST, _ROWS // len(bands)))]
     return stacked(
         [
             _band(
@@ -86,6 +88,21 @@ def compare(
             for i, band in enumerate(bands, start=1)
         ]
     )
+
+
+def people_in(attacked: Sequence[Tensor], identities: int) -> list[int]:
+    """The labels of the people whom a picture shows, of the labels (N,) that every attack met.
+
+    The first identities whom the attack met under every defence are shown, whatever the result;
+    where these share nobody, the first of all, with empty places. Of many defences fewer.
+    """
+    met = [set(labels.tolist()) for labels in attacked]
+    shown = sorted(set.intersection(*met) or set.union(*met))
+    return shown[: min(identities, max(_LEAST, _ROWS // _bands(len(met))))]
+
+
+def _bands(defenses: int) -> int:
+    return math.ceil(defenses / _BAND)
 
 
 def _band(

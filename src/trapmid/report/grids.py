@@ -11,7 +11,7 @@ from torch import Tensor
 from trapmid.artifacts import checkpoints, results
 from trapmid.config.evaluation import FLOOR
 from trapmid.report import names, pictures
-from trapmid.report.comparison import Made, compare
+from trapmid.report.comparison import Made, compare, people_in
 from trapmid.report.groups import side_by_side
 from trapmid.report.people import names_in
 from trapmid.scoring.scores import AttackScores
@@ -38,58 +38,59 @@ def reconstructions(
     params: Mapping[str, Any],
     root: Path,
     scores: Mapping[str, AttackScores],
-    hits: Mapping[str, Tensor],
+    scored: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, bytes]:
     """PNG by path under reports/: one per attack run, and per attack one of all defences.
 
-    See `groups.side_by_side`.
+    See `groups.side_by_side`. The images of one attack run are in memory at a time: they may be
+    30 GB.
 
     Args:
         params: params.yaml.
         root: its folder, in which data/ is.
         scores: scores by attack run.
-        hits: by attack run, (N,) bool: whether the evaluator recognises the attacked class.
+        scored: by attack run, the content of its file under data/scored: `labels` (N,) int64 are
+            the attacked classes, `hit` (N,) bool says whether the evaluator recognises them.
     """
     private = {
         name: checkpoints.load(root / f"data/prepared/{name}/private.pt") for name in params["data"]
     }
     called = {name: names_in(root, name) for name in params["data"]}
-    made = {
-        row: checkpoints.load(root / f"data/reconstructions/{row}.pt")
-        for row in params["attack_runs"]
-    }
-    people = params["evaluation"]["grid_identities"]
-    drawn = {
-        f"figures/attack_runs/{row}.png": _grid(
-            private[block["data"]],
-            made[row],
-            hits[row],
-            called[block["data"]],
-            people,
-            title(scores[row]),
+    people, pairs = params["evaluation"]["grid_identities"], side_by_side(params)
+    columns = {attack: _columns(attack, one.by_defense) for attack, one in pairs.items()}
+    shown: dict[str, list[int]] = {}  # of an attack run in a comparison, the people who are in it
+    for by_name in columns.values():
+        rows = by_name.values()
+        shown |= dict.fromkeys(rows, people_in([scored[row]["labels"] for row in rows], people))
+    drawn: dict[str, bytes] = {}
+    kept: dict[str, Made] = {}
+    for row, block in params["attack_runs"].items():
+        made, hit = checkpoints.load(root / f"data/reconstructions/{row}.pt"), scored[row]["hit"]
+        drawn[f"figures/attack_runs/{row}.png"] = _grid(
+            private[block["data"]], made, hit, called[block["data"]], people, title(scores[row])
         )
-        for row, block in params["attack_runs"].items()
-    }
-    for attack, compared in side_by_side(params).items():
+        if row in shown:
+            kept[row] = _made(made, hit).only(shown[row])
+        del made  # or it were in memory while the next is read
+    for attack, compared in pairs.items():
         real = private[compared.data]
-        by_defense = {
-            _column(attack, defense): _made(made[row], hits[row])
-            for defense, row in compared.by_defense.items()
-        }
         drawn[f"figures/comparison/{attack}.png"] = compare(
             names.attack(attack),
             real["train_images"],
             real["train_labels"],
-            by_defense,
+            {name: kept[row] for name, row in columns[attack].items()},
             called[compared.data],
             people,
         )
     return drawn
 
 
-def _column(attack: str, defense: str) -> str:
-    """What stands over the images of a defence; random latents ask no target."""
-    return "random latents" if attack == FLOOR else names.defense(defense)
+def _columns(attack: str, by_defense: Mapping[str, str]) -> dict[str, str]:
+    """The attack runs by what stands over their images; random latents ask no target."""
+    return {
+        "random latents" if attack == FLOOR else names.defense(defense): row
+        for defense, row in by_defense.items()
+    }
 
 
 def _made(content: Mapping[str, Any], hit: Tensor) -> Made:

@@ -57,7 +57,7 @@ def nearest(
     among = next(some for some in (agreed, hit, found) if some.any())
     index = int(torch.where(among, scored["knn"], torch.inf).argmin())
     own = _float(private[private_labels == made["labels"][index]])
-    rebuilt = _float(made["images"][index])
+    rebuilt = _float(made["images"][index]).clone()  # a view would keep all images in memory
     distances = (own - rebuilt).square().flatten(1).sum(dim=1)
     return Leak(own[int(distances.argmin())], rebuilt, bool(scored["hit"][index]))
 
