@@ -137,8 +137,31 @@ def test_the_images_of_an_attack_are_held_in_memory() -> None:
     name = next(name for name in study["attack_runs"] if name.startswith("ppa-"))
     invert, evaluate = stage(study, f"invert@{name}"), stage(study, f"evaluate@{name}")
     assert invert.megabytes * 2**20 == 1000 * 50 * 3 * 224**2 * 4
-    assert evaluate.megabytes == 2 * invert.megabytes  # and the successes once more
-    assert stage(study, "report").megabytes == 0
+    private = public = 30_000 * 3 * 224**2 / 2**20  # of 1,000 people 30 each; 8-bit
+    assert evaluate.megabytes == pytest.approx(invert.megabytes + private + public)
+    study["evaluation"]["frechet_features"] = "inception"  # and the successes once more
+    with_inception = stage(study, f"evaluate@{name}").megabytes
+    assert with_inception == pytest.approx(2 * invert.megabytes + private + public)
+
+
+def test_the_report_holds_private_images_and_the_largest_attack_run(small: dict[str, Any]) -> None:
+    """1,000 people of 30 images, 30.1 GB of PPA's; of two rows of data both, of no attack none."""
+    study = params.parse(shipped.text("paper_highres", (0,)))
+    private, made = 30_000 * 3 * 224**2, 1000 * 50 * 3 * 224**2 * 4
+    assert stage(study, "report").megabytes == pytest.approx((private + made) / 2**20)
+    study["data"]["again"] = study["data"]["celeba_hd"]
+    assert stage(study, "report").megabytes == pytest.approx((2 * private + made) / 2**20)
+    without = small | {"attack_runs": {}}
+    assert stage(without, "report").megabytes == 24 * 70 * 3 * 32**2 / 2**20
+
+
+def test_other_pixels_of_the_papers_code_are_held_once_more(small: dict[str, Any]) -> None:
+    """Those of GMI's 120; beside 24 people's 70 images and 3,600 public ones."""
+    prepared, made = (24 * 70 + 3600) * 3 * 32**2, 120 * 3 * 32**2 * 4
+    found = stage(small, "evaluate@gmi-none-0").megabytes
+    assert found == pytest.approx((prepared + 2 * made) / 2**20)
+    floor = stage(small, "evaluate@random-none-0").megabytes
+    assert floor == pytest.approx((prepared + made) / 2**20)
 
 
 def test_inverted_triggers_are_searched_and_then_shown(small: dict[str, Any]) -> None:

@@ -35,8 +35,18 @@ def scores(study: Mapping[str, Any]) -> Iterator[Stage]:
     for name, row in study["attack_runs"].items():
         yield Stage(
             "evaluate", name, _of_attack(study, name, row), untimed=_untimed(study),
-            megabytes=2 * megabytes(study, name, row),  # all, and a copy of the successes
+            megabytes=_held(study, name, row),
         )  # fmt: skip
+
+
+def _held(study: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> float:
+    """MB of images that the scoring of an attack holds: the prepared ones, and the attack's own.
+
+    These once more where successes go to Inception, and where a paper's code has other pixels.
+    """
+    of, paper = images(study, row["data"]), wiring.paper_scoring(row["method"])
+    times = 1 + (study["evaluation"]["frechet_features"] == "inception" or paper is not None)
+    return of.private_megabytes + of.public_megabytes + times * megabytes(study, name, row)
 
 
 def _untimed(study: Mapping[str, Any]) -> str:

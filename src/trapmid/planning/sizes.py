@@ -20,6 +20,16 @@ class Images(NamedTuple):
     public: int
     pictures: int  # all that are decoded
 
+    @property
+    def private_megabytes(self) -> float:
+        """MB of private.pt: three bytes a pixel."""
+        return (self.train + self.held) * 3 * self.size**2 / 2**20
+
+    @property
+    def public_megabytes(self) -> float:
+        """MB of public.pt."""
+        return self.public * 3 * self.size**2 / 2**20
+
 
 def images(study: Mapping[str, Any], row: str) -> Images:
     """By the rows of `data` and `raw`; of folders of photographs, the least that they must have."""

@@ -42,7 +42,7 @@ class Stage(NamedTuple):
     work: tuple[tuple[Unit, float], ...] = ()  # units and how often
     pictures: float = 0.0  # that it draws, decodes or describes by other means
     untimed: str = ""  # what of it nobody counts; "": nothing
-    megabytes: float = 0.0  # of an attack's images, which it holds beside networks and batches
+    megabytes: float = 0.0  # of images that it holds beside networks and batches
 
     @property
     def label(self) -> str:

@@ -40,9 +40,16 @@ def stages(study: Mapping[str, Any]) -> list[Stage]:
             for name, row in study["attack_runs"].items()
         ),
         *scores(study),
-        Stage("report", "", pictures=len(study["attack_runs"])),
+        Stage("report", "", pictures=len(study["attack_runs"]), megabytes=_shown(study)),
         Stage("track", ""),
     ]
+
+
+def _shown(study: Mapping[str, Any]) -> float:
+    """MB of images that the report holds: all private ones, and one attack run's at a time."""
+    private = sum(images(study, name).private_megabytes for name in study["data"])
+    runs = (megabytes(study, name, row) for name, row in study["attack_runs"].items())
+    return private + max(runs, default=0.0)
 
 
 def _pictures(raw: Mapping[str, Any]) -> float:
