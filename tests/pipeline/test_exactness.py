@@ -50,7 +50,7 @@ PLGMI = {f"invert@{row}" for row in ATTACK_RUNS if row.startswith(("plgmi", "plu
 
 LABEL_ONLY = {f"invert@{row}" for row in ATTACK_RUNS}  # one script hands every attack its target
 TARGETS_SCORES = {f"evaluate_target@{row}" for row in TARGETS}
-RECOGNISE = EVALUATE - TARGETS_SCORES - JUDGES
+RECOGNISE = EVALUATE - TARGETS_SCORES  # a judge has the distance to the nearest private image, too
 
 
 def scored(inverts: set[str]) -> set[str]:
