@@ -228,7 +228,8 @@ def some(tmp_path_factory):
             if attack != "gmi":
                 del study["attack_runs"][f"{attack}-transfer-{seed}"]
         stats = {"seconds": 20.0 + 10 * seed, "peak_memory_mb": 1.0, "device": "cpu"}
-        stats |= {"cpu_seconds": 25.0 + 10 * seed}
+        stats |= {"cpu_seconds": 25.0 + 10 * seed, "torch": "2.14.1"}
+        stats |= {"instructions": "AVX2", "onednn": "AVX2"}  # as its twin's
         fake_study.write_json(root / f"reports/training/targets/dpsgd-{seed}/stats.json", stats)
         elsewhere = stats | {"device": "cuda"}
         fake_study.write_json(root / f"reports/training/targets/mid-{seed}/stats.json", elsewhere)
