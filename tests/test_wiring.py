@@ -52,7 +52,10 @@ def test_every_file_has_its_class(kind: str) -> None:
         (lambda: wiring.target("vgg17"), r"targets: no 'vgg17'; .*vgg16"),
         (lambda: wiring.reader("splits"), r"data: 'splits' has no Reader"),
         (lambda: wiring.maker("splits", {}, "raw.x"), r"data: 'splits' has no Maker"),
-        (lambda: wiring.attack("gmi", {}), r"attacks\.gmi: missing \['averaging', 'bound', "),
+        (
+            lambda: wiring.attack("gmi", {}),
+            r"attacks\.gmi: missing \['adaptive', 'averaging', 'bound', ",
+        ),
         (lambda: wiring.attack("random", {"lr": 1}), r"attacks\.random: unknown \['lr'\]"),
         (lambda: wiring.prior_training("gmi", {}), r"prior_training\.gmi: missing "),
         (

@@ -316,7 +316,7 @@ def _floor_of(target: str, **other: Any) -> tuple[str, Any]:
 def test_random_latents_may_name_several_targets() -> None:
     """They ask none, and the report counts them once."""
     assert seeds(_floor_of("trapmid-0"), _floor_of("none_aug-0")) == []
-    assert seeds(_floor_of("trapmid-0", prior="models/priors/public/plgmi")) == [
+    assert seeds(_floor_of("trapmid-0", prior="models/priors/guided/plgmi-trapmid-0")) == [
         "attack_runs.random-trapmid-0: has one name in the tables with random-none-0, and differs "
         "from it in prior: give one of them a name of its own"
     ]
