@@ -17,7 +17,7 @@ from trapmid.data.drawing.attributes import GROUPS
 from trapmid.data.drawing.vectors import ATTRIBUTES
 from trapmid.judges import attributes, portrait
 from trapmid.judges.verifier import contrastive_loss
-from trapmid.metrics import verification
+from trapmid.metrics import knn
 from trapmid.types import FaceBatch, Judge, Person, Reader, Verifier
 
 ROOT = Path(__file__).parents[2]
@@ -93,8 +93,8 @@ def test_facenet_s_distance_of_an_image_from_itself_is_0_and_no_more_than_4() ->
     images, labels = torch.rand(3, 3, 224, 224), torch.arange(3)
     with torch.no_grad():
         found = made("facenet")(images)
-    own = verification.nearest_image(found, labels, found, labels)
-    others = verification.nearest_image(found, labels, found.roll(1, 0), labels)
+    own = knn.nearest_image(found, labels, found, labels)
+    others = knn.nearest_image(found, labels, found.roll(1, 0), labels)
     assert own.tolist() == [0.0] * 3 and 0 < others.min() <= others.max() <= 4
 
 

@@ -51,7 +51,6 @@ PLGMI = {f"invert@{row}" for row in ATTACK_RUNS if row.startswith(("plgmi", "plu
 LABEL_ONLY = {f"invert@{row}" for row in ATTACK_RUNS}  # one script hands every attack its target
 TARGETS_SCORES = {f"evaluate_target@{row}" for row in TARGETS}
 RECOGNISE = EVALUATE - TARGETS_SCORES  # a judge has the distance to the nearest private image, too
-NEAR = {"train_judge@attributes", "report"}  # by the module that has a verifier's thresholds
 
 
 def scored(inverts: set[str]) -> set[str]:
@@ -202,7 +201,7 @@ SEED_1 = {
         (drawing, {"report"}, READERS),
         (attack_code, PLGMI | scored(PLGMI), after(PLGMI)),
         (attack_parameter, PLGMI | READERS, after(PLGMI)),
-        (metric, RECOGNISE | NEAR, RECOGNISE | NEAR | READERS),
+        (metric, RECOGNISE, RECOGNISE | READERS),
         (grid, EVALUATE | READERS, EVALUATE | READERS),
         (page, {"report"}, READERS),
         (new_seed, SEED_1, SEED_1),

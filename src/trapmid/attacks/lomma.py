@@ -55,7 +55,8 @@ class Attack(types.Attack):
 
         -(T_y + sum_s S_s,y) / (1 + students) + lambda mean_j (g_j - mean_j)^2
 
-        with raw logits, g the target's features and `mean` those of public images. The paper's
+        and the terms of `adaptive`, with raw logits, g the target's features and `mean` those of
+        public images. The paper's
         regulariser draws around that mean; its code overwrites the draw with the mean itself.
 
         Raises:

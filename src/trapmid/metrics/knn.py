@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -38,3 +39,27 @@ def nearest_squared(
         )
         nearest[own] = distances.amin(dim=1).square()
     return nearest
+
+
+def nearest_image(
+    embeddings: Tensor, labels: Tensor, private: Tensor, private_labels: Tensor
+) -> Tensor:
+    """Squared L2 of unit embeddings to the person's nearest private image.
+
+    Its mean is PPA's "FaceNet distance" (Struppek et al., ICML 2022) where the verifier is FaceNet.
+    Other verifiers' embeddings are stretched to length 1, too, so all have one range.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,) int64, whom each image is to show.
+        private: (M, D), of private training images.
+        private_labels: (M,) int64.
+
+    Returns:
+        (N,) float64 in [0, 4]; smaller is nearer.
+
+    Raises:
+        ValueError: a person has no private image.
+    """
+    made, real = (F.normalize(one.double(), dim=1) for one in (embeddings, private))
+    return nearest_squared(made, labels, real, private_labels)

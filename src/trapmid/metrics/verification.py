@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trapmid.metrics import knn
-
 
 class Verdicts(NamedTuple):
     """What a verifier says of N images, each of which is to show the person of its label."""
@@ -94,30 +92,6 @@ def threshold(impostors: Tensor, labels: Tensor, false_accepts: float) -> float:
     below = weight.cumsum(dim=0) - weight
     least = int((below <= false_accepts * impostors.numel() + 1e-9).sum())
     return float(ascending.values[least - 1])
-
-
-def nearest_image(
-    embeddings: Tensor, labels: Tensor, private: Tensor, private_labels: Tensor
-) -> Tensor:
-    """Squared L2 of unit embeddings to the person's nearest private image.
-
-    Its mean is PPA's "FaceNet distance" (Struppek et al., ICML 2022) where the verifier is FaceNet.
-    Other verifiers' embeddings are stretched to length 1, too, so all have one range.
-
-    Args:
-        embeddings: (N, D).
-        labels: (N,) int64, whom each image is to show.
-        private: (M, D), of private training images.
-        private_labels: (M,) int64.
-
-    Returns:
-        (N,) float64 in [0, 4]; smaller is nearer.
-
-    Raises:
-        ValueError: a person has no private image.
-    """
-    made, real = (F.normalize(one.double(), dim=1) for one in (embeddings, private))
-    return knn.nearest_squared(made, labels, real, private_labels)
 
 
 def nearest(values: Tensor) -> Tensor:

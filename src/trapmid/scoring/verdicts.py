@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trapmid.artifacts.judges import LoadedJudge, Panel
-from trapmid.metrics import accuracy, features, identification, verification
+from trapmid.metrics import accuracy, features, identification, knn, verification
 from trapmid.metrics.statistics.intervals import Interval, of_rate, of_share
 from trapmid.metrics.verification import Verdicts
 from trapmid.scoring.described import Setup, Shown, describe
@@ -40,7 +40,7 @@ class Verified(NamedTuple):
     """What a verifier says of N images."""
 
     verdicts: Verdicts
-    nearest_image: Tensor  # (N,) float64 in [0, 4], see `verification.nearest_image`
+    nearest_image: Tensor  # (N,) float64 in [0, 4], see `knn.nearest_image`
 
 
 class Reading(NamedTuple):
@@ -111,9 +111,7 @@ def verify(verifier: LoadedJudge, shown: Shown, setup: Setup) -> Verified:
     distances = verification.distances(embeddings, reference["templates"])
     limit = float(reference["threshold"])
     found = verification.verdicts(distances, shown.labels, limit)
-    near = verification.nearest_image(
-        embeddings, shown.labels, reference["embeddings"], reference["labels"]
-    )
+    near = knn.nearest_image(embeddings, shown.labels, reference["embeddings"], reference["labels"])
     return Verified(found._replace(accepted=found.accepted & shown.found), near)
 
 
